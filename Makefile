@@ -1,0 +1,66 @@
+# The one door to everything that is done with this tree.  per process
+
+PYTHON ?= python3
+VENV ?= .venv
+SECONDS ?= 60
+ARGS ?=
+
+bin := $(VENV)/bin
+environment := $(PYTHON) tools/environment.py $(VENV)
+pytest := $(bin)/python -m pytest $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-quick bench bench-quick fmt lint fuzz build options clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo "  PYTHON=$(PYTHON) chooses the interpreter, VENV=$(VENV) its environment, ARGS is passed on to pytest or the benchmark"
+
+run: ## serve examples/hello on http://127.0.0.1:8000
+	@$(environment) example
+	$(bin)/saltare --app-dir examples/hello main:app
+
+test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
+	@tools/system_packages.sh curl redis-server postgresql
+	go test -race ./gocore/internal/...
+	tools/fuzz.sh 3
+	$(pytest)
+
+test-quick: ## Go tests and the Python tests that take no long breath
+	@$(environment) dev
+	go vet ./gocore/internal/...
+	go test ./gocore/internal/...
+	$(pytest) -m "not slow"
+
+bench: ## the benchmark against other servers (an hour; results in benchmarks/results)
+	@tools/system_packages.sh wrk nginx
+	$(PYTHON) benchmarks/run.py $(ARGS)
+
+bench-quick: ## the same in two minutes, against uvicorn alone
+	@tools/system_packages.sh wrk
+	$(PYTHON) benchmarks/run.py --quick $(ARGS)
+
+fmt: ## format Go and Python
+	@$(environment) dev
+	gofmt -w gocore
+	$(bin)/ruff check --fix-only --quiet
+	$(bin)/ruff format
+
+lint: ## formatting, go vet, ruff, and whether the README's options table is up to date
+	@$(environment) dev
+	tools/lint.sh $(bin)
+
+fuzz: ## every fuzz target for SECONDS each
+	tools/fuzz.sh $(SECONDS)
+
+build: ## a wheel into dist/
+	@$(environment)
+	$(bin)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+options: ## write the options table into README.md
+	@$(environment) dev
+	$(bin)/python tools/options.py README.md
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache saltare/*.so *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

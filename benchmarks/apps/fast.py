@@ -1,0 +1,10 @@
+"""FastAPI: one route that answers a small JSON object. Per request."""
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+async def hello() -> dict[str, str]:
+    return {"message": "Hello, World!"}

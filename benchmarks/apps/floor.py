@@ -1,0 +1,10 @@
+"""What an app costs before any server: it and asyncio imported, then silence. Per process."""
+
+import asyncio  # noqa: F401  (every server has it in memory)
+import importlib
+import signal
+import sys
+
+importlib.import_module(sys.argv[1])
+print("ready", flush=True)
+signal.pause()

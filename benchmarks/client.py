@@ -1,0 +1,56 @@
+"""The smallest HTTP/1.1 client: one request, its whole answer, on a socket that stays open. Per request."""
+
+import socket
+import struct
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # thousands of sockets must not sit in TIME_WAIT
+
+
+def connect(port):
+    peer = socket.create_connection(("127.0.0.1", port), timeout=10)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    return peer
+
+
+def ask(peer, path="/", body=b""):
+    """Send and wait: returns the body. OSError when the peer is gone or the status is not 200."""
+    send(peer, path, body)
+    return receive(peer)
+
+
+def send(peer, path="/", body=b""):
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if body:
+        head += f"Content-Length: {len(body)}\r\n"
+    peer.sendall(head.encode() + b"\r\n" + body)
+
+
+def receive(peer):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += more(peer)
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *fields = head.lower().split(b"\r\n")
+    if b" 200" not in status:
+        raise OSError(f"answered {status.decode(errors='replace')}")
+    length = next(int(field[15:]) for field in fields if field.startswith(b"content-length:"))
+    while len(body) < length:
+        body += more(peer)
+    return body
+
+
+def more(peer):
+    piece = peer.recv(65536)
+    if not piece:
+        raise OSError("the server closed the connection")
+    return piece
+
+
+def gone(peer):
+    """True when the server has closed a connection that should be idle."""
+    try:
+        return peer.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

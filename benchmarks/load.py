@@ -1,0 +1,60 @@
+"""Load by wrk, and what it costs the server: requests per second, CPU, latency, peak memory. Per process."""
+
+import json
+import subprocess
+
+from cores import Meter
+from figures import Column
+from servers import APPS
+
+EVERY_LEVEL = (1, 64, 256)
+
+
+def measure(process, connections, settings, path="/", body_bytes=0):
+    """One level of load: figures whose keys end in the number of connections."""
+    target = f"http://127.0.0.1:{process.port}{path}"
+    wrk(target, connections, settings.warm_up, body_bytes)
+    with Meter(process, settings) as meter:
+        answer = wrk(target, connections, settings.seconds, body_bytes)
+    requests = max(answer["requests"], 1)
+    return {
+        f"rps_{connections}": answer["requests"] * 1e6 / answer["microseconds"],
+        f"cpu_{connections}": meter.server * 1e6 / requests,
+        f"p50_{connections}": answer["p50"],
+        f"p99_{connections}": answer["p99"],
+        f"errors_{connections}": answer["errors"] + answer["refused"],
+        f"foreign_{connections}": meter.foreign,
+    }
+
+
+def measure_levels(process, settings, **what):
+    """Every level in turn on one process, and the highest RSS it reached meanwhile."""
+    process.forget_peak()
+    found = {}
+    for connections in settings.levels:
+        found |= measure(process, connections, settings, **what)
+    return found | {"peak": process.peak()}
+
+
+def wrk(target, connections, seconds, body_bytes):
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    words += ["-s", str(APPS / "wrk.lua"), target]
+    words += ["--", str(body_bytes)] if body_bytes else []
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def tables(levels=EVERY_LEVEL):
+    """(caption, columns) of a workload that measures these levels."""
+    return [
+        ("requests per second", [Column(f"rps_{n}", f"{n} conn.", "count", True) for n in levels]),
+        (
+            "cost",
+            [Column(f"cpu_{n}", f"CPU us/request, {n} conn.", "tenths") for n in levels]
+            + [Column("peak", "peak RSS, MiB", "mib")],
+        ),
+        (
+            "latency, us",
+            [Column(f"{p}_{n}", f"{p}, {n} conn.", "count") for n in levels for p in ("p50", "p99")],
+        ),
+    ]

@@ -1,0 +1,153 @@
+"""The servers under test: what is installed, how each is started, what it takes part in. Per process."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+APPS = Path(__file__).parent / "apps"
+TREE = Path(__file__).parent.parent
+REQUIREMENTS = APPS / "requirements.txt"
+EVERY = ("idle", "raw", "fastapi", "echo", "connections")
+
+
+class InstallError(Exception):
+    """A server that cannot be had on this machine; the message is the reason."""
+
+
+class Server(NamedTuple):
+    """One row: {bin} is its virtual environment's, {config} the rendered template of apps/ named by `config`.
+
+    `many` is added where thousands of connections are held open; nothing else is tuned.
+    """
+
+    name: str
+    command: str
+    package: str = ""
+    many: str = ""
+    config: str = ""
+    workloads: tuple[str, ...] = EVERY
+    apps: tuple[str, ...] = ("raw", "fast")
+
+    @property
+    def distribution(self):
+        return re.match(r"[\w-]*", self.package).group()
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(
+            "floor",
+            "{bin}/python {files}/floor.py {app}",
+            workloads=("idle",),
+        ),
+        Server(
+            "saltare",
+            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
+            package="saltare",
+            many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+        ),
+        Server(
+            "uvicorn",
+            "{bin}/uvicorn {app}:app --port {port} --no-access-log",
+            package="uvicorn==0.54.0",
+            many="--timeout-keep-alive 3600",
+        ),
+        Server(
+            "uvicorn[standard]",
+            "{bin}/uvicorn {app}:app --port {port} --no-access-log",
+            package="uvicorn[standard]==0.54.0",
+            many="--timeout-keep-alive 3600",
+        ),
+        Server(
+            "granian",
+            "{bin}/granian {app}:app --interface asgi --http 1 --workers 1 --port {port} --no-access-log",
+            package="granian[uvloop]==2.8.7",
+            many="--backpressure 16384 --http1-header-read-timeout 60000",
+        ),
+        Server(
+            "h2corn",
+            "{bin}/h2corn {app}:app --workers 1 --port {port} --no-access-log",
+            package="h2corn==2.0.0",
+            many="--timeout-keep-alive 3600",
+        ),
+        Server(
+            "hypercorn",
+            "{bin}/hypercorn {app}:app --workers 0 --config {config}",
+            package="hypercorn[uvloop]==0.18.0",
+            config="hypercorn.toml",
+        ),
+        Server(
+            "fastpysgi",
+            "{bin}/fastpysgi {app}:app --host 127.0.0.1 --port {port}",
+            package="fastpysgi==0.6",
+        ),
+        Server(
+            "saltare-zig",
+            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
+            package="saltare==1.13.0",
+            many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+        ),
+        Server(
+            "nginx",
+            "nginx -p {work} -c {config}",
+            config="nginx.conf",
+            workloads=("idle", "raw", "connections"),
+            apps=("raw",),
+        ),
+    )
+}
+
+
+def install(server, python, cache):
+    """Make the server's virtual environment under `cache` where it is missing or its pins have changed.
+
+    Returns (its bin directory, its version). The one made from this tree is installed anew every time.
+    """
+    if server.name == "nginx":
+        return None, nginx_version()
+    home = cache / python_tag(python) / server.name
+    wanted = server.package + "\n" + REQUIREMENTS.read_text()
+    stamp = home / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(home, ignore_errors=True)
+        command([python, "-m", "venv", home])
+        pip(home, server.package if "==" in server.package else "", "-r", REQUIREMENTS)
+        stamp.write_text(wanted)
+    if server.package and "==" not in server.package:
+        pip(home, "--force-reinstall", "--no-deps", TREE)
+    return home / "bin", version(home, server)
+
+
+def pip(home, *arguments):
+    command([home / "bin/python", "-m", "pip", "install", "--quiet", *filter(None, arguments)])
+
+
+def version(home, server):
+    if not server.distribution:
+        return ""
+    ask = f"import importlib.metadata as m; print(m.version({server.distribution!r}))"
+    return command([home / "bin/python", "-c", ask], cwd=home).strip()
+
+
+def nginx_version():
+    if not shutil.which("nginx"):
+        raise InstallError("nginx is not on the PATH (apt-get install nginx)")
+    answer = subprocess.run(["nginx", "-v"], capture_output=True, text=True)
+    return answer.stderr.strip().rpartition("/")[2]
+
+
+def python_tag(python):
+    return command([python, "-c", "import platform as p; print(p.python_version())"]).strip()
+
+
+def command(words, cwd=None):
+    """Run it to its end; its output, or InstallError with the last thing it said."""
+    done = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        errors = [line for line in said if "error" in line.lower()]
+        raise InstallError((errors or said or ["no output"])[-1].strip()[:200])
+    return done.stdout

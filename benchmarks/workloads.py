@@ -1,0 +1,15 @@
+"""The workloads by name, in the order of the report. Per process."""
+
+import bench_connections
+import bench_echo
+import bench_fastapi
+import bench_idle
+import bench_raw
+
+WORKLOADS = {
+    "idle": bench_idle,
+    "raw": bench_raw,
+    "fastapi": bench_fastapi,
+    "echo": bench_echo,
+    "connections": bench_connections,
+}

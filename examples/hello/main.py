@@ -1,0 +1,75 @@
+"""A small FastAPI app whose page shows in a browser that the server works.  per request
+
+Run it from the top of the tree with `make run`, or with `saltare --app-dir examples/hello main:app`.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from pydantic import BaseModel
+
+app = FastAPI(title="hello", docs_url=None, redoc_url=None)  # their pages load scripts from elsewhere
+page = Path(__file__).with_name("page.html").read_text()
+
+TICKS_PER_STREAM = 5  # then the browser reconnects, so that a graceful stop never waits longer for an open page
+
+
+class Note(BaseModel):
+    text: str
+
+
+def rss_mib() -> float:
+    """Memory of this process that is in RAM now; the second number of statm counts pages."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+
+@app.get("/", response_class=HTMLResponse)
+async def index() -> str:
+    return page
+
+
+@app.get("/about")
+async def about(request: Request) -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "pid": os.getpid(),
+        "rss_mib": rss_mib(),
+        "http": request.scope["http_version"],
+        "client": request.client and f"{request.client.host}:{request.client.port}",
+    }
+
+
+async def ticks() -> AsyncIterator[str]:
+    yield "retry: 300\n\n"
+    for _ in range(TICKS_PER_STREAM):
+        yield f"data: {json.dumps({'time': time.strftime('%H:%M:%S'), 'rss_mib': rss_mib()})}\n\n"
+        await asyncio.sleep(1)
+
+
+@app.get("/clock")
+async def clock() -> StreamingResponse:
+    """Server-sent events: the time of the server and its memory, once a second."""
+    return StreamingResponse(ticks(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@app.post("/echo")
+async def echo(note: Note) -> dict[str, object]:
+    return {"echo": note.text, "length": len(note.text), "reversed": note.text[::-1]}
+
+
+@app.post("/upload")
+async def upload(request: Request) -> dict[str, int]:
+    """Counts a body of any length without ever holding more than a piece of it."""
+    size = pieces = 0
+    async for piece in request.stream():
+        size += len(piece)
+        pieces += bool(piece)
+    return {"bytes": size, "pieces": pieces}

@@ -1,0 +1,114 @@
+// The one way out.  per connection
+
+package conn
+
+import (
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/sock"
+)
+
+// finish ends a connection after its last answer. A peer that may still be sending would answer a plain close with a
+// reset and lose the answer, so it is given time (RFC 9112 9.6).
+func (h *Host) finish(c *Conn) {
+	if !c.linger && c.held == 0 && !c.readable || c.hangup {
+		h.close(c)
+		return
+	}
+	h.dropStream(c)
+	h.unpark(c)
+	sock.Finish(int(c.fd))
+	h.enter(c, Linger)
+	h.arm(c)
+}
+
+// disconnect: the peer has gone, or is given up.
+func (h *Host) disconnect(c *Conn, why string) {
+	if h.Config.Debug && c.phase != Idle && c.phase != Linger {
+		h.log(handoff.LogDebug, c.peer()+": "+why+" while "+c.phase.String())
+	}
+	h.close(c)
+}
+
+// close gives everything back that the connection holds.
+func (h *Host) close(c *Conn) {
+	if c.phase == Closed {
+		return
+	}
+	h.dropStream(c)
+	h.unpark(c)
+	h.dropQueue(c)
+	if h.out.conn == c {
+		h.out.seal()
+		h.dropGathered()
+	}
+	h.wheel.Remove(c.number, &c.node)
+	if c.reset {
+		sock.Reset(int(c.fd))
+	}
+	sock.Close(int(c.fd))
+	h.enter(c, Closed)
+	c.waiting = false
+	h.conns.Free(c.number)
+}
+
+func (h *Host) dropGathered() {
+	for _, s := range h.out.segments {
+		h.giveBack(piece{token: s.token})
+	}
+	h.out.reset()
+}
+
+// dropStream ends the request in the app's hands, if there is one, and tells C unless the app has said its last word.
+func (h *Host) dropStream(c *Conn) {
+	if c.stream == 0 {
+		return
+	}
+	number := c.stream - 1
+	s := h.streams.At(number)
+	if !s.complete {
+		h.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.handle(number)})
+	}
+	*s = Stream{}
+	h.streams.Free(number)
+	c.stream = 0
+}
+
+// Drain lets every answer be the last one of its connection and closes those that have none to wait for. What already
+// arrived is answered first.
+func (h *Host) Drain() {
+	h.draining = true
+	h.sweep(func(c *Conn) {
+		h.advance(c)
+		if c.phase == Idle || c.phase == Head && c.held == 0 {
+			h.close(c)
+		}
+	})
+}
+
+// Abandon ends every connection at once.
+func (h *Host) Abandon() { h.sweep(h.close) }
+
+// Close frees what connections share; there are none any more.
+func (h *Host) Close() {
+	if h.reserve >= 0 {
+		sock.Close(h.reserve)
+	}
+	h.conns.Close()
+	h.streams.Close()
+	h.buffers.Close()
+}
+
+func (h *Host) sweep(do func(c *Conn)) {
+	for i := range h.conns.Len() {
+		if c := h.conns.At(i); c.phase != Closed {
+			do(c)
+		}
+	}
+}
+
+// Release gives memory back that nothing uses now.
+func (h *Host) Release() {
+	h.conns.Release()
+	h.streams.Release()
+	h.buffers.Release()
+}

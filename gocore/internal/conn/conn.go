@@ -1,0 +1,140 @@
+// Package conn is the life of a connection: from accept to close, one request after the other.  per request
+//
+// Read advance: it is the table of contents. Each phase is a file named for what is done in it:
+//
+//	accept.go   a new connection
+//	head.go     bytes -> a request, handed to the app
+//	body.go     bytes -> pieces of its body
+//	answer.go   what the app says -> the answer
+//	write.go    the answer -> bytes
+//	deadline.go what took too long
+//	refuse.go   answers of our own
+//	close.go    the one way out
+package conn
+
+import (
+	"unsafe"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/timer"
+)
+
+// Conn is one connection: all that an idle one costs. It lies outside Go's heap and holds no Go pointer.
+type Conn struct {
+	// Per process: who it is.
+	number   uint32
+	serial   uint32
+	fd       int32
+	listener uint32
+	client   handoff.Address
+	local    handoff.Address
+
+	// Per connection.
+	node     timer.Node
+	since    uint32 // tick at which the phase began or last went on
+	wrote    uint32 // tick at which unsent output last went on
+	requests uint32
+
+	// Per request.
+	stream  uint32 // number + 1
+	queue   uint32 // number + 1 of unsent output
+	parked  pool.Buffer
+	held    uint32 // bytes in parked
+	scanned uint32 // of them, known to hold no complete head
+
+	lingered uint32 // bytes thrown away after the last answer
+
+	phase  Phase
+	last   bool // this answer is the last one
+	linger bool // the peer may still be sending: close gently
+
+	// What epoll said and was not used up yet.
+	readable bool
+	writable bool
+	hangup   bool
+	eof      bool
+	waiting  bool // in Host.later
+	reset    bool // close at once, without sending what is left
+}
+
+// Stream is one request in the app's hands. It lies outside Go's heap and holds no Go pointer.
+type Stream struct {
+	serial    uint32
+	conn      uint32
+	answer    http1.Answer
+	chunked   http1.Chunked
+	remaining uint64 // of a body with a declared length
+	received  uint64 // decoded
+	sent      uint64 // body bytes the app gave
+	unread    uint32 // bytes handed over and not yet taken by the app
+	inChunks  bool
+	bodyDone  bool // the request is read
+	expecting bool // the peer waits for 100 Continue
+	started   bool
+	complete  bool // the app has said its last word; C no longer knows the stream
+	notify    bool // the app waits until less is unsent
+}
+
+// Proof that records stay within their price.
+const (
+	_ = uint(limits.ConnBytes - unsafe.Sizeof(Conn{}))
+	_ = uint(limits.StreamBytes - unsafe.Sizeof(Stream{}))
+)
+
+// step is what an arm of advance answers.
+type step bool
+
+const (
+	again step = true  // look at the phase again
+	rest  step = false // nothing more to do until epoll, the app or a deadline says so
+)
+
+// advance takes a connection as far as its bytes, the app and the room of this turn allow.
+func (h *Host) advance(c *Conn) {
+	for next := again; next == again; {
+		switch c.phase {
+		case Idle, Head:
+			next = h.readHead(c)
+		case Body:
+			next = h.readBody(c)
+		case Answer:
+			next = h.watchPeer(c)
+		case Discard:
+			next = h.discardBody(c)
+		case Linger:
+			next = h.discardAll(c)
+		case Flush, Closed:
+			return
+		}
+	}
+}
+
+// watchPeer: nothing is read while an answer is made, but a peer that has gone is noticed. One that only shut its
+// sending side counts as gone: TCP does not tell the two apart, and the app must not work for nobody.
+func (h *Host) watchPeer(c *Conn) step {
+	if c.hangup {
+		h.disconnect(c, "peer closed")
+	}
+	return rest
+}
+
+func (h *Host) streamOf(c *Conn) *Stream { return h.streams.At(c.stream - 1) }
+
+// handle is the stream as events and commands name it.
+func (s *Stream) handle(number uint32) uint64 { return uint64(s.serial)<<32 | uint64(number) }
+
+// find is the stream of a command, nil when it is over.
+func (h *Host) find(handle uint64) (*Conn, *Stream) {
+	number, serial := uint32(handle), uint32(handle>>32)
+	if !h.streams.Has(number) {
+		return nil, nil
+	}
+	s := h.streams.At(number)
+	if s.serial != serial || s.complete {
+		return nil, nil
+	}
+	return h.conns.At(s.conn), s
+}

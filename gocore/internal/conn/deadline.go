@@ -1,0 +1,82 @@
+// What took too long. Times count from the last progress of the phase.  per connection
+
+package conn
+
+import "saltare/gocore/internal/limits"
+
+var lingerTicks = ticks(limits.LingerTimeout)
+
+// deadline is the tick at which the connection has taken too long; 0 when it may take its time.
+func (h *Host) deadline(c *Conn) uint32 {
+	at := h.phaseDeadline(c)
+	if c.queue != 0 && h.Config.WriteTimeout > 0 {
+		if w := c.wrote + h.Config.WriteTimeout + 1; at == 0 || w < at {
+			at = w
+		}
+	}
+	return at
+}
+
+func (h *Host) phaseDeadline(c *Conn) uint32 {
+	limit := uint32(0)
+	switch c.phase {
+	case Head:
+		limit = h.Config.HeaderTimeout
+	case Idle:
+		limit = h.Config.KeepAliveTimeout
+	case Body:
+		if s := h.streamOf(c); s.unread < limits.UnreadBytes && !s.expecting {
+			limit = h.Config.BodyTimeout
+		}
+	case Discard:
+		limit = h.Config.BodyTimeout
+	case Linger:
+		limit = lingerTicks
+	}
+	if limit == 0 {
+		return 0
+	}
+	return c.since + limit + 1 // the tick under way is not counted
+}
+
+// arm makes sure the connection is looked at when its deadline comes.
+func (h *Host) arm(c *Conn) {
+	at := h.deadline(c)
+	if at != 0 && (!c.node.Armed() || c.node.At() > at) {
+		h.wheel.Arm(c.number, &c.node, at)
+	}
+}
+
+// RunTimers ends what took too long.
+func (h *Host) RunTimers() {
+	h.wheel.Run(h.now, func(i uint32) {
+		c := h.conns.At(i)
+		if at := h.deadline(c); at == 0 {
+			return
+		} else if at > h.now {
+			h.arm(c)
+			return
+		}
+		if !h.inbox.HasRoom() { // next tick will do
+			h.wheel.Arm(i, &c.node, h.now+1)
+			return
+		}
+		h.expire(c)
+	})
+}
+
+func (h *Host) expire(c *Conn) {
+	if c.queue != 0 && h.Config.WriteTimeout > 0 && c.wrote+h.Config.WriteTimeout < h.now {
+		c.reset = true // the peer takes nothing, so nothing is kept for it
+		h.disconnect(c, "write_timeout")
+		return
+	}
+	switch c.phase {
+	case Head:
+		h.refuse(c, headTimeout)
+	case Body:
+		h.refuse(c, bodyTimeout)
+	default:
+		h.close(c)
+	}
+}

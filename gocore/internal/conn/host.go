@@ -1,0 +1,168 @@
+// What the connections of one server share.  per turn
+
+package conn
+
+import (
+	"time"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/poll"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/timer"
+)
+
+// Config is what a server was told. Times are in ticks, 0 is off.
+type Config struct {
+	HeaderTimeout, KeepAliveTimeout, BodyTimeout, WriteTimeout uint32
+
+	MaxConnections       uint32
+	MaxKeepAliveRequests uint32
+	MaxRequestBody       uint64
+
+	ServerHeader []byte // complete line, or nil
+	ExtraHeaders []byte // complete lines, or nil
+	DateHeader   bool
+	Debug        bool
+}
+
+// Listener is a listening socket that somebody else opened and will close.
+type Listener struct {
+	FD       int
+	Wildcard bool
+}
+
+// Counts are the figures of one server since it was opened.
+type Counts struct {
+	Requests, Accepted, Refused uint64
+}
+
+// Host owns every connection of one server. One driver at a time may call it.
+type Host struct {
+	Config    Config
+	Listeners []Listener
+	Counts    Counts
+
+	poll     *poll.Poll
+	inbox    *handoff.Inbox
+	conns    pool.Slab[Conn]
+	streams  pool.Slab[Stream]
+	buffers  pool.Buffers
+	wheel    timer.Wheel
+	head     http1.Head
+	defaults http1.Defaults
+	out      output
+	queues   queues
+	later    []uint32 // connections that had no room, or whose next request is already here
+	retry    []uint32
+
+	epoch    time.Time
+	now      uint32 // tick
+	second   int64  // of the Date line
+	serial   uint32
+	reserve  int // a descriptor to spend when there are none left
+	draining bool
+}
+
+// NewHost makes a host without connections. The caller keeps poll and inbox.
+func NewHost(config Config, set *poll.Poll, inbox *handoff.Inbox) *Host {
+	h := &Host{Config: config, poll: set, inbox: inbox, epoch: time.Now(), reserve: -1}
+	h.wheel.Node = func(i uint32) *timer.Node { return &h.conns.At(i).node }
+	h.defaults.Server = config.ServerHeader
+	h.defaults.Extra = config.ExtraHeaders
+	h.openReserve()
+	h.Clock(h.epoch)
+	return h
+}
+
+// Clock sets the time for what follows.
+func (h *Host) Clock(now time.Time) {
+	h.now = uint32(now.Sub(h.epoch) / limits.Tick)
+	if second := now.Unix(); h.Config.DateHeader && second != h.second {
+		h.second = second
+		h.defaults.Date = http1.AppendDate(h.defaults.Date[:0], second)
+	}
+}
+
+// ticks is d rounded up.
+func ticks(d time.Duration) uint32 { return uint32((d + limits.Tick - 1) / limits.Tick) }
+
+// Ticks converts an option; a positive time is never rounded to off.
+func Ticks(ms uint32) uint32 { return ticks(time.Duration(ms) * time.Millisecond) }
+
+// nextSerial is never 0, the serial of a zeroed record.
+func (h *Host) nextSerial() uint32 {
+	if h.serial++; h.serial == 0 {
+		h.serial = 1
+	}
+	return h.serial
+}
+
+// Ready takes one report of epoll about a connection.
+func (h *Host) Ready(tag poll.Tag, bits uint32) {
+	if !h.conns.Has(tag.Number()) {
+		return
+	}
+	c := h.conns.At(tag.Number())
+	if c.phase == Closed || !tag.Is(c.serial) {
+		return
+	}
+	if bits&poll.Hangup != 0 {
+		c.hangup = true
+	}
+	if bits&(poll.In|poll.Hangup) != 0 {
+		c.readable = true
+	}
+	if bits&poll.Out != 0 && !c.writable {
+		c.writable = true
+		h.writeQueue(c)
+	}
+	h.advance(c)
+}
+
+// wait puts a connection off to the next turn.
+func (h *Host) wait(c *Conn) {
+	if !c.waiting {
+		c.waiting = true
+		h.later = append(h.later, c.number)
+	}
+}
+
+// Waiting tells whether connections were put off.
+func (h *Host) Waiting() bool { return len(h.later) > 0 }
+
+// Resume takes up what the last turn put off.
+func (h *Host) Resume() {
+	h.later, h.retry = h.retry[:0], h.later
+	for _, number := range h.retry {
+		if c := h.conns.At(number); c.waiting && c.phase != Closed {
+			c.waiting = false
+			h.advance(c)
+		}
+	}
+}
+
+// Connections is how many are open.
+func (h *Host) Connections() int { return h.conns.Live() }
+
+// Streams is how many requests are in the app's hands.
+func (h *Host) Streams() int { return h.streams.Live() }
+
+// Buffers is how many read buffers connections hold.
+func (h *Host) Buffers() int { return h.buffers.Live() }
+
+// Queues is how many connections have unsent output.
+func (h *Host) Queues() int { return h.queues.live() }
+
+// Unsent is the bytes queued for slow peers.
+func (h *Host) Unsent() int { return h.queues.bytes }
+
+// NextDeadline is how long the server may sleep; ok is false when nothing is due.
+func (h *Host) NextDeadline(now time.Time) (d time.Duration, ok bool) {
+	at, ok := h.wheel.Next()
+	if !ok {
+		return 0, false
+	}
+	return max(h.epoch.Add(time.Duration(at)*limits.Tick).Sub(now), 0), true
+}

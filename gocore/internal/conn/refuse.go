@@ -1,0 +1,77 @@
+// Answers of our own, and what is said about them.  per connection
+
+package conn
+
+import (
+	"fmt"
+	"net/netip"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
+)
+
+var (
+	tooLarge    = &http1.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
+	noTunnel    = &http1.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
+	headTimeout = &http1.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
+	bodyTimeout = &http1.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
+	appFailed   = &http1.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+)
+
+// refuse answers in the app's place and ends the connection; what follows the request is never parsed as another.
+func (h *Host) refuse(c *Conn, r *http1.Refusal) {
+	if r != appFailed {
+		h.Counts.Refused++
+		h.debug(c, r)
+	}
+	if c.stream != 0 && h.streamOf(c).started {
+		s := h.streamOf(c)
+		h.abort(c, s)
+		return
+	}
+	h.dropStream(c)
+	h.unpark(c)
+	c.last, c.linger = true, true
+	h.gather(c)
+	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r.Status, &h.defaults)
+	h.enter(c, Flush)
+	h.flushOf(c)
+}
+
+func (h *Host) debug(c *Conn, r *http1.Refusal) {
+	if h.Config.Debug {
+		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s; answered %d while %s", c.peer(), r.Error(), r.Status, c.phase))
+	}
+}
+
+// appError reports a mistake of the app that only shows here.
+func (h *Host) appError(c *Conn, what string) {
+	h.log(handoff.LogError, "error in the app's answer to "+c.peer()+": "+what)
+}
+
+func (h *Host) appErrorf(c *Conn, format string, args ...any) {
+	h.appError(c, fmt.Sprintf(format, args...))
+}
+
+// log adds a line to the inbox, if there is room: a flood of them must not delay requests.
+func (h *Host) log(level uint32, line string) {
+	free := h.inbox.Free()
+	if !h.inbox.HasRoom() || len(free) < limits.LogLineBytes+limits.ViewBytes {
+		return
+	}
+	n := copy(free[:limits.LogLineBytes], line)
+	h.inbox.Keep(n)
+	h.inbox.Add(handoff.Event{Kind: handoff.EventLog, Flags: level, Data: handoff.Pointer(free), Len: uint64(n)})
+}
+
+// peer is the address as logs show it.
+func (c *Conn) peer() string {
+	switch c.client.Family {
+	case handoff.FamilyInet:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(c.client.IP[:4])), c.client.Port).String()
+	case handoff.FamilyInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(c.client.IP), c.client.Port).String()
+	}
+	return "unix socket"
+}

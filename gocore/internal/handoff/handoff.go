@@ -1,0 +1,126 @@
+// Package handoff is the border seen from Go: the layouts of bridge.h, the inbox being filled and the outbox being read.  per turn
+//
+// Who may touch what, and when:
+//
+//   - The inbox (events, request views, the bytes they point to) is mmapped memory of the server. A turn fills it with the
+//     GIL released; until the next turn C reads it, and Go does not touch it.
+//   - The outbox is memory of C. C fills it while Python runs; during a turn Go reads it and C does not touch it.
+//   - A borrowed body (BodyRef) is memory of a Python object, kept alive by C until its token comes back in an EventRelease.
+//
+// So there is no moment at which both sides may write the same byte, and no lock on the way.
+package handoff
+
+import (
+	"unsafe"
+
+	"saltare/gocore/internal/http1"
+)
+
+// The kinds and flags of bridge.h, in its order; export.go proves them equal.
+const (
+	EventRequest = 1 + iota
+	EventBody
+	EventDisconnect
+	EventDrained
+	EventRelease
+	EventFD
+	EventLog
+)
+
+const (
+	EventLast     = 1
+	EventContinue = 2
+)
+
+const (
+	LogDebug = 1
+	LogError = 2
+)
+
+const (
+	CommandStart = 1 + iota
+	CommandBody
+	CommandBodyRef
+	CommandConsumed
+	CommandContinue
+	CommandNotify
+	CommandAbort
+)
+
+const CommandMore = 1
+
+const (
+	TurnInterrupted = 1
+	TurnMore        = 2
+	TurnEmpty       = 4
+)
+
+const (
+	FamilyUnix  = 0
+	FamilyInet  = 4
+	FamilyInet6 = 6
+)
+
+// Event is struct saltare_event. Data points outside Go's heap.
+type Event struct {
+	Kind, Flags uint32
+	Stream      uint64
+	Data        uintptr
+	Len         uint64
+}
+
+// Address is struct saltare_address.
+type Address struct {
+	IP     [16]byte
+	Port   uint16
+	Family uint16
+}
+
+// Request is struct saltare_request. The pointers point outside Go's heap.
+type Request struct {
+	Head, Path, Fields, Body uintptr
+	PathLen, NFields         uint32
+	BodyLen                  uint32
+	Method, RawPath, Query   http1.Span
+	Minor                    uint32
+	Listener                 uint32
+	Client, Local            Address
+}
+
+// Command is struct saltare_command.
+type Command struct {
+	Kind, Flags uint16
+	Arg         uint32
+	Stream      uint64
+	Len         uint64
+}
+
+// BodyRef is struct saltare_body_ref.
+type BodyRef struct {
+	Ptr   uintptr
+	Len   uint64
+	Token uint64
+}
+
+const commandSize = uint64(unsafe.Sizeof(Command{}))
+
+// Next takes the first command off the outbox. Command and payload point into it. ok is false at its end.
+func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
+	if uint64(len(outbox)) < commandSize {
+		return nil, nil, nil, false
+	}
+	c = (*Command)(unsafe.Pointer(unsafe.SliceData(outbox)))
+	end := commandSize + c.Len
+	payload = outbox[commandSize:end]
+	return c, payload, outbox[min((end+7)&^7, uint64(len(outbox))):], true
+}
+
+// Ref reads the payload of a CommandBodyRef.
+func Ref(payload []byte) *BodyRef {
+	return (*BodyRef)(unsafe.Pointer(unsafe.SliceData(payload)))
+}
+
+// Bytes views memory outside Go's heap as a slice.
+func Bytes(ptr uintptr, n uint64) []byte {
+	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&ptr))), n)
+}

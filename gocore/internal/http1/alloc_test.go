@@ -1,0 +1,38 @@
+// Nothing on the way of a request allocates. per process
+
+package http1
+
+import (
+	"testing"
+
+	"saltare/gocore/internal/limits"
+)
+
+func TestAllocations(t *testing.T) {
+	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	browser, bad := []byte(browserHead), []byte("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n")
+	body := []byte("5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n")
+	fields := encode("content-type", "text/html", "connection", "close", "x-custom", "value")
+	dst := make([]byte, 0, 4<<10)
+	for name, f := range map[string]func(){
+		"ParseHead":     func() { ParseHead(&h, browser, 0) },
+		"ParseHead bad": func() { ParseHead(&h, bad, 0) },
+		"ParseHead cut": func() { ParseHead(&h, browser[:500], 0); ParseHead(&h, browser[:600], 500) },
+		"Chunked": func() {
+			var c Chunked
+			_, _, _, _ = c.Next(body)
+		},
+		"DecodePath": func() { DecodePath(dst, []byte("/a%20b")) },
+		"AppendHead": func() {
+			a := Answer{Status: 404, Minor: 1}
+			_, _ = AppendHead(dst, &a, fields, &benchDefaults)
+		},
+		"AppendRefusal":     func() { AppendRefusal(dst, 400, &benchDefaults) },
+		"AppendChunkHeader": func() { AppendChunkHeader(dst, 65536) },
+		"AppendDate":        func() { AppendDate(dst, 784111777) },
+	} {
+		if n := testing.AllocsPerRun(100, f); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+// What parsing and answering cost, beside net/http. per process
+
+package http1
+
+import (
+	"bufio"
+	"bytes"
+	"net/http"
+	"testing"
+
+	"saltare/gocore/internal/limits"
+)
+
+const (
+	smallHead = "GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
+
+	browserHead = "GET /static/app/main.css?v=20240811 HTTP/1.1\r\n" +
+		"Host: www.example.com\r\n" +
+		"Connection: keep-alive\r\n" +
+		"sec-ch-ua: \"Chromium\";v=\"126\", \"Not(A:Brand\";v=\"24\", \"Google Chrome\";v=\"126\"\r\n" +
+		"sec-ch-ua-mobile: ?0\r\n" +
+		"sec-ch-ua-platform: \"Linux\"\r\n" +
+		"Upgrade-Insecure-Requests: 1\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n" +
+		"Sec-Fetch-Site: same-origin\r\n" +
+		"Sec-Fetch-Mode: navigate\r\n" +
+		"Sec-Fetch-User: ?1\r\n" +
+		"Sec-Fetch-Dest: document\r\n" +
+		"Referer: https://www.example.com/\r\n" +
+		"Accept-Encoding: gzip, deflate, br, zstd\r\n" +
+		"Accept-Language: en-US,en;q=0.9\r\n" +
+		"Cookie: session=0123456789abcdef0123456789abcdef\r\n" +
+		"\r\n"
+)
+
+func benchmarkHead(b *testing.B, head string) {
+	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	buf := make([]byte, len(head))
+	b.SetBytes(int64(len(head)))
+	b.ReportAllocs()
+	for b.Loop() {
+		copy(buf, head)
+		if n, r := ParseHead(&h, buf, 0); n != len(head) {
+			b.Fatal(n, r)
+		}
+	}
+}
+
+func BenchmarkHeadSmall(b *testing.B)   { benchmarkHead(b, smallHead) }
+func BenchmarkHeadBrowser(b *testing.B) { benchmarkHead(b, browserHead) }
+
+func BenchmarkHeadBrowserNetHTTP(b *testing.B) {
+	r := bytes.NewReader(nil)
+	in := bufio.NewReader(r)
+	b.SetBytes(int64(len(browserHead)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Reset([]byte(browserHead))
+		in.Reset(r)
+		if _, err := http.ReadRequest(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+var benchDefaults = Defaults{Date: AppendDate(nil, 784111777), Server: []byte("server: saltare/0.1.0\r\n")}
+
+func BenchmarkAppendHead(b *testing.B) {
+	fields := encode("content-type", "text/plain; charset=utf-8", "content-length", "13")
+	dst := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		a := Answer{Status: 200, Minor: 1}
+		if out, err := AppendHead(dst, &a, fields, &benchDefaults); err != nil || len(out) == 0 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+// Chunked bodies taken apart as they arrive (RFC 9112 7.1). per byte
+
+package http1
+
+import "saltare/gocore/internal/limits"
+
+// Chunked is the state of a chunked body between two reads. The zero value is its start.
+type Chunked struct {
+	left   int64  // octets of chunk data still to come, or the size read so far
+	count  uint16 // octets of extension or of trailer section so far
+	digits uint8
+	state  chunkState
+}
+
+type chunkState uint8
+
+const (
+	inSize          chunkState = iota // hex digits
+	beforeExtension                   // whitespace, which only a ";" may follow
+	inExtensionName                   // ";" is over, the name has not begun
+	inExtension
+	afterSize // CR is over
+	inData
+	afterData   // CR wanted
+	afterDataCR // LF wanted
+	atTrailer   // at the start of a line of the trailer section
+	inTrailerName
+	inTrailerValue
+	afterTrailer // CR of a field line is over
+	atEnd        // CR of the empty line is over
+	isOver
+)
+
+// Next takes octets of the body from buf: n of them, of which data, a part of buf, is content; it
+// may be empty. done: the body is over, and what follows belongs to the next request. Without done,
+// call again with the rest of buf while there is any. After done or a refusal do not call again.
+//
+// As much is taken as fits one piece of content, so the last piece comes with done if its end is
+// in buf. Extensions and trailer fields are checked and dropped.
+func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *Refusal) {
+	for n < len(buf) {
+		if c.state == inData {
+			if data != nil {
+				return data, n, false, nil
+			}
+			size := int(min(c.left, int64(len(buf)-n)))
+			data = buf[n : n+size : n+size]
+			n += size
+			if c.left -= int64(size); c.left == 0 {
+				c.state = afterData
+			}
+			continue
+		}
+		if r = c.step(buf[n]); r != nil {
+			return nil, n, false, r
+		}
+		n++
+		if c.state == isOver {
+			return data, n, true, nil
+		}
+	}
+	return data, n, false, nil
+}
+
+// step takes one octet that is not content.
+func (c *Chunked) step(b byte) *Refusal {
+	switch c.state {
+	case inSize:
+		return c.size(b)
+	case beforeExtension, inExtensionName, inExtension:
+		return c.extension(b)
+	case afterSize:
+		return c.sizeEnd(b)
+	case afterData:
+		return c.want(b, '\r', afterDataCR, badChunkEnd)
+	case afterDataCR:
+		return c.want(b, '\n', inSize, badChunkEnd)
+	}
+	return c.trailer(b)
+}
+
+func (c *Chunked) want(b, wanted byte, next chunkState, r *Refusal) *Refusal {
+	if b != wanted {
+		return r
+	}
+	c.state = next
+	return nil
+}
+
+func (c *Chunked) size(b byte) *Refusal {
+	if class[b]&hexDig != 0 {
+		if c.digits++; c.digits > limits.MaxChunkSizeDigits {
+			return hugeChunk
+		}
+		c.left = c.left<<4 | int64(hexValue(b))
+		return nil
+	}
+	if c.digits == 0 {
+		return badChunkSize
+	}
+	switch b {
+	case '\r':
+		c.state = afterSize
+	case ';':
+		c.state = inExtensionName
+	case ' ', '\t':
+		c.state = beforeExtension
+	default:
+		return badChunkSize
+	}
+	return nil
+}
+
+// extension takes an octet between a size and its CR. RFC 9112 7.1.1 has whitespace around ";"
+// and "=" be tolerated.
+func (c *Chunked) extension(b byte) *Refusal {
+	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
+		return extensionTooLong
+	}
+	isSpace := b == ' ' || b == '\t'
+	switch c.state {
+	case beforeExtension:
+		if b == ';' {
+			c.state = inExtensionName
+		} else if !isSpace {
+			return badChunkSize
+		}
+	case inExtensionName:
+		if class[b]&token != 0 {
+			c.state = inExtension
+		} else if !isSpace {
+			return badExtension
+		}
+	default:
+		if b == '\r' {
+			c.state = afterSize
+		} else if class[b]&text == 0 {
+			return badExtension
+		}
+	}
+	return nil
+}
+
+// sizeEnd takes the LF of a size line and starts what follows.
+func (c *Chunked) sizeEnd(b byte) *Refusal {
+	next := inData
+	if c.left == 0 {
+		next = atTrailer
+	}
+	c.count, c.digits = 0, 0
+	return c.want(b, '\n', next, badChunkSize)
+}
+
+// trailer takes an octet of the trailer section or of the empty line that ends it. The rules are
+// those of field lines in a head.
+func (c *Chunked) trailer(b byte) *Refusal {
+	if c.count++; c.count > limits.MaxTrailerBytes && !(c.state == atTrailer && b == '\r') && c.state != atEnd {
+		return trailerTooLarge
+	}
+	switch c.state {
+	case atTrailer:
+		if b == '\r' {
+			c.state = atEnd
+			return nil
+		}
+		return c.trailerOctet(b, token, inTrailerName)
+	case inTrailerName:
+		if b == ':' {
+			c.state = inTrailerValue
+			return nil
+		}
+		return c.trailerOctet(b, token, inTrailerName)
+	case inTrailerValue:
+		if b == '\r' {
+			c.state = afterTrailer
+			return nil
+		}
+		return c.trailerOctet(b, text, inTrailerValue)
+	case afterTrailer:
+		return c.want(b, '\n', atTrailer, badTrailer)
+	}
+	return c.want(b, '\n', isOver, badTrailer)
+}
+
+func (c *Chunked) trailerOctet(b, of uint8, next chunkState) *Refusal {
+	if class[b]&of == 0 {
+		return badTrailer
+	}
+	c.state = next
+	return nil
+}

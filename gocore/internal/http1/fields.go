@@ -1,0 +1,175 @@
+// Field lines of a request head (RFC 9112 5). per byte
+
+package http1
+
+import (
+	"bytes"
+
+	"saltare/gocore/internal/limits"
+)
+
+func indexLF(b []byte, i int) int {
+	lf := bytes.IndexByte(b[i:], '\n')
+	if lf < 0 {
+		return -1
+	}
+	return i + lf
+}
+
+// fieldLines reads the field lines from i on, and the empty line after them; returns the index
+// after that.
+func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
+	fields := h.Fields[:0:min(cap(h.Fields), limits.MaxFields)]
+	for {
+		if i >= len(b) {
+			return 0, more
+		}
+		if b[i] <= ' ' {
+			h.Fields = fields
+			return notAField(b, i, len(fields))
+		}
+		n, id, r := fieldName(b, i)
+		if r != nil {
+			return 0, r
+		}
+		from := i + n + 1
+		for from < len(b) && (b[from] == ' ' || b[from] == '\t') {
+			from++
+		}
+		at, next, r := valueEnd(b, from)
+		if r != nil {
+			return 0, r
+		}
+		for at > from && (b[at-1] == ' ' || b[at-1] == '\t') {
+			at--
+		}
+		if len(fields) == cap(fields) {
+			return 0, tooManyFields
+		}
+		fields = append(fields, Field{span(i, i+n), span(from, at), id})
+		if id-1 < idsRead-1 {
+			if r := m.read(h, id, b[from:at], len(fields)-1); r != nil {
+				return 0, r
+			}
+		}
+		i = next
+	}
+}
+
+// notAField reads a line that starts with a control or a space after count fields: the end of the
+// head, or an error.
+func notAField(b []byte, i, count int) (int, *Refusal) {
+	switch c := b[i]; {
+	case c == '\r' || c == '\n':
+		return lineEnd(b, i)
+	case c != ' ' && c != '\t':
+		return 0, badName
+	case count == 0:
+		return 0, leadingSpace
+	}
+	return 0, foldedLine
+}
+
+// fieldName reads the name at i, up to its colon, and makes it lower case.
+func fieldName(b []byte, i int) (n int, id uint32, r *Refusal) {
+	n = colonNear(b, i)
+	if n <= 0 {
+		return shortName(b, i)
+	}
+	w := nameOf(b, i, n)
+	if id = w.lookup(); id == 0 {
+		n, r = anyName(b, i)
+		return n, 0, r
+	}
+	w.put(b, i, n)
+	return n, id, nil
+}
+
+// colonNear is how far from i the first colon is, if it is in the reach of a known name and in a
+// whole word before the end of b; else -1.
+func colonNear(b []byte, i int) int {
+	for at := 0; at < maxKnownName && len(b)-i-at >= 8; at += 8 {
+		if mask := equal(load(b, i+at), ':'); mask != 0 {
+			return at + first(mask)
+		}
+	}
+	return -1
+}
+
+// shortName reads a name in the last few octets of b, where words do not reach, or a long one, or
+// one that is none.
+func shortName(b []byte, i int) (n int, id uint32, r *Refusal) {
+	n, r = anyName(b, i)
+	if r != nil || n > maxKnownName {
+		return n, 0, r
+	}
+	var padded [maxKnownName + 1]byte
+	copy(padded[:], b[i:i+n])
+	w := nameOf(padded[:], 0, n)
+	return n, w.lookup(), nil
+}
+
+// anyName reads a name octet by octet: one that is not known, is invalid, or may go on after b.
+func anyName(b []byte, i int) (int, *Refusal) {
+	for at := i; at < len(b); at++ {
+		c := folded[b[at]]
+		if c == 0 {
+			return at - i, nameStop(b, i, at)
+		}
+		b[at] = c
+	}
+	return 0, more
+}
+
+// nameStop says what the octet at i, the first one that is not in a token, means for a name that
+// started at from.
+func nameStop(b []byte, from, i int) *Refusal {
+	switch b[i] {
+	case ':':
+		if i == from {
+			return emptyName
+		}
+		return nil
+	case ' ', '\t':
+		return spaceInName
+	case '\r', '\n':
+		if _, r := lineEnd(b, i); r != nil {
+			return r
+		}
+		return noColon
+	}
+	return badName
+}
+
+// valueEnd returns where the value that goes on at i ends, and where the next line starts.
+func valueEnd(b []byte, i int) (end, next int, r *Refusal) {
+	for {
+		i = nextControl(b, i)
+		if i >= len(b) {
+			return 0, 0, more
+		}
+		switch b[i] {
+		case '\r', '\n':
+			next, r = lineEnd(b, i)
+			return i, next, r
+		case '\t':
+			i++
+		default:
+			return 0, 0, controlInValue
+		}
+	}
+}
+
+// nextControl returns the index of the first control octet (HTAB is one) from i on, or len(b).
+func nextControl(b []byte, i int) int {
+	for ; len(b)-i >= 8; i += 8 {
+		w := load(b, i)
+		if mask := below(w, ' ') | equal(w, 0x7f); mask != 0 {
+			return i + first(mask)
+		}
+	}
+	for i < len(b) && b[i] >= ' ' && b[i] != 0x7f {
+		i++
+	}
+	return i
+}

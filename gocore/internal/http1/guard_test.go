@@ -1,0 +1,67 @@
+//go:build linux
+
+// Input that ends where readable memory ends: one octet read too far crashes. per process
+
+package http1
+
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"saltare/gocore/internal/limits"
+)
+
+// guarded returns memory of at least size octets, behind which lies a page that nobody may touch.
+func guarded(t *testing.T, size int) []byte {
+	t.Helper()
+	page := os.Getpagesize()
+	size = (size + page - 1) / page * page
+	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Munmap(m) })
+	if err := syscall.Mprotect(m[size:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	return m[:size:size]
+}
+
+// put copies b to the end of m, with a capacity that would let a reader run on.
+func put(m, b []byte) []byte {
+	at := m[len(m)-len(b):]
+	copy(at, b)
+	return at
+}
+
+func TestHeadStaysInItsBuffer(t *testing.T) {
+	m := guarded(t, 32<<10)
+	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	for _, c := range corpus(t) {
+		for _, at := range append(cuts(len(c.raw)), len(c.raw)) {
+			n, r := ParseHead(&h, put(m, c.raw[:at]), 0)
+			ParseHead(&h, put(m, c.raw[:at]), at/2)
+			if n > 0 && r == nil {
+				var chunked Chunked
+				_, _, _, _ = chunked.Next(put(m, c.raw[n:at]))
+			}
+		}
+	}
+}
+
+func TestAnswerStaysInItsFields(t *testing.T) {
+	m := guarded(t, 4<<10)
+	fields := encode("content-type", "text/plain", "content-length", "13", "x", "", "x-long", "0123456789abcdef0123456789")
+	for at := range len(fields) + 1 {
+		a := Answer{Status: 200, Minor: 1}
+		_, _ = AppendHead(nil, &a, put(m, fields[:at]), &Defaults{})
+	}
+}
+
+func TestDecodePathStaysInItsInput(t *testing.T) {
+	m := guarded(t, 4<<10)
+	for _, raw := range []string{"%", "%4", "%41", "/abc", "/%zz", "/a%"} {
+		DecodePath(nil, put(m, []byte(raw)))
+	}
+}

@@ -1,0 +1,181 @@
+// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9). per request
+
+package http1
+
+import "math"
+
+// meaning is what the fields read so far say, where one of them alone does not decide.
+type meaning struct {
+	hosts            int
+	host             int // the index of host in Fields
+	coded            bool
+	close, keepAlive bool // connection options
+	upgrade          bool
+	webSocket        bool // named in upgrade
+	waits            bool // expect: 100-continue
+}
+
+// read takes in a field whose ID is below idsRead and which is the last one in fields.
+func (m *meaning) read(h *Head, id uint32, v []byte, index int) *Refusal {
+	switch id {
+	case idHost:
+		return m.readHost(v, index)
+	case idContentLength:
+		return m.readLength(h, v)
+	case idTransferEncoding:
+		return m.readCoding(h, v)
+	case idConnection:
+		m.readConnection(v)
+	case idUpgrade:
+		m.webSocket = m.webSocket || h.Minor > 0 && listHas(v, "websocket")
+	case idExpect:
+		return m.readExpect(h, v)
+	}
+	return nil
+}
+
+// readHost: one and well-formed, in 1.0 as well if it is there (RFC 9112 3.2).
+func (m *meaning) readHost(v []byte, index int) *Refusal {
+	if m.hosts++; m.hosts > 1 {
+		return twoHosts
+	}
+	if !validHost(v) {
+		return badHost
+	}
+	m.host = index
+	return nil
+}
+
+// readLength: digits, once (RFC 9110 8.6). RFC 9112 6.3 lets a recipient take equal repeats as one;
+// no client sends them.
+func (m *meaning) readLength(h *Head, v []byte) *Refusal {
+	if m.coded {
+		return lengthAndCoding
+	}
+	if h.ContentLength >= 0 {
+		return twoLengths
+	}
+	n, r := parseLength(v)
+	h.ContentLength = n
+	return r
+}
+
+func parseLength(v []byte) (n int64, r *Refusal) {
+	if len(v) == 0 {
+		return -1, badLength
+	}
+	for _, c := range v {
+		digit := int64(c) - '0'
+		if digit < 0 || digit > 9 {
+			return -1, badLength
+		}
+		if n > (math.MaxInt64-digit)/10 {
+			r = hugeLength // unless a later octet is no digit at all
+			continue
+		}
+		n = n*10 + digit
+	}
+	return n, r
+}
+
+// readCoding: chunked and nothing else, in 1.1, without a length. RFC 9112 6.1 would let
+// transfer-encoding override a length; whoever sends both wants two recipients to disagree.
+func (m *meaning) readCoding(h *Head, v []byte) *Refusal {
+	switch {
+	case h.Minor == 0:
+		return codingInOld
+	case m.coded:
+		return twoCodings
+	case h.ContentLength >= 0:
+		return lengthAndCoding
+	}
+	m.coded = true
+	h.Chunked = equalFold(v, "chunked")
+	if h.Chunked {
+		return nil
+	}
+	return judgeCodings(v)
+}
+
+// judgeCodings tells a list of codings that is well-formed but not ours (501) from one that leaves
+// the length of the body open (400), RFC 9112 6.1 and 6.3.
+func judgeCodings(v []byte) *Refusal {
+	for {
+		coding, rest, another := cutList(v)
+		if !another {
+			if equalFold(coding, "chunked") {
+				return unknownCoding
+			}
+			return badCoding
+		}
+		if len(coding) == 0 || equalFold(coding, "chunked") {
+			return badCoding
+		}
+		v = rest
+	}
+}
+
+func (m *meaning) readConnection(v []byte) {
+	for another := true; another; {
+		var option []byte
+		option, v, another = cutList(v)
+		switch {
+		case equalFold(option, "close"):
+			m.close = true
+		case equalFold(option, "keep-alive"):
+			m.keepAlive = true
+		case equalFold(option, "upgrade"):
+			m.upgrade = true
+		}
+	}
+}
+
+// readExpect: a 1.0 client does not know about expectations (RFC 9110 10.1.1).
+func (m *meaning) readExpect(h *Head, v []byte) *Refusal {
+	if h.Minor == 0 {
+		return nil
+	}
+	if !equalFold(v, "100-continue") {
+		return unknownExpect
+	}
+	m.waits = true
+	return nil
+}
+
+// settle draws the conclusions once all fields are known.
+func (h *Head) settle(b []byte, m *meaning) *Refusal {
+	if h.Minor == 1 && m.hosts == 0 {
+		return noHost
+	}
+	if m.hosts > 0 && h.authority.Len > 0 {
+		h.Fields[m.host].Value = h.authority // RFC 9112 3.2.2
+	}
+	hasBody := h.Chunked || h.ContentLength > 0
+	h.KeepAlive = !m.close && (h.Minor == 1 || m.keepAlive) // RFC 9112 9.3
+	h.ExpectContinue = m.waits && hasBody
+	// After a body the octets of both protocols would be hard to tell apart, so such a request
+	// stays plain HTTP, which RFC 9110 7.8 leaves to the server.
+	h.UpgradeWebSocket = m.webSocket && m.upgrade && !hasBody && string(h.Method.In(b)) == "GET"
+	return nil
+}
+
+// cutList splits the first element off a comma-separated list (RFC 9110 5.6.1).
+func cutList(v []byte) (element, rest []byte, another bool) {
+	for i, c := range v {
+		if c == ',' {
+			return trim(v[:i]), v[i+1:], true
+		}
+	}
+	return trim(v), nil, false
+}
+
+// listHas says whether a list has the element want, which is lower case.
+func listHas(v []byte, want string) bool {
+	for another := true; another; {
+		var element []byte
+		if element, v, another = cutList(v); equalFold(element, want) {
+			return true
+		}
+	}
+	return false
+}

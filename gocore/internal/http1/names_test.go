@@ -1,0 +1,113 @@
+// Known field names: the table is perfect, and nothing else is taken for one of them. per process
+
+package http1
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"saltare/gocore/internal/limits"
+)
+
+// idOf parses one field line, with and without octets behind it, so that both ways of reading a
+// name are taken.
+func idOf(t *testing.T, name string) uint32 {
+	t.Helper()
+	var ids [2]uint32
+	for i, rest := range []string{"", "x:" + strings.Repeat(" ", 64) + "\r\n"} {
+		buf := []byte("GET / HTTP/1.0\r\n" + name + ":\r\n" + rest + "\r\n")
+		h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+		if n, r := ParseHead(&h, buf, 0); n != len(buf) {
+			t.Fatalf("%q: %d, %v", name, n, r)
+		}
+		if got := h.Fields[0].Name.In(buf); string(got) != strings.ToLower(name) {
+			t.Fatalf("%q became %q", name, got)
+		}
+		ids[i] = h.Fields[0].ID
+	}
+	if ids[0] != ids[1] {
+		t.Fatalf("%q: ID %d at the end, %d before other octets", name, ids[0], ids[1])
+	}
+	return ids[0]
+}
+
+func TestKnownNames(t *testing.T) {
+	for id, name := range KnownNames[1:] {
+		if id++; name != strings.ToLower(name) || len(name) > maxKnownName {
+			t.Errorf("%q must be lower case and at most %d octets", name, maxKnownName)
+		}
+		w := nameOf(append([]byte(name), make([]byte, maxKnownName)...), 0, len(name))
+		if got := knownSlots[w.slot()]; int(got) != id {
+			t.Fatalf("%q has the slot of %q: make the multiplier %#x", name, KnownNames[got], perfectMultiplier())
+		}
+		if name == "content-length" || name == "transfer-encoding" || name == "expect" || name == "host" {
+			continue // an empty value is refused or means something; idOf sends one
+		}
+		if got := idOf(t, name); int(got) != id {
+			t.Errorf("%q: ID %d, want %d", name, got, id)
+		}
+		if got := idOf(t, strings.ToUpper(name)); int(got) != id {
+			t.Errorf("upper case of %q: ID %d, want %d", name, got, id)
+		}
+	}
+}
+
+// perfectMultiplier tries numbers until one gives every name a slot of its own: seconds.
+func perfectMultiplier() uint64 {
+	for {
+		m, taken := rand.Uint64()|1, [256]bool{}
+		perfect := true
+		for _, w := range knownWords[1:] {
+			slot := w.mix() * m >> 56
+			perfect = perfect && !taken[slot]
+			taken[slot] = true
+		}
+		if perfect {
+			return m
+		}
+	}
+}
+
+func TestUnknownNames(t *testing.T) {
+	for _, known := range KnownNames[1:] {
+		variants := []string{known + "x", "x" + known, known[1:], known[:len(known)-1], known + known}
+		for i := range known {
+			variants = append(variants, known[:i]+"z"+known[i+1:], known[:i]+"_"+known[i:])
+		}
+		if len(known) > 8 { // same first and last words, another length
+			variants = append(variants, known[:8]+known[len(known)-8:], known[:8]+"-"+known[len(known)-8:])
+		}
+		for _, v := range variants {
+			if isKnown(v) || v == "" {
+				continue
+			}
+			if id := idOf(t, v); id != 0 {
+				t.Errorf("%q was taken for %q", v, KnownNames[id])
+			}
+		}
+	}
+}
+
+func isKnown(name string) bool {
+	for _, known := range KnownNames {
+		if name == known {
+			return true
+		}
+	}
+	return false
+}
+
+func TestLower(t *testing.T) {
+	for c := range 256 {
+		word := bytes.Repeat([]byte{byte(c)}, 8)
+		want := uint64(c) * each
+		if 'A' <= c && c <= 'Z' {
+			want = uint64(c+'a'-'A') * each
+		}
+		if got := lower(load(word, 0)); got != want {
+			t.Errorf("lower(%#x) = %#x", c, got)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+// Percent-decoding of paths (RFC 3986 2.1). per request
+
+package http1
+
+import "bytes"
+
+// DecodePath appends raw to dst with its percent-escapes decoded. "+" stays "+"; an escape that
+// is not "%" and two hex digits stays as it is.
+func DecodePath(dst, raw []byte) []byte {
+	for {
+		i := bytes.IndexByte(raw, '%')
+		if i < 0 {
+			return append(dst, raw...)
+		}
+		dst = append(dst, raw[:i]...)
+		if raw = raw[i:]; len(raw) < 3 || class[raw[1]]&class[raw[2]]&hexDig == 0 {
+			dst = append(dst, '%')
+			raw = raw[1:]
+			continue
+		}
+		dst = append(dst, hexValue(raw[1])<<4|hexValue(raw[2]))
+		raw = raw[3:]
+	}
+}
+
+// hexValue of a hex digit.
+func hexValue(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}

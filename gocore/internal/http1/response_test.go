@@ -1,0 +1,275 @@
+// Answers as they go out, read back with net/http. per process
+
+package http1
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// encode writes name, value, name, value ... as the bridge does.
+func encode(pairs ...string) (b []byte) {
+	for i := 0; i < len(pairs); i += 2 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(pairs[i])))
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(pairs[i+1])))
+		b = append(append(b, pairs[i]...), pairs[i+1]...)
+	}
+	return b
+}
+
+// head is AppendHead to text, without the empty line.
+func head(t *testing.T, a *Answer, d *Defaults, pairs ...string) string {
+	t.Helper()
+	out, err := AppendHead([]byte("before"), a, encode(pairs...), d)
+	if err != nil {
+		t.Fatalf("%+v %q: %v", *a, pairs, err)
+	}
+	text, ok := strings.CutPrefix(string(out), "before")
+	if !ok {
+		t.Fatalf("%q", out)
+	}
+	return strings.TrimSuffix(text, "\r\n")
+}
+
+// The whole of the framing table: status, method, version and declared length, in all combinations
+// that differ.
+func TestFraming(t *testing.T) {
+	const length, chunked, closing, keeping = "content-length: 5\r\n", "transfer-encoding: chunked\r\n", "connection: close\r\n", "connection: keep-alive\r\n"
+	const zero = "content-length: 0\r\n"
+	get11, get10 := Answer{Minor: 1}, Answer{}
+	head11, head10 := Answer{Minor: 1, HEAD: true}, Answer{HEAD: true}
+	connect := Answer{Minor: 1, CONNECT: true}
+	for _, c := range []struct {
+		status   uint16
+		a        Answer
+		declared bool
+		mode     BodyMode
+		fields   string
+	}{
+		{200, get11, true, BodyLength, length},
+		{200, get11, false, BodyChunked, chunked},
+		{200, get10, true, BodyLength, length + keeping},
+		{200, get10, false, BodyUntilClose, ""},
+		{200, head11, true, BodyNone, length},
+		{200, head11, false, BodyNone, ""},
+		{200, head10, true, BodyNone, length + keeping},
+		{200, head10, false, BodyNone, keeping},
+		{200, connect, true, BodyUntilClose, closing},
+		{200, connect, false, BodyUntilClose, closing},
+		{404, connect, true, BodyLength, length},
+		{404, connect, false, BodyChunked, chunked},
+		{500, get11, true, BodyLength, length},
+		{204, get11, true, BodyNone, ""},
+		{204, get11, false, BodyNone, ""},
+		{204, get10, false, BodyNone, keeping},
+		{204, head11, true, BodyNone, ""},
+		{205, get11, true, BodyNone, zero},
+		{205, get11, false, BodyNone, zero},
+		{205, head11, false, BodyNone, zero},
+		{304, get11, true, BodyNone, length},
+		{304, get11, false, BodyNone, ""},
+		{304, head11, true, BodyNone, length},
+		{304, get10, false, BodyNone, keeping},
+		{103, get11, true, BodyNone, ""},
+		{103, get11, false, BodyNone, ""},
+	} {
+		a, pairs := c.a, []string{}
+		a.Status = c.status
+		if c.declared {
+			pairs = []string{"content-length", "5"}
+		}
+		_, fields, _ := strings.Cut(head(t, &a, &Defaults{}, pairs...), "\r\n")
+		if fields != c.fields || a.Mode != c.mode {
+			t.Errorf("%d to %+v, declared %v: mode %d, %q; want mode %d, %q", c.status, c.a, c.declared, a.Mode, fields, c.mode, c.fields)
+		}
+		if closes := strings.Contains(fields, closing) || c.mode == BodyUntilClose; a.Close != closes {
+			t.Errorf("%d to %+v, declared %v: Close %v", c.status, c.a, c.declared, a.Close)
+		}
+		if hasLength := strings.Contains(fields, "content-length"); hasLength != (a.ContentLength >= 0) {
+			t.Errorf("%d to %+v, declared %v: ContentLength %d with %q", c.status, c.a, c.declared, a.ContentLength, fields)
+		}
+	}
+}
+
+func TestStatusLine(t *testing.T) {
+	for status, want := range map[uint16]string{
+		100: "HTTP/1.1 100 Continue\r\n", 200: "HTTP/1.1 200 OK\r\n", 404: "HTTP/1.1 404 Not Found\r\n",
+		299: "HTTP/1.1 299 \r\n", 599: "HTTP/1.1 599 \r\n", 999: "HTTP/1.1 999 \r\n",
+	} {
+		line, _, _ := strings.Cut(head(t, &Answer{Status: status, Minor: 1, HEAD: true}, &Defaults{}), "\n")
+		if line+"\n" != want {
+			t.Errorf("%q, want %q", line, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	d := Defaults{Date: []byte("date: D\r\n"), Server: []byte("server: S\r\n"), Extra: []byte("x-extra: 1\r\nx-extra: 2\r\n")}
+	for _, c := range []struct {
+		pairs []string
+		want  string
+	}{
+		{nil, "date: D\r\nserver: S\r\nx-extra: 1\r\nx-extra: 2\r\n"},
+		{[]string{"Date", "mine"}, "Date: mine\r\nserver: S\r\nx-extra: 1\r\nx-extra: 2\r\n"},
+		{[]string{"SERVER", "mine"}, "SERVER: mine\r\ndate: D\r\nx-extra: 1\r\nx-extra: 2\r\n"},
+		{[]string{"x-extra", "0", "dart", "a", "serves", "b"}, "x-extra: 0\r\ndart: a\r\nserves: b\r\ndate: D\r\nserver: S\r\nx-extra: 1\r\nx-extra: 2\r\n"},
+	} {
+		_, got, _ := strings.Cut(head(t, &Answer{Status: 200, Minor: 1, HEAD: true}, &d, c.pairs...), "\r\n")
+		if got != c.want {
+			t.Errorf("%q: %q", c.pairs, got)
+		}
+	}
+	if got := head(t, &Answer{Status: 103, Minor: 1}, &d, "link", "</a>"); got != "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n" {
+		t.Errorf("an interim answer has more than the app's fields: %q", got)
+	}
+	if out, err := AppendHead([]byte("x"), &Answer{Status: 103}, nil, &d); string(out) != "x" || err != nil {
+		t.Errorf("an interim answer to a 1.0 request: %q, %v", out, err)
+	}
+}
+
+func TestConnectionOfTheApp(t *testing.T) {
+	for _, c := range []struct {
+		value, fields string
+		closes        bool
+	}{
+		{"close", "connection: close\r\n", true},
+		{"Close", "connection: close\r\n", true},
+		{"keep-alive", "", false},
+		{"keep-alive, close", "connection: close\r\n", true},
+		{"upgrade", "connection: upgrade\r\n", false},
+		{"upgrade, close", "connection: upgrade, close\r\nconnection: close\r\n", true},
+		{"", "", false},
+	} {
+		a := Answer{Status: 200, Minor: 1, HEAD: true}
+		_, got, _ := strings.Cut(head(t, &a, &Defaults{}, "connection", c.value), "\r\n")
+		if got != c.fields || a.Close != c.closes {
+			t.Errorf("%q: %q, Close %v", c.value, got, a.Close)
+		}
+	}
+}
+
+func TestTransferEncodingOfTheAppIsDropped(t *testing.T) {
+	a := Answer{Status: 200, Minor: 1}
+	got := head(t, &a, &Defaults{}, "Transfer-Encoding", "gzip", "content-length", "5")
+	if got != "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n" || a.Mode != BodyLength {
+		t.Errorf("%q, mode %d", got, a.Mode)
+	}
+}
+
+func TestMistakesOfTheApp(t *testing.T) {
+	for _, c := range []struct {
+		pairs []string
+		want  error
+	}{
+		{[]string{"content-length", "five"}, ErrContentLength},
+		{[]string{"content-length", ""}, ErrContentLength},
+		{[]string{"content-length", "-1"}, ErrContentLength},
+		{[]string{"content-length", "5, 5"}, ErrContentLength},
+		{[]string{"content-length", "9223372036854775808"}, ErrContentLength},
+		{[]string{"content-length", "5", "Content-Length", "5"}, ErrContentLengths},
+		{[]string{"", "v"}, ErrName},
+		{[]string{"a b", "v"}, ErrName},
+		{[]string{"a:", "v"}, ErrName},
+		{[]string{"a\r\nb", "v"}, ErrName},
+		{[]string{"caf\xe9", "v"}, ErrName},
+		{[]string{"a", "v\r\nset-cookie: x"}, ErrValue},
+		{[]string{"a", "v\n"}, ErrValue},
+		{[]string{"a", "v\r"}, ErrValue},
+		{[]string{"a", "\x00"}, ErrValue},
+		{[]string{"a", "0123456789abcde\x7f"}, ErrValue},
+	} {
+		a := Answer{Status: 200, Minor: 1, Close: true}
+		out, err := AppendHead([]byte("x"), &a, encode(c.pairs...), &benchDefaults)
+		if err != c.want || string(out) != "x" || a != (Answer{Status: 200, Minor: 1, Close: true}) {
+			t.Errorf("%q: %q, %v, %+v", c.pairs, out, err, a)
+		}
+	}
+	for _, status := range []uint16{0, 99, 1000} {
+		if out, err := AppendHead(nil, &Answer{Status: status}, nil, &benchDefaults); err != ErrStatus || len(out) > 0 {
+			t.Errorf("status %d: %q, %v", status, out, err)
+		}
+	}
+	if _, err := AppendHead(nil, &Answer{Status: 200}, encode("a", "b")[:9], &benchDefaults); err != errEncoding {
+		t.Error(err)
+	}
+	if _, err := AppendHead(nil, &Answer{Status: 200}, bytes.Repeat([]byte{0xff}, 16), &benchDefaults); err != errEncoding {
+		t.Error(err)
+	}
+}
+
+// readBack has net/http read what a client would see.
+func readBack(method string, raw []byte) (*http.Response, string, error) {
+	request := &http.Request{Method: method}
+	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), request)
+	if err != nil {
+		return nil, "", err
+	}
+	body, err := io.ReadAll(response.Body)
+	return response, string(body), err
+}
+
+func TestChunksReadBack(t *testing.T) {
+	out, err := AppendHead(nil, &Answer{Status: 200, Minor: 1}, encode("content-type", "text/plain"), &benchDefaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, size := range []int{1, 15, 16, 255, 4096, 65536} {
+		piece := strings.Repeat("x", size)
+		out = append(append(AppendChunkHeader(out, size), piece...), "\r\n"...)
+		want.WriteString(piece)
+	}
+	response, body, err := readBack("GET", append(out, LastChunk...))
+	if err != nil || body != want.String() || response.Header.Get("Content-Type") != "text/plain" {
+		t.Errorf("%v, %d octets, %v", response, len(body), err)
+	}
+}
+
+func TestRefusalReadsBack(t *testing.T) {
+	for _, status := range []int{400, 408, 413, 414, 417, 431, 500, 501, 503, 505, 599} {
+		response, body, err := readBack("GET", AppendRefusal(nil, status, &benchDefaults))
+		if err != nil {
+			t.Fatal(status, err)
+		}
+		if response.StatusCode != status || !response.Close || body != phrase(status)+"\n" {
+			t.Errorf("%d: %+v %q", status, response, body)
+		}
+		if response.Header.Get("Date") == "" || response.Header.Get("Server") == "" {
+			t.Errorf("%d: no defaults in %v", status, response.Header)
+		}
+	}
+}
+
+func TestDate(t *testing.T) {
+	for unix, want := range map[int64]string{
+		784111777: "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+		951782400: "date: Tue, 29 Feb 2000 00:00:00 GMT\r\n",
+		0:         "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+	} {
+		if got := string(AppendDate(nil, unix)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// RFC 9110 has changed some phrases that net/http keeps.
+func TestPhrases(t *testing.T) {
+	changed := map[int]string{
+		413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable",
+		418: "I'm a Teapot", 422: "Unprocessable Content",
+	}
+	for status := range 1000 {
+		want, ok := changed[status]
+		if !ok {
+			want = http.StatusText(status)
+		}
+		if got := phrase(status); got != want {
+			t.Errorf("%d: %q, want %q", status, got, want)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+// The request target: its octets, its four forms (RFC 9112 3.2), host and port. per request
+
+package http1
+
+import "bytes"
+
+// scanTarget reads the target that starts at i, finds path and query in it, and returns the index
+// of the space after it.
+//
+// Taken are all visible ASCII octets but "#". RFC 3986 has no place for "<>\^`{|} either, yet
+// browsers send some of them as they are in a query, and nobody disagrees about where they end.
+// Octets above 0x7f have to be escaped.
+func (h *Head) scanTarget(b []byte, i int) (int, *Refusal) {
+	query := -1
+	for at := i; at < len(b); at++ {
+		switch c := b[at]; {
+		case class[c]&target == 0:
+			if c != ' ' {
+				return 0, notInTarget(b, at)
+			}
+			if at == i {
+				return 0, emptyTarget
+			}
+			h.Target = span(i, at)
+			h.Path = h.Target
+			if query >= 0 {
+				h.Path, h.Query = span(i, query), span(query+1, at)
+			}
+			return at, nil
+		case c == '%' && query < 0:
+			h.PathEscaped = true
+		case c == '?' && query < 0:
+			query = at
+		}
+	}
+	return 0, more
+}
+
+// notInTarget says what an octet that no target holds means at i.
+func notInTarget(b []byte, i int) *Refusal {
+	switch b[i] {
+	case '#':
+		return fragment
+	case '\r', '\n':
+		if _, r := lineEnd(b, i); r != nil {
+			return r
+		}
+		return OldHTTP
+	}
+	return badTarget
+}
+
+// form checks that the target has one of the four forms, and one that fits the method.
+func (h *Head) form(b []byte) *Refusal {
+	method, t := h.Method.In(b), h.Target.In(b)
+	h.IsHEAD = string(method) == "HEAD"
+	h.IsCONNECT = string(method) == "CONNECT"
+	switch {
+	case h.IsCONNECT: // authority-form, RFC 9112 3.2.3
+		return h.authorityForm(t)
+	case t[0] == '/': // origin-form, RFC 9112 3.2.1
+		return nil
+	case string(t) == "*": // asterisk-form, RFC 9112 3.2.4
+		if string(method) == "OPTIONS" {
+			return nil
+		}
+		return badForm
+	}
+	return h.absoluteForm(b, t) // RFC 9112 3.2.2
+}
+
+func (h *Head) authorityForm(t []byte) *Refusal {
+	if !validHost(t) || t[0] == ':' || t[len(t)-1] == ':' || !hasPort(t) {
+		return badForm
+	}
+	h.Path.Len, h.Query, h.PathEscaped = 0, Span{}, false
+	return nil
+}
+
+// hasPort says whether a valid authority names a port.
+func hasPort(authority []byte) bool {
+	for i := len(authority) - 1; i >= 0; i-- {
+		switch authority[i] {
+		case ':':
+			return true
+		case ']':
+			return false
+		}
+	}
+	return false
+}
+
+// absoluteForm takes "http://authority/path?query" apart. The query is known already.
+func (h *Head) absoluteForm(b, t []byte) *Refusal {
+	scheme := schemeLen(t)
+	if scheme == 0 {
+		return notAbsolute(t)
+	}
+	rest := h.Path.In(b) // up to the query
+	if len(rest) <= scheme {
+		return badAuthority
+	}
+	rest = rest[scheme:]
+	n := bytes.IndexByte(rest, '/')
+	if n < 0 {
+		n = len(rest)
+	}
+	// Userinfo has no place in a request and serves to disguise hosts (RFC 9110 4.2.4); its "@" is
+	// not in any host.
+	if n == 0 || rest[0] == ':' || !validHost(rest[:n]) {
+		return badAuthority
+	}
+	at := h.Target.Off + uint32(scheme)
+	h.authority = Span{at, uint32(n)}
+	h.Path = Span{at + uint32(n), uint32(len(rest) - n)}
+	if h.Path.Len == 0 {
+		h.Path = Span{at - 1, 1} // an empty path means "/"; there is one before the authority
+	}
+	h.PathEscaped = bytes.IndexByte(h.Path.In(b), '%') >= 0
+	return nil
+}
+
+// schemeLen is the length of "http://" or "https://" at the start of t, else 0.
+func schemeLen(t []byte) int {
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(t) >= len(scheme) && equalFold(t[:len(scheme)], scheme) {
+			return len(scheme)
+		}
+	}
+	return 0
+}
+
+func notAbsolute(t []byte) *Refusal {
+	if bytes.Contains(t, []byte("://")) {
+		return badScheme
+	}
+	return badForm
+}
+
+// validHost checks uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty: a client
+// without an authority sends an empty Host. A comma, which RFC 3986 would allow, is refused: it is
+// what two Host lines become when an intermediary joins them.
+func validHost(v []byte) bool {
+	if len(v) > 0 && v[0] == '[' {
+		return validIPv6(v)
+	}
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case class[c]&regName != 0:
+		case c == ':':
+			return validPort(v[i+1:])
+		case c == '%' && i+2 < len(v) && class[v[i+1]]&class[v[i+2]]&hexDig != 0:
+			i += 2
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// validIPv6 checks the octets of "[" IPv6address "]" [ ":" port ], not their order.
+func validIPv6(v []byte) bool {
+	colons := 0
+	for i := 1; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == ':':
+			colons++
+		case c == ']':
+			rest := v[i+1:]
+			return colons >= 2 && (len(rest) == 0 || rest[0] == ':' && validPort(rest[1:]))
+		case class[c]&hexDig == 0 && c != '.':
+			return false
+		}
+	}
+	return false
+}
+
+// validPort checks *DIGIT up to 65535; RFC 3986 3.2.3 lets it be empty.
+func validPort(v []byte) bool {
+	port := 0
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return false
+		}
+		if port = port*10 + int(c-'0'); port > 65535 {
+			return false
+		}
+	}
+	return true
+}

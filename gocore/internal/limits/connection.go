@@ -1,0 +1,80 @@
+// Connections, buffers and turns: what one server may hold, and what each of it costs.  per process
+
+package limits
+
+import "time"
+
+// Turn. One turn touches at most these; what does not fit waits for the next turn, so no peer can starve the others.
+const (
+	// ArenaBytes is the memory into which a turn reads. Only what is used of it is ever touched: some 400 bytes for a
+	// small request.
+	ArenaBytes = 512 << 10
+	// ReadBytes is the most that one read(2) asks for.
+	ReadBytes = 64 << 10
+	// ReadFloorBytes is the least worth a read(2): with less room left the connection waits for the next turn.
+	ReadFloorBytes = 4 << 10
+	// ViewBytes is kept free behind every read for the request's view: fields, decoded path and the view itself.
+	ViewBytes = MaxHeadBytes + MaxFields*20 + 512
+	// Events is the capacity of the inbox, 32 bytes each.
+	Events = 2048
+	// EventsPerStep is what one step of one connection may add to the inbox.
+	EventsPerStep = 4
+	// PollEvents is how many ready descriptors one epoll_wait(2) reports, 12 bytes each.
+	PollEvents = 256
+	// AcceptBatch is how many connections one turn accepts from one listener.
+	AcceptBatch = 128
+	// LogLineBytes is the longest line of an EventLog.
+	LogLineBytes = 512
+)
+
+// Proof that a connection can always make progress in an empty arena.
+const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
+
+// Back-pressure. See py_http.c for its half of the output window.
+const (
+	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
+	UnreadBytes = 64 << 10
+	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
+	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
+	LowWaterBytes   = 16 << 10
+	SendWindowBytes = 48 << 10
+	// InlineBytes: a piece up to this size is copied next to its head or chunk size and leaves in one segment.
+	InlineBytes = 4 << 10
+	// GatherSegments is how many pieces one sendmsg(2) takes.
+	GatherSegments = 32
+)
+
+// Ends of life.
+const (
+	// DiscardBytes of a request body that the app did not want are read to keep the connection; with more to come it is closed.
+	DiscardBytes = 256 << 10
+	// LingerTimeout and LingerBytes bound how long a peer that is still sending is listened to after its last answer,
+	// so that the answer is not lost to a reset (RFC 9112 9.6).
+	LingerTimeout = 2 * time.Second
+	LingerBytes   = 4 << 20
+)
+
+// Timers.
+const (
+	// Tick is the grain of every deadline.
+	Tick = 16 * time.Millisecond
+	// WheelSlots times Tick is the farthest a deadline is seen at once (33 s); farther ones are looked at again then.
+	// 4 bytes each.
+	WheelSlots = 2048
+)
+
+// Buffers that connections hold between turns: an unfinished head, or requests pipelined behind the one being answered.
+// An idle connection holds none.
+var BufferClasses = [...]int{512, 4 << 10, 16 << 10, 64 << 10, 128 << 10}
+
+const (
+	// BufferSpanBytes are mapped at a time for one class.
+	BufferSpanBytes = 256 << 10
+	// SlabChunkBytes are mapped at a time for connection and stream records.
+	SlabChunkBytes = 64 << 10
+	// ConnBytes and StreamBytes are what one record may take; tests hold them to it.
+	ConnBytes   = 128
+	StreamBytes = 128
+	// IdleRelease: buffers and records not needed for this long are given back to the system.
+	IdleRelease = 30 * time.Second
+)

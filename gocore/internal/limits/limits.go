@@ -1,0 +1,64 @@
+// Package limits: every number of the core, once, with its unit, its reason and its price. per process
+//
+// The sections follow a request: its head, its body, its answer. A number that an option can move
+// stands here as the option's default; the others are fixed.
+package limits
+
+// Request head.
+const (
+	// MaxHeadBytes is the largest request head in octets: leading empty lines, request line, field lines
+	// and the empty line at the end. Over it: 431. Browsers with full cookie jars send up to 8 KiB,
+	// single sign-on pages up to 12. Price: the largest buffer that a connection holds while its
+	// head arrives; a whole head always fits a 16 KiB buffer, and a full one is never "needs more".
+	MaxHeadBytes = 16 << 10
+
+	// MaxRequestLineBytes is the longest request line in octets, without its CRLF. Over it: 414.
+	// RFC 9112 3 recommends to take 8,000 at least. Price: a share of MaxHeadBytes, nothing of its own.
+	MaxRequestLineBytes = 8 << 10
+
+	// MaxMethodBytes is the longest method in octets. Over it: 501 (RFC 9112 3). The longest registered
+	// one, UPDATEREDIRECTREF, has 17. Price: none.
+	MaxMethodBytes = 24
+
+	// MaxFields is the largest number of field lines. Over it: 431. Browsers send 15, chains of
+	// proxies add 20. Price: 20 octets each in the one field table of a server, 2.5 KiB.
+	MaxFields = 128
+
+	// MaxLeadingEmptyLines is how many CRLF before a request line are skipped. Over it: 400.
+	// RFC 9112 2.2 asks for one, which old clients send after a POST body. Price: none.
+	MaxLeadingEmptyLines = 4
+)
+
+// Request body.
+const (
+	// MaxChunkSizeDigits is the longest chunk size in hex digits, leading zeros counted. Over it: 400.
+	// 15 digits are 2^60 octets, so a size never overflows an int64. Price: none.
+	MaxChunkSizeDigits = 15
+
+	// MaxChunkExtensionBytes is the most octets of extensions at one chunk. Over it: 400. The extensions
+	// seen in the wild are signatures of some 85 octets. Price: none, they are dropped as they come;
+	// the limit bounds what a peer can make us read for one octet of body.
+	MaxChunkExtensionBytes = 256
+
+	// MaxTrailerBytes is the most octets in the trailer section of a chunked body. Over it: 431. A few
+	// checksums and signatures fit. Price: none, they are dropped as they come.
+	MaxTrailerBytes = 4 << 10
+)
+
+// Answer.
+const (
+	// AnswerOverheadBytes is the room in octets that AppendHead asks for beside the app's fields and the
+	// defaults: status line (up to 50), framing and connection fields (up to 80), empty line.
+	// Price: none, the room is taken from the output buffer.
+	AnswerOverheadBytes = 160
+)
+
+// Relations that other code relies on; a broken one does not compile.
+const (
+	_ = uint(MaxHeadBytes - MaxRequestLineBytes - 2 - 2)       // the longest request line leaves room for a head
+	_ = uint(MaxRequestLineBytes - MaxMethodBytes - 12)        // "M / HTTP/1.1" fits beside the longest method
+	_ = uint(60 - 4*MaxChunkSizeDigits)                        // a chunk size fits an int64
+	_ = uint(1<<16 - 1 - MaxTrailerBytes)                      // the chunked decoder counts in 16 bits
+	_ = uint(MaxHeadBytes - MaxFields*4 - MaxRequestLineBytes) // that many of the shortest fields ("a:\r\n") fit
+	_ = uint(MaxHeadBytes - 2*MaxLeadingEmptyLines - 2 - 2)    // leading empty lines leave room
+)

@@ -1,0 +1,110 @@
+// Package pool is memory outside Go's heap: records in slabs and read buffers by size class.  per connection
+//
+// The garbage collector does not see it, so it must hold no Go pointers, and C may look at it.
+package pool
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/limits"
+)
+
+// Map returns n zeroed bytes of private memory that becomes resident page by page as it is touched.
+func Map(n int) ([]byte, error) {
+	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+}
+
+// Unmap gives back what Map returned.
+func Unmap(b []byte) {
+	_ = unix.Munmap(b)
+}
+
+// Slab hands out records of T by number. T must hold no pointers. The lowest free number comes first after a growth, the
+// last freed one after that, so a small server stays in its first pages.
+type Slab[T any] struct {
+	chunks  [][]byte
+	free    []uint32
+	next    uint32
+	live    int
+	perBits uint
+}
+
+func (s *Slab[T]) init() {
+	size := unsafe.Sizeof(*new(T))
+	for (size << (s.perBits + 1)) <= limits.SlabChunkBytes {
+		s.perBits++
+	}
+}
+
+// Alloc returns a zeroed record and its number.
+func (s *Slab[T]) Alloc() (uint32, *T, error) {
+	if s.perBits == 0 {
+		s.init()
+	}
+	var i uint32
+	if n := len(s.free); n > 0 {
+		i = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		i = s.next
+		if int(i>>s.perBits) == len(s.chunks) {
+			chunk, err := Map(limits.SlabChunkBytes)
+			if err != nil {
+				return 0, nil, err
+			}
+			s.chunks = append(s.chunks, chunk)
+		}
+		s.next++
+	}
+	s.live++
+	t := s.At(i)
+	*t = *new(T)
+	return i, t, nil
+}
+
+// At is the record of number i, which must have been handed out once.
+func (s *Slab[T]) At(i uint32) *T {
+	chunk := s.chunks[i>>s.perBits]
+	at := uintptr(i&(1<<s.perBits-1)) * unsafe.Sizeof(*new(T))
+	return (*T)(unsafe.Pointer(&chunk[at]))
+}
+
+// Has tells whether number i was ever handed out.
+func (s *Slab[T]) Has(i uint32) bool { return i < s.next }
+
+// Free takes a record back.
+func (s *Slab[T]) Free(i uint32) {
+	s.free = append(s.free, i)
+	s.live--
+}
+
+// Live is the number of records handed out.
+func (s *Slab[T]) Live() int { return s.live }
+
+// Len is the number after the highest ever handed out.
+func (s *Slab[T]) Len() uint32 { return s.next }
+
+// Release gives all but the first chunk back, if no record is in use.
+func (s *Slab[T]) Release() {
+	if s.live > 0 || len(s.chunks) <= 1 {
+		return
+	}
+	for _, chunk := range s.chunks[1:] {
+		Unmap(chunk)
+	}
+	s.chunks = s.chunks[:1]
+	s.free, s.next = nil, 0
+}
+
+// Close gives everything back.
+func (s *Slab[T]) Close() {
+	for _, chunk := range s.chunks {
+		Unmap(chunk)
+	}
+	*s = Slab[T]{}
+}
+
+// Discard keeps the mapping and gives its pages back.
+func Discard(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }

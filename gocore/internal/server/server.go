@@ -1,0 +1,167 @@
+// Package server is one server: its epoll set, its listeners, and the turn that moves all of it.  per turn
+package server
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/poll"
+)
+
+// Config is what Open is told.
+type Config struct {
+	Conn  conn.Config
+	Guest bool // the epoll descriptor is watched by another loop
+}
+
+// Server is one server. Its methods may be called from any thread, one after the other: a lock is held but for the wait.
+type Server struct {
+	mu       sync.Mutex
+	poll     *poll.Poll
+	inbox    *handoff.Inbox
+	host     *conn.Host
+	alarm    *alarm // of a guest
+	draining bool
+	emptied  bool
+	closed   bool
+	used     bool      // since the last release
+	idleAt   time.Time // when the last connection went
+}
+
+// Open makes a server without listeners.
+func Open(config Config) (s *Server, err error) {
+	s = &Server{}
+	defer func() {
+		if err != nil {
+			s.free()
+		}
+	}()
+	if s.poll, err = poll.Open(); err != nil {
+		return nil, err
+	}
+	if s.inbox, err = handoff.OpenInbox(); err != nil {
+		return nil, err
+	}
+	if config.Guest {
+		if s.alarm, err = openAlarm(s.poll); err != nil {
+			return nil, err
+		}
+	}
+	s.host = conn.NewHost(config.Conn, s.poll, s.inbox)
+	return s, nil
+}
+
+// Listen begins to accept from sockets that somebody else opened and will close.
+func (s *Server) Listen(listeners []conn.Listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return unix.EBADF
+	}
+	if s.host.Listeners != nil {
+		return unix.EALREADY
+	}
+	s.host.Listeners = listeners
+	for i, l := range listeners {
+		if err := s.poll.AddLevel(l.FD, poll.In, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FD is the epoll descriptor, for a guest driver.
+func (s *Server) FD() int { return s.poll.FD() }
+
+// Watch adds, changes or (events 0) removes a descriptor of the application.
+func (s *Server) Watch(fd int, events uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return unix.EBADF
+	}
+	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
+}
+
+// Drain stops accepting. The next turns finish what is in progress; the last of them is told by TurnEmpty.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+}
+
+// Abandon ends every connection at once. The inbox gives back what their output borrowed.
+func (s *Server) Abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.inbox.Reset()
+		s.host.Abandon()
+	}
+}
+
+// Close frees the server.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free()
+}
+
+func (s *Server) free() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.host != nil {
+		s.host.Close()
+	}
+	if s.alarm != nil {
+		s.alarm.close()
+	}
+	if s.inbox != nil {
+		s.inbox.Close()
+	}
+	if s.poll != nil {
+		s.poll.Close()
+	}
+}
+
+// Stats are the figures of a server.
+type Stats struct {
+	conn.Counts
+	Connections, Streams, Buffers, Queues, Unsent uint64
+}
+
+// Stats reads them.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return Stats{}
+	}
+	h := s.host
+	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent())}
+}
+
+// releaseAt is when memory that nothing uses is given back; ok is false while there is nothing to give.
+func (s *Server) releaseAt() (at time.Time, ok bool) {
+	return s.idleAt.Add(limits.IdleRelease), s.used && s.host.Connections() == 0
+}
+
+func (s *Server) release(now time.Time) {
+	if s.host.Connections() > 0 {
+		s.used = true
+		s.idleAt = now
+		return
+	}
+	if at, ok := s.releaseAt(); ok && !now.Before(at) {
+		s.used = false
+		s.host.Release()
+		s.inbox.Trim()
+	}
+}

@@ -1,0 +1,142 @@
+// One turn of the loop.  per turn
+
+package server
+
+import (
+	"math"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/poll"
+)
+
+// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox.
+//
+// The lock is not held during the wait, so that a second driver could take a turn meanwhile.
+func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, unix.EBADF
+	}
+	before := time.Now()
+	s.inbox.Reset()
+	s.host.Clock(before)
+	s.carryOut(outbox)
+	s.host.Resume()
+	if s.draining && !s.emptied {
+		s.stopAccepting()
+	}
+	s.host.Flush()
+	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
+		timeout = 0
+	}
+	ready, err := s.wait(before, timeout)
+	interrupted := err == unix.EINTR
+	if err != nil && !interrupted {
+		return 0, err
+	}
+	now := time.Now()
+	s.host.Clock(now)
+	more := s.takeUp(ready)
+	s.host.RunTimers()
+	s.host.Flush()
+	s.release(now)
+	if s.alarm != nil {
+		s.setAlarm(now)
+	}
+	if more || s.host.Waiting() || s.inbox.Late() {
+		flags |= handoff.TurnMore
+	}
+	if interrupted {
+		flags |= handoff.TurnInterrupted
+	}
+	if s.drained() {
+		flags |= handoff.TurnEmpty
+	}
+	return flags, nil
+}
+
+// Inbox is where the events of the last turn are, and how many.
+func (s *Server) Inbox() (ptr uintptr, n int) { return s.inbox.Events() }
+
+func (s *Server) carryOut(outbox []byte) {
+	for {
+		command, payload, rest, ok := handoff.Next(outbox)
+		if !ok {
+			return
+		}
+		s.host.Command(command, payload)
+		outbox = rest
+	}
+}
+
+func (s *Server) drained() bool { return s.emptied && s.host.Connections() == 0 }
+
+// stopAccepting takes what the listeners still hold, since those peers believe to be connected, and closes them to others.
+func (s *Server) stopAccepting() {
+	for i, l := range s.host.Listeners {
+		s.host.Accept(uint32(i))
+		_ = s.poll.Remove(l.FD)
+	}
+	s.host.Drain()
+	s.emptied = true
+}
+
+// wait waits for reports, no longer than the next deadline.
+func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err error) {
+	if d, ok := s.untilDeadline(now); ok && (timeout < 0 || d < timeout) {
+		timeout = d
+	}
+	ms := milliseconds(timeout)
+	if ms == 0 {
+		return s.poll.Wait(0)
+	}
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return s.poll.Wait(ms)
+}
+
+func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
+	d, ok := s.host.NextDeadline(now)
+	if at, release := s.releaseAt(); release {
+		left := max(at.Sub(now), 0)
+		if !ok || left < d {
+			return left, true
+		}
+	}
+	return d, ok
+}
+
+// milliseconds rounds up, so that nothing is looked at before its time.
+func milliseconds(d time.Duration) int {
+	if d < 0 {
+		return -1
+	}
+	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+}
+
+// takeUp looks at every report. more tells that some were left for the next turn.
+func (s *Server) takeUp(ready int) (more bool) {
+	for i := range ready {
+		r := s.poll.Ready(i)
+		switch r.Tag.Owner() {
+		case poll.Connection:
+			s.host.Ready(r.Tag, r.Bits)
+		case poll.Listener:
+			s.host.Accept(r.Tag.Number())
+		case poll.Application:
+			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
+				more = true
+				continue
+			}
+			s.inbox.Add(handoff.Event{Kind: handoff.EventFD, Flags: r.Bits, Stream: uint64(r.Tag.Number())})
+		case poll.Timer:
+			s.alarm.heard()
+		}
+	}
+	return more || ready == limits.PollEvents
+}

@@ -1,0 +1,114 @@
+// Package sock is the system calls of a connection's socket. None of them blocks, so none tells Go's scheduler.  per request
+package sock
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+)
+
+// Errno of a call that did its work.
+const OK = unix.Errno(0)
+
+// Accept takes one connection, non-blocking and close-on-exec. from is filled when it is an IP address.
+func Accept(listener int, from *handoff.Address) (fd int, errno unix.Errno) {
+	var raw unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&raw)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	address(&raw, from)
+	return int(n), OK
+}
+
+// Local fills at with the connection's own address, when it is an IP address.
+func Local(fd int, at *handoff.Address) {
+	var raw unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
+	if errno == 0 {
+		address(&raw, at)
+	}
+}
+
+func address(raw *unix.RawSockaddrAny, to *handoff.Address) {
+	switch raw.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
+		copy(to.IP[:4], in.Addr[:])
+		to.Family, to.Port = handoff.FamilyInet, networkOrder(in.Port)
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw))
+		to.IP = in.Addr
+		to.Family, to.Port = handoff.FamilyInet6, networkOrder(in.Port)
+	}
+}
+
+func networkOrder(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+// Read reads what is there into b. 0 without errno is the peer's end.
+func Read(fd int, b []byte) (int, unix.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Write sends b, or the beginning of it.
+func Write(fd int, b []byte) (int, unix.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Gather is the list of pieces of one sendmsg(2).
+type Gather struct {
+	iov [limits.GatherSegments]unix.Iovec
+	msg unix.Msghdr
+	n   int
+}
+
+// Add appends a piece. It tells whether there is room for another.
+func (g *Gather) Add(ptr unsafe.Pointer, n int) bool {
+	g.iov[g.n].Base = (*byte)(ptr)
+	g.iov[g.n].SetLen(n)
+	g.n++
+	return g.n < len(g.iov)
+}
+
+// Write sends the pieces, or the beginning of them, and forgets them.
+func (g *Gather) Write(fd int) (int, unix.Errno) {
+	g.msg.Iov = &g.iov[0]
+	g.msg.SetIovlen(g.n)
+	g.n = 0
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&g.msg)), unix.MSG_NOSIGNAL)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Close closes the descriptor.
+func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// Finish ends our side of the connection; the peer still may send (RFC 9112 9.6).
+func Finish(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
+
+// Reset makes the next Close drop the connection at once instead of sending what is left.
+func Reset(fd int) {
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}

@@ -1,0 +1,19 @@
+// Package main is saltare._core: the server's core, loaded into CPython as an extension module.  per process
+//
+// A request walks through these files:
+//
+//	internal/server/turn.go     a turn begins: the outbox is carried out, epoll waits
+//	internal/conn/accept.go     a new connection
+//	internal/conn/head.go       its bytes, parsed by internal/http1, become a request in the inbox (internal/handoff)
+//	export.go                   the turn ends: C has the events
+//	py_core.c                   each event is dispatched
+//	py_scope.c                  a request becomes an ASGI scope, and saltare/_dispatch.py starts the app with it
+//	py_exchange.c               the app's receive() and send(): pieces of the body in, commands in the outbox
+//	internal/conn/answer.go     the next turn: commands become the answer, framed by internal/http1
+//	internal/conn/write.go      its bytes leave
+//	internal/conn/close.go      the one way out
+//
+// bridge.h is the border between C and Go. Everything under internal/ is pure Go and is tested without Python.
+package main
+
+func main() {}

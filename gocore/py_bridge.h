@@ -1,0 +1,138 @@
+/* py_bridge.h: what the py_*.c files share. Everything here needs the GIL.  per request */
+#ifndef SALTARE_PY_BRIDGE_H
+#define SALTARE_PY_BRIDGE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge.h"
+
+#define KNOWN_NAMES_MAX 128
+
+/* Per module: what would otherwise be global. */
+typedef struct {
+    PyTypeObject *core_type, *exchange_type, *awaitable_type;
+    PyObject *disconnected;  /* saltare.errors.ClientDisconnected */
+    PyObject *sent;          /* the awaitable of a send that is done */
+    PyObject *empty_bytes, *empty_tuple, *http_1_0;
+    PyObject *known_names[KNOWN_NAMES_MAX]; /* bytes, by saltare_field.id */
+    /* interned */
+    PyObject *s_type, *s_status, *s_headers, *s_body, *s_more_body;
+    PyObject *s_http_request, *s_http_disconnect;
+    PyObject *s_asgi, *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
+    PyObject *s_extensions, *s_state;
+    PyObject *s_done, *s_set_result, *s_set_exception, *s_throw, *s_close;
+    PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
+    /* debug counters; each ends at zero */
+    Py_ssize_t cores, exchanges, awaitables, borrowed;
+} module_state;
+
+/* ---- the outbox (py_outbox.c) --------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint8_t *data;
+    size_t len, cap;
+} outbox;
+
+/* ---- type Core (py_core.c) ------------------------------------------------------------------------------------ */
+
+typedef struct exchange exchange;
+
+typedef struct {
+    PyObject_HEAD
+    module_state *state;
+    int64_t handle; /* of bridge.h; 0: closed */
+    int epoll_fd;
+    bool polling, guest, more, empty;
+    outbox boxes[2]; /* one is filled while Go reads the other */
+    int filling;
+    exchange **exchanges; /* by slot of the stream; owned references */
+    uint32_t n_exchanges;
+    PyObject *keys;          /* descriptor -> selector key */
+    PyObject *servers;       /* scope["server"] by listener */
+    PyObject *template;      /* dict that every scope is a copy of */
+    PyObject *root_path;
+    PyObject *lifespan;      /* dict copied into scope["state"] */
+    PyObject *dispatch;      /* dispatch(exchange, scope) starts the app */
+    PyObject *create_future; /* of the loop */
+    PyObject *log;           /* log(level, line) */
+    PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
+    Py_ssize_t borrowed;     /* bodies lent to Go */
+    PyObject *on_empty;      /* called when a draining server has no connection left */
+    PyObject *host_text;     /* text of the last client's address */
+    struct saltare_address host;
+} core;
+
+/* Room for a command with len bytes of payload at the end of the outbox, header filled in. NULL with MemoryError. */
+uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len);
+/* Where the next command will begin. */
+size_t py_outbox_mark(core *self);
+/* For a last command that began at mark, with a payload that grows: room for len bytes more (NULL with MemoryError),
+ * its end, or taking it back. */
+uint8_t *py_command_extend(core *self, size_t mark, size_t len);
+void py_command_close(core *self);
+void py_outbox_rewind(core *self, size_t mark);
+void py_outbox_free(outbox *box);
+
+/* Tells a guest loop that something is to be written out. -1 with an exception. */
+int py_core_wake(core *self);
+/* The exchange of a stream that is still open, borrowed; NULL without exception. */
+exchange *py_core_exchange(core *self, uint64_t stream);
+/* Forgets the stream of an exchange that is over. */
+void py_core_forget(core *self, exchange *ex);
+
+/* ---- the scope (py_scope.c) ----------------------------------------------------------------------------------- */
+
+/* New reference to the scope of a request, or NULL with an exception. */
+PyObject *py_scope(core *self, const struct saltare_request *request);
+
+/* ---- type Exchange (py_exchange.c) ---------------------------------------------------------------------------- */
+
+struct exchange {
+    PyObject_HEAD
+    core *core;
+    uint64_t stream;
+    PyObject *pieces;    /* list of bytes that came and were not received, or NULL */
+    PyObject *receivers; /* list of futures that wait in receive(), or NULL */
+    PyObject *senders;   /* list of futures that wait in send(), or NULL */
+    Py_ssize_t window;   /* bytes that may be sent before send() waits */
+    char body_open;      /* more of the request body is to come from Go */
+    char body_over;      /* the app has received the last piece */
+    char expecting;      /* the peer waits for 100 Continue */
+    char started, complete, gone;
+};
+
+/* New reference, entered in the core's table; NULL with an exception. */
+exchange *py_exchange_new(core *self, const struct saltare_event *event);
+/* Events. -1 with an exception. */
+int py_exchange_body(exchange *ex, const struct saltare_event *event);
+int py_exchange_drained(exchange *ex);
+int py_exchange_gone(exchange *ex);
+/* The app is over without a complete answer. -1 with an exception. */
+int py_exchange_fail(exchange *ex);
+
+/* ---- type Awaitable (py_awaitable.c) -------------------------------------------------------------------------- */
+
+/* New reference to an awaitable that is done with value, which is stolen (NULL: NULL is returned). */
+PyObject *py_awaitable_done(module_state *state, PyObject *value);
+/* New reference to one that is done with None as often as it is awaited. */
+PyObject *py_awaitable_none(module_state *state);
+/* New reference to one that waits for an asyncio future, which is borrowed. */
+PyObject *py_awaitable_future(module_state *state, PyObject *future);
+
+extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec;
+
+/* ---- errors (py_error.c) -------------------------------------------------------------------------------------- */
+
+/* Sets the exception for a negative status of a saltare_ function; returns NULL. */
+PyObject *py_raise_status(int64_t status, const char *doing);
+/* Nonzero in a child forked from a process with servers: Go does not survive fork, so it is never called there. */
+int py_forked(void);
+/* Sets RuntimeError for such a child and returns -1; 0 otherwise. */
+int py_refuse_forked(void);
+int py_watch_fork(void);
+
+#endif

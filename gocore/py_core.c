@@ -1,0 +1,547 @@
+/* type Core: a server as Python sees it. Its poll() is one turn of the loop.  per turn */
+#include "py_bridge.h"
+
+#include <structmember.h>
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+/* An outbox that a burst made larger than this is given back. */
+#define OUTBOX_KEEP (256 * 1024)
+
+/* ---- the table of exchanges ----------------------------------------------------------------------------------- */
+
+static uint32_t slot_of(uint64_t stream) { return (uint32_t)stream; }
+
+exchange *py_core_exchange(core *self, uint64_t stream)
+{
+    uint32_t slot = slot_of(stream);
+    exchange *ex = slot < self->n_exchanges ? self->exchanges[slot] : NULL;
+    return ex != NULL && ex->stream == stream ? ex : NULL;
+}
+
+void py_core_forget(core *self, exchange *ex)
+{
+    if (py_core_exchange(self, ex->stream) != ex) return;
+    self->exchanges[slot_of(ex->stream)] = NULL;
+    Py_DECREF(ex);
+}
+
+static int grow_table(core *self, uint32_t slot)
+{
+    uint32_t n = self->n_exchanges ? self->n_exchanges : 16;
+    while (n <= slot) n *= 2;
+    exchange **table = PyMem_Realloc(self->exchanges, n * sizeof *table);
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(table + self->n_exchanges, 0, (n - self->n_exchanges) * sizeof *table);
+    self->exchanges = table;
+    self->n_exchanges = n;
+    return 0;
+}
+
+static int enter(core *self, exchange *ex)
+{
+    uint32_t slot = slot_of(ex->stream);
+    if (slot >= self->n_exchanges && grow_table(self, slot) < 0) return -1;
+    exchange *old = self->exchanges[slot];
+    self->exchanges[slot] = (exchange *)Py_NewRef(ex);
+    Py_XDECREF(old);
+    return 0;
+}
+
+/* ---- events --------------------------------------------------------------------------------------------------- */
+
+static int on_request(core *self, const struct saltare_event *event)
+{
+    exchange *ex = py_exchange_new(self, event);
+    if (ex == NULL) return -1;
+    int status = -1;
+    PyObject *scope = enter(self, ex) < 0 ? NULL : py_scope(self, event->data);
+    if (scope != NULL) {
+        PyObject *args[] = {(PyObject *)ex, scope};
+        PyObject *result = PyObject_Vectorcall(self->dispatch, args, 2, NULL);
+        Py_DECREF(scope);
+        if (result != NULL) status = 0;
+        Py_XDECREF(result);
+    }
+    if (status < 0) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (py_exchange_fail(ex) < 0) PyErr_Clear();
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_DECREF(ex);
+    return status;
+}
+
+static int on_stream(core *self, const struct saltare_event *event)
+{
+    exchange *ex = py_core_exchange(self, event->stream);
+    if (ex == NULL) return 0; /* the app has said its last word meanwhile */
+    Py_INCREF(ex);
+    int status = event->kind == EVENT_BODY      ? py_exchange_body(ex, event)
+                 : event->kind == EVENT_DRAINED ? py_exchange_drained(ex)
+                                                : py_exchange_gone(ex);
+    Py_DECREF(ex);
+    return status;
+}
+
+static void release_body(core *self, uint64_t token)
+{
+    self->borrowed--;
+    self->state->borrowed--;
+    Py_DECREF((PyObject *)(uintptr_t)token);
+}
+
+/* Adds (key, mask) to *ready, as a selector's select() has it. */
+static int on_descriptor(core *self, const struct saltare_event *event, PyObject **ready)
+{
+    PyObject *number = PyLong_FromUnsignedLongLong(event->stream);
+    PyObject *key = number ? PyDict_GetItemWithError(self->keys, number) : NULL;
+    Py_XDECREF(number);
+    if (key == NULL) return PyErr_Occurred() ? -1 : 0; /* unregistered in this very turn */
+    long mask = (event->flags & ~(uint32_t)EPOLLOUT ? 1 : 0) | (event->flags & ~(uint32_t)EPOLLIN ? 2 : 0);
+    PyObject *pair = Py_BuildValue("(Ol)", key, mask);
+    if (pair == NULL) return -1;
+    if (*ready == NULL) *ready = PyList_New(0);
+    int status = *ready ? PyList_Append(*ready, pair) : -1;
+    Py_DECREF(pair);
+    return status;
+}
+
+static int on_log(core *self, const struct saltare_event *event)
+{
+    PyObject *result = PyObject_CallFunction(self->log, "is#", (int)event->flags, (const char *)event->data, (Py_ssize_t)event->len);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static int on_event(core *self, const struct saltare_event *event, PyObject **ready)
+{
+    switch (event->kind) {
+    case EVENT_REQUEST: return on_request(self, event);
+    case EVENT_BODY:
+    case EVENT_DRAINED:
+    case EVENT_DISCONNECT: return on_stream(self, event);
+    case EVENT_RELEASE: release_body(self, event->stream); return 0;
+    case EVENT_FD: return on_descriptor(self, event, ready);
+    case EVENT_LOG: return on_log(self, event);
+    }
+    PyErr_Format(PyExc_SystemError, "saltare: unknown event %u", event->kind);
+    return -1;
+}
+
+/* Every event is taken, whatever happens to one of them. The first KeyboardInterrupt or SystemExit is passed on at the
+ * end; any other exception here is no request's fault and is reported where such are. */
+static int on_events(core *self, const struct saltare_turn *turn, PyObject **ready)
+{
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
+    for (uint32_t i = 0; i < turn->n_events; i++) {
+        if (on_event(self, &turn->events[i], ready) == 0) continue;
+        if (type == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Fetch(&type, &value, &traceback);
+        } else {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    if (type == NULL) return 0;
+    PyErr_Restore(type, value, traceback);
+    return -1;
+}
+
+/* ---- poll ----------------------------------------------------------------------------------------------------- */
+
+static int timeout_ns(PyObject *timeout, int64_t *ns)
+{
+    if (timeout == NULL || timeout == Py_None) {
+        *ns = -1;
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) return -1;
+    *ns = seconds <= 0 ? 0 : seconds >= 1e9 ? -1 : (int64_t)ceil(seconds * 1e9);
+    return 0;
+}
+
+static int usable(core *self, const char *doing)
+{
+    if (py_refuse_forked() < 0) return -1;
+    if (self->handle != 0) return 0;
+    PyErr_Format(PyExc_RuntimeError, "%s: the core is closed", doing);
+    return -1;
+}
+
+static int call_on_empty(core *self)
+{
+    if (self->empty || self->on_empty == NULL) return 0;
+    self->empty = true;
+    PyObject *result = PyObject_CallNoArgs(self->on_empty);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static PyObject *take_turn(core *self, struct saltare_turn *turn)
+{
+    outbox *box = &self->boxes[self->filling];
+    turn->outbox = box->data;
+    turn->outbox_len = box->len;
+    self->filling = !self->filling;
+    int32_t status;
+    Py_BEGIN_ALLOW_THREADS
+    status = saltare_turn(self->handle, turn);
+    Py_END_ALLOW_THREADS
+    box->len = 0;
+    if (box->cap > OUTBOX_KEEP) py_outbox_free(box);
+    if (status < 0) return py_raise_status(status, "poll");
+    PyObject *ready = NULL;
+    self->more = (turn->flags & TURN_MORE) != 0;
+    if (on_events(self, turn, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0)) {
+        Py_XDECREF(ready);
+        return NULL;
+    }
+    return ready ? ready : Py_NewRef(self->state->empty_tuple);
+}
+
+static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct saltare_turn turn = {0};
+    if (n > 1) {
+        PyErr_Format(PyExc_TypeError, "poll() takes one timeout, not %zd arguments", n);
+        return NULL;
+    }
+    if (usable(self, "poll") < 0 || timeout_ns(n ? args[0] : NULL, &turn.timeout_ns) < 0) return NULL;
+    if (self->polling) {
+        PyErr_SetString(PyExc_RuntimeError, "poll() within poll(), or in a second thread");
+        return NULL;
+    }
+    self->polling = true;
+    PyObject *ready = take_turn(self, &turn);
+    self->polling = false;
+    return ready;
+}
+
+int py_core_wake(core *self)
+{
+    PyObject *result = PyObject_CallNoArgs(self->wake);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* ---- the application's descriptors ---------------------------------------------------------------------------- */
+
+static PyObject *core_watch(core *self, PyObject *args)
+{
+    int fd, mask;
+    PyObject *key;
+    if (!PyArg_ParseTuple(args, "iiO:watch", &fd, &mask, &key) || usable(self, "watch") < 0) return NULL;
+    PyObject *number = PyLong_FromLong(fd);
+    if (number == NULL || PyDict_SetItem(self->keys, number, key) < 0) {
+        Py_XDECREF(number);
+        return NULL;
+    }
+    int32_t status = saltare_watch(self->handle, fd, (mask & 1 ? EPOLLIN : 0) | (mask & 2 ? EPOLLOUT : 0));
+    if (status < 0) {
+        if (PyDict_DelItem(self->keys, number) < 0) PyErr_Clear();
+        Py_DECREF(number);
+        return py_raise_status(status, "watch");
+    }
+    Py_DECREF(number);
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_unwatch(core *self, PyObject *number)
+{
+    long fd = PyLong_AsLong(number);
+    if ((fd == -1 && PyErr_Occurred()) || usable(self, "unwatch") < 0) return NULL;
+    if (PyDict_DelItem(self->keys, number) < 0) return NULL;
+    saltare_watch(self->handle, (int32_t)fd, 0); /* a closed descriptor has left the set by itself */
+    Py_RETURN_NONE;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
+/* Copies the dict `given` into the fields of the config; unknown names are refused. */
+static int read_config(PyObject *given, struct saltare_config *config)
+{
+    struct {
+        const char *name;
+        uint32_t *number;
+    } numbers[] = {
+        {"header_timeout", &config->header_timeout},
+        {"keep_alive_timeout", &config->keep_alive_timeout},
+        {"body_timeout", &config->body_timeout},
+        {"write_timeout", &config->write_timeout},
+        {"max_concurrent_connections", &config->max_concurrent_connections},
+        {"max_keepalive_requests", &config->max_keepalive_requests},
+        {"date_header", &config->date_header},
+        {"guest", &config->guest},
+        {"debug", &config->debug},
+        {NULL, NULL},
+    };
+    for (int i = 0; numbers[i].name != NULL; i++) {
+        PyObject *value = PyDict_GetItemString(given, numbers[i].name);
+        if (value == NULL) continue;
+        unsigned long number = PyLong_AsUnsignedLong(value);
+        if (PyErr_Occurred()) return -1;
+        if (number > UINT32_MAX) {
+            PyErr_Format(PyExc_OverflowError, "%s: %lu is over 32 bits", numbers[i].name, number);
+            return -1;
+        }
+        *numbers[i].number = (uint32_t)number;
+    }
+    PyObject *body = PyDict_GetItemString(given, "max_request_body");
+    if (body != NULL) config->max_request_body = PyLong_AsUnsignedLongLong(body);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int core_init(core *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"options", "server_header", "extra_headers", "scope", "root_path", NULL};
+    PyObject *options, *scope, *root_path;
+    const char *server_header, *extra_headers;
+    Py_ssize_t server_len, extra_len;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#y#O!U:Core", names, &PyDict_Type, &options, &server_header, &server_len, &extra_headers,
+                                     &extra_len, &PyDict_Type, &scope, &root_path) ||
+        py_refuse_forked() < 0) {
+        return -1;
+    }
+    struct saltare_config config = {.server_header = server_header, .server_header_len = (uint32_t)server_len,
+                                    .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len};
+    if (self->handle != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
+        return -1;
+    }
+    if (read_config(options, &config) < 0) return -1;
+    self->state = PyType_GetModuleState(Py_TYPE(self));
+    if (self->state == NULL) return -1;
+    Py_XSETREF(self->template, PyDict_Copy(scope));
+    Py_XSETREF(self->keys, PyDict_New());
+    if (self->template == NULL || self->keys == NULL) return -1;
+    Py_XSETREF(self->root_path, Py_NewRef(root_path));
+    Py_XSETREF(self->servers, PyTuple_New(0));
+    if (self->servers == NULL) return -1;
+    int32_t epoll_fd = -1;
+    int64_t handle = saltare_open(&config, &epoll_fd);
+    if (handle < 0) {
+        py_raise_status(handle, "open");
+        return -1;
+    }
+    self->handle = handle;
+    self->epoll_fd = epoll_fd;
+    self->state->cores++;
+    return 0;
+}
+
+/* One listener: (descriptor, bound to a wildcard address?, scope["server"]). */
+static int read_listener(PyObject *item, struct saltare_listener *listener, PyObject **server)
+{
+    int fd, wildcard;
+    if (!PyArg_ParseTuple(item, "ipO:listen", &fd, &wildcard, server)) return -1;
+    *listener = (struct saltare_listener){.fd = fd, .wildcard = wildcard != 0};
+    return 0;
+}
+
+static PyObject *core_listen(core *self, PyObject *listeners)
+{
+    if (usable(self, "listen") < 0) return NULL;
+    PyObject *items = PySequence_Tuple(listeners);
+    if (items == NULL) return NULL;
+    Py_ssize_t n = PyTuple_GET_SIZE(items);
+    PyObject *servers = PyTuple_New(n);
+    struct saltare_listener *list = PyMem_Calloc((size_t)n + 1, sizeof *list);
+    bool ok = servers != NULL && list != NULL;
+    if (list == NULL) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; ok && i < n; i++) {
+        PyObject *server;
+        ok = read_listener(PyTuple_GET_ITEM(items, i), &list[i], &server) == 0;
+        if (ok) PyTuple_SET_ITEM(servers, i, Py_NewRef(server));
+    }
+    int32_t status = ok ? saltare_listen(self->handle, list, (uint32_t)n) : 0;
+    if (ok && status == 0) Py_SETREF(self->servers, Py_NewRef(servers));
+    PyMem_Free(list);
+    Py_XDECREF(servers);
+    Py_DECREF(items);
+    if (!ok) return NULL;
+    if (status < 0) return py_raise_status(status, "listen");
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
+{
+    if (usable(self, "drain") < 0) return NULL;
+    int32_t status = saltare_drain(self->handle);
+    if (status < 0) return py_raise_status(status, "drain");
+    if (self->wake != NULL && py_core_wake(self) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Gives up what is queued for slow peers. */
+static void release_queued(core *self)
+{
+    struct saltare_turn turn = {0};
+    do {
+        saltare_abandon(self->handle, &turn);
+        for (uint32_t i = 0; i < turn.n_events; i++) {
+            if (turn.events[i].kind == EVENT_RELEASE) release_body(self, turn.events[i].stream);
+        }
+    } while (turn.n_events > 0);
+}
+
+/* Releases the bodies of commands that no turn will take. */
+static void release_outbox(core *self, outbox *box)
+{
+    for (size_t at = 0; at < box->len;) {
+        struct saltare_command *command = (struct saltare_command *)(box->data + at);
+        if (command->kind == COMMAND_BODY_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
+        at += sizeof *command + ((command->len + 7) & ~(uint64_t)7);
+    }
+    py_outbox_free(box);
+}
+
+/* Ends every exchange as if its peer had gone. */
+static int end_exchanges(core *self)
+{
+    int status = 0;
+    for (uint32_t slot = 0; slot < self->n_exchanges; slot++) {
+        exchange *ex = self->exchanges[slot];
+        if (ex == NULL) continue;
+        Py_INCREF(ex);
+        if (py_exchange_gone(ex) < 0) status = -1;
+        Py_DECREF(ex);
+    }
+    return status;
+}
+
+static PyObject *core_close(core *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->handle == 0) Py_RETURN_NONE;
+    if (self->polling) {
+        PyErr_SetString(PyExc_RuntimeError, "close() within poll()");
+        return NULL;
+    }
+    if (end_exchanges(self) < 0) PyErr_WriteUnraisable((PyObject *)self);
+    if (!py_forked()) {
+        release_queued(self);
+        saltare_close(self->handle);
+    }
+    release_outbox(self, &self->boxes[0]);
+    release_outbox(self, &self->boxes[1]);
+    self->handle = 0;
+    self->epoll_fd = -1;
+    self->state->cores--;
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_stats(core *self, PyObject *Py_UNUSED(ignored))
+{
+    struct saltare_stats s;
+    if (usable(self, "stats") < 0) return NULL;
+    int32_t status = saltare_stats(self->handle, &s);
+    if (status < 0) return py_raise_status(status, "stats");
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "connections", s.connections, "streams", s.streams, "requests", s.requests, "accepted", s.accepted,
+                         "refused", s.refused, "buffers", s.buffers, "unsent", s.unsent);
+}
+
+static int core_traverse(core *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    for (uint32_t i = 0; i < self->n_exchanges; i++) Py_VISIT(self->exchanges[i]);
+    Py_VISIT(self->keys);
+    Py_VISIT(self->servers);
+    Py_VISIT(self->template);
+    Py_VISIT(self->lifespan);
+    Py_VISIT(self->dispatch);
+    Py_VISIT(self->create_future);
+    Py_VISIT(self->log);
+    Py_VISIT(self->wake);
+    Py_VISIT(self->on_empty);
+    return 0;
+}
+
+static int core_clear(core *self)
+{
+    for (uint32_t i = 0; i < self->n_exchanges; i++) Py_CLEAR(self->exchanges[i]);
+    Py_CLEAR(self->keys);
+    Py_CLEAR(self->servers);
+    Py_CLEAR(self->template);
+    Py_CLEAR(self->lifespan);
+    Py_CLEAR(self->dispatch);
+    Py_CLEAR(self->create_future);
+    Py_CLEAR(self->log);
+    Py_CLEAR(self->wake);
+    Py_CLEAR(self->on_empty);
+    return 0;
+}
+
+/* Closing may run Python code that sees the object, so it is done here and not in dealloc (PEP 442). */
+static void core_finalize(core *self)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *result = core_close(self, NULL);
+    if (result == NULL) PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(result);
+    PyErr_Restore(type, value, traceback);
+}
+
+static void core_dealloc(core *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) return;
+    PyObject_GC_UnTrack(self);
+    core_clear(self);
+    Py_CLEAR(self->root_path);
+    Py_CLEAR(self->host_text);
+    PyMem_Free(self->exchanges);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef core_methods[] = {
+    {"poll", (PyCFunction)(void (*)(void))core_poll, METH_FASTCALL,
+     "poll(timeout=None) -> ready: one turn. Writes what the app sent, waits at most timeout seconds, dispatches requests.\n\n"
+     "ready holds (key, mask) for every watched descriptor, as select() of a selector has it."},
+    {"watch", (PyCFunction)core_watch, METH_VARARGS, "watch(fd, mask, key): reports fd by (key, mask) in poll(); mask as in selectors."},
+    {"unwatch", (PyCFunction)core_unwatch, METH_O, "unwatch(fd): KeyError when it is not watched."},
+    {"listen", (PyCFunction)core_listen, METH_O, "listen([(fd, is_wildcard, scope_server), ...]): accepts from bound, listening, non-blocking sockets."},
+    {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
+    {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
+    {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},
+    {NULL},
+};
+
+static PyMemberDef core_members[] = {
+    {"dispatch", T_OBJECT, offsetof(core, dispatch), 0, "dispatch(exchange, scope): starts the app on a request."},
+    {"state", T_OBJECT, offsetof(core, lifespan), 0, "dict of the lifespan; each scope has a copy."},
+    {"create_future", T_OBJECT, offsetof(core, create_future), 0, "create_future of the loop."},
+    {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error."},
+    {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
+    {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
+    {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
+    {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},
+    {NULL},
+};
+
+static PyType_Slot core_slots[] = {
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, core_init},
+    {Py_tp_methods, core_methods},
+    {Py_tp_members, core_members},
+    {Py_tp_traverse, core_traverse},
+    {Py_tp_clear, core_clear},
+    {Py_tp_finalize, core_finalize},
+    {Py_tp_dealloc, core_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec py_core_spec = {
+    .name = "saltare._core.Core",
+    .basicsize = sizeof(core),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = core_slots,
+};

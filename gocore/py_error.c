@@ -1,0 +1,41 @@
+/* Status -> exception, and the one thing that is truly per process: whether it was forked.  per process */
+#include "py_bridge.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+PyObject *py_raise_status(int64_t status, const char *doing)
+{
+    if (status == -EBADF) {
+        PyErr_Format(PyExc_RuntimeError, "%s: the core is closed", doing);
+        return NULL;
+    }
+    errno = (int)-status;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static volatile sig_atomic_t forked;
+
+static void after_fork_in_child(void) { forked = 1; }
+
+int py_forked(void) { return forked; }
+
+int py_refuse_forked(void)
+{
+    if (!forked) return 0;
+    PyErr_SetString(PyExc_RuntimeError, "saltare cannot serve in a forked child: start the server after the fork");
+    return -1;
+}
+
+int py_watch_fork(void)
+{
+    static char watching; /* under the GIL */
+    if (watching) return 0;
+    if (pthread_atfork(NULL, NULL, after_fork_in_child) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    watching = 1;
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* The outbox: commands of the app, until the next turn takes them.  per request */
+#include "py_bridge.h"
+
+#include <string.h>
+
+#define OUTBOX_FIRST 4096
+
+static int grow(outbox *box, size_t need)
+{
+    size_t cap = box->cap ? box->cap : OUTBOX_FIRST;
+    while (cap < need) cap *= 2;
+    uint8_t *data = PyMem_RawRealloc(box->data, cap);
+    if (data == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    box->data = data;
+    box->cap = cap;
+    return 0;
+}
+
+static size_t aligned(size_t n) { return (n + 7) & ~(size_t)7; }
+
+uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len)
+{
+    outbox *box = &self->boxes[self->filling];
+    size_t at = box->len, end = at + sizeof(struct saltare_command) + aligned(len);
+    if (end > box->cap && grow(box, end) < 0) return NULL;
+    struct saltare_command *command = (struct saltare_command *)(box->data + at);
+    *command = (struct saltare_command){.kind = (uint16_t)kind, .flags = (uint16_t)flags, .arg = arg, .stream = stream, .len = len};
+    box->len = end;
+    if (at == 0 && self->wake != NULL && py_core_wake(self) < 0) {
+        box->len = 0;
+        return NULL;
+    }
+    return box->data + at + sizeof(struct saltare_command);
+}
+
+size_t py_outbox_mark(core *self) { return self->boxes[self->filling].len; }
+
+uint8_t *py_command_extend(core *self, size_t mark, size_t len)
+{
+    outbox *box = &self->boxes[self->filling];
+    size_t at = box->len;
+    if (at + len > box->cap && grow(box, at + len) < 0) return NULL;
+    box->len = at + len;
+    ((struct saltare_command *)(box->data + mark))->len += len;
+    return box->data + at;
+}
+
+void py_command_close(core *self)
+{
+    outbox *box = &self->boxes[self->filling];
+    box->len = aligned(box->len); /* cap is a power of two, so there is room */
+}
+
+void py_outbox_rewind(core *self, size_t mark) { self->boxes[self->filling].len = mark; }
+
+void py_outbox_free(outbox *box)
+{
+    PyMem_RawFree(box->data);
+    *box = (outbox){0};
+}

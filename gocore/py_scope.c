@@ -1,0 +1,161 @@
+/* A request view -> an ASGI scope (ASGI 3.0, HTTP 2.5).  per request */
+#include "py_bridge.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static PyObject *span_bytes(const struct saltare_request *r, struct saltare_span span)
+{
+    return PyBytes_FromStringAndSize((const char *)r->head + span.off, span.len);
+}
+
+static PyObject *method_text(module_state *st, const struct saltare_request *r)
+{
+    const char *m = (const char *)r->head + r->method.off;
+    const uint32_t len = r->method.len;
+#define IS(text) (len == sizeof(text) - 1 && memcmp(m, text, len) == 0)
+    if (IS("GET")) return Py_NewRef(st->m_get);
+    if (IS("POST")) return Py_NewRef(st->m_post);
+    if (IS("PUT")) return Py_NewRef(st->m_put);
+    if (IS("DELETE")) return Py_NewRef(st->m_delete);
+    if (IS("PATCH")) return Py_NewRef(st->m_patch);
+    if (IS("HEAD")) return Py_NewRef(st->m_head);
+    if (IS("OPTIONS")) return Py_NewRef(st->m_options);
+#undef IS
+    return PyUnicode_DecodeLatin1(m, len, NULL);
+}
+
+/* The path as text: percent-decoded, octets that are no UTF-8 replaced, below the root path. */
+static PyObject *path_text(core *self, const struct saltare_request *r)
+{
+    PyObject *path = PyUnicode_DecodeUTF8((const char *)r->path, r->path_len, "replace");
+    if (path == NULL || PyUnicode_GET_LENGTH(self->root_path) == 0) return path;
+    PyObject *full = PyUnicode_Concat(self->root_path, path);
+    Py_DECREF(path);
+    return full;
+}
+
+static PyObject *field_name(module_state *st, const struct saltare_request *r, const struct saltare_field *f)
+{
+    if (f->id != 0 && f->id < KNOWN_NAMES_MAX && st->known_names[f->id] != NULL) return Py_NewRef(st->known_names[f->id]);
+    return span_bytes(r, f->name);
+}
+
+static PyObject *field_pair(module_state *st, const struct saltare_request *r, const struct saltare_field *f)
+{
+    PyObject *name = field_name(st, r, f);
+    PyObject *value = span_bytes(r, f->value);
+    PyObject *pair = name && value ? PyTuple_New(2) : NULL;
+    if (pair == NULL) {
+        Py_XDECREF(name);
+        Py_XDECREF(value);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(pair, 0, name);
+    PyTuple_SET_ITEM(pair, 1, value);
+    PyObject_GC_UnTrack(pair); /* two bytes objects are no cycle; the collector would find out and do the same */
+    return pair;
+}
+
+static PyObject *headers_list(module_state *st, const struct saltare_request *r)
+{
+    PyObject *list = PyList_New(r->n_fields);
+    if (list == NULL) return NULL;
+    for (uint32_t i = 0; i < r->n_fields; i++) {
+        PyObject *pair = field_pair(st, r, &r->fields[i]);
+        if (pair == NULL) {
+            Py_DECREF(list);
+            return NULL;
+        }
+        PyList_SET_ITEM(list, i, pair);
+    }
+    return list;
+}
+
+static PyObject *host_text(const struct saltare_address *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    if (a->family == FAMILY_INET6 && memcmp(a->ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0) {
+        inet_ntop(AF_INET, a->ip + 12, text, sizeof text);
+    } else {
+        inet_ntop(a->family == FAMILY_INET ? AF_INET : AF_INET6, a->ip, text, sizeof text);
+    }
+    return PyUnicode_FromString(text);
+}
+
+/* The text of the last address is kept: behind a proxy it is always the same. */
+static PyObject *client_host(core *self, const struct saltare_address *a)
+{
+    if (self->host_text == NULL || self->host.family != a->family || memcmp(self->host.ip, a->ip, sizeof a->ip) != 0) {
+        PyObject *text = host_text(a);
+        if (text == NULL) return NULL;
+        Py_XSETREF(self->host_text, text);
+        self->host = *a;
+    }
+    return Py_NewRef(self->host_text);
+}
+
+/* (host, port), steals host. */
+static PyObject *address_tuple(PyObject *host, uint16_t port)
+{
+    PyObject *number = host ? PyLong_FromLong(port) : NULL;
+    PyObject *pair = number ? PyTuple_New(2) : NULL;
+    if (pair == NULL) {
+        Py_XDECREF(host);
+        Py_XDECREF(number);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(pair, 0, host);
+    PyTuple_SET_ITEM(pair, 1, number);
+    return pair;
+}
+
+static PyObject *client(core *self, const struct saltare_request *r)
+{
+    if (r->client.family == FAMILY_UNIX) return Py_NewRef(Py_None);
+    return address_tuple(client_host(self, &r->client), r->client.port);
+}
+
+static PyObject *server(core *self, const struct saltare_request *r)
+{
+    if (r->local.family != FAMILY_UNIX) return address_tuple(host_text(&r->local), r->local.port);
+    if ((Py_ssize_t)r->listener < PyTuple_GET_SIZE(self->servers)) return Py_NewRef(PyTuple_GET_ITEM(self->servers, r->listener));
+    return Py_NewRef(Py_None);
+}
+
+/* Puts value, which is stolen, under key. -1 with an exception, also when value is NULL. */
+static int put(PyObject *scope, PyObject *key, PyObject *value)
+{
+    if (value == NULL) return -1;
+    int status = PyDict_SetItem(scope, key, value);
+    Py_DECREF(value);
+    return status;
+}
+
+static PyObject *copy_of(PyObject *scope, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(scope, key);
+    return value ? PyDict_Copy(value) : NULL;
+}
+
+PyObject *py_scope(core *self, const struct saltare_request *r)
+{
+    module_state *st = self->state;
+    PyObject *scope = PyDict_Copy(self->template);
+    if (scope == NULL) return NULL;
+    if (put(scope, st->s_asgi, copy_of(scope, st->s_asgi)) < 0 ||
+        put(scope, st->s_extensions, copy_of(scope, st->s_extensions)) < 0 ||
+        put(scope, st->s_method, method_text(st, r)) < 0 ||
+        put(scope, st->s_path, path_text(self, r)) < 0 ||
+        put(scope, st->s_raw_path, span_bytes(r, r->raw_path)) < 0 ||
+        put(scope, st->s_query_string, span_bytes(r, r->query)) < 0 ||
+        put(scope, st->s_headers, headers_list(st, r)) < 0 ||
+        put(scope, st->s_client, client(self, r)) < 0 ||
+        put(scope, st->s_server, server(self, r)) < 0 ||
+        put(scope, st->s_state, self->lifespan ? PyDict_Copy(self->lifespan) : PyDict_New()) < 0 ||
+        (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
+        Py_DECREF(scope);
+        return NULL;
+    }
+    return scope;
+}

@@ -1,0 +1,8 @@
+"""`python -m saltare`, the same as the `saltare` command: per process."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

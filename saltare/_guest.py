@@ -1,0 +1,31 @@
+"""The second driver: the core is a guest of a loop that is not ours, uvloop or one that already runs: per turn."""
+
+
+class Guest:
+    """Gives the core a turn when its epoll descriptor is readable, and after the app has sent something."""
+
+    def __init__(self, loop, core):
+        self._loop, self._core = loop, core
+        self._soon = False
+        core.wake = self._turn_soon
+        loop.add_reader(core.epoll_fd, self._turn)
+
+    def _turn_soon(self):
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self):
+        self._soon = False
+        self._core.poll(0)
+        if self._core.more:
+            self._turn_soon()
+
+    def close(self):
+        self._loop.remove_reader(self._core.epoll_fd)
+        self._turn = self._turn_soon = _nothing
+        del self._core.wake
+
+
+def _nothing():
+    """What a turn that was scheduled before the end does."""

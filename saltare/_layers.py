@@ -1,0 +1,173 @@
+"""How the sources of options are read, ranked and merged, and what is checked across options: per process."""
+
+import os
+
+from ._toml import file_content, parsed
+from ._values import Refused
+from .config import BY_NAME, PREFIX, WAYS
+from .errors import ConfigError
+
+
+class Found:
+    """A value that some source gave."""
+
+    __slots__ = ("label", "rank", "source", "value")
+
+    def __init__(self, value, rank, label, source):
+        self.value, self.rank, self.label, self.source = value, rank, label, source
+
+
+def merged(given, environ, cwd, source):
+    """Option name -> Found of the highest rank that has it."""
+    found = read_layer(environment_names(environ), 1, "environment", lambda name: PREFIX + name.upper())
+    found.update(read_layer(given, 0, source, flag_of if source == "command line" else str))
+    for name, one in read_file(found.get("config"), cwd).items():
+        found.setdefault(name, one)
+    return found
+
+
+def environment_names(environ):
+    return {name[len(PREFIX) :].lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
+
+
+def flag_of(name):
+    option = BY_NAME.get(name)
+    if option is None:
+        return "--" + name.replace("_", "-")
+    return "app" if name == "app" else option.flags[0] if name == option.name else "--" + name.replace("_", "-")
+
+
+def read_layer(given, rank, source, label):
+    """Option name -> Found, of what one source gives; `label` says how that source spells a name."""
+    found = {}
+    for name, value in given.items():
+        option = BY_NAME.get(name)
+        if option is None:
+            raise unknown(name, value, label)
+        one = Found(read_value(option, value, label(name)), rank, label(name), source)
+        other = found.setdefault(option.name, one)
+        if other.value != one.value:
+            raise ConfigError(
+                f"{other.label} and {one.label} contradict each other: got {brief(other.value)} and {brief(value)}; "
+                "they are the same option, accepted once"
+            )
+    return found
+
+
+def read_value(option, value, label):
+    # Nothing, for an option that is not set by default, takes back what a lower source set.
+    if option.default is None and (value is None or (isinstance(value, str) and not value)):
+        return None
+    try:
+        return option.kind.read(value)
+    except Refused as refusal:
+        reason = f" ({refusal})" if str(refusal) else ""
+        raise ConfigError(f"{label}: got {brief(value)}{reason}; accepted: {option.kind.accepts}") from None
+
+
+def unknown(name, value, label):
+    from difflib import get_close_matches
+
+    if label(name).startswith(PREFIX) and (value.startswith("tcp://") or "service_" in name):
+        hint = "it looks like a Kubernetes service link; enableServiceLinks: false avoids those"
+    elif close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
+        hint = f"did you mean {label(close[0])}?"
+    else:
+        hint = "see saltare --help for those that are accepted"
+    return ConfigError(f"{label(name)}: unknown option, got {brief(value)}; {hint}")
+
+
+def brief(value):
+    """What was given, on a line and not longer than that."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def read_file(chosen, cwd):
+    """What the TOML file says: the chosen one, else [tool.saltare] of ./pyproject.toml."""
+    if chosen is not None and chosen.value is not None:
+        return read_toml(chosen.value, os.path.join(cwd, chosen.value), required=True)
+    return read_toml("pyproject.toml", os.path.join(cwd, "pyproject.toml"), required=False)
+
+
+def read_toml(shown, path, required):
+    content = file_content(shown, path, required)
+    of_project = os.path.basename(path) == "pyproject.toml"
+    if of_project and b"[tool.saltare" not in content:
+        if required:
+            raise ConfigError(f"{shown}: there is no [tool.saltare] in it")
+        return {}
+    table = parsed(shown, content)
+    if of_project:
+        table = table.get("tool", {}).get("saltare", {})
+    if "config" in table:
+        raise ConfigError(f"config in {shown}: got {brief(table['config'])}; a file cannot name another one")
+    return read_layer(table, 2, f"file {shown}", lambda name: f"{name} in {shown}")
+
+
+def settle_ways(found):
+    """Leaves in `found` the one way to listen of the highest rank; returns the sources of those set aside."""
+    used = [name for name in WAYS if name in found and found[name].value not in (None, ())]
+    if not used:
+        return {}
+    first = min(used, key=lambda name: found[name].rank)
+    aside = {}
+    for name in used:
+        if WAYS[name] == WAYS[first]:
+            continue
+        if found[name].rank == found[first].rank:
+            raise contradiction(found[first], found[name], "give one of them, or several addresses by bind")
+        aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
+    return {**aside, **settle_permissions(found, first)}
+
+
+def settle_permissions(found, way):
+    permissions = found.get("uds_permissions")
+    if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
+        return {}
+    if permissions.rank <= found[way].rank:
+        raise contradiction(permissions, found[way], "there is no unix socket to give permissions to")
+    del found["uds_permissions"]
+    return {"uds_permissions": f"default: {permissions.source} is set aside by {found[way].label}"}
+
+
+def listens_at_unix(way, value):
+    return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
+
+
+def contradiction(one, other, advice):
+    return ConfigError(
+        f"{one.label} and {other.label} contradict each other: "
+        f"got {brief(one.value)} and {brief(other.value)}; {advice}"
+    )
+
+
+def check_together(config, found, cwd, app_needed):
+    """What one value alone cannot show."""
+    if config.app is None and app_needed:
+        raise ConfigError('app: none given; accepted: "module:attribute", such as main:app')
+    if config.uds_permissions is not None and config.way() == "tcp":
+        label = found["uds_permissions"].label
+        raise ConfigError(
+            f"{label}: got {config.uds_permissions:o}, but there is no unix socket; accepted with uds_path"
+        )
+    check_path(found.get("app_dir"), cwd, os.path.isdir, "a folder")
+    check_path(found.get("env_file"), cwd, os.path.isfile, "a file")
+    check_path(found.get("log_config"), cwd, os.path.isfile, "a file")
+    check_module(found.get("env_file"), "dotenv", "dotenv")
+    if config.loop == "uvloop":
+        check_module(found["loop"], "uvloop", "uvloop")
+
+
+def check_path(found, cwd, exists, kind):
+    if found is not None and found.value is not None and not exists(os.path.join(cwd, found.value)):
+        raise ConfigError(f"{found.label}: got {brief(found.value)}, which is not {kind} that exists")
+
+
+def check_module(found, module, extra):
+    if found is None or found.value is None:
+        return
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise ConfigError(f'{found.label}: got {brief(found.value)}, which needs pip install "saltare[{extra}]"')

@@ -1,0 +1,313 @@
+"""A server as an object: from the configuration to the last answer: per process.
+
+`Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
+"""
+
+import asyncio
+
+from . import _logging
+from . import config as _config
+from ._dispatch import Dispatcher
+from ._lifespan import Lifespan, settle
+from ._signals import Signals
+
+TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout")
+NUMBERS = ("max_concurrent_connections", "max_keepalive_requests", "max_request_body", "date_header")
+
+
+class Server:
+    """Serves one app. It can be run again after it has ended, but not twice at a time."""
+
+    def __init__(self, app, **options):
+        self._set(_config.load(app, options))
+
+    @classmethod
+    def from_config(cls, config):
+        """A server for a Config that is complete already."""
+        self = cls.__new__(cls)
+        self._set(config)
+        return self
+
+    def _set(self, config):
+        self.config = config
+        self.started = False  # accepting
+        self.graceful = True  # nothing was cancelled at the last stop
+        self.url = None  # of the first listener, while listening
+        self.after_start = None  # called once it accepts
+        self._loop = None
+        self._listeners = []
+        self._stop = None  # future, while running: done when it is to stop
+        self._stop_asked = 0
+        self._hurry = None  # future: done when it is to end at once
+
+    def __repr__(self):
+        return f"<saltare.Server {self.url or 'not running'}>"
+
+    def shutdown(self):
+        """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
+        self._stop_asked += 1
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._heed)
+            except RuntimeError:
+                pass  # it has just ended
+
+    def _heed(self):
+        if self._stop is not None and self._stop_asked > 0:
+            settle(self._stop)
+        if self._hurry is not None and self._stop_asked > 1:
+            settle(self._hurry)
+
+    # ---- with a loop of its own ----
+
+    def run(self):
+        """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        self._begin()
+        core = loop = None
+        try:
+            self._listen()
+            guest = self.config.loop not in ("auto", "asyncio")
+            core = self._new_core(guest)
+            loop = self._new_loop(core, guest)
+            self._run_in(loop, core, guest)
+        finally:
+            # The selector is of no use without its core, so the loop goes first.
+            if loop is not None:
+                close_loop(loop, self.graceful)
+            if core is not None:
+                core.close()
+            self._end()
+
+    def _new_loop(self, core, guest):
+        if guest:
+            from ._loop import made_by
+
+            return made_by(self.config.loop)
+        from ._selector import new_loop
+
+        return new_loop(core)
+
+    def _run_in(self, loop, core, guest):
+        asyncio.set_event_loop(loop)
+        with Signals(self, loop):
+            loop.run_until_complete(self._life(core, guest))
+
+    # ---- as a guest ----
+
+    async def serve(self):
+        """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
+        self._begin()
+        core = None
+        try:
+            self._listen()
+            core = self._new_core(guest=True)
+            await self._life(core, guest=True)
+        finally:
+            if core is not None:
+                core.close()
+            self._end()
+
+    # ---- one life ----
+
+    def _begin(self):
+        if self._loop is not None or self._listeners:
+            raise RuntimeError("this server is running already")
+        from ._importer import load
+
+        _logging.configure(self.config)
+        load(self.config)
+
+    def _listen(self):
+        from ._sockets import open_listeners
+
+        self._listeners = open_listeners(self.config)
+        self.url = self._listeners[0].url
+        self.graceful = True
+
+    def _end(self):
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+        self.started = False
+        self._loop = self._stop = self._hurry = None
+        self._stop_asked = 0
+
+    async def _life(self, core, guest):
+        loop = self._loop = asyncio.get_running_loop()
+        self._stop, self._hurry = loop.create_future(), loop.create_future()
+        self._heed()
+        driver = None
+        if guest:
+            from ._guest import Guest
+
+            driver = Guest(loop, core)
+        dispatcher = Dispatcher(self.config.app, loop)
+        try:
+            await self._until_stopped(core, dispatcher)
+        finally:
+            await cancel_all(dispatcher.tasks.values())
+            if driver is not None:
+                driver.close()
+
+    async def _until_stopped(self, core, dispatcher):
+        lifespan = Lifespan(self.config.app, self.config.lifespan, self._loop)
+        if not await self._or_stop(lifespan.startup()):
+            return
+        try:
+            attach(core, dispatcher, self._loop, lifespan.state)
+            if self.config.startup_request:
+                from ._warmup import warm_up
+
+                await self._or_stop(warm_up(self.config, lifespan.state))
+            core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
+            self._announce()
+            await self._stop
+            await self._drain(core, dispatcher)
+        finally:
+            await cancel_all(dispatcher.tasks.values())
+            await self._shut(lifespan)
+
+    async def _or_stop(self, coroutine):
+        """Waits for the coroutine, or gives it up for a stop; returns whether it came to its end."""
+        task = self._loop.create_task(coroutine)
+        try:
+            await asyncio.wait([task, self._stop], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            finished = task.done()
+            if not finished:
+                task.cancel()
+                await asyncio.wait([task])
+        if finished:
+            task.result()
+        return finished
+
+    def _announce(self):
+        from ._core import build_info
+
+        self.started = True
+        _logging.info(_logging.startup_line(self._listeners, build_info()["flavour"]))
+        if self.after_start is not None:
+            self.after_start()
+
+    async def _drain(self, core, dispatcher):
+        """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
+        self.started = False
+        done = Drained(self._loop, core, dispatcher)
+        core.drain()
+        await self._in_time(done.future)
+        done.detach()
+        if not done.future.done():
+            self.graceful = False
+            _logging.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(dispatcher.tasks)}")
+
+    async def _shut(self, lifespan):
+        task = self._loop.create_task(lifespan.shutdown())
+        await self._in_time(task)
+        if not task.done():
+            self.graceful = False
+            _logging.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
+            await cancel_all([task])
+
+    async def _in_time(self, future):
+        timeout = self.config.shutdown_timeout or None
+        await asyncio.wait([future, self._hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    def _why_cut(self):
+        if self._hurry.done():
+            return "told to stop twice"
+        return f"shutdown_timeout of {self.config.shutdown_timeout:g} s is over"
+
+    def _new_core(self, guest):
+        from ._core import Core
+
+        config = self.config
+        options = {name: milliseconds(getattr(config, name)) for name in TIMES}
+        options.update((name, int(getattr(config, name))) for name in NUMBERS)
+        options.update(guest=int(guest), debug=int(_logging.enabled(_logging.DEBUG)))
+        return Core(
+            options=options,
+            server_header=config.server_header.encode("latin-1"),
+            extra_headers="".join(f"{header}\r\n" for header in config.header).encode("latin-1"),
+            scope=template(config.root_path),
+            root_path=config.root_path,
+        )
+
+
+class Drained:
+    """A future that is done when no connection is open and no task of the app runs."""
+
+    def __init__(self, loop, core, dispatcher):
+        self.future = loop.create_future()
+        self._core, self._dispatcher = core, dispatcher
+        self._empty = False
+        core.on_empty, dispatcher.on_idle = self._on_empty, self._on_idle
+
+    def _on_empty(self):
+        self._empty = True
+        self._on_idle()
+
+    def _on_idle(self):
+        if self._empty and not self._dispatcher.tasks:
+            settle(self.future)
+
+    def detach(self):
+        self._dispatcher.on_idle = None
+        del self._core.on_empty
+
+
+def attach(core, dispatcher, loop, state):
+    core.dispatch = dispatcher.dispatch
+    core.create_future = loop.create_future
+    core.log = log
+    core.state = state
+
+
+def log(level, line):
+    """What the core has to say: 1 is of interest when debugging, 2 is the app's mistake."""
+    (_logging.error if level == 2 else _logging.debug)(line)
+
+
+def milliseconds(seconds):
+    """For the core, in which 0 is off."""
+    return round(seconds * 1000)
+
+
+async def cancel_all(tasks):
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def close_loop(loop, patient):
+    """Ends a loop as asyncio.run does; threads of its executor are waited for when there is patience."""
+    try:
+        loop.run_until_complete(cancel_all(asyncio.all_tasks(loop)))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        if patient:
+            loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def template(root_path):
+    """The scope that every request's is a copy of."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "server": None,
+        "client": None,
+        "scheme": "http",
+        "method": None,
+        "root_path": root_path,
+        "path": None,
+        "raw_path": None,
+        "query_string": None,
+        "headers": None,
+        "extensions": {},
+        "state": None,
+    }

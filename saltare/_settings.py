@@ -1,0 +1,23 @@
+"""The options' values in force, all that a serving process needs of the configuration: per process."""
+
+
+class Config:
+    """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
+
+    It knows nothing of the options' table, so that a server started by the command line need not load that.
+    """
+
+    def __init__(self, values, sources):
+        vars(self).update(values)
+        self.sources = sources
+
+    def values(self):
+        return {name: getattr(self, name) for name in self.sources}
+
+    def way(self):
+        """How it listens: "tcp", "uds_path", "fd" or "bind"."""
+        return next((name for name in ("uds_path", "fd", "bind") if getattr(self, name) not in (None, ())), "tcp")
+
+    def __repr__(self):
+        given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
+        return f"Config({', '.join(given)})"

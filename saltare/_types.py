@@ -1,0 +1,79 @@
+"""The ASGI vocabulary on one screen, for type checkers; nothing imports it while serving: per process."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Literal, TypedDict
+
+Header = tuple[bytes, bytes]  # name in lower case, value
+Address = tuple[str, int]  # host, port
+ServerAddress = tuple[str, int | None]  # a unix socket's path goes with None
+
+
+class Versions(TypedDict):
+    version: str  # "3.0"
+    spec_version: str  # "2.5" for http, "2.0" for lifespan
+
+
+class HTTPScope(TypedDict):
+    type: Literal["http"]
+    asgi: Versions
+    http_version: Literal["1.0", "1.1"]
+    method: str
+    scheme: Literal["http"]
+    path: str  # percent-decoded
+    raw_path: bytes  # as sent, without the query
+    query_string: bytes  # as sent, without "?"
+    root_path: str
+    headers: Iterable[Header]  # order and repeats kept
+    client: Address | None
+    server: ServerAddress | None
+    extensions: dict[str, dict[str, Any]]
+    state: dict[str, Any]  # a shallow copy of what lifespan left
+
+
+class LifespanScope(TypedDict):
+    type: Literal["lifespan"]
+    asgi: Versions
+    state: dict[str, Any]
+
+
+class RequestEvent(TypedDict):
+    type: Literal["http.request"]
+    body: bytes
+    more_body: bool
+
+
+class DisconnectEvent(TypedDict):
+    type: Literal["http.disconnect"]
+
+
+class LifespanEvent(TypedDict):
+    type: Literal["lifespan.startup", "lifespan.shutdown"]
+
+
+class ResponseStart(TypedDict, total=False):
+    type: Literal["http.response.start"]
+    status: int
+    headers: Iterable[Header]
+    trailers: bool
+
+
+class ResponseBody(TypedDict, total=False):
+    type: Literal["http.response.body"]
+    body: bytes
+    more_body: bool
+
+
+class LifespanAnswer(TypedDict, total=False):
+    type: Literal[
+        "lifespan.startup.complete", "lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"
+    ]
+    message: str
+
+
+Scope = HTTPScope | LifespanScope
+# What apps are annotated with in practice: any mapping with a "type".
+Event = RequestEvent | DisconnectEvent | LifespanEvent | MutableMapping[str, Any]
+Message = ResponseStart | ResponseBody | LifespanAnswer | MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Receive, Send], Awaitable[None]]

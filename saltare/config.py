@@ -1,0 +1,166 @@
+"""Every option, once, and how its values are merged: CLI or keywords > environment > file > default: per process.
+
+The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and the
+README's table are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a
+server that the command line started does without it.
+"""
+
+import os
+
+from . import __version__
+from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
+from ._settings import Config
+from ._values import App, Choice, File, Flag, Integer, Octal, Path, RootPath, Seconds, Several, Size, Target
+
+PREFIX = "SALTARE_"
+DAY = 86400
+
+
+class Option:
+    """One row: what it is called everywhere, what it takes, its default and what it does."""
+
+    __slots__ = ("aliases", "default", "flags", "group", "help", "kind", "name")
+
+    def __init__(self, group, name, kind, default, help, aliases=(), flag=None):
+        self.group, self.name, self.kind, self.default, self.help = group, name, kind, default, help
+        self.aliases = aliases
+        spelled = (flag,) if flag else (name, *aliases)
+        self.flags = tuple("--" + word.replace("_", "-") for word in spelled)
+
+    @property
+    def env(self):
+        return PREFIX + self.name.upper()
+
+    @property
+    def off_flag(self):
+        """The flag that switches it off, or None."""
+        return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
+
+
+APP, SOCKETS, HTTP, TIMEOUTS, LIMITS, LOGS = "App", "Sockets", "HTTP", "Timeouts", "Limits", "Logs"
+
+OPTIONS = (
+    Option(APP, "app", App(), None, "the ASGI app; on the command line it is the argument"),
+    Option(APP, "factory", Flag(), False, "call the attribute without arguments to get the app"),
+    Option(APP, "app_dir", Path(), ".", "folder put first on sys.path"),
+    Option(APP, "env_file", Path(), None, "environment to load before the app is imported; needs saltare[dotenv]"),
+    Option(
+        APP,
+        "lifespan",
+        Choice("auto", "on", "off"),
+        "auto",
+        "lifespan events; auto goes on without them when the app raises on their scope",
+    ),
+    Option(APP, "root_path", RootPath(), "", "path under which a proxy serves the app, ASGI root_path"),
+    Option(APP, "loop", Target("auto", "asyncio", "uvloop"), "auto", "event loop; module:factory makes your own"),
+    Option(APP, "startup_request", Flag(), False, "send the app one GET / of our own after start-up, to warm it"),
+    Option(APP, "config", Path(), None, "TOML file of options, instead of [tool.saltare] in ./pyproject.toml"),
+    Option(SOCKETS, "host", Host(), "127.0.0.1", "name or address to listen on; 0.0.0.0 or :: is all of them"),
+    Option(SOCKETS, "port", PORT, 8000, "port to listen on; 0 takes a free one"),
+    Option(SOCKETS, "uds_path", Path(), None, "unix socket to listen on instead of host and port", flag="uds"),
+    Option(SOCKETS, "uds_permissions", Octal(0o777), None, "permissions of unix sockets; without it umask decides"),
+    Option(SOCKETS, "fd", FD, None, "descriptor of a listening socket, inherited, to use instead of host and port"),
+    Option(
+        SOCKETS,
+        "bind",
+        Several(Address(), ",", "commas"),
+        (),
+        "address to listen on instead of host and port; repeat it for several",
+    ),
+    Option(
+        SOCKETS,
+        "listen_backlog",
+        Integer(1, 65535),
+        256,
+        "connections the kernel may queue; it also obeys net.core.somaxconn",
+        aliases=("backlog",),
+    ),
+    Option(
+        HTTP,
+        "server_header",
+        ServerHeader(f"saltare/{__version__}"),
+        f"saltare/{__version__}",
+        "value of the Server field; empty omits it",
+    ),
+    Option(HTTP, "date_header", Flag(), True, "send the Date field"),
+    Option(
+        HTTP, "header", Several(Header(), "\n", "newlines"), (), "field added to every answer; repeat it for several"
+    ),
+    Option(
+        TIMEOUTS,
+        "header_timeout",
+        Seconds(DAY),
+        5.0,
+        "from accept, or the first byte on a kept connection, to the complete head; then 408; 0 = off",
+    ),
+    Option(
+        TIMEOUTS,
+        "keep_alive_timeout",
+        Seconds(DAY),
+        5.0,
+        "idle between two requests; 0 = off",
+        aliases=("timeout_keep_alive",),
+    ),
+    Option(TIMEOUTS, "body_timeout", Seconds(DAY), 30.0, "no progress of a request body; then 408; 0 = off"),
+    Option(TIMEOUTS, "write_timeout", Seconds(DAY), 30.0, "no progress of an answer not yet sent; 0 = off"),
+    Option(
+        TIMEOUTS,
+        "shutdown_timeout",
+        Seconds(DAY),
+        30.0,
+        "what is in progress may take this long after a stop; 0 = off: no end to it",
+        aliases=("timeout_graceful_shutdown",),
+    ),
+    Option(
+        LIMITS,
+        "max_concurrent_connections",
+        Integer(1, 1 << 20),
+        1024,
+        "connections open at a time; further ones are accepted and closed at once",
+    ),
+    Option(LIMITS, "max_keepalive_requests", Integer(0, 1 << 30), 1000, "requests per connection; 0 = no limit"),
+    Option(LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "request body; beyond it 413; 0 = no limit"),
+    Option(
+        LOGS,
+        "log_level",
+        Choice("critical", "error", "warning", "info", "debug"),
+        "info",
+        "least severe messages of saltare to log",
+    ),
+    Option(
+        LOGS,
+        "log_config",
+        File(".json", ".toml", ".ini"),
+        None,
+        "logging configuration: .json and .toml are for dictConfig, .ini is for fileConfig",
+    ),
+)
+
+BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.aliases)}
+
+# The four ways to listen. They exclude each other; one from a source of higher rank sets the others aside.
+WAYS = {"host": "tcp", "port": "tcp", "uds_path": "uds_path", "fd": "fd", "bind": "bind"}
+
+
+def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=True):
+    """The Config made of all sources; `given` has the highest rank and `source` is its name.
+
+    ConfigError, of one line, for whatever is unknown, not accepted or contradictory. Nothing is imported.
+    """
+    from . import _layers
+
+    given = given if app is None else {"app": app, **given}
+    found = _layers.merged(given, environ, cwd, source)
+    aside = _layers.settle_ways(found)
+    values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
+    sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
+    config = Config(values, {**sources, **aside})
+    _layers.check_together(config, found, cwd, app_needed)
+    return config
+
+
+def options_table():
+    """The options as Markdown, for the README."""
+    from ._listing import markdown
+
+    return markdown()

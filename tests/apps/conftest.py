@@ -1,0 +1,47 @@
+"""Fixtures of the application tests: the drivers of the loop, and the services that apps talk to. Per process."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import saltare
+
+from harness import HANG, starter
+
+sys.path.insert(0, str(Path(__file__).parent))  # the apps are modules of this folder, as they are for the command line
+
+
+@contextlib.contextmanager
+def as_guest(app, **options):
+    """`await Server.serve()` in a loop that runs already, in a thread of its own."""
+    server = saltare.Server(app, **options)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(lambda: asyncio.run(server.serve()))
+        while not server.started and not ended.done():
+            time.sleep(0.002)
+        if ended.done():
+            ended.result()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            ended.result(HANG)
+
+
+def on_uvloop(app, **options):
+    pytest.importorskip("uvloop", reason="uvloop is not installed for this Python")
+    return saltare.running(app, loop="uvloop", **options)
+
+
+DRIVERS = {"asyncio": saltare.running, "uvloop": on_uvloop, "guest": as_guest}
+
+
+@pytest.fixture(params=DRIVERS)
+def serve_on(request):
+    """`serve` on each driver: our selector under asyncio, a guest of uvloop, a guest of somebody's asyncio loop."""
+    with starter(DRIVERS[request.param]) as start:
+        yield start

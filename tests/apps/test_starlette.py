@@ -1,0 +1,199 @@
+"""Starlette served: files, ranges, streams of requests, mounts, cookies, disconnects. Per process."""
+
+import asyncio
+import hashlib
+import threading
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+LARGE = hashlib.sha256(b"large").digest() * 300_000  # 9.6 MB
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("static")
+    (folder / "index.html").write_text("<h1>index</h1>")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "page.html").write_text("page")
+    (folder / "digits.txt").write_text("0123456789" * 10)
+    (folder / "naïve name.txt").write_text("ünïcödé")
+    (folder / "empty.txt").touch()
+    (folder / "large.bin").write_bytes(LARGE)
+    return folder
+
+
+@pytest.fixture
+def client(serve_on, folder):
+    async def download(request):
+        return FileResponse(folder / "digits.txt", filename="zahlen é.txt")
+
+    async def large(request):
+        return FileResponse(folder / "large.bin")
+
+    app = Starlette(
+        routes=[
+            Route("/download", download),
+            Route("/large", large),
+            Mount("/static", StaticFiles(directory=folder, html=True), name="static"),
+        ]
+    )
+    with httpx.Client(base_url=serve_on(app).url, timeout=25) as client:
+        yield client
+
+
+def ranged(client, value, path="/static/digits.txt", **headers):
+    return client.get(path, headers={"range": value, **headers})
+
+
+def test_static_files(client):
+    assert client.get("/static/").text == "<h1>index</h1>"
+    assert client.get("/static/sub/page.html").text == "page"
+    assert client.get("/static/naïve name.txt").text == "ünïcödé"
+    empty = client.get("/static/empty.txt")
+    assert (empty.status_code, empty.content, empty.headers["content-length"]) == (200, b"", "0")
+    assert client.get("/static/missing").status_code == 404
+    assert client.get("/static/%2e%2e/conftest.py").status_code == 404
+    assert client.post("/static/digits.txt").status_code == 405
+
+
+def test_conditional_requests(client):
+    first = client.get("/static/digits.txt")
+    for name, value in (("if-none-match", first.headers["etag"]), ("if-modified-since", first.headers["last-modified"])):
+        unchanged = client.get("/static/digits.txt", headers={name: value})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert client.get("/static/digits.txt").text == first.text
+
+
+def test_head_of_a_file(client):
+    head = client.head("/static/large.bin")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(LARGE)))
+    assert client.get("/static/empty.txt").status_code == 200
+
+
+def test_ranges(client):
+    part = ranged(client, "bytes=10-19")
+    assert (part.status_code, part.text, part.headers["content-range"]) == (206, "0123456789", "bytes 10-19/100")
+    assert ranged(client, "bytes=95-").text == "56789"
+    assert ranged(client, "bytes=-3").text == "789"
+    assert ranged(client, "bytes=200-").status_code == 416
+    several = ranged(client, "bytes=0-1,50-52")
+    assert several.status_code == 206
+    assert several.headers["content-type"].startswith("multipart/byteranges; boundary=")
+    assert int(several.headers["content-length"]) == len(several.content)
+    etag = client.head("/static/digits.txt").headers["etag"]
+    assert ranged(client, "bytes=0-1", **{"if-range": etag}).status_code == 206
+    assert ranged(client, "bytes=0-1", **{"if-range": '"other"'}).status_code == 200
+
+
+def test_large_file(client):
+    assert hashlib.sha256(client.get("/large").content).digest() == hashlib.sha256(LARGE).digest()
+    middle = ranged(client, "bytes=4000000-7999999", path="/large")
+    assert middle.content == LARGE[4_000_000:8_000_000]
+
+
+def test_download_name(client):
+    assert "zahlen%20%C3%A9.txt" in client.get("/download").headers["content-disposition"]
+
+
+def test_sessions_cors_and_mounts(serve):
+    async def count(request):
+        request.session["count"] = request.session.get("count", 0) + 1
+        return JSONResponse({"count": request.session["count"], "root": request.scope["root_path"], "url": str(request.url)})
+
+    inner = Starlette(routes=[Route("/count", count)])
+    middleware = [
+        Middleware(SessionMiddleware, secret_key="secret"),
+        Middleware(CORSMiddleware, allow_origins=["https://a.example"]),
+    ]
+    server = serve(Starlette(routes=[Mount("/inner", inner)], middleware=middleware))
+    with httpx.Client(base_url=server.url) as client:
+        assert [client.get("/inner/count").json()["count"] for _ in range(3)] == [1, 2, 3]
+        seen = client.get("/inner/count?q=1").json()
+        assert (seen["root"], seen["url"]) == ("/inner", f"{server.url}/inner/count?q=1")
+        preflight = {"origin": "https://a.example", "access-control-request-method": "GET"}
+        assert client.options("/inner/count", headers=preflight).headers["access-control-allow-origin"] == "https://a.example"
+
+
+def test_a_request_streamed_through_to_the_answer(serve_on):
+    async def upper(request):
+        async def pieces():
+            async for piece in request.stream():
+                yield piece.upper()
+
+        return StreamingResponse(pieces())
+
+    server = serve_on(Starlette(routes=[Route("/", upper, methods=["POST"])]), max_request_body=0)
+    sent = (b"%d abc\n" % number for number in range(20_000))
+    reply = httpx.post(server.url, content=sent, timeout=25)
+    assert reply.text == "".join(f"{number} ABC\n" for number in range(20_000))
+
+
+def test_a_stream_ends_when_its_client_leaves(serve_on, raw):
+    ended = threading.Event()
+
+    async def endless(request):
+        async def pieces():
+            try:
+                while True:
+                    yield b"x" * 1000
+                    await asyncio.sleep(0.001)
+            finally:
+                ended.set()
+
+        return StreamingResponse(pieces())
+
+    server = serve_on(Starlette(routes=[Route("/", endless)]))
+    client = raw(server).get()
+    client.read_until(b"x" * 5000)
+    assert not ended.is_set()
+    client.close()
+    assert ended.wait(20)
+    server.stop()
+    assert "Traceback" not in server.logs()
+
+
+def test_background_task_of_a_streamed_answer(serve_on):
+    events, done = [], threading.Event()
+
+    def afterwards():
+        events.append("background")
+        done.set()
+
+    async def stream(request):
+        async def pieces():
+            yield b"1"
+            events.append("streamed")
+
+        return StreamingResponse(pieces(), background=BackgroundTask(afterwards))
+
+    server = serve_on(Starlette(routes=[Route("/", stream)]))
+    assert httpx.get(server.url).text == "1"
+    assert done.wait(20)
+    assert events == ["streamed", "background"]
+
+
+def test_stacked_base_http_middlewares(serve_on):
+    async def through(request, call_next):
+        response = await call_next(request)
+        response.headers["x-depth"] = str(int(response.headers.get("x-depth", 0)) + 1)
+        return response
+
+    async def body(request):
+        return PlainTextResponse(await request.body())
+
+    routes = [Route("/", body, methods=["POST"])]
+    app = Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=through)] * 5)
+    with httpx.Client(base_url=serve_on(app).url) as client:
+        for size in (0, 10, 100_000):
+            reply = client.post("/", content=b"b" * size)
+            assert (reply.headers["x-depth"], len(reply.content)) == ("5", size)

@@ -1,0 +1,205 @@
+"""From "module:attribute" to the app: what is found, and the message for each way it is not. Per process."""
+
+import sys
+
+import pytest
+
+from saltare import _importer, config
+from saltare.errors import AppError, ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An app folder; modules of it are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+
+    def write(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def load(tmp_path):
+    def loaded(app, **given):
+        cfg = config.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
+        return _importer.load(cfg)
+
+    return loaded
+
+
+@pytest.fixture
+def failed(load):
+    def error(app, **given):
+        with pytest.raises(AppError) as caught:
+            load(app, **given)
+        assert "\n" not in str(caught.value)
+        return caught.value
+
+    return error
+
+
+APP = "async def app(scope, receive, send): ...\n"
+
+
+def test_attribute(load, folder):
+    folder("one_app.py", APP)
+    assert load("one_app:app").__name__ == "app"
+
+
+def test_dotted_on_both_sides(load, folder):
+    folder("pkg_a/__init__.py", "")
+    folder("pkg_a/web.py", f"class holder:\n    class inner:\n        {APP}")
+    assert load("pkg_a.web:holder.inner.app").__name__ == "app"
+
+
+def test_app_folder_comes_first(load, folder, tmp_path):
+    folder("json.py", "")
+    folder("one_app.py", APP)
+    load("one_app:app")
+    assert sys.path[0] == str(tmp_path)
+
+
+def test_second_load_changes_nothing(folder, tmp_path):
+    folder("one_app.py", f"made = []\n{APP}def make():\n    made.append(1)\n    return app\n")
+    cfg = config.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
+    app = _importer.load(cfg)
+    assert _importer.load(cfg) is app
+    assert sys.modules["one_app"].made == [1]
+
+
+def test_factory_given_as_object(load):
+    async def app(scope, receive, send): ...
+
+    assert load(lambda: app, factory=True) is app
+    assert load(app) is app
+
+
+def test_no_colon():
+    with pytest.raises(AppError, match="not of the form"):
+        _importer.import_target("main")
+
+
+def test_module_missing(failed, folder, tmp_path):
+    folder("web_main.py", APP)
+    error = failed("web_mian:app")
+    start, _, end = str(error).partition(f" in {tmp_path} ")
+    assert start == 'app "web_mian:app": there is no module "web_mian"'
+    assert end == "or elsewhere on sys.path; did you mean web_main?"
+    assert error.__cause__ is None
+
+
+def test_submodule_missing(failed, folder):
+    folder("pkg_b/__init__.py", "")
+    assert str(failed("pkg_b.web:app")) == 'app "pkg_b.web:app": "pkg_b" has no module "web"'
+
+
+def test_path_instead_of_module(failed):
+    assert (
+        str(failed("src/main.py:app"))
+        == 'app "src/main.py:app": "src/main.py" is a path, not a module; write "src.main:app"'
+    )
+
+
+def test_import_inside_the_module_is_told_apart(failed, folder):
+    folder("needs_more.py", "import nowhere_to_be_found\n")
+    error = failed("needs_more:app")
+    assert str(error) == ("importing \"needs_more\" failed: ModuleNotFoundError: No module named 'nowhere_to_be_found'")
+    assert isinstance(error.__cause__, ModuleNotFoundError)
+
+
+def test_missing_sibling_is_told_apart(failed, folder):
+    folder("pkg_c/__init__.py", "")
+    folder("pkg_c/main.py", "import pkg_c.other\n")
+    assert str(failed("pkg_c.main:app")).startswith('importing "pkg_c.main" failed: ModuleNotFoundError')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0\n", "failed: ZeroDivisionError: division by zero"),
+        ("def broken(:\n", "failed: SyntaxError"),
+        ("raise ValueError('two\\nlines')\n", "failed: ValueError: two lines"),
+        ("raise ValueError\n", "failed: ValueError"),
+        ("import sys\nsys.exit('no database')\n", "ended in sys.exit('no database')"),
+    ],
+)
+def test_import_fails(failed, folder, text, message):
+    folder("broken_app.py", text)
+    error = failed("broken_app:app")
+    assert str(error).startswith('importing "broken_app" ')
+    assert message in str(error)
+    assert error.__cause__ is not None
+
+
+def test_interrupt_is_not_an_error_of_the_app(load, folder):
+    folder("stopped.py", "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load("stopped:app")
+
+
+def test_attribute_missing(failed, folder):
+    folder("one_app.py", APP + "application = app\n")
+    assert str(failed("one_app:ap")) == 'app "one_app:ap": "one_app" has no attribute "ap"; did you mean app?'
+    assert str(failed("one_app:app.x")) == 'app "one_app:app.x": "one_app.app" has no attribute "x"'
+
+
+def test_attribute_that_raises(failed, folder):
+    folder("lazy.py", "def __getattr__(name):\n    raise RuntimeError('no ' + name)\n")
+    error = failed("lazy:app")
+    assert str(error) == 'app "lazy:app": reading "app" of "lazy" failed: RuntimeError: no app'
+
+
+def test_not_callable(failed, folder):
+    folder("one_app.py", "app = 'text'\n")
+    assert str(failed("one_app:app")) == 'app "one_app:app" is of type str, which cannot be called'
+    assert (
+        str(failed("one_app:app", factory=True)) == 'the factory "one_app:app" is of type str, which cannot be called'
+    )
+
+
+def test_factory_not_declared(failed, folder):
+    folder("one_app.py", f"{APP}def make():\n    return app\n")
+    assert str(failed("one_app:make")) == 'app "one_app:make" takes no arguments; is it a factory? then add --factory'
+
+
+def test_variable_arguments_are_no_factory(load, folder):
+    folder("one_app.py", "async def app(*arguments): ...\n")
+    assert load("one_app:app").__name__ == "app"
+
+
+def test_factory_fails(failed, folder):
+    folder("one_app.py", "def make():\n    raise OSError('no disk')\nasync def later(): ...\n")
+    error = failed("one_app:make", factory=True)
+    assert str(error) == 'calling the factory "one_app:make" failed: OSError: no disk'
+    assert isinstance(error.__cause__, OSError)
+
+
+def test_factory_that_is_a_coroutine(failed, folder):
+    folder("one_app.py", "async def later(): ...\n")
+    assert "type coroutine" in str(failed("one_app:later", factory=True))
+
+
+def test_env_file(load, folder, tmp_path, monkeypatch):
+    pytest.importorskip("dotenv")
+    monkeypatch.setenv("FROM_OUTSIDE", "outside")
+    monkeypatch.setenv("FROM_FILE", "")
+    monkeypatch.delenv("FROM_FILE")
+    folder(".env", "FROM_FILE=file\nFROM_OUTSIDE=file\nBARE\n")
+    folder("one_app.py", f"import os\nseen = os.environ['FROM_FILE'], os.environ['FROM_OUTSIDE']\n{APP}")
+    load("one_app:app", env_file=str(tmp_path / ".env"))
+    assert sys.modules["one_app"].seen == ("file", "outside")
+
+
+def test_env_file_cannot_hold_options(load, folder, tmp_path):
+    pytest.importorskip("dotenv")
+    folder(".env", "SALTARE_PORT=9000\n")
+    with pytest.raises(ConfigError, match=r"SALTARE_PORT in .*options are read before the file is"):
+        load("one_app:app", env_file=str(tmp_path / ".env"))

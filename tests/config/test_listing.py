@@ -1,0 +1,60 @@
+"""Options written out: what --print-config prints is a file that says the same, and the README's table. Per process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from saltare import config
+from saltare._listing import toml
+
+GIVEN = [
+    {},
+    {"uds_path": "/run/x.sock", "uds_permissions": 0o660},
+    {"bind": ["[::1]:80", "unix:/x"], "header": ["a: b # c", 'd: "e\\f"']},
+    {"fd": 3, "server_header": False, "date_header": False},
+    {"host": "::", "port": 0, "max_request_body": "10MB", "body_timeout": "1m30s", "write_timeout": 0.25},
+    {"root_path": '/grüße "x"', "factory": True, "loop": "mod:new_loop", "log_level": "debug"},
+]
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_print_config_round_trip(load, tmp_path, given):
+    first = load(given)
+    (tmp_path / "again.toml").write_text(toml(first))
+    again = load({"config": "again.toml"}, app=None)
+    differing = {name for name, value in first.values().items() if getattr(again, name) != value}
+    assert differing == {"config"}
+    assert again.sources["port" if again.way() == "tcp" else again.way()] == "file again.toml"
+
+
+def test_print_config_tells_sources(load):
+    text = toml(load({"port": 1}, {"SALTARE_BODY_TIMEOUT": "500ms"}))
+    lines = {line.split(" = ")[0]: line for line in text.splitlines() if " = " in line}
+    assert lines["port"].split() == ["port", "=", "1", "#", "keyword"]
+    assert lines["body_timeout"].split() == ["body_timeout", "=", "0.5", "#", "environment"]
+    assert lines["host"].endswith("# default")
+    assert {name.removeprefix("# ") for name in lines} == {option.name for option in config.OPTIONS}
+
+
+def test_print_config_tells_what_was_set_aside(load):
+    text = toml(load({"uds_path": "/x"}, {"SALTARE_PORT": "9"}))
+    assert "# port = 8000" in text
+    assert "default: environment is set aside by uds_path" in text
+
+
+def test_options_table_has_every_option():
+    table = config.options_table()
+    for option in config.OPTIONS:
+        row = next(line for line in table.splitlines() if f"`{option.name}`" in line)
+        assert row.count(" | ") == 4, row
+        assert all(f"`{flag}`" in row for flag in option.flags if option.name != "app")
+    assert "| `--max-request-body` | `max_request_body` | 1 MiB |" in table
+    assert "saltare/VERSION" in table
+
+
+def test_loading_options_imports_nothing_heavy():
+    heavy = {"argparse", "dataclasses", "typing", "tomllib", "difflib", "re", "logging", "json", "saltare._layers"}
+    code = f"import sys; before = set(sys.modules); import saltare.config; print({heavy} & (set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout.strip() == "set()", result.stderr

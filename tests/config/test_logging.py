@@ -1,0 +1,321 @@
+"""Log lines: without logging, with the handlers of the user, and never lost. Per process."""
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from saltare import _logging, config
+from saltare.errors import ConfigError
+
+OWN = ("saltare", "saltare.error")
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Our state and loggers as in a new process."""
+    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None)):
+        monkeypatch.setattr(_logging, name, value)
+    state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
+    for one, *_ in state:
+        one.setLevel(logging.NOTSET)
+    yield
+    for one, level, handlers in state:
+        one.setLevel(level)
+        one.handlers[:], one.propagate, one.disabled = handlers, True, False
+
+
+@pytest.fixture
+def configure(tmp_path):
+    def apply(**given):
+        _logging.configure(config.load("main:app", given, environ={}, cwd=tmp_path))
+
+    return apply
+
+
+@pytest.fixture
+def root(monkeypatch):
+    """Called in a test, gives the root logger these handlers; pytest adds its own only after the fixtures are made."""
+
+    def having(*handlers):
+        monkeypatch.setattr(logging.root, "handlers", list(handlers))
+
+    return having
+
+
+class Kept(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+def failure():
+    try:
+        raise ValueError("inner") from KeyError("cause")
+    except ValueError as error:
+        return error
+
+
+def test_line_on_stderr(capsys, root):
+    root()
+    _logging.info("hello")
+    line = capsys.readouterr().err
+    assert line.endswith(" INFO hello\n")
+    assert line[:4].isdigit()
+
+
+def test_traceback_is_whole(capsys, root):
+    root()
+    _logging.error("it failed", failure())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(" ERROR it failed")
+    assert "KeyError: 'cause'" in lines
+    assert lines[-1] == "ValueError: inner"
+
+
+def test_default_level(capsys, root):
+    root()
+    _logging.debug("quiet")
+    assert capsys.readouterr().err == ""
+    assert _logging.enabled(_logging.INFO)
+    assert not _logging.enabled(_logging.DEBUG)
+
+
+def test_asked_for_level(configure, capsys, root):
+    root()
+    configure(log_level="debug")
+    _logging.debug("loud")
+    configure(log_level="critical")
+    _logging.error("quiet")
+    assert capsys.readouterr().err.endswith(" DEBUG loud\n")
+
+
+@pytest.mark.parametrize("owner", ["root", "saltare", "saltare.error"])
+def test_handlers_of_the_user_get_it_instead_of_stderr(owner, root, capsys):
+    handler = Kept()
+    root(*[handler] if owner == "root" else [])
+    if owner != "root":
+        logging.getLogger(owner).addHandler(handler)
+    _logging.error("100 %s failed", failure())
+    (record,) = handler.records
+    assert (record.name, record.getMessage()) == ("saltare.error", "100 %s failed")
+    assert record.exc_info[1].args == ("inner",)
+    assert record.funcName == "test_handlers_of_the_user_get_it_instead_of_stderr"
+    assert capsys.readouterr().err == ""
+
+
+def test_level_of_the_user_holds_unless_one_is_asked_for(configure, capsys, root):
+    root()
+    logging.getLogger("saltare").setLevel(logging.ERROR)
+    configure()
+    _logging.info("quiet")
+    assert capsys.readouterr().err == ""
+    configure(log_level="info")
+    _logging.info("loud")
+    assert capsys.readouterr().err.endswith("loud\n")
+
+
+def test_root_level_does_not_hide_information(configure, root):
+    handler = Kept()
+    root(handler)
+    assert logging.root.level == logging.WARNING
+    configure()
+    _logging.info("shown")
+    assert [one.getMessage() for one in handler.records] == ["shown"]
+
+
+def test_disabled_by_a_configuration_of_the_app(capsys, root):
+    root()
+    logging.getLogger("saltare.error")
+    from logging.config import dictConfig
+
+    dictConfig({"version": 1})
+    assert logging.getLogger("saltare.error").disabled
+    _logging.error("still there")
+    assert capsys.readouterr().err.endswith("still there\n")
+
+
+def test_handler_that_fails(capsys, monkeypatch, root):
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    bad = Kept()
+    bad.emit = lambda record: 1 / 0
+    root(logging.StreamHandler(closed), bad)
+    _logging.error("not lost", failure())
+    err = capsys.readouterr().err
+    assert "ERROR not lost" in err
+    assert "ValueError: inner" in err
+
+
+def test_exception_that_cannot_be_formatted(capsys, root):
+    root()
+
+    class Awkward(Exception):
+        def __str__(self):
+            raise SystemError
+
+    _logging.error("odd", Awkward())
+    assert "Awkward" in capsys.readouterr().err
+
+
+def test_stderr_closed_by_the_app(capsys, monkeypatch, root):
+    root()
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    _logging.error("not lost", failure())
+    out = capsys.readouterr().out
+    assert "ERROR not lost" in out
+    assert "ValueError: inner" in out
+
+
+def test_all_streams_closed(monkeypatch, root):
+    root()
+    for name in ("stderr", "__stderr__", "stdout", "__stdout__"):
+        monkeypatch.setattr(sys, name, None)
+    _logging.error("nowhere to go")
+
+
+def script(text):
+    command = [sys.executable, "-c", textwrap.dedent(text)]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+
+def test_logging_is_not_imported():
+    result = script("""
+        import sys
+        from saltare import _logging
+        _logging.info("hello")
+        _logging.error("it failed", ValueError("x"))
+        assert "logging" not in sys.modules
+    """)
+    assert result.returncode == 0, result.stderr
+    assert b"INFO hello" in result.stderr
+
+
+def test_broken_pipe_goes_to_stdout_and_leaves_the_exit_code():
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-c", "from saltare import _logging; _logging.error('not lost')"],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert result.returncode == 0
+    assert result.stdout.endswith(b"ERROR not lost\n")
+
+
+def test_non_blocking_stderr_gets_everything():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    code = "from saltare import _logging; _logging.error('x' * 300_000 + 'end')"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=writer) as process:
+        os.close(writer)
+        with open(reader, "rb") as pipe:
+            text = pipe.read()
+        assert process.wait(60) == 0
+    assert text.endswith(b"xend\n")
+    assert text.count(b"x") >= 300_000
+
+
+# --log-config
+
+
+def settings(path):
+    return {
+        "formatters": {"plain": {"format": "%(levelname)s|%(message)s"}},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(path), "formatter": "plain"}},
+        "loggers": {"saltare": {"handlers": ["file"], "level": "DEBUG", "propagate": False}},
+    }
+
+
+def test_json(configure, tmp_path, capsys, root):
+    root()
+    (tmp_path / "log.json").write_text(json.dumps(settings(tmp_path / "out.log")))
+    configure(log_config=str(tmp_path / "log.json"))
+    _logging.debug("one")
+    assert (tmp_path / "out.log").read_text() == "DEBUG|one\n"
+    assert capsys.readouterr().err == ""
+    close_handlers()
+
+
+def test_toml_applied_once(configure, tmp_path):
+    pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    (tmp_path / "log.toml").write_text(
+        '[handlers.kept]\nclass = "logging.StreamHandler"\n[loggers.saltare]\nhandlers = ["kept"]\n'
+    )
+    configure(log_config=str(tmp_path / "log.toml"))
+    first = logging.getLogger("saltare").handlers[:]
+    configure(log_config=str(tmp_path / "log.toml"))
+    assert logging.getLogger("saltare").handlers == first
+
+
+def test_ini(configure, tmp_path, root):
+    root()
+    (tmp_path / "log.ini").write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=file\n[formatters]\nkeys=\n[logger_root]\nlevel=INFO\nhandlers=file\n"
+        f"[handler_file]\nclass=FileHandler\nargs=('{tmp_path}/out.log',)\n"
+    )
+    configure(log_config=str(tmp_path / "log.ini"))
+    _logging.info("one")
+    assert (tmp_path / "out.log").read_text() == "one\n"
+    close_handlers()
+
+
+def close_handlers():
+    for one in (*logging.root.handlers, *logging.getLogger("saltare").handlers):
+        one.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.json", "{", "not valid JSON"),
+        ("a.json", "[]", "does not hold a table"),
+        ("a.json", '{"handlers": {"h": {"class": "no.such.Class"}}}', "no.such"),
+        ("a.ini", "[loggers]\n", "formatters"),
+    ],
+)
+def test_refused(configure, tmp_path, name, text, reason):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        configure(log_config=str(tmp_path / name))
+    assert "log_config: got " in str(caught.value)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# The start-up line
+
+
+class Listening:
+    def __init__(self, url):
+        self.url = url
+
+
+def test_startup_line(monkeypatch):
+    urls = [Listening("http://127.0.0.1:8000"), Listening("unix:/x")]
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    line = _logging.startup_line(urls, "plain")
+    from saltare import __version__
+
+    assert line == f"saltare {__version__} listening on http://127.0.0.1:8000, unix:/x (pid {os.getpid()}, plain core)"
+    stderr.isatty = lambda: True
+    assert _logging.startup_line(urls, "plain") == line + "; Ctrl+C to stop"
+    del stderr.isatty
+    stderr.close()
+    assert _logging.startup_line(urls, "plain") == line

@@ -1,0 +1,287 @@
+"""Options from four sources: which one wins, what is refused and in which words. Per process."""
+
+import os
+import sys
+
+import pytest
+
+from saltare import config
+from saltare.config import OPTIONS
+
+
+@pytest.fixture
+def project(tmp_path):
+    def write(text, name="pyproject.toml"):
+        (tmp_path / name).write_text(text)
+
+    return write
+
+
+def test_defaults(load):
+    loaded = load()
+    assert loaded.app == "main:app"
+    assert (loaded.host, loaded.port, loaded.way()) == ("127.0.0.1", 8000, "tcp")
+    assert loaded.header_timeout == loaded.keep_alive_timeout == 5
+    assert loaded.body_timeout == loaded.write_timeout == loaded.shutdown_timeout == 30
+    assert (loaded.max_concurrent_connections, loaded.max_keepalive_requests) == (1024, 1000)
+    assert (loaded.max_request_body, loaded.listen_backlog) == (1 << 20, 256)
+    assert {source for name, source in loaded.sources.items() if name != "app"} == {"default"}
+
+
+def test_every_default_is_accepted_by_its_own_kind():
+    for option in OPTIONS:
+        if option.default is not None:
+            assert option.kind.read(option.default) == option.default, option.name
+
+
+def test_names_are_unique():
+    names = [name for option in OPTIONS for name in (option.name, *option.aliases)]
+    assert len(names) == len(set(names))
+    flags = [flag for option in OPTIONS for flag in option.flags]
+    assert len(flags) == len(set(flags))
+
+
+def test_order_of_sources(load, project):
+    project('[tool.saltare]\nport = 1\nbody_timeout = 11\nlog_level = "debug"\nmax_request_body = "1KiB"\n')
+    env = {"SALTARE_PORT": "2", "SALTARE_BODY_TIMEOUT": "12", "SALTARE_LOG_LEVEL": "ERROR", "OTHER": "x"}
+    loaded = load({"port": 3, "body_timeout": "13s"}, env)
+    assert (loaded.port, loaded.body_timeout, loaded.log_level, loaded.max_request_body) == (3, 13, "error", 1024)
+    assert loaded.sources["port"] == "keyword"
+    assert loaded.sources["log_level"] == "environment"
+    assert loaded.sources["max_request_body"] == "file pyproject.toml"
+    assert loaded.sources["host"] == "default"
+
+
+def test_app_from_lower_sources(load, project):
+    project('[tool.saltare]\napp = "a:b"\n')
+    assert load(app=None).app == "a:b"
+    assert load(app=None, env={"SALTARE_APP": "c:d"}).app == "c:d"
+    assert load(app="e:f", env={"SALTARE_APP": "c:d"}).app == "e:f"
+
+
+def test_chosen_file_replaces_pyproject(load, project):
+    project("[tool.saltare]\nport = 1\nbody_timeout = 9\n")
+    project("port = 5\nheader = ['a: b', 'c: d']\n", "saltare.toml")
+    loaded = load({"config": "saltare.toml"})
+    assert (loaded.port, loaded.body_timeout, loaded.header) == (5, 30, ("a: b", "c: d"))
+    assert loaded.sources["port"] == "file saltare.toml"
+    assert load(env={"SALTARE_CONFIG": "saltare.toml"}).port == 5
+
+
+def test_chosen_file_may_be_a_pyproject(load, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "pyproject.toml").write_text("[tool.saltare]\nport = 7\n")
+    assert load({"config": "other/pyproject.toml"}).port == 7
+
+
+def test_pyproject_of_others_is_not_parsed(load, project):
+    project("[tool.other\nthis is not TOML")
+    assert load().port == 8000
+
+
+def test_aliases(load):
+    loaded = load({"backlog": 5, "timeout_keep_alive": 1, "timeout_graceful_shutdown": 2})
+    assert (loaded.listen_backlog, loaded.keep_alive_timeout, loaded.shutdown_timeout) == (5, 1, 2)
+    assert load(env={"SALTARE_BACKLOG": "6"}).listen_backlog == 6
+    assert load({"backlog": 5, "listen_backlog": 5}).listen_backlog == 5
+
+
+def test_lists(load):
+    env = {"SALTARE_BIND": "127.0.0.1:1, unix:/x", "SALTARE_HEADER": "a: b, c\nd: e"}
+    loaded = load(env=env)
+    assert loaded.bind == ("127.0.0.1:1", "unix:/x")
+    assert loaded.header == ("a: b, c", "d: e")
+    assert load({"header": [("a", "b"), "c: d"]}).header == ("a: b", "c: d")
+
+
+def test_nothing_takes_back_what_a_lower_source_set(load, project):
+    project('[tool.saltare]\nuds_path = "/x"\n')
+    assert load().way() == "uds_path"
+    assert load(env={"SALTARE_UDS_PATH": ""}).way() == "tcp"
+    assert load({"uds_path": None}).way() == "tcp"
+
+
+# One way to listen
+
+
+@pytest.mark.parametrize(
+    ("env", "given", "way"),
+    [
+        ({"SALTARE_PORT": "9000"}, {"uds_path": "/x"}, "uds_path"),
+        ({"SALTARE_UDS_PATH": "/x"}, {"port": 9000}, "tcp"),
+        ({"SALTARE_BIND": "a:1"}, {"fd": 3}, "fd"),
+        ({"SALTARE_FD": "3"}, {"bind": ["a:1"]}, "bind"),
+        ({"SALTARE_HOST": "::1"}, {"port": 9000}, "tcp"),
+        ({"SALTARE_UDS_PATH": "/x", "SALTARE_UDS_PERMISSIONS": "600"}, {"port": 9000}, "tcp"),
+    ],
+)
+def test_a_way_to_listen_sets_aside_the_others_of_lower_sources(load, env, given, way):
+    loaded = load(given, env)
+    assert loaded.way() == way
+    for name in env:
+        option = name.removeprefix("SALTARE_").lower()
+        aside = "is set aside by" in loaded.sources[option]
+        assert aside == (option != "host")
+    if way == "tcp":
+        assert (loaded.uds_path, loaded.uds_permissions) == (None, None)
+
+
+def test_host_and_port_may_come_from_different_sources(load):
+    loaded = load({"port": 9}, {"SALTARE_HOST": "::1"})
+    assert (loaded.host, loaded.port) == ("::1", 9)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"port": 1, "uds_path": "/x"}, ("port", "uds_path")),
+        ({"host": "a", "fd": 3}, ("host", "fd")),
+        ({"fd": 3, "bind": ["a:1"]}, ("fd", "bind")),
+        ({"uds_path": "/x", "bind": ["a:1"]}, ("uds_path", "bind")),
+        ({"port": 1, "uds_permissions": "600"}, ("uds_permissions", "port")),
+        ({"bind": ["a:1"], "uds_permissions": "600"}, ("uds_permissions", "bind")),
+        ({"backlog": 5, "listen_backlog": 6}, ("backlog", "listen_backlog")),
+    ],
+)
+def test_contradictions(refused, given, names):
+    line = refused(given)
+    assert "contradict" in line
+    assert all(name in line for name in names)
+
+
+def test_permissions_without_a_unix_socket(refused, load):
+    assert (
+        refused({"uds_permissions": "600"})
+        == "uds_permissions: got 600, but there is no unix socket; accepted with uds_path"
+    )
+    assert load({"uds_permissions": "600", "bind": ["a:1", "unix:/x"]}).uds_permissions == 0o600
+
+
+# Refusals: the option as its source spells it, what was given, what is accepted
+
+
+def test_keyword_refused(refused):
+    line = refused({"port": 99999})
+    assert line == "port: got 99999; accepted: a whole number from 0 to 65535"
+
+
+def test_flag_refused(refused):
+    flags = {"source": "command line"}
+    assert refused({"uds_permissions": "999"}, **flags).startswith("--uds-permissions: got '999'; accepted: octal")
+    assert refused({"uds_path": "/\0"}, **flags).startswith("--uds: got '/\\x00'; accepted: a path")
+
+
+def test_environment_refused(refused):
+    line = refused(env={"SALTARE_BODY_TIMEOUT": "soon"})
+    assert line.startswith("SALTARE_BODY_TIMEOUT: got 'soon'; accepted: seconds from 0.001 to 86400")
+    assert "0 for off" in line
+
+
+def test_empty_environment_is_not_a_number(refused):
+    assert refused(env={"SALTARE_PORT": ""}).startswith("SALTARE_PORT: got ''; accepted: a whole number")
+
+
+def test_file_value_refused(refused, project):
+    project("[tool.saltare]\nport = '80x'\n")
+    assert refused().startswith("port in pyproject.toml: got '80x'; accepted: a whole number")
+
+
+def test_reason_is_told(refused):
+    assert "is the server's own, see --server-header" in refused({"header": ["Server: x"]})
+    assert "a port goes into --port" in refused({"host": "127.0.0.1:80"})
+    assert "there is no colon in it" in refused(app="main")
+
+
+def test_long_values_are_cut(refused):
+    line = refused({"port": "1" * 5000})
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
+    ("given", "env", "hint"),
+    [
+        ({"prot": 80}, {}, "prot: unknown option, got 80; did you mean port?"),
+        ({"uds": "/x"}, {}, "uds: unknown option, got '/x'; did you mean uds_path?"),
+        ({}, {"SALTARE_HOTS": "x"}, "SALTARE_HOTS: unknown option, got 'x'; did you mean SALTARE_HOST?"),
+        ({}, {"SALTARE_SERVICE_HOST": "10.0.0.1"}, "Kubernetes service link"),
+        ({}, {"SALTARE_PORT_80_TCP": "tcp://10.0.0.1:80"}, "Kubernetes service link"),
+        ({"zzzzz": 1}, {}, "zzzzz: unknown option, got 1; see saltare --help"),
+    ],
+)
+def test_unknown_names(refused, given, env, hint):
+    assert hint in refused(given, env)
+
+
+def test_unknown_name_in_file(refused, project):
+    project("[tool.saltare]\nprot = 80\n")
+    assert refused() == "prot in pyproject.toml: unknown option, got 80; did you mean port in pyproject.toml?"
+
+
+def test_unknown_table_in_file(refused, project):
+    project("[tool.saltare.limits]\nport = 80\n")
+    assert refused().startswith("limits in pyproject.toml: unknown option")
+
+
+def test_file_problems(refused, project, tmp_path):
+    project("port = = 1\n", "bad.toml")
+    project("port = 1\n", "good.toml")
+    project("config = 'good.toml'\n", "nested.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"app = '\xff'")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "pyproject.toml").write_text("[project]\n")
+    assert refused({"config": "none.toml"}) == "none.toml: cannot read it: No such file or directory"
+    assert refused({"config": "bad.toml"}).startswith("bad.toml: not valid TOML: ")
+    assert refused({"config": "bytes.toml"}).startswith("bytes.toml: not valid TOML: ")
+    assert refused({"config": "nested.toml"}).startswith("config in nested.toml: got 'good.toml'; a file cannot")
+    assert refused({"config": "sub"}).startswith("sub: cannot read it")
+    assert "no [tool.saltare] in it" in refused({"config": "sub/pyproject.toml"})
+
+
+def test_paths_must_exist(refused, tmp_path):
+    (tmp_path / "here.json").write_text("{}")
+    assert refused({"app_dir": "none"}) == "app_dir: got 'none', which is not a folder that exists"
+    assert refused({"app_dir": "here.json"}).endswith("is not a folder that exists")
+    assert refused({"env_file": ".env"}).endswith("is not a file that exists")
+    assert refused({"log_config": "none.json"}).endswith("is not a file that exists")
+
+
+def test_extras_must_be_installed(refused, tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("")
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [])
+    for module in ("dotenv", "uvloop"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    assert refused({"env_file": ".env"}) == "env_file: got '.env', which needs pip install \"saltare[dotenv]\""
+    assert refused({"loop": "uvloop"}) == "loop: got 'uvloop', which needs pip install \"saltare[uvloop]\""
+
+
+def test_toml_parser_missing(refused, project, monkeypatch):
+    project("port = 1\n", "a.toml")
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    monkeypatch.setitem(sys.modules, "tomli", None)
+    assert refused({"config": "a.toml"}) == "a.toml: reading TOML on Python 3.10 needs tomli: pip install tomli"
+
+
+def test_no_app(refused, load):
+    assert refused(app=None) == 'app: none given; accepted: "module:attribute", such as main:app'
+    assert load(app=None, app_needed=False).app is None
+
+
+def test_not_an_app(refused):
+    assert refused(app=42).startswith("app: got 42; accepted: module:attribute")
+
+
+def test_load_does_not_touch_the_environment(load):
+    before = dict(os.environ)
+    load(env={"SALTARE_PORT": "1"})
+    assert dict(os.environ) == before
+
+
+def test_config_shows_what_was_given(load):
+    assert repr(load({"port": 1})) == "Config(app='main:app', port=1)"
+
+
+def test_values_make_the_same_config_again(load):
+    first = load({"port": 1, "header": ["a: b"]})
+    again = config.Config(first.values(), first.sources)
+    assert again.values() == first.values()

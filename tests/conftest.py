@@ -1,0 +1,83 @@
+"""Fixtures shared by every test folder: servers, raw sockets, and the check that nothing is left. Per process.
+
+serve(app, **options)   a server in a thread of this process, ended with the test or with its `with` block
+module_serve            the same for a whole test module
+cli_server(app, *args)  `python -m saltare app *args --port 0` in the folder of the test file
+module_cli_server       the same for a whole test module
+raw(server, timeout)    a raw socket to a server (rawsocket.Raw), closed with the test
+free_port               a TCP port of 127.0.0.1 that nobody had a moment ago
+
+The classes behind them are in harness.py and rawsocket.py, which every test may import.
+"""
+
+import contextlib
+import gc
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness import ALIVE, HANG, process_starter, starter, unused_port
+from rawsocket import Raw
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def serve():
+    with starter() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_serve():
+    with starter() as start:
+        yield start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request):
+    """After the last server of this process has ended the core owns nothing: no object, no buffer, no handle."""
+    yield
+    core = sys.modules.get("saltare._core")
+    if core is None or ALIVE or request.node.stash.get(FAILED, False):
+        return  # the traceback of a failed test keeps the objects of its frames
+    deadline = time.monotonic() + 5
+    while any(core.live().values()) and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert not any(core.live().values()), core.live()
+
+
+@pytest.fixture
+def cli_server(request, tmp_path):
+    with process_starter(request.path.parent, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_cli_server(request, tmp_path_factory):
+    with process_starter(request.path.parent, tmp_path_factory.mktemp("servers")) as start:
+        yield start
+
+
+@pytest.fixture
+def raw():
+    with contextlib.ExitStack() as stack:
+        yield lambda server, timeout=HANG: stack.enter_context(Raw(server, timeout))
+
+
+@pytest.fixture
+def free_port():
+    return unused_port()

@@ -1,0 +1,40 @@
+"""Builds as a user makes them: copies of the tree, pip, and the interpreter's file name suffixes. Per process."""
+
+import importlib.machinery
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
+NOT_OURS = shutil.ignore_patterns(
+    ".git", ".venv*", "__pycache__", ".*_cache", "*.so", "*.egg-info", "build", "dist", "results", "fuzz"
+)
+
+
+def copy_tree(target):
+    """What belongs to the project, without what was built in it."""
+    shutil.copytree(ROOT, target, ignore=NOT_OURS)
+    return target
+
+
+def pip(python, *arguments, **popen):
+    """Runs pip; its whole output is the message when it fails."""
+    command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", *map(str, arguments)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def build_wheel(source, target, **popen):
+    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", target, source, **popen)
+    (wheel,) = Path(target).glob("*.whl")
+    return wheel
+
+
+def build_sdist(source, target):
+    code = f"import build_ext; build_ext.build_sdist({str(target)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    (sdist,) = Path(target).glob("*.tar.gz")
+    return sdist

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every Go fuzz target for the given number of seconds, one after another.  per build
+set -eu
+seconds=$1
+
+for package in $(go list ./gocore/internal/...); do
+    for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+        echo "fuzzing $target of $package for ${seconds}s"
+        output=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" "$package" 2>&1) || {
+            echo "$output"
+            exit 1
+        }
+    done
+done
