@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent
 EPOCH = "315532800"  # 1980-01-01, the earliest date an entry of a wheel can have
 C_FLAGS = ["-O2", "-g0", "-fvisibility=hidden", "-DNDEBUG"]
 LINK_FLAGS = ["-Wl,-s", "-Wl,--build-id=none"]
-NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # what setuptools says to people who build
+NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # warnings that tell a user nothing
 
 
 class Flavour(NamedTuple):

@@ -48,8 +48,9 @@ def more(peer):
 
 def gone(peer):
     """True when the server has closed a connection that should be idle."""
+    peer.setblocking(False)
     try:
-        return peer.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+        return peer.recv(1) == b""
     except BlockingIOError:
         return False
     except OSError:

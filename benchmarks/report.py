@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 
 from figures import Column, spread
+from load import DISTURBED
 from workloads import WORKLOADS
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 MARKS = ("<!-- bench -->", "<!-- /bench -->")
 REFERENCES = {"uvicorn[standard]": "vs uvicorn[standard]", "nginx": "vs nginx"}
-DISTURBED = 0.1  # share of a core used by somebody else, above which a measure is named
 SUMMARY = [
     ("idle", Column("fast_rss", "FastAPI idle, RSS MiB", "mib")),
     ("idle", Column("fast_private", "private MiB", "mib")),

@@ -134,5 +134,7 @@ int py_forked(void);
 /* Sets RuntimeError for such a child and returns -1; 0 otherwise. */
 int py_refuse_forked(void);
 int py_watch_fork(void);
+/* Undoes what loading the library did to the importing thread (py_timerslack.c). */
+void py_restore_timer_slack(void);
 
 #endif

@@ -170,4 +170,8 @@ static PyModuleDef module_def = {
     .m_free = module_free,
 };
 
-__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&module_def); }
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__core(void)
+{
+    py_restore_timer_slack();
+    return PyModuleDef_Init(&module_def);
+}

@@ -51,13 +51,28 @@ def serve(config):
 
 
 def run(config):
+    from . import _memory
     from ._importer import load
 
+    _memory.configure()
     _logging.configure(config)
     load(config)
     from ._server import Server
+    from ._settle import settle
 
-    Server.from_config(config).run()
+    server = Server.from_config(config)
+    server.after_start = settle
+    server.run()
+    if not server.graceful:
+        end_at_once()
+
+
+def end_at_once():
+    """Without waiting for threads that the stop has not waited for either."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(1)
 
 
 def die_interrupted():

@@ -13,8 +13,9 @@ def load(config):
 
         load_file(config.env_file)
         config.env_file = None
-    if isinstance(config.app, str):
+    if isinstance(config.app, str) or config.sources["app_dir"] != "default":
         put_first(config.app_dir)
+    if isinstance(config.app, str):
         target, found = config.app, import_target(config.app)
     else:
         target, found = describe(config.app), config.app

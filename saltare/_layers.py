@@ -43,7 +43,7 @@ def read_layer(given, rank, source, label):
     for name, value in given.items():
         option = BY_NAME.get(name)
         if option is None:
-            raise unknown(name, value, label)
+            raise unknown(name, f", got {brief(value)}", label)
         one = Found(read_value(option, value, label(name)), rank, label(name), source)
         other = found.setdefault(option.name, one)
         if other.value != one.value:
@@ -65,16 +65,18 @@ def read_value(option, value, label):
         raise ConfigError(f"{label}: got {brief(value)}{reason}; accepted: {option.kind.accepts}") from None
 
 
-def unknown(name, value, label):
+def unknown(name, given, label):
+    """The error for a name that is no option's; `given` is what to say after the label, such as ", got 5"."""
     from difflib import get_close_matches
 
-    if label(name).startswith(PREFIX) and (value.startswith("tcp://") or "service_" in name):
+    if label(name).startswith(PREFIX) and ("tcp://" in given or "service_" in name):
         hint = "it looks like a Kubernetes service link; enableServiceLinks: false avoids those"
     elif close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
         hint = f"did you mean {label(close[0])}?"
     else:
         hint = "see saltare --help for those that are accepted"
-    return ConfigError(f"{label(name)}: unknown option, got {brief(value)}; {hint}")
+    spelled = label(name)
+    return ConfigError(f"{spelled if spelled.isprintable() else repr(spelled)}: unknown option{given}; {hint}")
 
 
 def brief(value):
@@ -100,6 +102,8 @@ def read_toml(shown, path, required):
     table = parsed(shown, content)
     if of_project:
         table = table.get("tool", {}).get("saltare", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{shown}: [tool.saltare] is not a table of options")
     if "config" in table:
         raise ConfigError(f"config in {shown}: got {brief(table['config'])}; a file cannot name another one")
     return read_layer(table, 2, f"file {shown}", lambda name: f"{name} in {shown}")

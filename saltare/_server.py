@@ -6,7 +6,6 @@
 import asyncio
 
 from . import _logging
-from . import config as _config
 from ._dispatch import Dispatcher
 from ._lifespan import Lifespan, settle
 from ._signals import Signals
@@ -19,7 +18,9 @@ class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
     def __init__(self, app, **options):
-        self._set(_config.load(app, options))
+        from . import config
+
+        self._set(config.load(app, options))
 
     @classmethod
     def from_config(cls, config):

@@ -86,7 +86,8 @@ def unknown_argument(argument):
     if not argument.startswith("--"):
         what = "unknown option" if argument.startswith("-") else "one argument too many"
         return ConfigError(f"{argument}: {what}; accepted: one MODULE:ATTRIBUTE and the options in saltare --help")
-    return _layers.unknown(name[2:].replace("-", "_"), value if equals else argument, _layers.flag_of)
+    given = f", got {value!r}" if equals else ""
+    return _layers.unknown(name[2:].replace("-", "_"), given, _layers.flag_of)
 
 
 def parser():

@@ -47,12 +47,14 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(request):
+def nothing_left(request, caplog):
     """After the last server of this process has ended the core owns nothing: no object, no buffer, no handle."""
     yield
+    for phase in ("setup", "call"):
+        caplog.get_records(phase).clear()  # what was logged with a traceback keeps the objects of its frames
     core = sys.modules.get("saltare._core")
     if core is None or ALIVE or request.node.stash.get(FAILED, False):
-        return  # the traceback of a failed test keeps the objects of its frames
+        return  # so does the traceback of a failed test
     deadline = time.monotonic() + 5
     while any(core.live().values()) and time.monotonic() < deadline:
         gc.collect()

@@ -297,8 +297,6 @@ BROKEN = {
     "unknown type": {"type": "http.response.unheard"},
     "no type": {"status": 200},
     "body first": body(b"early"),
-    "negative length": start(200, (b"content-length", b"-1")),
-    "two lengths": start(200, (b"content-length", b"1"), (b"content-length", b"2")),
     "no dict": ["http.response.start", 200],
 }
 
@@ -309,6 +307,15 @@ def test_a_message_that_breaks_the_rules_is_500_and_nothing_of_it_leaks(serve, r
     reply = raw(server).get().read_response()
     assert (reply.status, reply.get("x-a"), reply.get("x-b")) == (500, None, None)
     server.wait_for_log("Traceback")
+    assert still_serves(server, raw)
+
+
+@pytest.mark.parametrize("lengths", [[b"-1"], [b""], [b"1x"], [b"1", b"2"], [b"9" * 30]])
+def test_a_length_that_is_none_is_500(serve, raw, lengths):
+    server = serve(sends(start(200, (b"x-a", b"1"), *((b"content-length", value) for value in lengths)), body(b"x")))
+    reply = raw(server).get().read_response()
+    assert (reply.status, reply.get("x-a")) == (500, None)
+    server.wait_for_log("content-length")
     assert still_serves(server, raw)
 
 

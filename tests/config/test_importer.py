@@ -67,6 +67,11 @@ def test_app_folder_comes_first(load, folder, tmp_path):
     assert sys.path[0] == str(tmp_path)
 
 
+def test_app_folder_asked_for_serves_what_an_app_imports_later(load, folder, tmp_path):
+    load(lambda scope, receive, send: None)
+    assert sys.path[0] == str(tmp_path)
+
+
 def test_second_load_changes_nothing(folder, tmp_path):
     folder("one_app.py", f"made = []\n{APP}def make():\n    made.append(1)\n    return app\n")
     cfg = config.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)

@@ -222,6 +222,16 @@ def test_unknown_table_in_file(refused, project):
     assert refused().startswith("limits in pyproject.toml: unknown option")
 
 
+def test_unprintable_name_in_file(refused, project):
+    project('"a\\nb" = 1\n', "a.toml")
+    assert refused({"config": "a.toml"}).startswith("'a\\nb in a.toml': unknown option, got 1")
+
+
+def test_list_of_tables_in_file(refused, project):
+    project("[[tool.saltare]]\nport = 80\n")
+    assert refused() == "pyproject.toml: [tool.saltare] is not a table of options"
+
+
 def test_file_problems(refused, project, tmp_path):
     project("port = = 1\n", "bad.toml")
     project("port = 1\n", "good.toml")

@@ -16,7 +16,8 @@ async def lifespan(receive, send):
 async def app(scope, receive, send):
     """Answers with what it can see of the server and of its process."""
     if scope["type"] == "lifespan":
-        return await lifespan(receive, send)
+        await lifespan(receive, send)
+        return
     seen = {
         "pid": os.getpid(),
         "server": scope["server"],
@@ -40,5 +41,6 @@ async def does_not_start(scope, receive, send):
 
 async def raises(scope, receive, send):
     if scope["type"] == "lifespan":
-        return await lifespan(receive, send)
+        await lifespan(receive, send)
+        return
     raise ValueError("of the app")

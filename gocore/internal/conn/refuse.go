@@ -30,9 +30,11 @@ func (h *Host) refuse(c *Conn, r *http1.Refusal) {
 		h.abort(c, s)
 		return
 	}
+	// Of a peer whose request was read to its end nothing more is to come.
+	c.linger = c.linger || c.stream == 0 || !h.streamOf(c).bodyDone
+	c.last = true
 	h.dropStream(c)
 	h.unpark(c)
-	c.last, c.linger = true, true
 	h.gather(c)
 	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r.Status, &h.defaults)
 	h.enter(c, Flush)

@@ -1,4 +1,4 @@
-// What parsing and answering cost, beside net/http. per process
+// What parsing and answering cost, beside net/http.  per process
 
 package http1
 
@@ -77,3 +77,25 @@ func BenchmarkAppendHead(b *testing.B) {
 		}
 	}
 }
+
+func benchmarkChunked(b *testing.B, size, count int) {
+	var body []byte
+	for range count {
+		body = append(append(AppendChunkHeader(body, size), make([]byte, size)...), "\r\n"...)
+	}
+	body = append(body, LastChunk...)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		var c Chunked
+		for rest, done := body, false; !done; {
+			_, n, over, r := c.Next(rest)
+			if r != nil {
+				b.Fatal(r)
+			}
+			rest, done = rest[n:], over
+		}
+	}
+}
+
+func BenchmarkChunksOf16(b *testing.B)   { benchmarkChunked(b, 16, 1000) }
+func BenchmarkChunksOf4096(b *testing.B) { benchmarkChunked(b, 4096, 16) }

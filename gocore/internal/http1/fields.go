@@ -1,20 +1,8 @@
-// Field lines of a request head (RFC 9112 5). per byte
+// Field lines of a request head (RFC 9112 5).  per byte
 
 package http1
 
-import (
-	"bytes"
-
-	"saltare/gocore/internal/limits"
-)
-
-func indexLF(b []byte, i int) int {
-	lf := bytes.IndexByte(b[i:], '\n')
-	if lf < 0 {
-		return -1
-	}
-	return i + lf
-}
+import "saltare/gocore/internal/limits"
 
 // fieldLines reads the field lines from i on, and the empty line after them; returns the index
 // after that.
@@ -47,7 +35,7 @@ func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
 			return 0, tooManyFields
 		}
 		fields = append(fields, Field{span(i, i+n), span(from, at), id})
-		if id-1 < idsRead-1 {
+		if id != 0 && id < idsRead {
 			if r := m.read(h, id, b[from:at], len(fields)-1); r != nil {
 				return 0, r
 			}
@@ -76,13 +64,10 @@ func fieldName(b []byte, i int) (n int, id uint32, r *Refusal) {
 	if n <= 0 {
 		return shortName(b, i)
 	}
-	w := nameOf(b, i, n)
-	if id = w.lookup(); id == 0 {
+	if id = lookup(b, i, n); id == 0 {
 		n, r = anyName(b, i)
-		return n, 0, r
 	}
-	w.put(b, i, n)
-	return n, id, nil
+	return n, id, r
 }
 
 // colonNear is how far from i the first colon is, if it is in the reach of a known name and in a
@@ -90,7 +75,7 @@ func fieldName(b []byte, i int) (n int, id uint32, r *Refusal) {
 func colonNear(b []byte, i int) int {
 	for at := 0; at < maxKnownName && len(b)-i-at >= 8; at += 8 {
 		if mask := equal(load(b, i+at), ':'); mask != 0 {
-			return at + first(mask)
+			return at + lowest(mask)
 		}
 	}
 	return -1
@@ -105,8 +90,7 @@ func shortName(b []byte, i int) (n int, id uint32, r *Refusal) {
 	}
 	var padded [maxKnownName + 1]byte
 	copy(padded[:], b[i:i+n])
-	w := nameOf(padded[:], 0, n)
-	return n, w.lookup(), nil
+	return n, lookup(padded[:], 0, n), nil
 }
 
 // anyName reads a name octet by octet: one that is not known, is invalid, or may go on after b.
@@ -165,7 +149,7 @@ func nextControl(b []byte, i int) int {
 	for ; len(b)-i >= 8; i += 8 {
 		w := load(b, i)
 		if mask := below(w, ' ') | equal(w, 0x7f); mask != 0 {
-			return i + first(mask)
+			return i + lowest(mask)
 		}
 	}
 	for i < len(b) && b[i] >= ' ' && b[i] != 0x7f {

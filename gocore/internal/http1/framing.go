@@ -1,4 +1,4 @@
-// How an answer is framed: one table. per request
+// How an answer is framed: one table.  per request
 //
 // The reader of an answer has to know where it ends. It finds out from four things: the status, the
 // method that was asked, the version it speaks, and the fields content-length and transfer-encoding
@@ -12,8 +12,8 @@
 //     304 and answers to HEAD may, and it then tells the length of what was not sent.
 //   - 205 has no content but, unlike 204, readers do not know that, so it declares a length of 0
 //     (RFC 9110 15.3.6).
-//   - HEAD without a declared length does not name chunked, though it might (RFC 9112 6.1): clients
-//     exist that would wait for the chunks.
+//   - An answer to HEAD without a declared length does not name chunked, though it might (RFC 9112
+//     6.1): nothing is gained, and a careless reader would wait for the chunks.
 //   - A 1.0 reader does not know chunks; for it the answer ends where the connection does, which is
 //     also why an error must not end such an answer with a clean close.
 
@@ -57,16 +57,15 @@ type framing struct {
 }
 
 var framings = [...]framing{
-	// status  needs      body            content-length
-	{100, 199, toAny, BodyNone, dropLength},
-	{204, 204, toAny, BodyNone, dropLength},
-	{205, 205, toAny, BodyNone, zeroLength},
-	{200, 299, toCONNECT, BodyUntilClose, dropLength},
-	{304, 304, toAny, BodyNone, keepLength},
-	{200, 999, toHEAD, BodyNone, keepLength},
-	{200, 999, declared, BodyLength, keepLength},
-	{200, 999, to11, BodyChunked, dropLength},
-	{200, 999, toAny, BodyUntilClose, dropLength},
+	{100, 199, toAny, BodyNone, dropLength},           // RFC 9110 15.2
+	{204, 204, toAny, BodyNone, dropLength},           // RFC 9110 15.3.5
+	{205, 205, toAny, BodyNone, zeroLength},           // RFC 9110 15.3.6
+	{200, 299, toCONNECT, BodyUntilClose, dropLength}, // RFC 9110 9.3.6: a tunnel
+	{304, 304, toAny, BodyNone, keepLength},           // RFC 9110 15.4.5
+	{200, 999, toHEAD, BodyNone, keepLength},          // RFC 9110 9.3.2
+	{200, 999, declared, BodyLength, keepLength},      // RFC 9112 6.2
+	{200, 999, to11, BodyChunked, dropLength},         // RFC 9112 7.1
+	{200, 999, toAny, BodyUntilClose, dropLength},     // RFC 9112 6.3
 }
 
 func (a *Answer) traits() (t traits) {

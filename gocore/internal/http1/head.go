@@ -1,4 +1,4 @@
-// The request head: bytes in, spans out. per request
+// The request head: bytes in, spans out.  per request
 
 // Package http1 is HTTP/1.0 and HTTP/1.1 without input or output (RFC 9110, RFC 9112): bytes in,
 // values out; no sockets, no clocks, no goroutines. In the order of an exchange: ParseHead reads a
@@ -7,7 +7,11 @@
 // Nothing here allocates but the growth of a buffer that the caller handed in.
 package http1
 
-import "saltare/gocore/internal/limits"
+import (
+	"bytes"
+
+	"saltare/gocore/internal/limits"
+)
 
 // Span is a piece of the buffer that was given to ParseHead.
 type Span struct{ Off, Len uint32 }
@@ -80,11 +84,11 @@ func ParseHead(h *Head, buf []byte, scanned int) (n int, r *Refusal) {
 // as the end of a line it finds every end, and those that are refused.
 func hasEmptyLine(b []byte, scanned int) bool {
 	for i := max(0, min(scanned, len(b))-2); ; {
-		lf := indexLF(b, i)
+		lf := bytes.IndexByte(b[i:], '\n')
 		if lf < 0 {
 			return false
 		}
-		i = lf + 1
+		i += lf + 1
 		if i < len(b) && b[i] == '\n' || i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
 			return true
 		}

@@ -1,4 +1,4 @@
-// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9). per request
+// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9).  per request
 
 package http1
 
@@ -6,7 +6,7 @@ import "math"
 
 // meaning is what the fields read so far say, where one of them alone does not decide.
 type meaning struct {
-	hosts            int
+	hasHost          bool
 	host             int // the index of host in Fields
 	coded            bool
 	close, keepAlive bool // connection options
@@ -36,18 +36,18 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *Refusal {
 
 // readHost: one and well-formed, in 1.0 as well if it is there (RFC 9112 3.2).
 func (m *meaning) readHost(v []byte, index int) *Refusal {
-	if m.hosts++; m.hosts > 1 {
+	if m.hasHost {
 		return twoHosts
 	}
 	if !validHost(v) {
 		return badHost
 	}
-	m.host = index
+	m.hasHost, m.host = true, index
 	return nil
 }
 
 // readLength: digits, once (RFC 9110 8.6). RFC 9112 6.3 lets a recipient take equal repeats as one;
-// no client sends them.
+// whoever sends two has lost count of them, or hopes that we do.
 func (m *meaning) readLength(h *Head, v []byte) *Refusal {
 	if m.coded {
 		return lengthAndCoding
@@ -144,10 +144,10 @@ func (m *meaning) readExpect(h *Head, v []byte) *Refusal {
 
 // settle draws the conclusions once all fields are known.
 func (h *Head) settle(b []byte, m *meaning) *Refusal {
-	if h.Minor == 1 && m.hosts == 0 {
+	if h.Minor == 1 && !m.hasHost {
 		return noHost
 	}
-	if m.hosts > 0 && h.authority.Len > 0 {
+	if m.hasHost && h.authority.Len > 0 {
 		h.Fields[m.host].Value = h.authority // RFC 9112 3.2.2
 	}
 	hasBody := h.Chunked || h.ContentLength > 0

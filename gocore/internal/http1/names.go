@@ -1,4 +1,4 @@
-// Field names that are known by number, found by one multiplication. per request
+// Field names that are known by number, found by one multiplication.  per request
 
 package http1
 
@@ -39,69 +39,71 @@ const (
 	multiplier   = 0x97f4206bda574975 // gives every known name a slot of its own; a test says so and finds others
 )
 
-// name is a field name as words: its first and its last eight octets, which overlap up to 16, and
+// nameAsWords is a name as words: its first and its last eight octets, which overlap up to 16, and
 // those between. Shorter than eight, first and last are the same, filled with zeros. Names of
 // different lengths may have the same words.
-type name struct{ first, last, second, third, length uint64 }
+type nameAsWords struct {
+	first, last, second, third uint64
+	length                     int
+}
 
-func (n *name) slot() uint8 { return uint8(n.mix() * multiplier >> 56) }
+var nameWords, knownSlots = knownTables()
 
-func (n *name) mix() uint64 { return n.first ^ bits.RotateLeft64(n.last, 29) }
-
-var knownWords, knownSlots = knownTables()
-
-func knownTables() (words [len(KnownNames)]name, slots [256]uint8) {
+func knownTables() (names [len(KnownNames)]nameAsWords, slots [256]uint8) {
 	for id, s := range KnownNames {
 		if id == 0 {
 			continue
 		}
 		padded := make([]byte, maxKnownName+1)
 		copy(padded, s)
-		words[id] = nameOf(padded, 0, len(s))
-		slots[words[id].slot()] = uint8(id)
+		first, last := ends(padded, 0, len(s))
+		names[id] = nameAsWords{first, last, load(padded, 8), load(padded, 16), len(s)}
+		slots[slot(first, last)] = uint8(id)
 	}
-	return words, slots
+	return names, slots
 }
 
-// nameOf reads b[i:i+n], n from 1 to 31, as a lower-cased name; 8 octets from i must be in b.
-func nameOf(b []byte, i, n int) (w name) {
-	w.first, w.length = lower(load(b, i)), uint64(n)
+func slot(first, last uint64) uint8 { return uint8(mix(first, last) * multiplier >> 56) }
+
+func mix(first, last uint64) uint64 { return first ^ bits.RotateLeft64(last, 29) }
+
+// ends returns the first and the last word of the name b[i:i+n] in lower case; eight octets from i
+// are in b.
+func ends(b []byte, i, n int) (first, last uint64) {
+	first = lower(load(b, i))
 	if n < 8 {
-		w.first &= 1<<(8*n) - 1
-		w.last = w.first
-		return w
+		first &= 1<<(8*n) - 1
+		return first, first
 	}
-	w.last = lower(load(b, i+n-8))
-	if n > 16 {
-		w.second = lower(load(b, i+8))
-	}
-	if n > 24 {
-		w.third = lower(load(b, i+16))
-	}
-	return w
+	return first, lower(load(b, i+n-8))
 }
 
-// put writes the name over b[i:i+n].
-func (w *name) put(b []byte, i, n int) {
-	if n < 8 {
-		store(b, i, load(b, i)&^(1<<(8*n)-1)|w.first)
-		return
-	}
-	store(b, i, w.first)
-	store(b, i+n-8, w.last)
-	if n > 16 {
-		store(b, i+8, w.second)
-	}
-	if n > 24 {
-		store(b, i+16, w.third)
-	}
-}
-
-// lookup returns the ID of the name, 0 if it is not known.
-func (w *name) lookup() uint32 {
-	id := knownSlots[w.slot()]
-	if knownWords[id] != *w {
+// lookup returns the ID of the name b[i:i+n], having made it lower case, or 0 if it is not known;
+// n is from 1 to 31, and eight octets from i are in b.
+func lookup(b []byte, i, n int) uint32 {
+	first, last := ends(b, i, n)
+	id := knownSlots[slot(first, last)]
+	k := &nameWords[id]
+	if k.first != first || k.last != last || k.length != n || n > 16 && !k.middle(b, i) {
 		return 0
 	}
+	if n < 8 {
+		store(b, i, load(b, i)&^(1<<(8*n)-1)|first)
+	} else {
+		store(b, i, first)
+		store(b, i+n-8, last)
+	}
 	return uint32(id)
+}
+
+// middle compares what is between the ends of a name of more than 16 octets, and makes it lower case.
+func (k *nameAsWords) middle(b []byte, i int) bool {
+	if lower(load(b, i+8)) != k.second || k.length > 24 && lower(load(b, i+16)) != k.third {
+		return false
+	}
+	store(b, i+8, k.second)
+	if k.length > 24 {
+		store(b, i+16, k.third)
+	}
+	return true
 }

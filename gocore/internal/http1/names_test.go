@@ -1,4 +1,4 @@
-// Known field names: the table is perfect, and nothing else is taken for one of them. per process
+// Known field names: the table is perfect, and nothing else is taken for one of them.  per process
 
 package http1
 
@@ -34,12 +34,16 @@ func idOf(t *testing.T, name string) uint32 {
 }
 
 func TestKnownNames(t *testing.T) {
+	for id, name := range []string{"", "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"} {
+		if constants := []int{0, idHost, idContentLength, idTransferEncoding, idConnection, idExpect, idUpgrade}; KnownNames[constants[id]] != name {
+			t.Errorf("%q is not where its constant says", name)
+		}
+	}
 	for id, name := range KnownNames[1:] {
 		if id++; name != strings.ToLower(name) || len(name) > maxKnownName {
 			t.Errorf("%q must be lower case and at most %d octets", name, maxKnownName)
 		}
-		w := nameOf(append([]byte(name), make([]byte, maxKnownName)...), 0, len(name))
-		if got := knownSlots[w.slot()]; int(got) != id {
+		if got := knownSlots[slot(nameWords[id].first, nameWords[id].last)]; int(got) != id {
 			t.Fatalf("%q has the slot of %q: make the multiplier %#x", name, KnownNames[got], perfectMultiplier())
 		}
 		if name == "content-length" || name == "transfer-encoding" || name == "expect" || name == "host" {
@@ -59,8 +63,8 @@ func perfectMultiplier() uint64 {
 	for {
 		m, taken := rand.Uint64()|1, [256]bool{}
 		perfect := true
-		for _, w := range knownWords[1:] {
-			slot := w.mix() * m >> 56
+		for _, k := range nameWords[1:] {
+			slot := mix(k.first, k.last) * m >> 56
 			perfect = perfect && !taken[slot]
 			taken[slot] = true
 		}

@@ -1,4 +1,4 @@
-// What is refused and why: every way a peer can be wrong, as static values. per process
+// What is refused and why: every way a peer can be wrong, as static values.  per process
 
 package http1
 
@@ -15,14 +15,14 @@ type Refusal struct {
 	Status  int    // of the answer
 	Reason  string // for the log, without values
 	Section string // the rule that was broken
-	Limit   int    // the limit that was passed, in the unit of Reason; 0: none
+	Limit   int    // the limit that was passed, in octets or as a count; 0: none
 }
 
 // Error words the refusal for the log. It allocates; the hot path never calls it.
 func (r *Refusal) Error() string {
 	text := r.Reason
 	if r.Limit > 0 {
-		text += " exceeds " + strconv.Itoa(r.Limit)
+		text += ", the limit is " + strconv.Itoa(r.Limit)
 	}
 	return text + " (" + r.Section + ")"
 }
@@ -41,14 +41,14 @@ var (
 var (
 	bareCR       = &Refusal{Status: 400, Reason: "CR without LF in head", Section: "RFC 9112 2.2"}
 	bareLF       = &Refusal{Status: 400, Reason: "bare LF in head", Section: "RFC 9112 2.2"}
-	emptyLines   = &Refusal{Status: 400, Reason: "count of empty lines before the request", Section: "RFC 9112 2.2", Limit: limits.MaxLeadingEmptyLines}
-	headTooLarge = &Refusal{Status: 431, Reason: "size of head", Section: "RFC 6585 5", Limit: limits.MaxHeadBytes}
+	emptyLines   = &Refusal{Status: 400, Reason: "too many empty lines before the request", Section: "RFC 9112 2.2", Limit: limits.MaxLeadingEmptyLines}
+	headTooLarge = &Refusal{Status: 431, Reason: "head too large", Section: "RFC 6585 5", Limit: limits.MaxHeadBytes}
 )
 
 // Request line.
 var (
-	lineTooLong    = &Refusal{Status: 414, Reason: "length of request line", Section: "RFC 9112 3", Limit: limits.MaxRequestLineBytes}
-	methodTooLong  = &Refusal{Status: 501, Reason: "length of method", Section: "RFC 9112 3", Limit: limits.MaxMethodBytes}
+	lineTooLong    = &Refusal{Status: 414, Reason: "request line too long", Section: "RFC 9112 3", Limit: limits.MaxRequestLineBytes}
+	methodTooLong  = &Refusal{Status: 501, Reason: "method too long", Section: "RFC 9112 3", Limit: limits.MaxMethodBytes}
 	badMethod      = &Refusal{Status: 400, Reason: "method is not a token followed by a space", Section: "RFC 9112 3.1"}
 	emptyTarget    = &Refusal{Status: 400, Reason: "two spaces, or no target, in request line", Section: "RFC 9112 3"}
 	badTarget      = &Refusal{Status: 400, Reason: "octet not allowed in request target", Section: "RFC 9112 3.2"}
@@ -62,7 +62,7 @@ var (
 
 // Field lines.
 var (
-	tooManyFields  = &Refusal{Status: 431, Reason: "count of fields", Section: "RFC 6585 5", Limit: limits.MaxFields}
+	tooManyFields  = &Refusal{Status: 431, Reason: "too many fields", Section: "RFC 6585 5", Limit: limits.MaxFields}
 	leadingSpace   = &Refusal{Status: 400, Reason: "whitespace before the first field", Section: "RFC 9112 2.2"}
 	foldedLine     = &Refusal{Status: 400, Reason: "obsolete line folding", Section: "RFC 9112 5.2"}
 	emptyName      = &Refusal{Status: 400, Reason: "field without a name", Section: "RFC 9110 5.1"}
@@ -91,10 +91,10 @@ var (
 // Chunked bodies.
 var (
 	badChunkSize     = &Refusal{Status: 400, Reason: "malformed chunk size line", Section: "RFC 9112 7.1"}
-	hugeChunk        = &Refusal{Status: 400, Reason: "digits of chunk size", Section: "RFC 9112 7.1", Limit: limits.MaxChunkSizeDigits}
+	hugeChunk        = &Refusal{Status: 400, Reason: "too many digits in chunk size", Section: "RFC 9112 7.1", Limit: limits.MaxChunkSizeDigits}
 	badExtension     = &Refusal{Status: 400, Reason: "malformed chunk extension", Section: "RFC 9112 7.1.1"}
-	extensionTooLong = &Refusal{Status: 400, Reason: "length of chunk extension", Section: "RFC 9112 7.1.1", Limit: limits.MaxChunkExtensionBytes}
+	extensionTooLong = &Refusal{Status: 400, Reason: "chunk extension too long", Section: "RFC 9112 7.1.1", Limit: limits.MaxChunkExtensionBytes}
 	badChunkEnd      = &Refusal{Status: 400, Reason: "chunk data not followed by CRLF", Section: "RFC 9112 7.1"}
 	badTrailer       = &Refusal{Status: 400, Reason: "malformed trailer field", Section: "RFC 9112 7.1.2"}
-	trailerTooLarge  = &Refusal{Status: 431, Reason: "size of trailer section", Section: "RFC 6585 5", Limit: limits.MaxTrailerBytes}
+	trailerTooLarge  = &Refusal{Status: 431, Reason: "trailer section too large", Section: "RFC 6585 5", Limit: limits.MaxTrailerBytes}
 )

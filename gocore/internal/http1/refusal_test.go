@@ -1,4 +1,4 @@
-// Which rule refuses which case of the corpus. per process
+// Which rule refuses which case of the corpus.  per process
 
 package http1
 
@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 func TestRefusalText(t *testing.T) {
 	for r, want := range map[*Refusal]string{
 		bareLF:      "bare LF in head (RFC 9112 2.2)",
-		lineTooLong: "length of request line exceeds 8192 (RFC 9112 3)",
+		lineTooLong: "request line too long, the limit is 8192 (RFC 9112 3)",
 	} {
 		if got := r.Error(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -1,4 +1,4 @@
-// The head of an answer: status line, the app's fields, ours. per request
+// The head of an answer: status line, the app's fields, ours.  per request
 
 package http1
 

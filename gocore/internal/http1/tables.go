@@ -1,10 +1,9 @@
-// Classes of octets, and eight octets at a time. per byte
+// Classes of octets, and eight octets at a time.  per byte
 
 package http1
 
 import (
 	"encoding/binary"
-"unsafe"
 	"math/bits"
 )
 
@@ -12,7 +11,7 @@ import (
 const (
 	token   uint8 = 1 << iota // tchar, RFC 9110 5.6.2
 	text                      // field-vchar, SP and HTAB: what a field value may hold, RFC 9110 5.5
-	target                    // what a request target may hold: see targetEnd
+	target                    // what a request target may hold: see scanTarget
 	regName                   // reg-name but for "%" and ",", RFC 3986 3.2.2: see validHost
 	hexDig                    // HEXDIG, either case
 )
@@ -71,12 +70,12 @@ const (
 	highs = 0x80 * each
 )
 
-func load(b []byte, i int) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i)) }
+func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
 func store(b []byte, i int, w uint64) { binary.LittleEndian.PutUint64(b[i:], w) }
 
-// first is the index of the lowest octet in a mask that is not 0.
-func first(mask uint64) int { return bits.TrailingZeros64(mask) >> 3 }
+// lowest is the index of the lowest octet in a mask that is not 0.
+func lowest(mask uint64) int { return bits.TrailingZeros64(mask) >> 3 }
 
 // below masks the octets less than c, for c up to 0x80.
 func below(w uint64, c uint64) uint64 { return (w - c*each) &^ w & highs }
@@ -96,6 +95,9 @@ func lower(w uint64) uint64 {
 func equalFold(v []byte, want string) bool {
 	if len(v) != len(want) {
 		return false
+	}
+	if string(v) == want {
+		return true
 	}
 	for i, c := range v {
 		if 'A' <= c && c <= 'Z' {

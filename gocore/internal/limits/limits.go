@@ -1,4 +1,4 @@
-// Package limits: every number of the core, once, with its unit, its reason and its price. per process
+// Package limits: every number of the core, once, with its unit, its reason and its price.  per process
 //
 // The sections follow a request: its head, its body, its answer. A number that an option can move
 // stands here as the option's default; the others are fixed.
@@ -7,8 +7,8 @@ package limits
 // Request head.
 const (
 	// MaxHeadBytes is the largest request head in octets: leading empty lines, request line, field lines
-	// and the empty line at the end. Over it: 431. Browsers with full cookie jars send up to 8 KiB,
-	// single sign-on pages up to 12. Price: the largest buffer that a connection holds while its
+	// and the empty line at the end. Over it: 431. A browser sends 1 KiB, cookies and tokens of single
+	// sign-on add several. Price: the largest buffer that a connection holds while its
 	// head arrives; a whole head always fits a 16 KiB buffer, and a full one is never "needs more".
 	MaxHeadBytes = 16 << 10
 
@@ -21,7 +21,7 @@ const (
 	MaxMethodBytes = 24
 
 	// MaxFields is the largest number of field lines. Over it: 431. Browsers send 15, chains of
-	// proxies add 20. Price: 20 octets each in the one field table of a server, 2.5 KiB.
+	// proxies add 20. Price: 20 octets each, as long as the turn lasts.
 	MaxFields = 128
 
 	// MaxLeadingEmptyLines is how many CRLF before a request line are skipped. Over it: 400.
@@ -48,9 +48,9 @@ const (
 // Answer.
 const (
 	// AnswerOverheadBytes is the room in octets that AppendHead asks for beside the app's fields and the
-	// defaults: status line (up to 50), framing and connection fields (up to 80), empty line.
+	// defaults: status line (up to 46), framing and connection fields (up to 61), empty line.
 	// Price: none, the room is taken from the output buffer.
-	AnswerOverheadBytes = 160
+	AnswerOverheadBytes = 128
 )
 
 // Relations that other code relies on; a broken one does not compile.

@@ -1,6 +1,4 @@
-//go:build linux
-
-// Input that ends where readable memory ends: one octet read too far crashes. per process
+// Input that ends where readable memory ends: one octet read too far crashes.  per process
 
 package http1
 

@@ -1,0 +1,152 @@
+/* saltare._memory: what a process needs of malloc and of its file mappings to be small.  per process
+ *
+ * C alone, and apart from the core, because a process that must not load Go needs it too. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <elf.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* ---- malloc --------------------------------------------------------------------------------------------------- */
+
+/* One arena, since Python's threads allocate under the GIL; and what lies free at the end of the heap goes back early.
+ * Units: bytes. */
+#define ARENAS 1
+#define TRIM_THRESHOLD (64 * 1024)
+#define TOP_PAD (64 * 1024)
+#define MMAP_THRESHOLD (64 * 1024)
+
+/* configure(): malloc settings, and no transparent huge pages, in which a touched byte costs 2 MiB. Returns None. */
+static PyObject *memory_configure(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    mallopt(M_TOP_PAD, TOP_PAD);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    Py_RETURN_NONE;
+}
+
+/* trim(): gives malloc's free memory back to the system. Returns None. */
+static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    malloc_trim(0);
+    Py_RETURN_NONE;
+}
+
+/* ---- file mappings --------------------------------------------------------------------------------------------
+ *
+ * Code and constants that only start-up needed are pages of files; dropped from this process they stay in the page
+ * cache, and whatever is used again comes back by a minor fault. Two witnesses must agree that a range may go:
+ *
+ *   - the dynamic linker says that it is a segment of a loaded ELF object that was never writable. It is asked under
+ *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
+ *   - the kernel says (smaps) that no page of it is anonymous: nobody has written to it all the same, as debuggers and
+ *     text relocations do. */
+
+struct range {
+    uintptr_t start, end;
+};
+
+struct clean {
+    struct range *ranges;
+    size_t n, cap;
+    size_t released; /* bytes */
+};
+
+static int add_range(struct clean *clean, struct range range)
+{
+    if (clean->n == clean->cap) {
+        size_t cap = clean->cap ? clean->cap * 2 : 256;
+        struct range *ranges = PyMem_RawRealloc(clean->ranges, cap * sizeof *ranges);
+        if (ranges == NULL) return -1;
+        clean->ranges = ranges;
+        clean->cap = cap;
+    }
+    clean->ranges[clean->n++] = range;
+    return 0;
+}
+
+/* The private, read-only mappings of files without an anonymous page. -1: smaps cannot be read, or no memory. */
+static int find_clean(struct clean *clean)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "re");
+    if (smaps == NULL) return -1;
+    char line[4096];
+    struct range current = {0, 0};
+    bool candidate = false;
+    int status = 0;
+    while (status == 0 && fgets(line, sizeof line, smaps) != NULL) {
+        unsigned long start, end, inode, kib;
+        char rights[5];
+        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
+            candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p';
+            current = (struct range){start, end};
+        } else if (candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
+            status = add_range(clean, current);
+        }
+    }
+    fclose(smaps);
+    return status;
+}
+
+static bool is_clean(const struct clean *clean, struct range wanted)
+{
+    for (size_t i = 0; i < clean->n; i++) {
+        if (clean->ranges[i].start <= wanted.start && wanted.end <= clean->ranges[i].end) return true;
+    }
+    return false;
+}
+
+static int release_object(struct dl_phdr_info *object, size_t size, void *data)
+{
+    struct clean *clean = data;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+        struct range range = {start & ~(page - 1), (start + segment->p_filesz) & ~(page - 1)};
+        if (range.start >= range.end || !is_clean(clean, range)) continue;
+        if (madvise((void *)range.start, range.end - range.start, MADV_DONTNEED) == 0) clean->released += range.end - range.start;
+    }
+    return 0;
+}
+
+/* release_files() -> int: drops the pages of read-only ELF segments and returns the size of the segments, in bytes; 0
+ * where /proc is not to be read. */
+static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct clean clean = {0};
+    if (find_clean(&clean) == 0) dl_iterate_phdr(release_object, &clean);
+    PyMem_RawFree(clean.ranges);
+    return PyLong_FromSize_t(clean.released);
+}
+
+static PyMethodDef memory_methods[] = {
+    {"configure", memory_configure, METH_NOARGS, "configure(): settings of malloc for a small process."},
+    {"trim", memory_trim, METH_NOARGS, "trim(): gives malloc's free memory back."},
+    {"release_files", memory_release_files, METH_NOARGS,
+     "release_files() -> bytes: drops what start-up touched of code and constants; what is used again comes back."},
+    {NULL},
+};
+
+static PyModuleDef_Slot memory_slots[] = {{0, NULL}};
+
+static PyModuleDef memory_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "saltare._memory",
+    .m_doc = "Settings of malloc, and pages given back.",
+    .m_methods = memory_methods,
+    .m_slots = memory_slots,
+};
+
+PyMODINIT_FUNC PyInit__memory(void) { return PyModuleDef_Init(&memory_def); }
