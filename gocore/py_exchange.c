@@ -135,7 +135,7 @@ static PyObject *request_message(exchange *ex, PyObject *body, bool more)
 /* Tells Go that the app has taken size bytes, unless the body is read to its end. */
 static int consumed(exchange *ex, Py_ssize_t size)
 {
-    if (!ex->body_open || size == 0) return 0;
+    if (!ex->body_open || ex->gone || size == 0) return 0;
     return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)size, ex->stream, 0) ? 0 : -1;
 }
 
@@ -161,8 +161,8 @@ done:
 static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
 {
     module_state *st = ex->core->state;
-    if (ex->gone || ex->complete) return py_awaitable_done(st, message(st, st->s_http_disconnect));
     if (ex->pieces != NULL) return py_awaitable_done(st, take_piece(ex));
+    if (ex->gone || ex->complete) return py_awaitable_done(st, message(st, st->s_http_disconnect));
     if (ex->expecting) {
         ex->expecting = 0;
         if (py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return NULL;
@@ -204,7 +204,7 @@ int py_exchange_gone(exchange *ex)
     module_state *st = ex->core->state;
     ex->gone = 1;
     py_core_forget(ex->core, ex);
-    Py_CLEAR(ex->pieces);
+    if (ex->body_open) Py_CLEAR(ex->pieces); /* but a request that came whole can be read, whether or not its peer waits */
     PyObject *disconnect = message(st, st->s_http_disconnect);
     int status = disconnect ? settle_all(st, ex->receivers, st->s_set_result, disconnect) : -1;
     Py_XDECREF(disconnect);

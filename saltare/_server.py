@@ -196,6 +196,9 @@ class Server:
         self.started = False
         done = Drained(self._loop, core, dispatcher)
         core.drain()
+        await asyncio.sleep(0)  # a turn, in which what waits at the listeners is accepted
+        for listener in self._listeners:
+            listener.close()
         await self._in_time(done.future)
         done.detach()
         if not done.future.done():

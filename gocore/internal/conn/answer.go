@@ -33,7 +33,6 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 	case handoff.CommandNotify:
 		h.notify(c, s)
 	case handoff.CommandAbort:
-		s.complete = true
 		h.abort(c, s)
 	}
 }
@@ -51,7 +50,6 @@ func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	h.out.buf.B = bytes
 	if err != nil {
 		h.appError(c, err.Error())
-		s.complete = true
 		h.abort(c, s)
 		return
 	}
@@ -118,7 +116,7 @@ func (h *Host) lastPiece(c *Conn, s *Stream) {
 		return
 	case a.Mode == http1.BodyChunked:
 		h.gather(c)
-		h.out.buf.B = append(h.out.buf.B, "0\r\n\r\n"...)
+		h.out.buf.B = append(h.out.buf.B, http1.LastChunk...)
 	}
 	h.complete(c, s)
 }
@@ -174,7 +172,6 @@ func (h *Host) next(c *Conn) {
 // wrongLength: the app sent another length than it declared. The peer must not take it for a whole answer.
 func (h *Host) wrongLength(c *Conn, s *Stream, than string, sent uint64) {
 	h.appErrorf(c, "the app sent %s body than its content-length says: %d of %d bytes", than, sent, s.answer.ContentLength)
-	s.complete = true
 	h.abort(c, s)
 }
 

@@ -78,6 +78,7 @@ func (h *Host) dropStream(c *Conn) {
 func (h *Host) Drain() {
 	h.draining = true
 	h.sweep(func(c *Conn) {
+		c.readable = true // what epoll has not reported yet counts too
 		h.advance(c)
 		if c.phase == Idle || c.phase == Head && c.held == 0 {
 			h.close(c)

@@ -33,12 +33,21 @@ func (h *Host) refuse(c *Conn, r *http1.Refusal) {
 	// Of a peer whose request was read to its end nothing more is to come.
 	c.linger = c.linger || c.stream == 0 || !h.streamOf(c).bodyDone
 	c.last = true
+	method := h.methodOf(c)
 	h.dropStream(c)
 	h.unpark(c)
 	h.gather(c)
-	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r.Status, &h.defaults)
+	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r.Status, method, &h.defaults)
 	h.enter(c, Flush)
 	h.flushOf(c)
+}
+
+// methodOf is what the form of an answer depends on: HEAD or not.
+func (h *Host) methodOf(c *Conn) string {
+	if c.stream != 0 && h.streamOf(c).answer.HEAD {
+		return "HEAD"
+	}
+	return ""
 }
 
 func (h *Host) debug(c *Conn, r *http1.Refusal) {

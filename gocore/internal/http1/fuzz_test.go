@@ -151,7 +151,7 @@ func FuzzResponse(f *testing.F) {
 		checkLines(t, out, name1+value1+name2+value2)
 		out, body = appendBody(out, &a, body)
 		if a.Mode != BodyUntilClose {
-			out = AppendRefusal(out, 503, &benchDefaults)
+			out = AppendRefusal(out, 503, "GET", &benchDefaults)
 		}
 		in := bufio.NewReader(bytes.NewReader(out))
 		request := &http.Request{Method: map[bool]string{false: "GET", true: "HEAD"}[a.HEAD]}

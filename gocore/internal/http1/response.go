@@ -226,9 +226,9 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 	return append(strconv.AppendUint(dst, uint64(size), 16), "\r\n"...)
 }
 
-// AppendRefusal appends a complete answer in place of the app's: text that names the status, after
-// which the connection closes.
-func AppendRefusal(dst []byte, status int, d *Defaults) []byte {
+// AppendRefusal appends a complete answer in place of the app's to a request of that method, "" when
+// it is not known: text that names the status, after which the connection closes.
+func AppendRefusal(dst []byte, status int, method string, d *Defaults) []byte {
 	text := phrase(status)
 	w := writer{b: appendStatusLine(dst, status)}
 	w.answer = Answer{Status: uint16(status), Minor: 1, Close: true, ContentLength: int64(len(text)) + 1}
@@ -236,6 +236,9 @@ func AppendRefusal(dst []byte, status int, d *Defaults) []byte {
 	w.defaults(d)
 	w.framingFields()
 	w.b = append(w.b, "\r\n"...)
+	if method == "HEAD" { // RFC 9110 9.3.2
+		return w.b
+	}
 	w.b = append(w.b, text...)
 	return append(w.b, '\n')
 }

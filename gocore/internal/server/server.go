@@ -159,7 +159,7 @@ func (s *Server) release(now time.Time) {
 		s.idleAt = now
 		return
 	}
-	if at, ok := s.releaseAt(); ok && !now.Before(at) {
+	if at, ok := s.releaseAt(); ok && !now.Before(at) && !s.host.Waiting() {
 		s.used = false
 		s.host.Release()
 		s.inbox.Trim()

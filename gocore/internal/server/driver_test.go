@@ -1,0 +1,281 @@
+// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.  per process
+
+package server_test
+
+import (
+	"bytes"
+	"net"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/server"
+)
+
+// hang ends a test that would wait for ever; none is expected to take this long.
+const hang = 20 * time.Second
+
+// event is a handoff.Event with what it points to, copied as C copies it.
+type event struct {
+	handoff.Event
+	data    string
+	request *request
+}
+
+// request is a handoff.Request with what it points to.
+type request struct {
+	handoff.Request
+	method, path, query, body string
+	fields                    [][2]string
+}
+
+// driver drives one server that listens on 127.0.0.1.
+type driver struct {
+	*testing.T
+	server   *server.Server
+	listener int
+	port     int
+	outbox   []byte
+	flags    uint32  // of the last turn
+	kept     []event // that no expect has asked for yet
+	released []uint64
+}
+
+func open(t *testing.T, config server.Config) *driver {
+	t.Helper()
+	s, err := server.Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{T: t, server: s}
+	d.listen()
+	t.Cleanup(d.close)
+	return d
+}
+
+func (d *driver) listen() {
+	d.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	d.must(err)
+	d.must(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	d.must(unix.Listen(fd, 256))
+	at, err := unix.Getsockname(fd)
+	d.must(err)
+	d.listener, d.port = fd, at.(*unix.SockaddrInet4).Port
+	d.must(d.server.Listen([]conn.Listener{{FD: fd}}))
+}
+
+// close ends the server and makes sure that it owned nothing any more, borrowed bodies included.
+func (d *driver) close() {
+	d.server.Abandon()
+	for _, e := range d.events() {
+		d.note(e)
+	}
+	if s := d.server.Stats(); s.Connections+s.Streams+s.Buffers+s.Queues+s.Unsent != 0 {
+		d.Errorf("left after the end: %+v", s)
+	}
+	d.server.Close()
+	_ = unix.Close(d.listener)
+}
+
+func (d *driver) must(err error) {
+	d.Helper()
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+// client connects a peer.
+func (d *driver) client() *net.TCPConn {
+	d.Helper()
+	c, err := net.DialTCP("tcp4", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: d.port})
+	d.must(err)
+	d.Cleanup(func() { _ = c.Close() })
+	d.must(c.SetDeadline(time.Now().Add(hang)))
+	return c
+}
+
+// send connects a peer that says text.
+func (d *driver) send(text string) *net.TCPConn {
+	d.Helper()
+	c := d.client()
+	d.write(c, text)
+	return c
+}
+
+func (d *driver) write(c net.Conn, text string) {
+	d.Helper()
+	_, err := c.Write([]byte(text))
+	d.must(err)
+}
+
+// turn takes a turn and keeps its events.
+func (d *driver) turn(timeout time.Duration) {
+	d.Helper()
+	flags, err := d.server.Turn(d.outbox, timeout)
+	d.must(err)
+	d.flags, d.outbox = flags, d.outbox[:0]
+	for _, e := range d.events() {
+		d.note(e)
+		d.kept = append(d.kept, e)
+	}
+}
+
+func (d *driver) note(e event) {
+	if e.Kind == handoff.EventRelease {
+		d.released = append(d.released, e.Stream)
+	}
+}
+
+// until takes turns until the condition holds.
+func (d *driver) until(what string, holds func() bool) {
+	d.Helper()
+	for end := time.Now().Add(hang); !holds(); {
+		if time.Now().After(end) {
+			d.Fatalf("waited in vain for %s; events: %+v", what, d.kept)
+		}
+		d.turn(10 * time.Millisecond)
+	}
+}
+
+// expect takes turns until an event of the kind comes; earlier ones of other kinds are kept.
+func (d *driver) expect(kind uint32) (e event) {
+	d.Helper()
+	d.until("an event", func() bool {
+		for i, one := range d.kept {
+			if one.Kind == kind {
+				e = one
+				d.kept = append(d.kept[:i], d.kept[i+1:]...)
+				return true
+			}
+		}
+		return false
+	})
+	return e
+}
+
+// count tells how many events of a kind are kept.
+func (d *driver) count(kind uint32) (n int) {
+	for _, e := range d.kept {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (d *driver) events() (all []event) {
+	ptr, n := d.server.Inbox()
+	for _, e := range view[handoff.Event](ptr, n) {
+		one := event{Event: e}
+		switch e.Kind {
+		case handoff.EventRequest:
+			one.request = read(view[handoff.Request](e.Data, 1)[0])
+		case handoff.EventBody, handoff.EventLog:
+			one.data = text(e.Data, e.Len)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// view is n records at ptr.
+func view[T any](ptr uintptr, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(*(*unsafe.Pointer)(unsafe.Pointer(&ptr))), n)
+}
+
+func text(ptr uintptr, n uint64) string { return string(view[byte](ptr, int(n))) }
+
+func read(r handoff.Request) *request {
+	span := func(s http1.Span) string { return text(r.Head+uintptr(s.Off), uint64(s.Len)) }
+	out := &request{Request: r, method: span(r.Method), query: span(r.Query)}
+	out.path, out.body = text(r.Path, uint64(r.PathLen)), text(r.Body, uint64(r.BodyLen))
+	for _, f := range view[http1.Field](r.Fields, int(r.NFields)) {
+		out.fields = append(out.fields, [2]string{span(f.Name), span(f.Value)})
+	}
+	return out
+}
+
+// command appends a command to the outbox.
+func (d *driver) command(kind, flags uint16, arg uint32, stream uint64, payload []byte) {
+	c := handoff.Command{Kind: kind, Flags: flags, Arg: arg, Stream: stream, Len: uint64(len(payload))}
+	d.outbox = append(d.outbox, view[byte](uintptr(unsafe.Pointer(&c)), int(unsafe.Sizeof(c)))...)
+	d.outbox = append(d.outbox, payload...)
+	d.outbox = append(d.outbox, make([]byte, -len(d.outbox)&7)...)
+}
+
+// fields encodes names and values for a start.
+func fields(pairs ...string) (b []byte) {
+	for i := 0; i < len(pairs); i += 2 {
+		for _, n := range []int{len(pairs[i]), len(pairs[i+1])} {
+			b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+		}
+		b = append(append(b, pairs[i]...), pairs[i+1]...)
+	}
+	return b
+}
+
+func (d *driver) start(stream uint64, status uint32, pairs ...string) {
+	d.command(handoff.CommandStart, 0, status, stream, fields(pairs...))
+}
+
+func (d *driver) body(stream uint64, data string, more uint16) {
+	d.command(handoff.CommandBody, more, 0, stream, []byte(data))
+}
+
+// lend sends a body that Go borrows.
+func (d *driver) lend(stream, token uint64, data []byte, more uint16) {
+	ref := handoff.BodyRef{Ptr: handoff.Pointer(data), Len: uint64(len(data)), Token: token}
+	d.command(handoff.CommandBodyRef, more, 0, stream, view[byte](uintptr(unsafe.Pointer(&ref)), int(unsafe.Sizeof(ref))))
+}
+
+// answer says 200 with a body.
+func (d *driver) answer(e event, data string) {
+	d.start(e.Stream, 200, "content-type", "text/plain")
+	d.body(e.Stream, data, 0)
+}
+
+// receive takes turns and reads until n bytes have come, or the peer's end when n is negative.
+func (d *driver) receive(c *net.TCPConn, n int) string {
+	d.Helper()
+	var got bytes.Buffer
+	piece := make([]byte, limits.ReadBytes)
+	d.until("bytes", func() bool {
+		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		read, err := c.Read(piece)
+		got.Write(piece[:read])
+		if e, ok := err.(net.Error); err != nil && !(ok && e.Timeout()) {
+			if n >= 0 {
+				d.Fatalf("%v after %q", err, got.String())
+			}
+			return true
+		}
+		return n >= 0 && got.Len() >= n
+	})
+	return got.String()
+}
+
+// exchange expects a request, answers it and returns the answer.
+func (d *driver) exchange(c *net.TCPConn, data string) string {
+	d.Helper()
+	d.answer(d.expect(handoff.EventRequest), data)
+	return d.receive(c, len(answered(data)))
+}
+
+// answered is what answer puts on the wire on a connection that is kept.
+func answered(data string) string {
+	return "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(data) + "0\r\n\r\n"
+}
+
+func chunk(data string) string {
+	return string(http1.AppendChunkHeader(nil, len(data))) + data + "\r\n"
+}
