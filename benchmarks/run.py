@@ -1,6 +1,8 @@
 """The benchmark: every server, every workload, round after round; then the report. Per process."""
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -55,13 +57,19 @@ def main():
     need_tools()
     settings = settings_of(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped
+    with only_run(options.cache):
+        results = measured(options, settings)
+    write(results, options.json)
+
+
+def measured(options, settings):
     results = {"about": {}, "servers": prepare(options, settings), "samples": []}
     pin(settings)
     began = time.monotonic()
     for sample in samples(options, settings, list(settings.bins)):
         results["samples"].append(sample)
     results["about"] = about(options, settings, began)
-    write(results, options.json)
+    return results
 
 
 def arguments():
@@ -102,6 +110,19 @@ def settings_of(options):
     settings = Settings(bins={})._replace(**(QUICK if options.quick else {}))
     given = {"rounds": options.rounds, "seconds": options.seconds}
     return settings._replace(**{name: value for name, value in given.items() if value})
+
+
+@contextlib.contextmanager
+def only_run(cache):
+    """Two runs at once would measure each other: the second waits."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run is under way: waiting for its end", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def need_tools():

@@ -58,7 +58,7 @@ def arguments():
 def idle(process, options):
     with ExitStack() as stack:
         bench_connections.hold(stack, process.port, CONNECTIONS)
-        time.sleep(run.Settings().settle)
+        time.sleep(process.settings.settle)
         with traced(process) as calls:
             time.sleep(options.idle)
     return calls

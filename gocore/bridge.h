@@ -155,7 +155,7 @@ struct saltare_body_ref {
 enum saltare_turn_flags {
     TURN_INTERRUPTED = 1, /* a signal ended the wait: run its handler before the next turn */
     TURN_MORE = 2,        /* work is left: do not wait in the next turn (the server will not either) */
-    TURN_EMPTY = 4,       /* the server drains and its last connection is gone */
+    TURN_EMPTY = 4,       /* the server drains and its last connection is gone; said once */
 };
 
 struct saltare_turn {

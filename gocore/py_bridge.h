@@ -14,7 +14,7 @@
 
 /* Per module: what would otherwise be global. */
 typedef struct {
-    PyTypeObject *core_type, *exchange_type, *awaitable_type;
+    PyTypeObject *core_type, *exchange_type, *awaitable_type, *run_type, *starter_type;
     PyObject *disconnected;  /* saltare.errors.ClientDisconnected */
     PyObject *sent;          /* the awaitable of a send that is done */
     PyObject *empty_bytes, *empty_tuple, *http_1_0;
@@ -22,8 +22,8 @@ typedef struct {
     /* interned */
     PyObject *s_type, *s_status, *s_headers, *s_body, *s_more_body;
     PyObject *s_http_request, *s_http_disconnect;
-    PyObject *s_asgi, *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
-    PyObject *s_extensions, *s_state;
+    PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
+    PyObject *s_state;
     PyObject *s_done, *s_set_result, *s_set_exception, *s_throw, *s_close;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
     /* debug counters; each ends at zero */
@@ -53,10 +53,10 @@ typedef struct {
     uint32_t n_exchanges;
     PyObject *keys;          /* descriptor -> selector key */
     PyObject *servers;       /* scope["server"] by listener */
-    PyObject *template;      /* dict that every scope is a copy of */
+    PyObject *template;      /* dict that every scope is a shallow copy of */
     PyObject *root_path;
     PyObject *lifespan;      /* dict copied into scope["state"] */
-    PyObject *dispatch;      /* dispatch(exchange, scope) starts the app */
+    PyObject *dispatch;      /* a Starter, or any callable(exchange, scope) */
     PyObject *create_future; /* of the loop */
     PyObject *log;           /* log(level, line) */
     PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
@@ -111,6 +111,9 @@ exchange *py_exchange_new(core *self, const struct saltare_event *event);
 int py_exchange_body(exchange *ex, const struct saltare_event *event);
 int py_exchange_drained(exchange *ex);
 int py_exchange_gone(exchange *ex);
+/* New references to the app's receive and send. */
+PyObject *py_exchange_receive_method(exchange *ex);
+PyObject *py_exchange_send_method(exchange *ex);
 /* The app is over without a complete answer. -1 with an exception. */
 int py_exchange_fail(exchange *ex);
 
@@ -123,7 +126,33 @@ PyObject *py_awaitable_none(module_state *state);
 /* New reference to one that waits for an asyncio future, which is borrowed. */
 PyObject *py_awaitable_future(module_state *state, PyObject *future);
 
-extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec;
+/* ---- type Starter (py_starter.c) and type Run (py_run.c) ------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    module_state *state;
+    PyObject *app, *loop;
+    PyObject *failed;     /* failed(exchange, scope, error) -> whether the task is to raise it */
+    PyObject *incomplete; /* incomplete(exchange, scope) */
+    PyObject *tasks;      /* exchange -> task, of those that have not ended */
+    PyObject *on_idle;
+    PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
+    PyObject *loop_call_soon; /* of the loop, when ours is in its place */
+    PyObject *step, *context; /* of the task under construction */
+    char intercepting;
+} starter;
+
+typedef struct run run;
+
+/* Starts the app on a request. -1 with an exception. */
+int py_starter_start(starter *self, exchange *ex, PyObject *scope);
+/* The app of that exchange is over. -1 with an exception; one that is set already stays. */
+int py_starter_ended(starter *self, exchange *ex);
+/* New reference, or NULL with an exception. */
+run *py_run_new(starter *self, exchange *ex, PyObject *scope);
+bool py_run_over(run *self);
+
+extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec, py_run_spec, py_starter_spec;
 
 /* ---- errors (py_error.c) -------------------------------------------------------------------------------------- */
 

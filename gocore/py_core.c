@@ -56,6 +56,15 @@ static int enter(core *self, exchange *ex)
 
 /* ---- events --------------------------------------------------------------------------------------------------- */
 
+static int dispatch(core *self, exchange *ex, PyObject *scope)
+{
+    if (Py_IS_TYPE(self->dispatch, self->state->starter_type)) return py_starter_start((starter *)self->dispatch, ex, scope);
+    PyObject *args[] = {(PyObject *)ex, scope};
+    PyObject *result = PyObject_Vectorcall(self->dispatch, args, 2, NULL);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 static int on_request(core *self, const struct saltare_event *event)
 {
     exchange *ex = py_exchange_new(self, event);
@@ -63,11 +72,8 @@ static int on_request(core *self, const struct saltare_event *event)
     int status = -1;
     PyObject *scope = enter(self, ex) < 0 ? NULL : py_scope(self, event->data);
     if (scope != NULL) {
-        PyObject *args[] = {(PyObject *)ex, scope};
-        PyObject *result = PyObject_Vectorcall(self->dispatch, args, 2, NULL);
+        status = dispatch(self, ex, scope);
         Py_DECREF(scope);
-        if (result != NULL) status = 0;
-        Py_XDECREF(result);
     }
     if (status < 0) {
         PyObject *type, *value, *traceback;
@@ -516,7 +522,7 @@ static PyMethodDef core_methods[] = {
 };
 
 static PyMemberDef core_members[] = {
-    {"dispatch", T_OBJECT, offsetof(core, dispatch), 0, "dispatch(exchange, scope): starts the app on a request."},
+    {"dispatch", T_OBJECT, offsetof(core, dispatch), 0, "A Starter, or any dispatch(exchange, scope) that starts the app on a request."},
     {"state", T_OBJECT, offsetof(core, lifespan), 0, "dict of the lifespan; each scope has a copy."},
     {"create_future", T_OBJECT, offsetof(core, create_future), 0, "create_future of the loop."},
     {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error."},

@@ -468,6 +468,10 @@ static PyMethodDef exchange_methods[] = {
     {NULL},
 };
 
+PyObject *py_exchange_receive_method(exchange *ex) { return PyCFunction_New(&exchange_methods[0], (PyObject *)ex); }
+
+PyObject *py_exchange_send_method(exchange *ex) { return PyCFunction_New(&exchange_methods[1], (PyObject *)ex); }
+
 static PyMemberDef exchange_members[] = {
     {"started", T_BOOL, offsetof(exchange, started), READONLY, "The answer has begun."},
     {"complete", T_BOOL, offsetof(exchange, complete), READONLY, "The answer is complete, or given up by fail()."},

@@ -53,7 +53,6 @@ static int intern_all(module_state *st)
         {&st->s_more_body, "more_body"},
         {&st->s_http_request, "http.request"},
         {&st->s_http_disconnect, "http.disconnect"},
-        {&st->s_asgi, "asgi"},
         {&st->s_http_version, "http_version"},
         {&st->s_method, "method"},
         {&st->s_path, "path"},
@@ -61,7 +60,6 @@ static int intern_all(module_state *st)
         {&st->s_query_string, "query_string"},
         {&st->s_client, "client"},
         {&st->s_server, "server"},
-        {&st->s_extensions, "extensions"},
         {&st->s_state, "state"},
         {&st->s_done, "done"},
         {&st->s_set_result, "set_result"},
@@ -117,6 +115,8 @@ static int module_exec(PyObject *module)
     if ((st->core_type = make_type(module, &py_core_spec)) == NULL) return -1;
     if ((st->exchange_type = make_type(module, &py_exchange_spec)) == NULL) return -1;
     if ((st->awaitable_type = make_type(module, &py_awaitable_spec)) == NULL) return -1;
+    if ((st->run_type = make_type(module, &py_run_spec)) == NULL) return -1;
+    if ((st->starter_type = make_type(module, &py_starter_spec)) == NULL) return -1;
     if (intern_all(st) < 0 || make_known_names(st) < 0 || import_errors(st) < 0) return -1;
     if ((st->empty_bytes = PyBytes_FromStringAndSize(NULL, 0)) == NULL) return -1;
     if ((st->empty_tuple = PyTuple_New(0)) == NULL) return -1;
@@ -125,9 +125,9 @@ static int module_exec(PyObject *module)
 }
 
 #define EACH_OBJECT(DO)                                                                                                                      \
-    DO(core_type) DO(exchange_type) DO(awaitable_type) DO(disconnected) DO(sent) DO(empty_bytes) DO(empty_tuple) DO(http_1_0)                \
-    DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect) DO(s_asgi)                     \
-    DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_extensions) DO(s_state)      \
+    DO(core_type) DO(exchange_type) DO(awaitable_type) DO(run_type) DO(starter_type) DO(disconnected) DO(sent) DO(empty_bytes) DO(empty_tuple) DO(http_1_0)                \
+    DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                    \
+    DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)      \
     DO(s_done) DO(s_set_result) DO(s_set_exception) DO(s_throw) DO(s_close) DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch)          \
     DO(m_head) DO(m_options)
 

@@ -132,20 +132,12 @@ static int put(PyObject *scope, PyObject *key, PyObject *value)
     return status;
 }
 
-static PyObject *copy_of(PyObject *scope, PyObject *key)
-{
-    PyObject *value = PyDict_GetItemWithError(scope, key);
-    return value ? PyDict_Copy(value) : NULL;
-}
-
 PyObject *py_scope(core *self, const struct saltare_request *r)
 {
     module_state *st = self->state;
     PyObject *scope = PyDict_Copy(self->template);
     if (scope == NULL) return NULL;
-    if (put(scope, st->s_asgi, copy_of(scope, st->s_asgi)) < 0 ||
-        put(scope, st->s_extensions, copy_of(scope, st->s_extensions)) < 0 ||
-        put(scope, st->s_method, method_text(st, r)) < 0 ||
+    if (put(scope, st->s_method, method_text(st, r)) < 0 ||
         put(scope, st->s_path, path_text(self, r)) < 0 ||
         put(scope, st->s_raw_path, span_bytes(r, r->raw_path)) < 0 ||
         put(scope, st->s_query_string, span_bytes(r, r->query)) < 0 ||

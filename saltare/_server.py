@@ -6,7 +6,7 @@
 import asyncio
 
 from . import _logging
-from ._dispatch import Dispatcher
+from ._dispatch import failed, incomplete
 from ._lifespan import Lifespan, settle
 from ._signals import Signals
 
@@ -138,25 +138,28 @@ class Server:
         loop = self._loop = asyncio.get_running_loop()
         self._stop, self._hurry = loop.create_future(), loop.create_future()
         self._heed()
+        from ._core import Starter
+
         driver = None
         if guest:
             from ._guest import Guest
 
             driver = Guest(loop, core)
-        dispatcher = Dispatcher(self.config.app, loop)
+        starter = Starter(self.config.app, loop, not guest, failed, incomplete)
         try:
-            await self._until_stopped(core, dispatcher)
+            await self._until_stopped(core, starter)
         finally:
-            await cancel_all(dispatcher.tasks.values())
+            await cancel_all(starter.tasks.values())
+            starter.detach()
             if driver is not None:
                 driver.close()
 
-    async def _until_stopped(self, core, dispatcher):
+    async def _until_stopped(self, core, starter):
         lifespan = Lifespan(self.config.app, self.config.lifespan, self._loop)
         if not await self._or_stop(lifespan.startup()):
             return
         try:
-            attach(core, dispatcher, self._loop, lifespan.state)
+            attach(core, starter, self._loop, lifespan.state)
             if self.config.startup_request:
                 from ._warmup import warm_up
 
@@ -164,9 +167,9 @@ class Server:
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
             self._announce()
             await self._stop
-            await self._drain(core, dispatcher)
+            await self._drain(core, starter)
         finally:
-            await cancel_all(dispatcher.tasks.values())
+            await cancel_all(starter.tasks.values())
             await self._shut(lifespan)
 
     async def _or_stop(self, coroutine):
@@ -191,10 +194,10 @@ class Server:
         if self.after_start is not None:
             self.after_start()
 
-    async def _drain(self, core, dispatcher):
+    async def _drain(self, core, starter):
         """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
         self.started = False
-        done = Drained(self._loop, core, dispatcher)
+        done = Drained(self._loop, core, starter)
         core.drain()
         await asyncio.sleep(0)  # a turn, in which what waits at the listeners is accepted
         for listener in self._listeners:
@@ -203,7 +206,7 @@ class Server:
         done.detach()
         if not done.future.done():
             self.graceful = False
-            _logging.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(dispatcher.tasks)}")
+            _logging.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(starter.tasks)}")
 
     async def _shut(self, lifespan):
         task = self._loop.create_task(lifespan.shutdown())
@@ -241,27 +244,27 @@ class Server:
 class Drained:
     """A future that is done when no connection is open and no task of the app runs."""
 
-    def __init__(self, loop, core, dispatcher):
+    def __init__(self, loop, core, starter):
         self.future = loop.create_future()
-        self._core, self._dispatcher = core, dispatcher
+        self._core, self._starter = core, starter
         self._empty = False
-        core.on_empty, dispatcher.on_idle = self._on_empty, self._on_idle
+        core.on_empty, starter.on_idle = self._on_empty, self._on_idle
 
     def _on_empty(self):
         self._empty = True
         self._on_idle()
 
     def _on_idle(self):
-        if self._empty and not self._dispatcher.tasks:
+        if self._empty and not self._starter.tasks:
             settle(self.future)
 
     def detach(self):
-        self._dispatcher.on_idle = None
+        del self._starter.on_idle
         del self._core.on_empty
 
 
-def attach(core, dispatcher, loop, state):
-    core.dispatch = dispatcher.dispatch
+def attach(core, starter, loop, state):
+    core.dispatch = starter
     core.create_future = loop.create_future
     core.log = log
     core.state = state

@@ -34,7 +34,9 @@ class Raw:
             address = server.url.removeprefix("unix:")
         else:
             address = (urlsplit(server.url).hostname, server.port)
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        family = (
+            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        )
         self.socket = socket.socket(family)
         self.socket.settimeout(timeout)
         self.socket.connect(address)

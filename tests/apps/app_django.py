@@ -117,7 +117,9 @@ def upload(request):
     digest = hashlib.sha256()
     for piece in file.chunks():
         digest.update(piece)
-    return JsonResponse({"name": file.name, "size": file.size, "sha256": digest.hexdigest(), "note": request.POST["note"]})
+    return JsonResponse(
+        {"name": file.name, "size": file.size, "sha256": digest.hexdigest(), "note": request.POST["note"]}
+    )
 
 
 def download(request):

@@ -117,7 +117,13 @@ async def upload(file: Annotated[UploadFile, File()], note: Annotated[str, Form(
     digest = hashlib.sha256()
     while piece := await file.read(1 << 20):
         digest.update(piece)
-    return {"name": file.filename, "type": file.content_type, "size": file.size, "sha256": digest.hexdigest(), "note": note}
+    return {
+        "name": file.filename,
+        "type": file.content_type,
+        "size": file.size,
+        "sha256": digest.hexdigest(),
+        "note": note,
+    }
 
 
 @router.post("/raw")
@@ -250,7 +256,9 @@ def build():
 app = build()
 app.add_middleware(GZipMiddleware, minimum_size=1000)
 app.add_middleware(Timing)
-bare = build()  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so these are looked at without it
+bare = (
+    build()
+)  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so these are looked at without it
 
 
 def make_app():

@@ -82,7 +82,11 @@ async def raw_stream():
 @app.post("/upload")
 async def upload():
     file = (await request.files)["file"]
-    return {"name": file.filename, "sha256": hashlib.sha256(file.read()).hexdigest(), "note": (await request.form)["note"]}
+    return {
+        "name": file.filename,
+        "sha256": hashlib.sha256(file.read()).hexdigest(),
+        "note": (await request.form)["note"],
+    }
 
 
 @app.get("/background")

@@ -86,11 +86,14 @@ def test_answers_without_a_body(serve, raw, status, data):
     assert client.get("/ok").read_response().body == b"Hello, world!"
 
 
-@pytest.mark.parametrize("messages", [
-    (start(200, (b"content-length", b"5")), body(b"hello")),
-    (start(200, (b"content-length", b"5")), body(b"")),
-    (start(), body(b"he", True), body(b"llo")),
-])
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (start(200, (b"content-length", b"5")), body(b"hello")),
+        (start(200, (b"content-length", b"5")), body(b"")),
+        (start(), body(b"he", True), body(b"llo")),
+    ],
+)
 def test_head_has_the_headers_of_get_and_no_body(serve, raw, messages):
     client = raw(serve(sends(*messages)))
     declared = dict(messages[0]["headers"]).get(b"content-length")
@@ -113,7 +116,13 @@ def test_status_codes_and_reasons(serve, raw):
 
 
 def test_headers_keep_their_order_and_repeats(serve, raw):
-    fields = [(b"set-cookie", b"a=1"), (b"x-one", b"1"), (b"set-cookie", b"b=2"), (b"x-latin", b"caf\xe9"), (b"x-empty", b"")]
+    fields = [
+        (b"set-cookie", b"a=1"),
+        (b"x-one", b"1"),
+        (b"set-cookie", b"b=2"),
+        (b"x-latin", b"caf\xe9"),
+        (b"x-empty", b""),
+    ]
     reply = raw(serve(sends(start(200, *fields, (b"content-length", b"0")), body()))).get().read_response()
     mine = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
     assert [pair for pair in mine if pair in fields] == fields
@@ -260,12 +269,16 @@ def test_no_answer_at_all_is_500(serve, raw):
     assert still_serves(server, raw)
 
 
-@pytest.mark.parametrize("messages", [
-    (start(200, (b"content-length", b"10")), body(b"short")),
-    (start(200, (b"content-length", b"10")), body(b"short", True)),
-    (start(), body(b"no end", True)),
-    (start(200, (b"content-length", b"3")),),
-], ids=["short", "short-unended", "chunked-unended", "only-start"])
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (start(200, (b"content-length", b"10")), body(b"short")),
+        (start(200, (b"content-length", b"10")), body(b"short", True)),
+        (start(), body(b"no end", True)),
+        (start(200, (b"content-length", b"3")),),
+    ],
+    ids=["short", "short-unended", "chunked-unended", "only-start"],
+)
 def test_an_answer_that_ends_early_never_looks_complete(serve, raw, messages):
     server = serve(sends(*messages))
     with pytest.raises(EOFError):
@@ -319,7 +332,9 @@ def test_a_length_that_is_none_is_500(serve, raw, lengths):
     assert still_serves(server, raw)
 
 
-@pytest.mark.parametrize("second", [start(), {"type": "http.response.body", "body": "text"}], ids=["start-again", "text-body"])
+@pytest.mark.parametrize(
+    "second", [start(), {"type": "http.response.body", "body": "text"}], ids=["start-again", "text-body"]
+)
 def test_a_second_message_that_breaks_the_rules_raises_in_the_app(serve, raw, second):
     raised = []
 
@@ -370,7 +385,9 @@ def test_request_body_reaches_the_app_whole(serve, raw):
 
     client = raw(serve(app, lifespan="off"))
     client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello").read_response()
-    client.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n")
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
+    )
     client.read_response()
     client.get().read_response()
     assert bodies == [b"hello", b"hello", b""]

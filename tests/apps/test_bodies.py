@@ -189,6 +189,23 @@ def test_receive_after_the_answer_is_disconnect(serve_on, raw):
     assert messages == [{"type": "http.disconnect"}]
 
 
+def test_a_receive_that_waits_ends_with_the_answer(serve_on, raw):
+    """As Litestar does: one task streams, another waits for the disconnect, and both must end for the request to end."""
+    told = threading.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        leaving = asyncio.ensure_future(receive())
+        await asyncio.sleep(0.005)
+        await answer(send, b"done")
+        assert await leaving == {"type": "http.disconnect"}
+        told.set()
+
+    client = raw(serve_on(app, lifespan="off", shutdown_timeout=1))
+    assert client.get().read_response().body == b"done"
+    assert told.wait(5)
+
+
 def test_a_client_that_leaves_in_the_middle_of_its_body(serve, raw):
     messages, first, told = [], threading.Event(), threading.Event()
 

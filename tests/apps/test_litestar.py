@@ -44,7 +44,9 @@ def test_streams(client):
     assert client.get("/stream").text == "".join(f"{number}\n" for number in range(100))
     events = client.get("/events")
     assert events.headers["content-type"].startswith("text/event-stream")
-    assert [line for line in events.text.splitlines() if line.startswith("data")] == [f"data: tick {n}" for n in range(5)]
+    assert [line for line in events.text.splitlines() if line.startswith("data")] == [
+        f"data: tick {n}" for n in range(5)
+    ]
     assert client.post("/raw", content=(b"x" * 1000 for _ in range(1000))).json() == {"size": 1_000_000}
 
 

@@ -68,7 +68,10 @@ def test_static_files(client):
 
 def test_conditional_requests(client):
     first = client.get("/static/digits.txt")
-    for name, value in (("if-none-match", first.headers["etag"]), ("if-modified-since", first.headers["last-modified"])):
+    for name, value in (
+        ("if-none-match", first.headers["etag"]),
+        ("if-modified-since", first.headers["last-modified"]),
+    ):
         unchanged = client.get("/static/digits.txt", headers={name: value})
         assert (unchanged.status_code, unchanged.content) == (304, b"")
     assert client.get("/static/digits.txt").text == first.text
@@ -108,7 +111,9 @@ def test_download_name(client):
 def test_sessions_cors_and_mounts(serve):
     async def count(request):
         request.session["count"] = request.session.get("count", 0) + 1
-        return JSONResponse({"count": request.session["count"], "root": request.scope["root_path"], "url": str(request.url)})
+        return JSONResponse(
+            {"count": request.session["count"], "root": request.scope["root_path"], "url": str(request.url)}
+        )
 
     inner = Starlette(routes=[Route("/count", count)])
     middleware = [
@@ -121,7 +126,10 @@ def test_sessions_cors_and_mounts(serve):
         seen = client.get("/inner/count?q=1").json()
         assert (seen["root"], seen["url"]) == ("/inner", f"{server.url}/inner/count?q=1")
         preflight = {"origin": "https://a.example", "access-control-request-method": "GET"}
-        assert client.options("/inner/count", headers=preflight).headers["access-control-allow-origin"] == "https://a.example"
+        assert (
+            client.options("/inner/count", headers=preflight).headers["access-control-allow-origin"]
+            == "https://a.example"
+        )
 
 
 def test_a_request_streamed_through_to_the_answer(serve_on):

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 NOT_OURS = shutil.ignore_patterns(
-    ".git", ".venv*", "__pycache__", ".*_cache", "*.so", "*.egg-info", "build", "dist", "results", "fuzz"
+    ".git", ".venv*", "__pycache__", ".*_cache", "*.so", "*.egg-info", "build", "dist", "results"
 )
 
 

@@ -21,7 +21,7 @@ func (h *Host) Accept(i uint32) {
 			h.admit(fd, i, from)
 		case unix.ECONNABORTED, unix.EINTR:
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
-			h.turnAway(i)
+			h.turnAway(i, errno)
 			return
 		default: // EAGAIN: somebody else was faster, or there are no more
 			return
@@ -50,24 +50,58 @@ func (h *Host) admit(fd int, i uint32, from handoff.Address) {
 		return
 	}
 	h.Counts.Accepted++
+	h.starved = false
 	c.writable = true
 	h.arm(c)
 }
 
-// turnAway: the process has no descriptor left. The spare one is spent on telling the next peer so, by closing it; left in
-// the queue it would make epoll report the listener again and again.
-func (h *Host) turnAway(i uint32) {
-	if h.reserve < 0 {
-		return
+// turnAway: the process has no descriptor left, or the system no memory. The spare descriptor is spent on telling the
+// next peer so, by closing it; left in the queue it would make epoll report the listener again and again. When that
+// does not help, because another thread took the descriptor or memory is what lacks, nothing is accepted for a while.
+func (h *Host) turnAway(i uint32, why unix.Errno) {
+	if !h.starved {
+		h.starved = true
+		h.log(handoff.LogError, "connections are turned away: accept: "+why.Error())
 	}
-	sock.Close(h.reserve)
+	if h.reserve >= 0 {
+		sock.Close(h.reserve)
+	}
 	var from handoff.Address
-	if fd, errno := sock.Accept(h.Listeners[i].FD, &from); errno == sock.OK {
+	fd, errno := sock.Accept(h.Listeners[i].FD, &from)
+	switch errno {
+	case sock.OK:
 		h.Counts.Refused++
 		sock.Close(fd)
+	case why:
+		h.pauseAccepting()
 	}
 	h.openReserve()
-	h.log(handoff.LogError, "out of file descriptors: a connection was turned away")
+}
+
+func (h *Host) pauseAccepting() {
+	for _, l := range h.Listeners {
+		_ = h.poll.Remove(l.FD)
+	}
+	h.acceptAt = h.now + ticks(limits.AcceptPause)
+}
+
+// resumeAccepting ends a pause whose time has come.
+func (h *Host) resumeAccepting() {
+	if h.acceptAt == 0 || h.acceptAt > h.now || h.draining {
+		return
+	}
+	h.acceptAt = 0
+	_ = h.ListenAll()
+}
+
+// ListenAll makes epoll report the listeners.
+func (h *Host) ListenAll() error {
+	for i, l := range h.Listeners {
+		if err := h.poll.AddLevel(l.FD, poll.In, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Host) openReserve() {

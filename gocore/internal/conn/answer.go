@@ -147,7 +147,8 @@ func (h *Host) sent(c *Conn) {
 // end leaves an answered request behind: on to the rest of its body, to the next request, or to the end.
 func (h *Host) end(c *Conn) {
 	switch {
-	case c.last:
+	case c.last || h.draining:
+		c.linger = c.linger || c.stream != 0
 		h.finish(c)
 	case c.stream != 0:
 		h.streamOf(c).received = 0
@@ -162,10 +163,6 @@ func (h *Host) end(c *Conn) {
 func (h *Host) next(c *Conn) {
 	h.dropStream(c)
 	h.enter(c, Idle)
-	if h.draining {
-		h.finish(c)
-		return
-	}
 	h.arm(c)
 }
 

@@ -80,8 +80,11 @@ func (h *Host) Drain() {
 	h.sweep(func(c *Conn) {
 		c.readable = true // what epoll has not reported yet counts too
 		h.advance(c)
-		if c.phase == Idle || c.phase == Head && c.held == 0 {
+		switch {
+		case c.phase == Idle || c.phase == Head && c.held == 0:
 			h.close(c)
+		case c.phase == Discard:
+			h.end(c)
 		}
 	})
 }

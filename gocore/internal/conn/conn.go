@@ -74,7 +74,7 @@ type Stream struct {
 	bodyDone  bool // the request is read
 	expecting bool // the peer waits for 100 Continue
 	started   bool
-	complete  bool // the app has said its last word; C no longer knows the stream
+	complete  bool // the app has said its last word, or never heard of it: C does not know the stream
 	notify    bool // the app waits until less is unsent
 }
 
@@ -133,7 +133,7 @@ func (h *Host) find(handle uint64) (*Conn, *Stream) {
 		return nil, nil
 	}
 	s := h.streams.At(number)
-	if s.serial != serial || s.complete {
+	if s.serial != serial || serial == 0 || s.complete {
 		return nil, nil
 	}
 	return h.conns.At(s.conn), s

@@ -49,6 +49,7 @@ func (h *Host) arm(c *Conn) {
 
 // RunTimers ends what took too long.
 func (h *Host) RunTimers() {
+	h.resumeAccepting()
 	h.wheel.Run(h.now, func(i uint32) {
 		c := h.conns.At(i)
 		if at := h.deadline(c); at == 0 {

@@ -118,10 +118,6 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	head := &h.head
 	h.Counts.Requests++
 	c.requests++
-	if refusal := h.unwanted(head); refusal != nil {
-		h.refuse(c, refusal)
-		return rest
-	}
 	number, s, err := h.streams.Alloc()
 	if err != nil {
 		h.disconnect(c, "out of memory")
@@ -129,11 +125,9 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	}
 	c.stream = number + 1
 	s.open(c, head, h.nextSerial())
-	body, behind, refusal := s.decode(buf[n:])
-	if refusal == nil && h.oversized(s) {
-		refusal = tooLarge
-	}
+	body, behind, refusal := h.admitBody(s, buf[n:])
 	if refusal != nil {
+		s.complete = true
 		h.refuse(c, refusal)
 		return rest
 	}
@@ -164,7 +158,17 @@ func (s *Stream) open(c *Conn, head *http1.Head, serial uint32) {
 	s.expecting = head.ExpectContinue && !s.bodyDone
 }
 
-// unwanted: requests that the app need not see.
+// admitBody decodes what came behind the head, unless the app need not see the request at all.
+func (h *Host) admitBody(s *Stream, b []byte) (body, behind []byte, refusal *http1.Refusal) {
+	if refusal = h.unwanted(&h.head); refusal == nil {
+		body, behind, refusal = s.decode(b)
+	}
+	if refusal == nil && h.oversized(s) {
+		refusal = tooLarge
+	}
+	return body, behind, refusal
+}
+
 func (h *Host) unwanted(head *http1.Head) *http1.Refusal {
 	if limit := h.Config.MaxRequestBody; limit > 0 && head.ContentLength > 0 && uint64(head.ContentLength) > limit {
 		return tooLarge

@@ -61,7 +61,9 @@ type Host struct {
 	now      uint32 // tick
 	second   int64  // of the Date line
 	serial   uint32
-	reserve  int // a descriptor to spend when there are none left
+	reserve  int    // a descriptor to spend when there are none left
+	acceptAt uint32 // tick at which a pause of accepting ends; 0: there is none
+	starved  bool   // connections are turned away, and the log says so
 	draining bool
 }
 
@@ -161,6 +163,9 @@ func (h *Host) Unsent() int { return h.queues.bytes }
 // NextDeadline is how long the server may sleep; ok is false when nothing is due.
 func (h *Host) NextDeadline(now time.Time) (d time.Duration, ok bool) {
 	at, ok := h.wheel.Next()
+	if h.acceptAt != 0 && !h.draining && (!ok || h.acceptAt < at) {
+		at, ok = h.acceptAt, true
+	}
 	if !ok {
 		return 0, false
 	}

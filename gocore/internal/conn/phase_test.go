@@ -17,7 +17,7 @@ var steps = map[Phase][]Phase{
 	Answer:  {Flush, Idle, Linger},
 	Flush:   {Discard, Idle, Linger},
 	Discard: {Idle, Linger, Flush},
-	Idle:    {Head, Body, Answer, Flush, Linger},
+	Idle:    {Head, Body, Answer, Flush},
 	Linger:  {},
 }
 
@@ -88,6 +88,9 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 	}
 	defer h.conns.Close()
 	s.conn, _, _ = h.conns.Alloc()
+	if _, found := h.find(uint64(number)); found != nil {
+		t.Error("a record that is not in use is found")
+	}
 	s.serial = 5
 	if _, found := h.find(s.handle(number)); found != s {
 		t.Error("its own handle does not find it")

@@ -23,6 +23,9 @@ const (
 	PollEvents = 256
 	// AcceptBatch is how many connections one turn accepts from one listener.
 	AcceptBatch = 128
+	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
+	// connect meanwhile wait.
+	AcceptPause = 250 * time.Millisecond
 	// LogLineBytes is the longest line of an EventLog.
 	LogLineBytes = 512
 )

@@ -45,6 +45,7 @@ type driver struct {
 	flags    uint32  // of the last turn
 	kept     []event // that no expect has asked for yet
 	released []uint64
+	ended    error // how the last receive found a peer's stream to end
 }
 
 func open(t *testing.T, config server.Config) *driver {
@@ -257,6 +258,7 @@ func (d *driver) receive(c *net.TCPConn, n int) string {
 			if n >= 0 {
 				d.Fatalf("%v after %q", err, got.String())
 			}
+			d.ended = err
 			return true
 		}
 		return n >= 0 && got.Len() >= n

@@ -27,7 +27,8 @@ type Server struct {
 	host     *conn.Host
 	alarm    *alarm // of a guest
 	draining bool
-	emptied  bool
+	emptied  bool // the listeners are left, and connections without a request are closed
+	told     bool // that the last connection is gone
 	closed   bool
 	used     bool      // since the last release
 	idleAt   time.Time // when the last connection went
@@ -67,12 +68,7 @@ func (s *Server) Listen(listeners []conn.Listener) error {
 		return unix.EALREADY
 	}
 	s.host.Listeners = listeners
-	for i, l := range listeners {
-		if err := s.poll.AddLevel(l.FD, poll.In, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.host.ListenAll()
 }
 
 // FD is the epoll descriptor, for a guest driver.

@@ -55,6 +55,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 		flags |= handoff.TurnInterrupted
 	}
 	if s.drained() {
+		s.told = true
 		flags |= handoff.TurnEmpty
 	}
 	return flags, nil
@@ -74,7 +75,9 @@ func (s *Server) carryOut(outbox []byte) {
 	}
 }
 
-func (s *Server) drained() bool { return s.emptied && s.host.Connections() == 0 }
+// drained: the last connection of a draining server is gone, and that was not told yet. It is told once, for the app may
+// have other things to wait for.
+func (s *Server) drained() bool { return s.emptied && !s.told && s.host.Connections() == 0 }
 
 // stopAccepting takes what the listeners still hold, since those peers believe to be connected, and closes them to others.
 func (s *Server) stopAccepting() {

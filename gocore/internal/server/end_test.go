@@ -1,0 +1,227 @@
+// How connections and servers end: deadlines, drain, abandon.  per process
+
+package server_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/server"
+)
+
+const short = 80 // milliseconds
+
+func TestDeadlines(t *testing.T) {
+	for name, c := range map[string]struct {
+		config conn.Config
+		text   string
+		app    func(d *driver, e event) // what the app does, when there is a request
+		want   string                   // beginning of what the peer gets
+	}{
+		"nothing is sent":       {conn.Config{HeaderTimeout: conn.Ticks(short)}, "", nil, "HTTP/1.1 408 "},
+		"half a head":           {conn.Config{HeaderTimeout: conn.Ticks(short)}, "GET / HT", nil, "HTTP/1.1 408 "},
+		"half a second head":    {conn.Config{HeaderTimeout: conn.Ticks(short)}, get + "GET / HT", answerX, answered("x") + "HTTP/1.1 408 "},
+		"idle between requests": {conn.Config{KeepAliveTimeout: conn.Ticks(short)}, get, answerX, answered("x")},
+		"half a body":           {conn.Config{BodyTimeout: conn.Ticks(short)}, post(5, "") + "he", func(*driver, event) {}, "HTTP/1.1 408 "},
+		"an unwanted body":      {conn.Config{BodyTimeout: conn.Ticks(short)}, post(5, "") + "he", answerX, answered("x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, server.Config{Conn: c.config})
+			peer := d.send(c.text)
+			if c.app != nil {
+				c.app(d, d.expect(handoff.EventRequest))
+			}
+			if got := d.receive(peer, -1); !strings.HasPrefix(got, c.want) || c.want == answered("x") && got != c.want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func answerX(d *driver, e event) { d.answer(e, "x") }
+
+func TestProgressPutsTheBodyTimeoutOff(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{BodyTimeout: conn.Ticks(short)}})
+	peer := d.send(post(12, ""))
+	e := d.expect(handoff.EventRequest)
+	for range 12 {
+		time.Sleep(short / 4 * time.Millisecond)
+		d.write(peer, "x")
+		d.expect(handoff.EventBody)
+		d.command(handoff.CommandConsumed, 0, 1, e.Stream, nil)
+	}
+	if d.exchangeEnds(peer, e); d.count(handoff.EventDisconnect) != 0 {
+		t.Error("given up though the body went on")
+	}
+}
+
+func (d *driver) exchangeEnds(peer *net.TCPConn, e event) {
+	d.Helper()
+	d.answer(e, "x")
+	if got := d.receive(peer, len(answered("x"))); got != answered("x") {
+		d.Errorf("got %q", got)
+	}
+}
+
+func TestAnAppMayTakeItsTime(t *testing.T) {
+	all := conn.Config{HeaderTimeout: 2, KeepAliveTimeout: 2, BodyTimeout: 2, WriteTimeout: 2}
+	for name, text := range map[string]string{"no body": get, "body read": post(2, "") + "hi", "continue not asked for": post(2, "expect: 100-continue\r\n")} {
+		d := open(t, server.Config{Conn: all})
+		peer := d.send(text)
+		e := d.expect(handoff.EventRequest)
+		for range 10 {
+			d.turn(20 * time.Millisecond)
+		}
+		d.answer(e, "x")
+		if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestTheHeaderTimeoutCountsFromTheFirstByte(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(short)}})
+	peer := d.send(get)
+	d.exchange(peer, "x")
+	for range 10 { // idle for longer than the timeout
+		d.turn(short / 5 * time.Millisecond)
+	}
+	d.write(peer, get)
+	d.exchange(peer, "y")
+}
+
+// drain tells the server to stop, and returns when the last connection is gone.
+func (d *driver) drain() {
+	d.Helper()
+	d.server.Drain()
+	d.until("the last connection's end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+}
+
+func TestDrainOfNothingIsToldOnceAndSleeps(t *testing.T) {
+	d := open(t, server.Config{})
+	d.drain()
+	for range 3 { // the app may still have tasks to wait for
+		before := time.Now()
+		d.turn(30 * time.Millisecond)
+		if slept := time.Since(before); slept < 29*time.Millisecond || d.flags != 0 {
+			t.Errorf("woke after %v with flags %d", slept, d.flags)
+		}
+	}
+	if c, err := net.Dial("tcp4", (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: d.port}).String()); err == nil {
+		defer c.Close()
+		d.turn(10 * time.Millisecond)
+		if d.server.Stats().Connections != 0 {
+			t.Error("a connection was accepted")
+		}
+	}
+}
+
+func TestDrainClosesWhoAsksForNothing(t *testing.T) {
+	d := open(t, server.Config{})
+	silent, idle, half := d.client(), d.send(get), d.send("GET / HT")
+	d.exchange(idle, "x")
+	d.until("all three", func() bool { s := d.server.Stats(); return s.Connections == 3 && s.Buffers == 1 })
+	d.server.Drain()
+	d.turn(0)
+	for name, c := range map[string]*net.TCPConn{"silent": silent, "idle": idle} {
+		if got := d.receive(c, -1); got != "" {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	d.write(half, "TP/1.1\r\nhost: a\r\n\r\n")
+	d.answer(d.expect(handoff.EventRequest), "x")
+	if got := d.receive(half, -1); !strings.Contains(got, "connection: close") {
+		t.Errorf("got %q", got)
+	}
+	d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+}
+
+func TestDrainFinishesWhatIsInProgress(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"a request":             {get, answered("x")},
+		"with one behind it":    {get + get, answered("x")},
+		"with a body to come":   {post(100, "") + "he", answered("x")},
+		"with a body behind it": {post(5, "") + "hello" + post(5, "") + "hello", answered("x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, server.Config{})
+			peer := d.send(c.text)
+			e := d.expect(handoff.EventRequest)
+			d.start(e.Stream, 200, "content-type", "text/plain") // the head does not say close yet
+			d.turn(0)
+			d.server.Drain()
+			for range 3 {
+				d.turn(time.Millisecond)
+			}
+			d.body(e.Stream, "x", 0)
+			if got := d.receive(peer, -1); got != c.want {
+				t.Errorf("got %q", got)
+			}
+			_ = peer.Close()
+			d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+		})
+	}
+}
+
+func TestDrainDoesNotWaitForAnUnwantedBody(t *testing.T) {
+	d := open(t, server.Config{})
+	peer := d.send(post(100, "") + "he")
+	d.answer(d.expect(handoff.EventRequest), "x")
+	d.receive(peer, len(answered("x")))
+	d.server.Drain()
+	if got := d.receive(peer, -1); got != "" {
+		t.Errorf("got %q", got)
+	}
+	_ = peer.Close()
+	d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+}
+
+func TestDrainAnswersWhatArrivedBeforeIt(t *testing.T) {
+	d := open(t, server.Config{})
+	var peers []*net.TCPConn
+	for range 5 {
+		peers = append(peers, d.send(get)) // waits to be accepted
+	}
+	d.server.Drain()
+	for range peers {
+		d.answer(d.expect(handoff.EventRequest), "x")
+	}
+	for _, c := range peers {
+		if got := d.receive(c, -1); !strings.Contains(got, "connection: close") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestAbandonEndsEverything(t *testing.T) {
+	d := open(t, server.Config{})
+	d.client()
+	idle := d.send(get)
+	d.exchange(idle, "x")
+	d.send("GET /")
+	d.send(post(100, "") + "he")
+	reading := d.expect(handoff.EventRequest)
+	d.send(get)
+	full := d.expect(handoff.EventRequest)
+	tokens, _ := d.fill(full.Stream, make([]byte, 64<<10))
+	d.until("all", func() bool { s := d.server.Stats(); return s.Connections == 5 && s.Buffers == 1 })
+	d.kept, d.released = nil, nil
+	d.server.Abandon()
+	gone := map[uint64]bool{}
+	for _, e := range d.events() {
+		d.note(e)
+		if e.Kind == handoff.EventDisconnect {
+			gone[e.Stream] = true
+		}
+	}
+	if len(gone) != 2 || !gone[reading.Stream] || !gone[full.Stream] {
+		t.Errorf("told of %v", gone)
+	}
+	if len(d.released) == 0 || d.released[len(d.released)-1] != tokens[len(tokens)-1] {
+		t.Errorf("given back: %v of %v", d.released, tokens)
+	}
+}

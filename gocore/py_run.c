@@ -1,0 +1,255 @@
+/* type Run: the app's work on one request, as the coroutine that its task steps through.  per request
+ *
+ * It is `await app(scope, receive, send)` and what has to be done about its end, without a Python frame of our own in
+ * between. Like a coroutine it can be sent to, thrown into and closed, and it shows the app's frame to debuggers. */
+#include "py_bridge.h"
+
+#include <structmember.h>
+
+struct run {
+    PyObject_HEAD
+    starter *starter;
+    exchange *ex;
+    PyObject *scope;
+    PyObject *steps; /* iterator of what the app returned; NULL before the first step */
+    char over;
+};
+
+run *py_run_new(starter *st, exchange *ex, PyObject *scope)
+{
+    run *self = PyObject_GC_New(run, ex->core->state->run_type);
+    if (self == NULL) return NULL;
+    self->starter = (starter *)Py_NewRef(st);
+    self->ex = (exchange *)Py_NewRef(ex);
+    self->scope = Py_NewRef(scope);
+    self->steps = NULL;
+    self->over = 0;
+    PyObject_GC_Track(self);
+    return self;
+}
+
+bool py_run_over(run *self) { return self->over; }
+
+/* ---- steps ---------------------------------------------------------------------------------------------------- */
+
+/* Calls the app. Returns the iterator of what it returned, as `await` would take it; NULL with an exception. */
+static PyObject *call_app(run *self)
+{
+    PyObject *receive = py_exchange_receive_method(self->ex), *send = py_exchange_send_method(self->ex), *result = NULL;
+    if (receive != NULL && send != NULL) {
+        PyObject *args[] = {self->scope, receive, send};
+        result = PyObject_Vectorcall(self->starter->app, args, 3, NULL);
+    }
+    Py_XDECREF(receive);
+    Py_XDECREF(send);
+    if (result == NULL || PyCoro_CheckExact(result)) return result;
+    PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
+    PyObject *steps = NULL;
+    if (async != NULL && async->am_await != NULL) {
+        steps = async->am_await(result);
+    } else {
+        PyErr_Format(PyExc_TypeError, "the app returned a %.100s, which is not awaitable: is it an ASGI 3 app?", Py_TYPE(result)->tp_name);
+    }
+    Py_DECREF(result);
+    return steps;
+}
+
+/* The app is over: called once, with the exception that ended it or without one. Returns 0 when that is the end of it, -1
+ * when an exception is to be raised in the task. */
+static int finish(run *self)
+{
+    starter *st = self->starter;
+    exchange *ex = self->ex;
+    int status = 0;
+    self->over = 1;
+    if (PyErr_Occurred()) {
+        PyObject *type, *error, *traceback;
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        if (traceback != NULL) PyException_SetTraceback(error, traceback);
+        PyObject *raise = PyObject_CallFunctionObjArgs(st->failed, ex, self->scope, error, NULL);
+        status = raise == NULL ? -1 : PyObject_IsTrue(raise);
+        Py_XDECREF(raise);
+        if (status > 0) {
+            PyErr_Restore(type, error, traceback);
+            status = -1;
+        } else {
+            Py_XDECREF(type);
+            Py_XDECREF(error);
+            Py_XDECREF(traceback);
+        }
+    } else if (!ex->complete && !ex->gone) {
+        PyObject *result = PyObject_CallFunctionObjArgs(st->incomplete, ex, self->scope, NULL);
+        if (result == NULL) status = -1;
+        Py_XDECREF(result);
+    }
+    Py_CLEAR(self->steps);
+    Py_CLEAR(self->scope);
+    return py_starter_ended(st, ex) < 0 ? -1 : status;
+}
+
+static PySendResult run_am_send(run *self, PyObject *arg, PyObject **result)
+{
+    *result = NULL;
+    if (self->over) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+        return PYGEN_ERROR;
+    }
+    PySendResult status = PYGEN_ERROR;
+    if (self->steps != NULL || (self->steps = call_app(self)) != NULL) status = PyIter_Send(self->steps, arg, result);
+    if (status == PYGEN_NEXT) return PYGEN_NEXT;
+    Py_CLEAR(*result); /* what an app returns has no meaning */
+    if (finish(self) < 0) return PYGEN_ERROR;
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+static PyObject *run_next(run *self)
+{
+    PyObject *result;
+    if (run_am_send(self, Py_None, &result) == PYGEN_RETURN) Py_CLEAR(result); /* no exception: StopIteration(None) */
+    return result;
+}
+
+static PyObject *run_send(run *self, PyObject *arg)
+{
+    PyObject *result;
+    if (run_am_send(self, arg, &result) == PYGEN_RETURN) {
+        Py_CLEAR(result);
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return result;
+}
+
+/* Raises what throw() was given. */
+static void raise_thrown(PyObject *args)
+{
+    PyObject *type, *value = NULL, *traceback = NULL;
+    if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback)) return;
+    if (PyExceptionInstance_Check(type)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
+    } else if (PyExceptionClass_Check(type)) {
+        PyErr_SetObject(type, value ? value : Py_None);
+    } else {
+        PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.100s", Py_TYPE(type)->tp_name);
+    }
+}
+
+static PyObject *run_throw(run *self, PyObject *args)
+{
+    PyObject *result = NULL;
+    if (self->steps == NULL) {
+        raise_thrown(args);
+        if (self->over) return NULL;
+    } else {
+        PyObject *method = PyObject_GetAttr(self->steps, self->ex->core->state->s_throw);
+        result = method ? PyObject_CallObject(method, args) : NULL;
+        Py_XDECREF(method);
+        if (result != NULL) return result;
+        if (PyErr_ExceptionMatches(PyExc_StopIteration)) PyErr_Clear();
+    }
+    if (finish(self) == 0) PyErr_SetNone(PyExc_StopIteration);
+    return NULL;
+}
+
+static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->over && self->steps != NULL) {
+        PyObject *steps = Py_NewRef(self->steps);
+        PyObject *result = PyObject_CallMethodNoArgs(steps, self->ex->core->state->s_close);
+        Py_DECREF(steps);
+        if (result == NULL) return NULL;
+        Py_DECREF(result);
+    }
+    if (!self->over) {
+        self->over = 1;
+        Py_CLEAR(self->steps);
+        if (py_exchange_fail(self->ex) < 0 || py_starter_ended(self->starter, self->ex) < 0) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- what debuggers look at ----------------------------------------------------------------------------------- */
+
+static PyObject *inner(run *self, void *name)
+{
+    if (self->steps == NULL) Py_RETURN_NONE;
+    PyObject *value = PyObject_GetAttrString(self->steps, name);
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+static PyObject *running(run *self, void *Py_UNUSED(closure))
+{
+    PyObject *value = inner(self, "cr_running");
+    if (value != Py_None) return value;
+    Py_DECREF(value);
+    Py_RETURN_FALSE;
+}
+
+/* ---- the type ------------------------------------------------------------------------------------------------- */
+
+static int run_traverse(run *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->starter);
+    Py_VISIT(self->ex);
+    Py_VISIT(self->scope);
+    Py_VISIT(self->steps);
+    return 0;
+}
+
+/* The exchange and the starter are no part of a cycle that needs to be broken here, and the methods rely on them. */
+static int run_clear(run *self)
+{
+    Py_CLEAR(self->scope);
+    Py_CLEAR(self->steps);
+    return 0;
+}
+
+static void run_dealloc(run *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    run_clear(self);
+    Py_DECREF(self->starter);
+    Py_DECREF(self->ex);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef run_methods[] = {
+    {"send", (PyCFunction)run_send, METH_O, "send(None): as of a coroutine."},
+    {"throw", (PyCFunction)run_throw, METH_VARARGS, "throw(exception): as of a coroutine."},
+    {"close", (PyCFunction)run_close, METH_NOARGS, "close(): as of a coroutine."},
+    {NULL},
+};
+
+static PyGetSetDef run_getset[] = {
+    {"cr_await", (getter)inner, NULL, "What the app awaits.", "cr_await"},
+    {"cr_code", (getter)inner, NULL, "The app's code.", "cr_code"},
+    {"cr_frame", (getter)inner, NULL, "The app's frame.", "cr_frame"},
+    {"cr_running", (getter)running, NULL, "Whether the app is in a step.", NULL},
+    {NULL},
+};
+
+static PyType_Slot run_slots[] = {
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, run_am_send},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, run_next},
+    {Py_tp_methods, run_methods},
+    {Py_tp_getset, run_getset},
+    {Py_tp_traverse, run_traverse},
+    {Py_tp_clear, run_clear},
+    {Py_tp_dealloc, run_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec py_run_spec = {
+    .name = "saltare._core.Run",
+    .basicsize = sizeof(run),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = run_slots,
+};

@@ -1,0 +1,247 @@
+/* type Starter: gives each request a task of its own, and lets the app take its first step at once.  per request
+ *
+ * Most apps answer without ever waiting. A task that is scheduled for later costs them a handle, a place in the loop's
+ * queue and a second trip through the loop, 15 % of all that a small request costs. CPython 3.12 has eager tasks; before,
+ * the first step is intercepted: a Task asks its loop, by call_soon, to run it, and here that very call is taken and run
+ * when the task is complete. In both cases the step runs as any step does: in the task's context, as the current task. */
+#include "py_bridge.h"
+
+#include <structmember.h>
+
+/* ---- the first step, before 3.12 ------------------------------------------------------------------------------- */
+
+/* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. */
+static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    if (self->intercepting && n == 1 && names != NULL && PyTuple_GET_SIZE(names) == 1) {
+        self->intercepting = 0;
+        self->step = Py_NewRef(args[0]);
+        self->context = Py_NewRef(args[1]);
+        Py_RETURN_NONE;
+    }
+    return PyObject_Vectorcall(self->loop_call_soon, args, (size_t)n, names);
+}
+
+static int run_step(starter *self)
+{
+    PyObject *step = self->step, *context = self->context, *result = NULL;
+    self->step = self->context = NULL;
+    if (step == NULL) return 0; /* the loop has it */
+    if (PyContext_CheckExact(context) && PyContext_Enter(context) == 0) {
+        result = PyObject_CallNoArgs(step);
+        if (PyContext_Exit(context) < 0) Py_CLEAR(result);
+    }
+    if (result == NULL && !PyErr_Occurred()) PyErr_SetString(PyExc_SystemError, "a task without a context");
+    Py_DECREF(step);
+    Py_DECREF(context);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* ---- tasks ---------------------------------------------------------------------------------------------------- */
+
+/* Task(run, loop=loop, name="request"[, eager_start=True]), its first step taken where that can be. */
+static PyObject *plain_task(starter *self, PyObject *coroutine)
+{
+    PyObject *args[] = {coroutine, self->loop, self->name, Py_True};
+    self->intercepting = self->loop_call_soon != NULL;
+    PyObject *task = PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
+    self->intercepting = 0;
+    if (task != NULL && run_step(self) < 0) Py_CLEAR(task);
+    Py_CLEAR(self->step);
+    Py_CLEAR(self->context);
+    return task;
+}
+
+static PyObject *new_task(starter *self, PyObject *coroutine)
+{
+    PyObject *factory = PyObject_CallNoArgs(self->get_task_factory);
+    if (factory == NULL) return NULL;
+    Py_DECREF(factory);
+    if (factory == Py_None) return plain_task(self, coroutine);
+    return PyObject_CallOneArg(self->create_task, coroutine);
+}
+
+/* starter(exchange, scope): what Core.dispatch is set to. */
+static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
+{
+    exchange *ex;
+    PyObject *scope;
+    if (self->state == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the Starter is not initialised");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O!O:Starter", self->state->exchange_type, &ex, &scope)) return NULL;
+    return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+int py_starter_start(starter *self, exchange *ex, PyObject *scope)
+{
+    run *coroutine = py_run_new(self, ex, scope);
+    if (coroutine == NULL) return -1;
+    PyObject *task = new_task(self, (PyObject *)coroutine);
+    int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
+    Py_XDECREF(task);
+    Py_DECREF(coroutine);
+    return status;
+}
+
+int py_starter_ended(starter *self, exchange *ex)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    int status = PyDict_Contains(self->tasks, (PyObject *)ex);
+    if (status > 0) status = PyDict_DelItem(self->tasks, (PyObject *)ex);
+    if (status == 0 && self->on_idle != NULL && PyDict_GET_SIZE(self->tasks) == 0) {
+        PyObject *result = PyObject_CallNoArgs(self->on_idle);
+        Py_XDECREF(result);
+        status = result ? 0 : -1;
+    }
+    if (type == NULL) return status;
+    if (status < 0) PyErr_WriteUnraisable((PyObject *)self);
+    PyErr_Restore(type, value, traceback);
+    return 0;
+}
+
+/* ---- the type ------------------------------------------------------------------------------------------------- */
+
+static PyObject *task_argument_names(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return Py_BuildValue("(sss)", "loop", "name", "eager_start");
+#else
+    return Py_BuildValue("(ss)", "loop", "name");
+#endif
+}
+
+/* Where tasks cannot be eager by themselves, a loop of ours lets us see their call_soon. */
+static int intercept(starter *self, int ours)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return 0;
+#else
+    if (!ours) return 0;
+    self->loop_call_soon = PyObject_GetAttrString(self->loop, "call_soon");
+    if (self->loop_call_soon == NULL) return -1;
+    PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_soon");
+    int status = method ? PyObject_SetAttrString(self->loop, "call_soon", method) : -1;
+    Py_XDECREF(method);
+    return status;
+#endif
+}
+
+static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"app", "loop", "ours", "failed", "incomplete", NULL};
+    PyObject *app, *loop, *failed, *incomplete;
+    int ours;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOpOO:Starter", names, &app, &loop, &ours, &failed, &incomplete)) return -1;
+    if (self->state != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a Starter is initialised once");
+        return -1;
+    }
+    PyObject *asyncio = PyImport_ImportModule("asyncio");
+    if (asyncio == NULL) return -1;
+    self->task_type = PyObject_GetAttrString(asyncio, "Task");
+    Py_DECREF(asyncio);
+    self->app = Py_NewRef(app);
+    self->loop = Py_NewRef(loop);
+    self->failed = Py_NewRef(failed);
+    self->incomplete = Py_NewRef(incomplete);
+    self->tasks = PyDict_New();
+    self->name = PyUnicode_InternFromString("request");
+    self->task_names = task_argument_names();
+    self->get_task_factory = PyObject_GetAttrString(loop, "get_task_factory");
+    self->create_task = PyObject_GetAttrString(loop, "create_task");
+    if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->create_task) return -1;
+    if (intercept(self, ours) < 0) return -1;
+    self->state = PyType_GetModuleState(Py_TYPE(self));
+    return self->state ? 0 : -1;
+}
+
+/* detach(): the loop has its own call_soon again. */
+static PyObject *starter_detach(starter *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->loop_call_soon != NULL) {
+        Py_CLEAR(self->loop_call_soon);
+        if (PyObject_SetAttrString(self->loop, "call_soon", NULL) < 0) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static int starter_traverse(starter *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->app);
+    Py_VISIT(self->loop);
+    Py_VISIT(self->failed);
+    Py_VISIT(self->incomplete);
+    Py_VISIT(self->tasks);
+    Py_VISIT(self->on_idle);
+    Py_VISIT(self->task_type);
+    Py_VISIT(self->get_task_factory);
+    Py_VISIT(self->create_task);
+    Py_VISIT(self->loop_call_soon);
+    Py_VISIT(self->step);
+    Py_VISIT(self->context);
+    return 0;
+}
+
+static int starter_clear(starter *self)
+{
+    Py_CLEAR(self->app);
+    Py_CLEAR(self->loop);
+    Py_CLEAR(self->failed);
+    Py_CLEAR(self->incomplete);
+    Py_CLEAR(self->tasks);
+    Py_CLEAR(self->on_idle);
+    Py_CLEAR(self->task_type);
+    Py_CLEAR(self->get_task_factory);
+    Py_CLEAR(self->create_task);
+    Py_CLEAR(self->loop_call_soon);
+    Py_CLEAR(self->step);
+    Py_CLEAR(self->context);
+    return 0;
+}
+
+static void starter_dealloc(starter *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    starter_clear(self);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->task_names);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef starter_methods[] = {
+    {"_call_soon", (PyCFunction)(void (*)(void))starter_call_soon, METH_FASTCALL | METH_KEYWORDS, "call_soon of the loop, seen by us first."},
+    {"detach", (PyCFunction)starter_detach, METH_NOARGS, "detach(): the loop has its own call_soon again."},
+    {NULL},
+};
+
+static PyMemberDef starter_members[] = {
+    {"tasks", T_OBJECT, offsetof(starter, tasks), READONLY, "dict: the tasks that have not ended, by exchange."},
+    {"on_idle", T_OBJECT, offsetof(starter, on_idle), 0, "Called when the last task has ended."},
+    {NULL},
+};
+
+static PyType_Slot starter_slots[] = {
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, starter_init},
+    {Py_tp_call, starter_call},
+    {Py_tp_methods, starter_methods},
+    {Py_tp_members, starter_members},
+    {Py_tp_traverse, starter_traverse},
+    {Py_tp_clear, starter_clear},
+    {Py_tp_dealloc, starter_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec py_starter_spec = {
+    .name = "saltare._core.Starter",
+    .basicsize = sizeof(starter),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = starter_slots,
+};
