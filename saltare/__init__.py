@@ -1,4 +1,4 @@
-"""saltare, an ASGI server: `saltare.run(app)`, `saltare main:app`, or `with saltare.running(app, port=0)` in tests: per process."""
+"""saltare, an ASGI server: `run(app)`, `saltare main:app`, `with running(app, port=0)` in tests: per process."""
 
 __version__ = "0.1.0"
 __all__ = ["AppError", "ClientDisconnected", "ConfigError", "Server", "StartError", "run", "running"]
@@ -9,8 +9,9 @@ from .errors import AppError, ClientDisconnected, ConfigError, StartError
 def run(app, **options):
     """Serves `app`, an ASGI 3 callable or "module:attribute", until it is stopped; returns after a graceful stop.
 
-    The options are those of the command line, with underscores. ConfigError: an option is not accepted. StartError: it
-    cannot listen. AppError: the app cannot be imported or does not start. In the main thread SIGINT and SIGTERM stop it.
+    The options are those of the command line, with underscores. In the main thread SIGINT and SIGTERM stop it.
+    ConfigError: an option is not accepted. StartError: it cannot listen. AppError: the app cannot be imported or does
+    not start.
     """
     from ._server import Server
 

@@ -17,12 +17,13 @@
 
 /* ---- malloc --------------------------------------------------------------------------------------------------- */
 
-/* One arena, since Python's threads allocate under the GIL; and what lies free at the end of the heap goes back early.
+/* One arena, since Python's threads allocate under the GIL. The sizes are those that glibc begins with; set, they stay, where
+ * they would grow with use and keep freed memory.
  * Units: bytes. */
 #define ARENAS 1
-#define TRIM_THRESHOLD (64 * 1024)
-#define TOP_PAD (64 * 1024)
-#define MMAP_THRESHOLD (64 * 1024)
+#define TRIM_THRESHOLD (128 * 1024)
+#define TOP_PAD (128 * 1024)
+#define MMAP_THRESHOLD (128 * 1024)
 
 /* configure(): malloc settings, and no transparent huge pages, in which a touched byte costs 2 MiB. Returns None. */
 static PyObject *memory_configure(PyObject *module, PyObject *Py_UNUSED(ignored))

@@ -6,7 +6,7 @@ from . import _memory
 
 
 def settle():
-    """For a process that serves and does nothing else: what is alive now stays, and is not looked at by the collector."""
+    """For a process that only serves: what is alive now will stay, so the collector need not look at it again."""
     gc.collect()
     gc.freeze()
     _memory.trim()

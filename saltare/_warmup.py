@@ -1,4 +1,4 @@
-"""--startup-request: one GET / of our own through the app, so that its first user does not wait for lazy imports: per process."""
+"""--startup-request: one GET / of our own through the app, so that its first user does not wait: per process."""
 
 from . import _logging
 

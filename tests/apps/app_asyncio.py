@@ -1,4 +1,4 @@
-"""An app that uses its loop to the full: each path runs the case of that name and answers with its result. Per request."""
+"""An app that uses its loop to the full: each path runs the case of that name. Per request."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as tests need them: started by an ordinary user in a folder of their own, and ended. Per process."""
+"""PostgreSQL and Redis as tests need them: started by an ordinary user in a folder of its own. Per process."""
 
 import contextlib
 import os
@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-
 from harness import HANG, unused_port
 
 

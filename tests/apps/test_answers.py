@@ -1,9 +1,8 @@
-"""What an app sends, and what of it reaches the client: framing, order, keep-alive, and the app's mistakes. Per process."""
+"""What of an app's messages reaches the client: framing, order, keep-alive, and the app's mistakes. Per process."""
 
 import threading
 
 import pytest
-
 from app_asgi import answer, body_of, hello
 
 
@@ -385,9 +384,8 @@ def test_request_body_reaches_the_app_whole(serve, raw):
 
     client = raw(serve(app, lifespan="off"))
     client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello").read_response()
-    client.send(
-        b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
-    )
+    client.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+    client.send(b"3;x=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-Trailer: 1\r\n\r\n")
     client.read_response()
     client.get().read_response()
     assert bodies == [b"hello", b"hello", b""]

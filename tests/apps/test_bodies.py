@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from saltare.errors import ClientDisconnected
-
 from app_asgi import answer, body_of, echo, hello, stream
+
+from saltare.errors import ClientDisconnected
 
 MIB = 1 << 20
 
@@ -190,7 +190,7 @@ def test_receive_after_the_answer_is_disconnect(serve_on, raw):
 
 
 def test_a_receive_that_waits_ends_with_the_answer(serve_on, raw):
-    """As Litestar does: one task streams, another waits for the disconnect, and both must end for the request to end."""
+    """As Litestar does: one task streams, another waits for the disconnect, and both must end."""
     told = threading.Event()
 
     async def app(scope, receive, send):

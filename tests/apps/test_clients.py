@@ -11,7 +11,6 @@ import aiohttp
 import httpx
 import pytest
 import requests
-
 from app_asgi import echo
 
 DATA = bytes(range(256)) * 2000  # 512,000 bytes of every value

@@ -6,9 +6,9 @@ import sys
 
 import httpx
 import pytest
-from saltare.errors import AppError
-
 from app_asgi import answer, hello
+
+from saltare.errors import AppError
 
 
 class App:

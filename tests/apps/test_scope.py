@@ -3,7 +3,6 @@
 import socket
 
 import pytest
-
 from app_asgi import answer, lifespan_with
 
 

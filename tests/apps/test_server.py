@@ -1,4 +1,4 @@
-"""The server as an object: in threads, several at a time, one after another, and within a loop that runs already. Per process."""
+"""The server as an object: in threads, several at a time, one after another, within a running loop. Per process."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ import threading
 import aiohttp
 import httpx
 import pytest
+from app_asgi import answer, hello, lifespan_with
+
 import saltare
 from saltare.errors import StartError
-
-from app_asgi import answer, hello, lifespan_with
 
 
 async def started(server):

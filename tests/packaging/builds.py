@@ -1,6 +1,7 @@
-"""Builds as a user makes them: copies of the tree, pip, and the interpreter's file name suffixes. Per process."""
+"""Builds as a user makes them: copies of the tree, pip, and the names of extension modules. Per process."""
 
 import importlib.machinery
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
+MODULES = re.findall(r'\{ name = "saltare\.(\w+)", sources', (ROOT / "pyproject.toml").read_text())
 NOT_OURS = shutil.ignore_patterns(
     ".git", ".venv*", "__pycache__", ".*_cache", "*.so", "*.egg-info", "build", "dist", "results"
 )

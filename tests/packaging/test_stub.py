@@ -1,34 +1,32 @@
-"""_core.pyi names what the core has, and nothing else. Per process."""
+"""The stubs of the extension modules name what these have, and nothing else. Per process."""
 
 import ast
+import importlib
 
 import pytest
-from builds import ROOT
-
-import saltare._core
+from builds import MODULES, ROOT
 
 
 def public(names):
     return {name for name in names if not name.startswith("_")}
 
 
-def declared(body):
-    """The names that a module or a class of the stub defines."""
-    for node in body:
-        if isinstance(node, ast.AnnAssign):
-            yield node.target.id
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            yield node.name
+def declared(node, classes):
+    """The names that a module or class of the stub defines, with those of base classes in the stub."""
+    for child in node.body:
+        if isinstance(child, ast.AnnAssign):
+            yield child.target.id
+        elif isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            yield child.name
+    for base in getattr(node, "bases", []):
+        yield from declared(classes[base.id], classes)
 
 
-STUB = ast.parse((ROOT / "saltare" / "_core.pyi").read_text())
-CLASSES = [node for node in STUB.body if isinstance(node, ast.ClassDef)]
-
-
-def test_module():
-    assert public(declared(STUB.body)) == public(vars(saltare._core))
-
-
-@pytest.mark.parametrize("node", CLASSES, ids=lambda node: node.name)
-def test_class(node):
-    assert public(declared(node.body)) == public(vars(getattr(saltare._core, node.name)))
+@pytest.mark.parametrize("name", MODULES)
+def test_stub(name):
+    stub = ast.parse((ROOT / "saltare" / f"{name}.pyi").read_text())
+    module = importlib.import_module(f"saltare.{name}")
+    classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    assert public(declared(stub, classes)) == public(vars(module))
+    for name in public(classes):
+        assert public(declared(classes[name], classes)) == public(vars(getattr(module, name))), name

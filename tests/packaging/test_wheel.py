@@ -9,7 +9,7 @@ import zipfile
 from email.parser import Parser
 
 import pytest
-from builds import ROOT, SUFFIX, build_wheel, copy_tree, pip
+from builds import MODULES, ROOT, SUFFIX, build_wheel, copy_tree, pip
 from harness import Process
 
 pytestmark = pytest.mark.slow
@@ -31,10 +31,10 @@ def metadata(wheel, name):
         return Parser().parsestr(archive.read(f"saltare-{source_version()}.dist-info/{name}").decode())
 
 
-@pytest.fixture
-def core(wheel, tmp_path):
+@pytest.fixture(params=MODULES)
+def library(request, wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
-        return archive.extract(f"saltare/_core{SUFFIX}", tmp_path)
+        return archive.extract(f"saltare/{request.param}{SUFFIX}", tmp_path)
 
 
 def test_tag_names_this_interpreter_and_platform(wheel):
@@ -47,8 +47,8 @@ def test_contents(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     sources = {f"saltare/{path.name}" for path in (ROOT / "saltare").glob("*.py*") if path.is_file()}
-    assert names == sources | {"saltare/py.typed", f"saltare/_core{SUFFIX}"}
-    assert "saltare/_core.pyi" in names
+    assert names == sources | {"saltare/py.typed"} | {f"saltare/{module}{SUFFIX}" for module in MODULES}
+    assert {f"saltare/{module}.pyi" for module in MODULES} <= names
 
 
 def test_metadata(wheel):
@@ -59,18 +59,20 @@ def test_metadata(wheel):
     assert {"dotenv", "uvloop"} <= set(about.get_all("Provides-Extra"))
 
 
-def test_core_shows_the_loader_nothing_but_its_init_function(core):
-    answer = subprocess.run(["nm", "-D", "--defined-only", core], capture_output=True, text=True, check=True)
-    assert [line.split()[-1] for line in answer.stdout.splitlines()] == ["PyInit__core"]
+def test_library_shows_the_loader_nothing_but_its_init_function(library):
+    answer = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    module = os.path.basename(library).removesuffix(SUFFIX)
+    assert [line.split()[-1] for line in answer.stdout.splitlines()] == [f"PyInit_{module}"]
 
 
-def test_core_is_stripped_and_names_no_folder_of_the_build(core, tree):
-    answer = subprocess.run(["readelf", "--sections", "--wide", core], capture_output=True, text=True, check=True)
+def test_library_is_stripped_and_names_no_folder_of_the_build(library, tree):
+    answer = subprocess.run(["readelf", "--sections", "--wide", library], capture_output=True, text=True, check=True)
     assert not re.search(r"\.(symtab|z?debug_\w+)\b", answer.stdout)
-    with open(core, "rb") as file:
+    with open(library, "rb") as file:
         content = file.read()
     assert str(tree).encode() not in content
-    assert b"saltare-go-" not in content
+    assert b"/saltare-go-" not in content
+    assert b"/saltare-build-" not in content
 
 
 def test_equal_sources_give_equal_bytes(wheel, package_index, tmp_path):

@@ -68,8 +68,7 @@ func (h *Host) RunTimers() {
 
 func (h *Host) expire(c *Conn) {
 	if c.queue != 0 && h.Config.WriteTimeout > 0 && c.wrote+h.Config.WriteTimeout < h.now {
-		c.reset = true // the peer takes nothing, so nothing is kept for it
-		h.disconnect(c, "write_timeout")
+		h.expireWrite(c)
 		return
 	}
 	switch c.phase {
@@ -79,5 +78,21 @@ func (h *Host) expire(c *Conn) {
 		h.refuse(c, bodyTimeout)
 	default:
 		h.close(c)
+	}
+}
+
+// expireWrite gives up a peer that takes nothing. Epoll tells of room only once a third of the socket's buffer is free,
+// megabytes that a slow peer may take longer for than write_timeout, so whether there was progress is found out by a write.
+func (h *Host) expireWrite(c *Conn) {
+	serial, wrote := c.serial, c.wrote
+	c.writable = true
+	h.writeQueue(c)
+	switch {
+	case c.phase == Closed || c.serial != serial:
+	case c.queue != 0 && c.wrote == wrote:
+		c.reset = true // nothing is kept for it
+		h.disconnect(c, "write_timeout")
+	default:
+		h.arm(c)
 	}
 }

@@ -4,7 +4,9 @@ package server_test
 
 import (
 	"bytes"
+	"errors"
 	"net"
+	"os"
 	"testing"
 	"time"
 	"unsafe"
@@ -43,6 +45,7 @@ type driver struct {
 	port     int
 	outbox   []byte
 	flags    uint32  // of the last turn
+	empty    bool    // some turn told that the last connection is gone
 	kept     []event // that no expect has asked for yet
 	released []uint64
 	ended    error // how the last receive found a peer's stream to end
@@ -122,6 +125,7 @@ func (d *driver) turn(timeout time.Duration) {
 	flags, err := d.server.Turn(d.outbox, timeout)
 	d.must(err)
 	d.flags, d.outbox = flags, d.outbox[:0]
+	d.empty = d.empty || flags&handoff.TurnEmpty != 0
 	for _, e := range d.events() {
 		d.note(e)
 		d.kept = append(d.kept, e)
@@ -139,9 +143,9 @@ func (d *driver) until(what string, holds func() bool) {
 	d.Helper()
 	for end := time.Now().Add(hang); !holds(); {
 		if time.Now().After(end) {
-			d.Fatalf("waited in vain for %s; events: %+v", what, d.kept)
+			d.Fatalf("waited in vain for %s; %d events are there", what, len(d.kept))
 		}
-		d.turn(10 * time.Millisecond)
+		d.turn(5 * time.Millisecond)
 	}
 }
 
@@ -209,9 +213,13 @@ func read(r handoff.Request) *request {
 // command appends a command to the outbox.
 func (d *driver) command(kind, flags uint16, arg uint32, stream uint64, payload []byte) {
 	c := handoff.Command{Kind: kind, Flags: flags, Arg: arg, Stream: stream, Len: uint64(len(payload))}
-	d.outbox = append(d.outbox, view[byte](uintptr(unsafe.Pointer(&c)), int(unsafe.Sizeof(c)))...)
+	d.outbox = append(d.outbox, octets(&c)...)
 	d.outbox = append(d.outbox, payload...)
 	d.outbox = append(d.outbox, make([]byte, -len(d.outbox)&7)...)
+}
+
+func octets[T any](record *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(record)), unsafe.Sizeof(*record))
 }
 
 // fields encodes names and values for a start.
@@ -236,7 +244,7 @@ func (d *driver) body(stream uint64, data string, more uint16) {
 // lend sends a body that Go borrows.
 func (d *driver) lend(stream, token uint64, data []byte, more uint16) {
 	ref := handoff.BodyRef{Ptr: handoff.Pointer(data), Len: uint64(len(data)), Token: token}
-	d.command(handoff.CommandBodyRef, more, 0, stream, view[byte](uintptr(unsafe.Pointer(&ref)), int(unsafe.Sizeof(ref))))
+	d.command(handoff.CommandBodyRef, more, 0, stream, octets(&ref))
 }
 
 // answer says 200 with a body.
@@ -251,17 +259,21 @@ func (d *driver) receive(c *net.TCPConn, n int) string {
 	var got bytes.Buffer
 	piece := make([]byte, limits.ReadBytes)
 	d.until("bytes", func() bool {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
-		read, err := c.Read(piece)
-		got.Write(piece[:read])
-		if e, ok := err.(net.Error); err != nil && !(ok && e.Timeout()) {
-			if n >= 0 {
-				d.Fatalf("%v after %q", err, got.String())
+		for n < 0 || got.Len() < n {
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			read, err := c.Read(piece)
+			got.Write(piece[:read])
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return false
 			}
-			d.ended = err
-			return true
+			if err != nil && n >= 0 {
+				d.Fatalf("%v after %d bytes: %.1000q", err, got.Len(), got.String())
+			}
+			if d.ended = err; err != nil {
+				return true
+			}
 		}
-		return n >= 0 && got.Len() >= n
+		return true
 	})
 	return got.String()
 }

@@ -98,7 +98,7 @@ func TestTheHeaderTimeoutCountsFromTheFirstByte(t *testing.T) {
 func (d *driver) drain() {
 	d.Helper()
 	d.server.Drain()
-	d.until("the last connection's end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+	d.until("the last connection's end", func() bool { return d.empty })
 }
 
 func TestDrainOfNothingIsToldOnceAndSleeps(t *testing.T) {
@@ -137,7 +137,7 @@ func TestDrainClosesWhoAsksForNothing(t *testing.T) {
 	if got := d.receive(half, -1); !strings.Contains(got, "connection: close") {
 		t.Errorf("got %q", got)
 	}
-	d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+	d.until("the end", func() bool { return d.empty })
 }
 
 func TestDrainFinishesWhatIsInProgress(t *testing.T) {
@@ -162,7 +162,7 @@ func TestDrainFinishesWhatIsInProgress(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 			_ = peer.Close()
-			d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+			d.until("the end", func() bool { return d.empty })
 		})
 	}
 }
@@ -177,7 +177,7 @@ func TestDrainDoesNotWaitForAnUnwantedBody(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	_ = peer.Close()
-	d.until("the end", func() bool { return d.flags&handoff.TurnEmpty != 0 })
+	d.until("the end", func() bool { return d.empty })
 }
 
 func TestDrainAnswersWhatArrivedBeforeIt(t *testing.T) {

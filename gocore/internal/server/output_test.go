@@ -19,13 +19,24 @@ import (
 // fill sends pieces until the peer's socket and ours are full. It returns the tokens lent and the bytes sent.
 func (d *driver) fill(stream uint64, piece []byte) (tokens []uint64, sent int) {
 	d.start(stream, 200, "content-length", "100000000")
-	for token := uint64(1); d.server.Stats().Unsent == 0; token++ {
+	for token := uint64(1); !d.stuck(); token++ {
 		d.lend(stream, token, piece, handoff.CommandMore)
 		tokens = append(tokens, token)
 		sent += len(piece)
 		d.turn(0)
 	}
 	return tokens, sent
+}
+
+// stuck tells whether something is unsent, and stays so.
+func (d *driver) stuck() bool {
+	for range 5 {
+		if d.server.Stats().Unsent == 0 {
+			return false
+		}
+		d.turn(5 * time.Millisecond)
+	}
+	return true
 }
 
 func TestBorrowedBytesAreGivenBackInTheirOrder(t *testing.T) {
@@ -127,21 +138,24 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(100)}})
 	d.send(get)
 	e := d.expect(handoff.EventRequest)
-	d.fill(e.Stream, make([]byte, 64<<10))
+	d.fill(e.Stream, make([]byte, 4<<20))
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
 		t.Error("another stream has gone")
 	}
 }
 
 func TestAPeerThatReadsSlowlyIsNotGivenUp(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(200)}})
-	peer := d.send(get)
+	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(300)}})
+	peer := d.client()
+	d.must(peer.SetReadBuffer(64 << 10))
+	d.write(peer, get)
 	e := d.expect(handoff.EventRequest)
-	_, sent := d.fill(e.Stream, make([]byte, 64<<10))
-	end := time.Now().Add(600 * time.Millisecond)
-	for at := 0; time.Now().Before(end) && at < sent/2; at += 64 << 10 {
-		d.receive(peer, 64<<10)
-		d.turn(20 * time.Millisecond)
+	d.fill(e.Stream, make([]byte, 64<<10))
+	for range 20 { // one second, in which epoll never finds enough room to speak of
+		d.receive(peer, 32<<10)
+		for wake := time.Now().Add(50 * time.Millisecond); time.Now().Before(wake); {
+			d.turn(5 * time.Millisecond)
+		}
 	}
 	if d.count(handoff.EventDisconnect) != 0 {
 		t.Error("given up though it reads")
