@@ -4,11 +4,10 @@ import json
 import subprocess
 
 from cores import Meter
-from figures import Column
+from figures import DISTURBED, Column
 from servers import APPS
 
 EVERY_LEVEL = (1, 64, 256)
-DISTURBED = 0.1  # share of a core used by somebody else that spoils a measure
 
 
 def measure(process, connections, settings, **what):

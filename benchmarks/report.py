@@ -2,10 +2,10 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from figures import Column, spread
-from load import DISTURBED
+from figures import DISTURBED, MARK, Column, spread
 from workloads import WORKLOADS
 
 HERE = Path(__file__).parent
@@ -33,7 +33,7 @@ def full(results):
 
 def about(results):
     lines = [f"- {name}: {value}" for name, value in results["about"].items()]
-    return "\n".join(["Medians of all rounds (lowest to highest).", "", *lines])
+    return "\n".join(["Medians of the rounds (lowest to highest).", "", *lines])
 
 
 def workload_tables(results, name, workload):
@@ -64,10 +64,14 @@ def failed_requests(results, name):
 
 
 def disturbed(results, name):
-    """Requests per second and latency of such a measure say little; CPU per request still holds."""
-    for where, level, value in by_level(results, name, "foreign_"):
-        if value > DISTURBED:
-            yield f"{where}: others took {value:.0%} of a core during {level} connections"
+    """How many measures the medians leave out, and what the mark means."""
+    shares = [value for _, _, value in by_level(results, name, "foreign_")]
+    spoilt = sum(value > DISTURBED for value in shares)
+    if spoilt:
+        yield (
+            f"during {spoilt} of {len(shares)} measures somebody else used over {DISTURBED:.0%} of a core: they are "
+            f"left out, or marked{MARK} where no other is there"
+        )
 
 
 def by_level(results, name, prefix):
@@ -104,12 +108,15 @@ def row(results, server, columns, spreads):
     cells = [server]
     for name, column in columns:
         own = figure(results, server, name, column)
-        text = own.text(column.unit) if own else ""
-        cells.append(text if spreads else text.partition(" ")[0])
-        for other in references(results, name, column):
-            base = figure(results, other, name, column).middle
-            cells.append(f"{own.middle / base:.2f}" if own and base else "")
+        cells.append(own.text(column.unit, spreads) if own else "")
+        cells += [ratio(own, figure(results, other, name, column)) for other in references(results, name, column)]
     return cells
+
+
+def ratio(own, base):
+    if not own or not base.middle:
+        return ""
+    return f"{own.middle / base.middle:.2f}" + MARK * (own.spoilt or base.spoilt)
 
 
 def failure(results, server, columns):
@@ -155,6 +162,8 @@ def main():
     options = parser.parse_args()
     results = json.loads(options.results.read_text())
     if options.readme:
+        if MARK in summary(results):
+            sys.exit("not for the README: figures marked * were disturbed in every round, run again on a calm machine")
         README.write_text(inject(summary(results), README.read_text()))
     else:
         print(full(results))

@@ -1,5 +1,5 @@
-/* The awaitable that receive() and send() return: mostly one that is already done, so that awaiting it never leaves the
- * app's coroutine; under back-pressure one that waits for a future of the loop.  per request
+/* The awaitable that receive() and send() return: mostly one that is done at its first step, so that awaiting it never
+ * leaves the app's coroutine; else one that waits for a future of the loop.  per request
  *
  * It has the methods of a coroutine, so create_task(receive()) works as it does with a function written in Python. */
 #include "py_bridge.h"
@@ -7,77 +7,91 @@
 typedef struct {
     PyObject_HEAD
     module_state *state;
-    PyObject *value;    /* what it is done with; NULL once taken */
-    PyObject *iterator; /* of the future; NULL: done */
+    exchange *ex;       /* NULL: over */
+    outcome ask;
+    PyObject *iterator; /* of the future that it waits for, or NULL */
     char again;         /* done with None as often as it is awaited */
 } awaitable;
 
-static awaitable *new_awaitable(module_state *state)
+static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
 {
     awaitable *self = PyObject_GC_New(awaitable, state->awaitable_type);
     if (self == NULL) return NULL;
     self->state = state;
-    self->value = self->iterator = NULL;
-    self->again = 0;
+    self->ex = (exchange *)Py_XNewRef(ex);
+    self->ask = ask;
+    self->iterator = NULL;
+    self->again = ex == NULL;
     state->awaitables++;
     PyObject_GC_Track(self);
-    return self;
-}
-
-PyObject *py_awaitable_done(module_state *state, PyObject *value)
-{
-    if (value == NULL) return NULL;
-    awaitable *self = new_awaitable(state);
-    if (self == NULL) {
-        Py_DECREF(value);
-        return NULL;
-    }
-    self->value = value;
     return (PyObject *)self;
 }
 
-PyObject *py_awaitable_none(module_state *state)
-{
-    awaitable *self = new_awaitable(state);
-    if (self != NULL) self->again = 1;
-    return (PyObject *)self;
-}
+PyObject *py_awaitable_new(exchange *ex, outcome ask) { return new_awaitable(ex->core->state, ex, ask); }
 
-PyObject *py_awaitable_future(module_state *state, PyObject *future)
+PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
+
+/* Begins to wait for a future, which is stolen. */
+static int wait_for(awaitable *self, PyObject *future)
 {
     PyAsyncMethods *async = Py_TYPE(future)->tp_as_async;
-    if (async == NULL || async->am_await == NULL) {
+    PyObject *iterator = NULL;
+    if (async != NULL && async->am_await != NULL) {
+        iterator = async->am_await(future);
+    } else {
         PyErr_Format(PyExc_TypeError, "the loop's create_future() gave a %.100s, which is not awaitable", Py_TYPE(future)->tp_name);
-        return NULL;
     }
-    PyObject *iterator = async->am_await(future);
-    if (iterator == NULL) return NULL;
-    awaitable *self = new_awaitable(state);
-    if (self == NULL) {
-        Py_DECREF(iterator);
-        return NULL;
-    }
-    self->iterator = iterator;
-    return (PyObject *)self;
+    Py_DECREF(future);
+    if (iterator == NULL) return -1;
+    Py_XSETREF(self->iterator, iterator);
+    return 0;
 }
 
-/* am_send: CPython up to 3.11 and asyncio's Task in C come this way. */
+/* A step of the future that it waits for. */
+static PySendResult wait_on(awaitable *self, PyObject *arg, PyObject **result)
+{
+    PyObject *iterator = Py_NewRef(self->iterator); /* the step may close us */
+    PySendResult status = PyIter_Send(iterator, arg, result);
+    if (status != PYGEN_NEXT && self->iterator == iterator) Py_CLEAR(self->iterator);
+    Py_DECREF(iterator);
+    if (status == PYGEN_RETURN) Py_CLEAR(*result);
+    return status;
+}
+
+/* Asks for the outcome. PYGEN_NEXT: the wait has begun. */
+static PySendResult ask(awaitable *self, PyObject **result)
+{
+    if (self->ex == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot await the same receive() or send() twice");
+        return PYGEN_ERROR;
+    }
+    exchange *ex = (exchange *)Py_NewRef(self->ex);
+    PySendResult status = self->ask(ex, result);
+    if (status == PYGEN_NEXT && wait_for(self, *result) < 0) status = PYGEN_ERROR;
+    if (status != PYGEN_NEXT) Py_CLEAR(self->ex);
+    Py_DECREF(ex);
+    return status;
+}
+
+/* am_send: asyncio's Task in C comes this way. */
 static PySendResult awaitable_am_send(awaitable *self, PyObject *arg, PyObject **result)
 {
     if (self->again) {
         *result = Py_NewRef(Py_None);
         return PYGEN_RETURN;
     }
-    if (self->iterator != NULL) {
-        PySendResult status = PyIter_Send(self->iterator, arg, result);
-        if (status != PYGEN_NEXT) Py_CLEAR(self->iterator);
-        return status;
+    PySendResult status = PYGEN_NEXT;
+    while (status == PYGEN_NEXT) {
+        if (self->iterator != NULL) {
+            status = wait_on(self, arg, result);
+            if (status == PYGEN_NEXT) return PYGEN_NEXT;
+            if (status == PYGEN_ERROR) Py_CLEAR(self->ex);
+        }
+        if (status != PYGEN_ERROR) status = ask(self, result);
+        arg = Py_None;
     }
-    *result = self->value;
-    self->value = NULL;
-    if (*result != NULL) return PYGEN_RETURN;
-    PyErr_SetString(PyExc_RuntimeError, "cannot await the same receive() or send() twice");
-    return PYGEN_ERROR;
+    if (status == PYGEN_ERROR) *result = NULL;
+    return status;
 }
 
 /* The result of a step as the iterator protocol has it. */
@@ -104,33 +118,43 @@ static PyObject *awaitable_next(awaitable *self) { return step(self, Py_None, tr
 
 static PyObject *awaitable_send(awaitable *self, PyObject *arg) { return step(self, arg, false); }
 
+/* Raises what throw() was given. */
+void py_raise_thrown(PyObject *args)
+{
+    PyObject *type, *value = NULL, *traceback = NULL;
+    if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback)) return;
+    if (PyExceptionInstance_Check(type)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
+    } else if (PyExceptionClass_Check(type)) {
+        PyErr_SetObject(type, value ? value : Py_None);
+    } else {
+        PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.100s", Py_TYPE(type)->tp_name);
+    }
+}
+
 static PyObject *awaitable_throw(awaitable *self, PyObject *args)
 {
-    if (self->iterator != NULL) {
-        PyObject *method = PyObject_GetAttr(self->iterator, self->state->s_throw);
-        PyObject *result = method ? PyObject_CallObject(method, args) : NULL;
+    PyObject *iterator = Py_XNewRef(self->iterator), *result = NULL;
+    if (iterator == NULL) {
+        py_raise_thrown(args);
+    } else {
+        PyObject *method = PyObject_GetAttr(iterator, self->state->s_throw);
+        if (method != NULL) result = PyObject_CallObject(method, args);
         Py_XDECREF(method);
-        if (result == NULL) Py_CLEAR(self->iterator);
-        return result;
+        Py_DECREF(iterator);
     }
-    PyObject *type, *value = NULL, *traceback = NULL;
-    if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback)) return NULL;
-    if (PyExceptionInstance_Check(type)) {
-        value = type;
-        type = (PyObject *)Py_TYPE(value);
-    } else if (!PyExceptionClass_Check(type)) {
-        return PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.100s", Py_TYPE(type)->tp_name);
+    if (result == NULL) {
+        Py_CLEAR(self->iterator);
+        Py_CLEAR(self->ex);
     }
-    if (value == Py_None) value = NULL;
-    PyErr_SetObject(type, value ? value : Py_None);
-    return NULL;
+    return result;
 }
 
 static PyObject *awaitable_close(awaitable *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *iterator = self->iterator;
     self->iterator = NULL;
-    if (!self->again) Py_CLEAR(self->value);
+    Py_CLEAR(self->ex);
     if (iterator != NULL) {
         PyObject *result = PyObject_CallMethodNoArgs(iterator, self->state->s_close);
         Py_DECREF(iterator);
@@ -143,14 +167,14 @@ static PyObject *awaitable_close(awaitable *self, PyObject *Py_UNUSED(ignored))
 static int awaitable_traverse(awaitable *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->value);
+    Py_VISIT(self->ex);
     Py_VISIT(self->iterator);
     return 0;
 }
 
 static int awaitable_clear(awaitable *self)
 {
-    Py_CLEAR(self->value);
+    Py_CLEAR(self->ex);
     Py_CLEAR(self->iterator);
     return 0;
 }

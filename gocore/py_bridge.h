@@ -46,7 +46,7 @@ typedef struct {
     module_state *state;
     int64_t handle; /* of bridge.h; 0: closed */
     int epoll_fd;
-    bool polling, guest, more, empty;
+    bool polling, guest, more, empty, woken;
     outbox boxes[2]; /* one is filled while Go reads the other */
     int filling;
     exchange **exchanges; /* by slot of the stream; owned references */
@@ -66,19 +66,16 @@ typedef struct {
     struct saltare_address host;
 } core;
 
-/* Room for a command with len bytes of payload at the end of the outbox, header filled in. NULL with MemoryError. */
+/* Room for a command with len bytes of payload at the end of the outbox, header filled in. NULL with MemoryError. No
+ * Python code may run before the payload is there, since that could take a turn. */
 uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len);
-/* Where the next command will begin. */
-size_t py_outbox_mark(core *self);
-/* For a last command that began at mark, with a payload that grows: room for len bytes more (NULL with MemoryError),
- * its end, or taking it back. */
-uint8_t *py_command_extend(core *self, size_t mark, size_t len);
-void py_command_close(core *self);
-void py_outbox_rewind(core *self, size_t mark);
 void py_outbox_free(outbox *box);
 
-/* Tells a guest loop that something is to be written out. -1 with an exception. */
+/* Tells a guest loop, once a turn, that something is to be written out; called after the command is complete. -1 with an
+ * exception. */
 int py_core_wake(core *self);
+/* Calls what Python has set as an attribute: it may be unset, and the call itself may replace it. */
+PyObject *py_call_hook(PyObject *hook, const char *name, PyObject *const *args, size_t n);
 /* The exchange of a stream that is still open, borrowed; NULL without exception. */
 exchange *py_core_exchange(core *self, uint64_t stream);
 /* Forgets the stream of an exchange that is over. */
@@ -96,11 +93,10 @@ struct exchange {
     core *core;
     uint64_t stream;
     PyObject *pieces;    /* list of bytes that came and were not received, or NULL */
-    PyObject *receivers; /* list of futures that wait in receive(), or NULL */
-    PyObject *senders;   /* list of futures that wait in send(), or NULL */
+    PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
+    PyObject *senders;   /* the same for send() */
     Py_ssize_t window;   /* bytes that may be sent before send() waits */
     char body_open;      /* more of the request body is to come from Go */
-    char body_over;      /* the app has received the last piece */
     char expecting;      /* the peer waits for 100 Continue */
     char started, complete, gone;
 };
@@ -119,12 +115,16 @@ int py_exchange_fail(exchange *ex);
 
 /* ---- type Awaitable (py_awaitable.c) -------------------------------------------------------------------------- */
 
-/* New reference to an awaitable that is done with value, which is stolen (NULL: NULL is returned). */
-PyObject *py_awaitable_done(module_state *state, PyObject *value);
+/* What a receive() or send() comes to at this moment. PYGEN_RETURN: it is done with *result. PYGEN_NEXT: *result is a
+ * future to wait for before it is asked again. PYGEN_ERROR: it ends with an exception. */
+typedef PySendResult (*outcome)(exchange *ex, PyObject **result);
+
+/* New reference to an awaitable that asks for the outcome when it is awaited, so one that is given up has taken nothing. */
+PyObject *py_awaitable_new(exchange *ex, outcome ask);
 /* New reference to one that is done with None as often as it is awaited. */
 PyObject *py_awaitable_none(module_state *state);
-/* New reference to one that waits for an asyncio future, which is borrowed. */
-PyObject *py_awaitable_future(module_state *state, PyObject *future);
+/* Raises what throw() was given. */
+void py_raise_thrown(PyObject *args);
 
 /* ---- type Starter (py_starter.c) and type Run (py_run.c) ------------------------------------------------------- */
 
@@ -139,7 +139,7 @@ typedef struct {
     PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */
     PyObject *step, *context; /* of the task under construction */
-    char intercepting;
+    char intercepting, attached;
 } starter;
 
 typedef struct run run;

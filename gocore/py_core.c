@@ -56,21 +56,44 @@ static int enter(core *self, exchange *ex)
 
 /* ---- events --------------------------------------------------------------------------------------------------- */
 
+PyObject *py_call_hook(PyObject *hook, const char *name, PyObject *const *args, size_t n)
+{
+    if (hook == NULL) {
+        PyErr_Format(PyExc_RuntimeError, "%s of the core is not set", name);
+        return NULL;
+    }
+    Py_INCREF(hook);
+    PyObject *result = PyObject_Vectorcall(hook, args, n, NULL);
+    Py_DECREF(hook);
+    return result;
+}
+
 static int dispatch(core *self, exchange *ex, PyObject *scope)
 {
-    if (Py_IS_TYPE(self->dispatch, self->state->starter_type)) return py_starter_start((starter *)self->dispatch, ex, scope);
+    if (self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->state->starter_type)) {
+        starter *st = (starter *)Py_NewRef(self->dispatch);
+        int status = py_starter_start(st, ex, scope);
+        Py_DECREF(st);
+        return status;
+    }
     PyObject *args[] = {(PyObject *)ex, scope};
-    PyObject *result = PyObject_Vectorcall(self->dispatch, args, 2, NULL);
+    PyObject *result = py_call_hook(self->dispatch, "dispatch", args, 2);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
 
+/* The stream will have no answer: whoever was to give it could not be told of it, or does not exist. */
+static int refuse(core *self, const struct saltare_event *event, exchange *ex)
+{
+    if (ex != NULL) return py_exchange_fail(ex);
+    return py_command(self, COMMAND_ABORT, 0, 0, event->stream, 0) ? 0 : -1;
+}
+
 static int on_request(core *self, const struct saltare_event *event)
 {
-    exchange *ex = py_exchange_new(self, event);
-    if (ex == NULL) return -1;
     int status = -1;
-    PyObject *scope = enter(self, ex) < 0 ? NULL : py_scope(self, event->data);
+    exchange *ex = py_exchange_new(self, event);
+    PyObject *scope = ex == NULL || enter(self, ex) < 0 ? NULL : py_scope(self, event->data);
     if (scope != NULL) {
         status = dispatch(self, ex, scope);
         Py_DECREF(scope);
@@ -78,10 +101,10 @@ static int on_request(core *self, const struct saltare_event *event)
     if (status < 0) {
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
-        if (py_exchange_fail(ex) < 0) PyErr_Clear();
+        if (refuse(self, event, ex) < 0) PyErr_Clear();
         PyErr_Restore(type, value, traceback);
     }
-    Py_DECREF(ex);
+    Py_XDECREF(ex);
     return status;
 }
 
@@ -122,7 +145,12 @@ static int on_descriptor(core *self, const struct saltare_event *event, PyObject
 
 static int on_log(core *self, const struct saltare_event *event)
 {
-    PyObject *result = PyObject_CallFunction(self->log, "is#", (int)event->flags, (const char *)event->data, (Py_ssize_t)event->len);
+    PyObject *level = PyLong_FromUnsignedLong(event->flags);
+    PyObject *line = PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, "replace"); /* may be cut within a character */
+    PyObject *args[] = {level, line};
+    PyObject *result = level && line ? py_call_hook(self->log, "log", args, 2) : NULL;
+    Py_XDECREF(level);
+    Py_XDECREF(line);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -186,7 +214,7 @@ static int call_on_empty(core *self)
 {
     if (self->empty || self->on_empty == NULL) return 0;
     self->empty = true;
-    PyObject *result = PyObject_CallNoArgs(self->on_empty);
+    PyObject *result = py_call_hook(self->on_empty, "on_empty", NULL, 0);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -197,6 +225,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     turn->outbox = box->data;
     turn->outbox_len = box->len;
     self->filling = !self->filling;
+    self->woken = false;
     int32_t status;
     Py_BEGIN_ALLOW_THREADS
     status = saltare_turn(self->handle, turn);
@@ -220,7 +249,7 @@ static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
         PyErr_Format(PyExc_TypeError, "poll() takes one timeout, not %zd arguments", n);
         return NULL;
     }
-    if (usable(self, "poll") < 0 || timeout_ns(n ? args[0] : NULL, &turn.timeout_ns) < 0) return NULL;
+    if (timeout_ns(n ? args[0] : NULL, &turn.timeout_ns) < 0 || usable(self, "poll") < 0) return NULL;
     if (self->polling) {
         PyErr_SetString(PyExc_RuntimeError, "poll() within poll(), or in a second thread");
         return NULL;
@@ -231,12 +260,17 @@ static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
     return ready;
 }
 
-int py_core_wake(core *self)
+static int wake(core *self)
 {
-    PyObject *result = PyObject_CallNoArgs(self->wake);
+    if (self->wake == NULL || self->woken) return 0;
+    self->woken = true; /* until the next turn, which the call itself may take */
+    PyObject *result = py_call_hook(self->wake, "wake", NULL, 0);
+    if (result == NULL) self->woken = false;
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
+
+int py_core_wake(core *self) { return self->boxes[self->filling].len == 0 ? 0 : wake(self); }
 
 /* ---- the application's descriptors ---------------------------------------------------------------------------- */
 
@@ -263,15 +297,16 @@ static PyObject *core_watch(core *self, PyObject *args)
 static PyObject *core_unwatch(core *self, PyObject *number)
 {
     long fd = PyLong_AsLong(number);
-    if ((fd == -1 && PyErr_Occurred()) || usable(self, "unwatch") < 0) return NULL;
+    if ((fd == -1 && PyErr_Occurred()) || (self->keys == NULL && usable(self, "unwatch") < 0)) return NULL;
     if (PyDict_DelItem(self->keys, number) < 0) return NULL;
-    saltare_watch(self->handle, (int32_t)fd, 0); /* a closed descriptor has left the set by itself */
+    /* A closed descriptor has left the set by itself; and in a forked child the set is the parent's. */
+    if (self->handle != 0 && !py_forked()) saltare_watch(self->handle, (int32_t)fd, 0);
     Py_RETURN_NONE;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-/* Copies the dict `given` into the fields of the config; unknown names are refused. */
+/* Copies the dict `given` into the fields of the config. Unknown names are refused. */
 static int read_config(PyObject *given, struct saltare_config *config)
 {
     struct {
@@ -289,9 +324,11 @@ static int read_config(PyObject *given, struct saltare_config *config)
         {"debug", &config->debug},
         {NULL, NULL},
     };
+    Py_ssize_t known = 0;
     for (int i = 0; numbers[i].name != NULL; i++) {
         PyObject *value = PyDict_GetItemString(given, numbers[i].name);
         if (value == NULL) continue;
+        known++;
         unsigned long number = PyLong_AsUnsignedLong(value);
         if (PyErr_Occurred()) return -1;
         if (number > UINT32_MAX) {
@@ -302,7 +339,10 @@ static int read_config(PyObject *given, struct saltare_config *config)
     }
     PyObject *body = PyDict_GetItemString(given, "max_request_body");
     if (body != NULL) config->max_request_body = PyLong_AsUnsignedLongLong(body);
-    return PyErr_Occurred() ? -1 : 0;
+    if (PyErr_Occurred()) return -1;
+    if (known + (body != NULL) == PyDict_GET_SIZE(given)) return 0;
+    PyErr_Format(PyExc_TypeError, "Core: of the options in %R one is unknown", given);
+    return -1;
 }
 
 static int core_init(core *self, PyObject *args, PyObject *kwargs)
@@ -318,7 +358,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     }
     struct saltare_config config = {.server_header = server_header, .server_header_len = (uint32_t)server_len,
                                     .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len};
-    if (self->handle != 0) {
+    if (self->state != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
         return -1;
     }
@@ -347,6 +387,10 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
 static int read_listener(PyObject *item, struct saltare_listener *listener, PyObject **server)
 {
     int fd, wildcard;
+    if (!PyTuple_Check(item)) {
+        PyErr_Format(PyExc_TypeError, "listen() takes tuples, not %.100s", Py_TYPE(item)->tp_name);
+        return -1;
+    }
     if (!PyArg_ParseTuple(item, "ipO:listen", &fd, &wildcard, server)) return -1;
     *listener = (struct saltare_listener){.fd = fd, .wildcard = wildcard != 0};
     return 0;
@@ -382,16 +426,15 @@ static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
     if (usable(self, "drain") < 0) return NULL;
     int32_t status = saltare_drain(self->handle);
     if (status < 0) return py_raise_status(status, "drain");
-    if (self->wake != NULL && py_core_wake(self) < 0) return NULL;
-    Py_RETURN_NONE;
+    return wake(self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* Gives up what is queued for slow peers. */
-static void release_queued(core *self)
+static void release_queued(core *self, int64_t handle)
 {
     struct saltare_turn turn = {0};
     do {
-        saltare_abandon(self->handle, &turn);
+        saltare_abandon(handle, &turn);
         for (uint32_t i = 0; i < turn.n_events; i++) {
             if (turn.events[i].kind == EVENT_RELEASE) release_body(self, turn.events[i].stream);
         }
@@ -425,21 +468,22 @@ static int end_exchanges(core *self)
 
 static PyObject *core_close(core *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->handle == 0) Py_RETURN_NONE;
-    if (self->polling) {
+    int64_t handle = self->handle;
+    if (handle == 0) Py_RETURN_NONE;
+    if (self->polling && !py_forked()) {
         PyErr_SetString(PyExc_RuntimeError, "close() within poll()");
         return NULL;
     }
+    self->handle = 0; /* first, so that for code that runs when exchanges end the core is closed */
+    self->epoll_fd = -1;
+    self->state->cores--;
     if (end_exchanges(self) < 0) PyErr_WriteUnraisable((PyObject *)self);
     if (!py_forked()) {
-        release_queued(self);
-        saltare_close(self->handle);
+        release_queued(self, handle);
+        saltare_close(handle);
     }
     release_outbox(self, &self->boxes[0]);
     release_outbox(self, &self->boxes[1]);
-    self->handle = 0;
-    self->epoll_fd = -1;
-    self->state->cores--;
     Py_RETURN_NONE;
 }
 

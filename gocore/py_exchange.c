@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define START "http.response.start"
+#define BODY "http.response.body"
+
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
 exchange *py_exchange_new(core *self, const struct saltare_event *event)
@@ -21,7 +24,7 @@ exchange *py_exchange_new(core *self, const struct saltare_event *event)
     ex->window = SALTARE_SEND_WINDOW;
     ex->body_open = !(event->flags & EVENT_LAST);
     ex->expecting = (event->flags & EVENT_CONTINUE) != 0;
-    ex->body_over = ex->started = ex->complete = ex->gone = 0;
+    ex->started = ex->complete = ex->gone = 0;
     self->state->exchanges++;
     PyObject_GC_Track(ex);
     if (request->body_len > 0 || !ex->body_open) {
@@ -68,47 +71,69 @@ static void exchange_dealloc(exchange *ex)
 
 /* ---- futures that wait ---------------------------------------------------------------------------------------- */
 
-/* Enters a new future of the loop in *list and returns an awaitable for it. Those given up meanwhile are dropped. */
-static PyObject *wait_in(exchange *ex, PyObject **list)
+/* 1: the future waits; -1 with an exception. */
+static int is_waiting(module_state *st, PyObject *future)
 {
-    if (*list == NULL && (*list = PyList_New(0)) == NULL) return NULL;
-    PyObject *future = PyObject_CallNoArgs(ex->core->create_future);
-    if (future == NULL) return NULL;
-    PyObject *result = PyList_Append(*list, future) < 0 ? NULL : py_awaitable_future(ex->core->state, future);
-    Py_DECREF(future);
-    return result;
+    PyObject *done = PyObject_CallMethodNoArgs(future, st->s_done);
+    int is_done = done ? PyObject_IsTrue(done) : -1;
+    Py_XDECREF(done);
+    return is_done < 0 ? -1 : !is_done;
 }
 
-/* Takes the first future of the list that still waits: new reference, or NULL; *failed tells of an exception. */
-static PyObject *next_waiting(module_state *st, PyObject *list, bool *failed)
+/* Drops the futures that were given up: who asks again and again with a timeout must not leave a trail of them. */
+static int drop_done(module_state *st, PyObject *list)
 {
-    *failed = false;
-    while (list != NULL && PyList_GET_SIZE(list) > 0) {
-        PyObject *future = Py_NewRef(PyList_GET_ITEM(list, 0));
-        PyObject *done = PyList_SetSlice(list, 0, 1, NULL) < 0 ? NULL : PyObject_CallMethodNoArgs(future, st->s_done);
-        int is_done = done ? PyObject_IsTrue(done) : -1;
-        Py_XDECREF(done);
-        if (is_done == 0) return future;
+    for (Py_ssize_t i = PyList_GET_SIZE(list) - 1; i >= 0; i--) {
+        if (i >= PyList_GET_SIZE(list)) continue;
+        PyObject *future = Py_NewRef(PyList_GET_ITEM(list, i));
+        int waiting = is_waiting(st, future);
+        bool same = i < PyList_GET_SIZE(list) && PyList_GET_ITEM(list, i) == future;
         Py_DECREF(future);
-        if (is_done < 0) {
-            *failed = true;
-            return NULL;
+        if (waiting < 0 || (!waiting && same && PyList_SetSlice(list, i, i + 1, NULL) < 0)) return -1;
+    }
+    return 0;
+}
+
+/* Enters a new future of the loop in *list. */
+static PySendResult wait_in(exchange *ex, PyObject **list, PyObject **result)
+{
+    PyObject *futures = *list ? Py_NewRef(*list) : PyList_New(0);
+    *result = NULL;
+    if (futures != NULL && drop_done(ex->core->state, futures) == 0) {
+        *result = py_call_hook(ex->core->create_future, "create_future", NULL, 0);
+        if (*result != NULL && PyList_Append(futures, *result) < 0) Py_CLEAR(*result);
+    }
+    if (*result != NULL) Py_XSETREF(*list, Py_NewRef(futures));
+    Py_XDECREF(futures);
+    return *result ? PYGEN_NEXT : PYGEN_ERROR;
+}
+
+/* Ends the wait of every future in *list, which is emptied first, since those woken may wait again. */
+static int wake_all(module_state *st, PyObject **list)
+{
+    PyObject *futures = *list;
+    *list = NULL;
+    int status = 0;
+    for (Py_ssize_t i = 0; futures != NULL && status == 0 && i < PyList_GET_SIZE(futures); i++) {
+        PyObject *future = Py_NewRef(PyList_GET_ITEM(futures, i));
+        status = is_waiting(st, future);
+        if (status > 0) {
+            PyObject *result = PyObject_CallMethodOneArg(future, st->s_set_result, Py_None);
+            status = result ? 0 : -1;
+            Py_XDECREF(result);
         }
+        Py_DECREF(future);
     }
-    return NULL;
+    Py_XDECREF(futures);
+    return status;
 }
 
-/* Calls method(argument) of every future that waits. */
-static int settle_all(module_state *st, PyObject *list, PyObject *method, PyObject *argument)
+/* Nothing goes to the app or comes from it any more; whoever waits is told. */
+static int end(exchange *ex)
 {
-    bool failed;
-    for (PyObject *future; (future = next_waiting(st, list, &failed)) != NULL;) {
-        PyObject *result = PyObject_CallMethodOneArg(future, method, argument);
-        Py_DECREF(future);
-        if (result == NULL) return -1;
-        Py_DECREF(result);
-    }
-    return failed ? -1 : 0;
+    py_core_forget(ex->core, ex);
+    int receivers = wake_all(ex->core->state, &ex->receivers);
+    return receivers < 0 ? -1 : wake_all(ex->core->state, &ex->senders);
 }
 
 /* ---- receive -------------------------------------------------------------------------------------------------- */
@@ -139,80 +164,72 @@ static int consumed(exchange *ex, Py_ssize_t size)
     return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)size, ex->stream, 0) ? 0 : -1;
 }
 
-/* The message for the first piece that came; it is taken off the list. */
+/* The message for the first piece that came; only when there is one is the piece taken off the list. */
 static PyObject *take_piece(exchange *ex)
 {
-    PyObject *piece = Py_NewRef(PyList_GET_ITEM(ex->pieces, 0));
-    PyObject *dict = NULL;
-    if (PyList_GET_SIZE(ex->pieces) == 1) {
-        Py_CLEAR(ex->pieces);
-    } else if (PyList_SetSlice(ex->pieces, 0, 1, NULL) < 0) {
-        goto done;
-    }
-    bool more = ex->body_open || ex->pieces != NULL;
-    if (consumed(ex, PyBytes_GET_SIZE(piece)) < 0) goto done;
-    ex->body_over = !more;
-    dict = request_message(ex, piece, more);
-done:
+    PyObject *pieces = Py_NewRef(ex->pieces), *piece = Py_NewRef(PyList_GET_ITEM(pieces, 0));
+    bool last = PyList_GET_SIZE(pieces) == 1;
+    PyObject *dict = request_message(ex, piece, ex->body_open || !last);
+    if (dict != NULL && (consumed(ex, PyBytes_GET_SIZE(piece)) < 0 || PyList_SetSlice(pieces, 0, 1, NULL) < 0)) Py_CLEAR(dict);
+    if (dict != NULL && last && ex->pieces == pieces) Py_CLEAR(ex->pieces);
+    Py_DECREF(pieces);
     Py_DECREF(piece);
     return dict;
 }
 
-static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
+/* The outcome of receive(). */
+static PySendResult received(exchange *ex, PyObject **result)
 {
     module_state *st = ex->core->state;
-    if (ex->pieces != NULL) return py_awaitable_done(st, take_piece(ex));
-    if (ex->gone || ex->complete) return py_awaitable_done(st, message(st, st->s_http_disconnect));
-    if (ex->expecting) {
+    if (ex->pieces != NULL) {
+        *result = take_piece(ex);
+    } else if (ex->gone || ex->complete) {
+        *result = message(st, st->s_http_disconnect);
+    } else {
+        if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return PYGEN_ERROR;
         ex->expecting = 0;
-        if (py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return NULL;
+        return py_core_wake(ex->core) < 0 ? PYGEN_ERROR : wait_in(ex, &ex->receivers, result);
     }
-    return wait_in(ex, &ex->receivers);
+    if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
+    return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-/* Gives the first piece to the first receive() that waits, as long as there are both. */
-static int deliver(exchange *ex)
+static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored)) { return py_awaitable_new(ex, received); }
+
+static int add_piece(exchange *ex, const struct saltare_event *event)
 {
-    module_state *st = ex->core->state;
-    while (ex->pieces != NULL) {
-        bool failed;
-        PyObject *future = next_waiting(st, ex->receivers, &failed);
-        if (future == NULL) return failed ? -1 : 0;
-        PyObject *dict = take_piece(ex);
-        PyObject *result = dict ? PyObject_CallMethodOneArg(future, st->s_set_result, dict) : NULL;
-        Py_XDECREF(dict);
-        Py_DECREF(future);
-        if (result == NULL) return -1;
-        Py_DECREF(result);
-    }
-    return 0;
+    PyObject *piece = PyBytes_FromStringAndSize(event->data, (Py_ssize_t)event->len);
+    if (piece == NULL) return -1;
+    if (ex->pieces == NULL) ex->pieces = PyList_New(0);
+    int status = ex->pieces ? PyList_Append(ex->pieces, piece) : -1;
+    Py_DECREF(piece);
+    return status;
+}
+
+/* The app must not take a body with a hole in it for a whole one: to both sides the other is gone. */
+static void give_up(exchange *ex)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL || py_exchange_gone(ex) < 0) PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
 }
 
 int py_exchange_body(exchange *ex, const struct saltare_event *event)
 {
-    PyObject *piece = PyBytes_FromStringAndSize(event->data, (Py_ssize_t)event->len);
-    if (piece == NULL) return -1;
+    if (add_piece(ex, event) < 0) {
+        give_up(ex);
+        return -1;
+    }
     if (event->flags & EVENT_LAST) ex->body_open = 0;
-    if (ex->pieces == NULL) ex->pieces = PyList_New(0);
-    int status = ex->pieces ? PyList_Append(ex->pieces, piece) : -1;
-    Py_DECREF(piece);
-    return status < 0 ? -1 : deliver(ex);
+    return wake_all(ex->core->state, &ex->receivers);
 }
 
 int py_exchange_gone(exchange *ex)
 {
-    module_state *st = ex->core->state;
     ex->gone = 1;
-    py_core_forget(ex->core, ex);
     if (ex->body_open) Py_CLEAR(ex->pieces); /* but a request that came whole can be read, whether or not its peer waits */
-    PyObject *disconnect = message(st, st->s_http_disconnect);
-    int status = disconnect ? settle_all(st, ex->receivers, st->s_set_result, disconnect) : -1;
-    Py_XDECREF(disconnect);
-    if (status < 0) return -1;
-    PyObject *error = PyObject_CallNoArgs(st->disconnected);
-    status = error ? settle_all(st, ex->senders, st->s_set_exception, error) : -1;
-    Py_XDECREF(error);
-    return status;
+    return end(ex);
 }
 
 /* ---- send ----------------------------------------------------------------------------------------------------- */
@@ -230,39 +247,44 @@ static bool value_octet(uint8_t c) { return (c >= 0x20 && c != 0x7f) || c == '\t
 static int check_octets(PyObject *octets, const char *what, bool (*allowed)(uint8_t))
 {
     if (!PyBytes_Check(octets)) {
-        PyErr_Format(PyExc_TypeError, "http.response.start: header %s must be bytes, not %.100s: %R", what, Py_TYPE(octets)->tp_name, octets);
+        PyErr_Format(PyExc_TypeError, START ": header %s must be bytes, not %.100s: %R", what, Py_TYPE(octets)->tp_name, octets);
         return -1;
     }
     const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(octets), *end = p + PyBytes_GET_SIZE(octets);
     for (; p < end; p++) {
         if (!allowed(*p)) {
-            PyErr_Format(PyExc_ValueError, "http.response.start: header %s has an octet that is not allowed (0x%02x): %R", what, *p, octets);
+            PyErr_Format(PyExc_ValueError, START ": header %s has an octet that is not allowed (0x%02x): %R", what, *p, octets);
             return -1;
         }
     }
     return 0;
 }
 
-/* Adds one header, a tuple or list, to the payload of the start command at mark. Runs no Python code. */
-static int add_header(exchange *ex, size_t mark, PyObject *pair)
+/* How much of a start command's payload a header takes, a tuple or list; -1 with an exception when it is none. */
+static Py_ssize_t header_size(PyObject *pair)
 {
     if (PySequence_Fast_GET_SIZE(pair) != 2) {
-        PyErr_Format(PyExc_ValueError, "http.response.start: a header has %zd items instead of name and value", PySequence_Fast_GET_SIZE(pair));
+        PyErr_Format(PyExc_ValueError, START ": a header has %zd items instead of name and value", PySequence_Fast_GET_SIZE(pair));
         return -1;
     }
     PyObject *name = PySequence_Fast_GET_ITEM(pair, 0), *value = PySequence_Fast_GET_ITEM(pair, 1);
     if (check_octets(name, "name", name_octet) < 0 || check_octets(value, "value", value_octet) < 0) return -1;
     if (PyBytes_GET_SIZE(name) == 0 || PyBytes_GET_SIZE(name) > INT32_MAX || PyBytes_GET_SIZE(value) > INT32_MAX) {
-        PyErr_SetString(PyExc_ValueError, "http.response.start: a header has an empty name, or is over 2 GiB");
+        PyErr_SetString(PyExc_ValueError, START ": a header has an empty name, or is over 2 GiB");
         return -1;
     }
+    return (Py_ssize_t)(2 * sizeof(uint32_t)) + PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value);
+}
+
+/* Writes a header that header_size has seen; returns where the next one goes. */
+static uint8_t *put_header(uint8_t *at, PyObject *pair)
+{
+    PyObject *name = PySequence_Fast_GET_ITEM(pair, 0), *value = PySequence_Fast_GET_ITEM(pair, 1);
     uint32_t sizes[2] = {(uint32_t)PyBytes_GET_SIZE(name), (uint32_t)PyBytes_GET_SIZE(value)};
-    uint8_t *at = py_command_extend(ex->core, mark, sizeof sizes + sizes[0] + sizes[1]);
-    if (at == NULL) return -1;
     memcpy(at, sizes, sizeof sizes);
     memcpy(at + sizeof sizes, PyBytes_AS_STRING(name), sizes[0]);
     memcpy(at + sizeof sizes + sizes[0], PyBytes_AS_STRING(value), sizes[1]);
-    return 0;
+    return at + sizeof sizes + sizes[0] + sizes[1];
 }
 
 static bool is_pair(PyObject *item) { return PyTuple_Check(item) || PyList_Check(item); }
@@ -270,7 +292,7 @@ static bool is_pair(PyObject *item) { return PyTuple_Check(item) || PyList_Check
 /* New reference to the headers as a list or tuple of lists or tuples, so that reading them runs no Python code. */
 static PyObject *header_pairs(PyObject *headers)
 {
-    PyObject *items = PySequence_Fast(headers, "http.response.start: headers must be an iterable of pairs of bytes");
+    PyObject *items = PySequence_Fast(headers, START ": headers must be an iterable of pairs of bytes");
     Py_ssize_t plain = 0;
     while (items != NULL && plain < PySequence_Fast_GET_SIZE(items) && is_pair(PySequence_Fast_GET_ITEM(items, plain))) plain++;
     if (items == NULL || plain == PySequence_Fast_GET_SIZE(items)) return items;
@@ -289,43 +311,69 @@ static PyObject *header_pairs(PyObject *headers)
     return result;
 }
 
-/* The start command with its fields, or nothing and -1 with an exception. */
+/* The start command with its fields, or nothing and -1 with an exception. Runs Python code only to refuse a header. */
 static int put_start(exchange *ex, long status, PyObject *pairs)
 {
-    size_t mark = py_outbox_mark(ex->core);
-    if (py_command(ex->core, COMMAND_START, 0, (uint32_t)status, ex->stream, 0) == NULL) return -1;
-    for (Py_ssize_t i = 0; pairs != NULL && i < PySequence_Fast_GET_SIZE(pairs); i++) {
-        if (add_header(ex, mark, PySequence_Fast_GET_ITEM(pairs, i)) < 0) {
-            py_outbox_rewind(ex->core, mark);
-            return -1;
-        }
+    Py_ssize_t n = pairs ? PySequence_Fast_GET_SIZE(pairs) : 0, total = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Py_ssize_t size = header_size(PySequence_Fast_GET_ITEM(pairs, i));
+        if (size < 0) return -1;
+        total += size;
     }
-    py_command_close(ex->core);
+    uint8_t *at = py_command(ex->core, COMMAND_START, 0, (uint32_t)status, ex->stream, (size_t)total);
+    if (at == NULL) return -1;
+    for (Py_ssize_t i = 0; i < n; i++) at = put_header(at, PySequence_Fast_GET_ITEM(pairs, i));
     return 0;
+}
+
+/* New reference to an item of the message, which is held because whoever looks at it may change the message. NULL without
+ * exception when there is none. */
+static PyObject *item_of(PyObject *message, PyObject *key) { return Py_XNewRef(PyDict_GetItemWithError(message, key)); }
+
+/* The status of a start message, or -1 with an exception. */
+static long status_of(module_state *st, PyObject *message)
+{
+    PyObject *number = item_of(message, st->s_status);
+    if (number == NULL) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, START ": no status");
+        return -1;
+    }
+    long status = PyLong_AsLong(number);
+    Py_DECREF(number);
+    if (status == -1 && PyErr_Occurred()) return -1;
+    if (status >= 200 && status <= 999) return status;
+    PyErr_Format(PyExc_ValueError, START ": status must be from 200 to 999, not %ld", status);
+    return -1;
+}
+
+/* Whether an answer may still be sent; -1 with an exception. Asked again after the app's objects were looked at, since
+ * that may run any code. */
+static int check_open(exchange *ex, const char *kind)
+{
+    if (ex->gone) {
+        PyErr_SetNone(ex->core->state->disconnected);
+        return -1;
+    }
+    if (!ex->complete) return 0;
+    PyErr_Format(PyExc_RuntimeError, "%s was sent after the answer was complete", kind);
+    return -1;
 }
 
 static PyObject *send_start(exchange *ex, PyObject *message)
 {
     module_state *st = ex->core->state;
-    if (ex->started) {
-        PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent twice");
-        return NULL;
-    }
-    PyObject *number = PyDict_GetItemWithError(message, st->s_status);
-    if (number == NULL) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.start: no status");
-        return NULL;
-    }
-    long status = PyLong_AsLong(number);
-    if (status == -1 && PyErr_Occurred()) return NULL;
-    if (status < 200 || status > 999) {
-        PyErr_Format(PyExc_ValueError, "http.response.start: status must be from 200 to 999, not %ld", status);
-        return NULL;
-    }
-    PyObject *headers = PyDict_GetItemWithError(message, st->s_headers), *pairs = NULL;
+    long status = status_of(st, message);
+    if (status < 0) return NULL;
+    PyObject *headers = item_of(message, st->s_headers), *pairs = NULL;
     if (headers == NULL && PyErr_Occurred()) return NULL;
-    if (headers != NULL && headers != Py_None && (pairs = header_pairs(headers)) == NULL) return NULL;
-    int failed = put_start(ex, status, pairs);
+    if (headers != NULL && headers != Py_None) pairs = header_pairs(headers);
+    int failed = headers != NULL && headers != Py_None && pairs == NULL ? -1 : check_open(ex, START);
+    if (failed == 0 && ex->started) {
+        PyErr_SetString(PyExc_RuntimeError, START " was sent twice");
+        failed = -1;
+    }
+    if (failed == 0) failed = put_start(ex, status, pairs);
+    Py_XDECREF(headers);
     Py_XDECREF(pairs);
     if (failed < 0) return NULL;
     ex->started = 1;
@@ -362,7 +410,7 @@ static Py_ssize_t send_octets(exchange *ex, PyObject *body, int flags)
     }
     Py_buffer view;
     if (!PyObject_CheckBuffer(body)) {
-        PyErr_Format(PyExc_TypeError, "http.response.body: body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
+        PyErr_Format(PyExc_TypeError, BODY ": body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
         return -1;
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return -1;
@@ -373,46 +421,59 @@ static Py_ssize_t send_octets(exchange *ex, PyObject *body, int flags)
 
 static int is_true(PyObject *message, PyObject *key)
 {
-    PyObject *value = PyDict_GetItemWithError(message, key);
-    if (value == NULL) return PyErr_Occurred() ? -1 : 0;
-    return value == Py_False ? 0 : value == Py_True ? 1 : PyObject_IsTrue(value);
+    PyObject *value = item_of(message, key);
+    int truth = value == NULL ? (PyErr_Occurred() ? -1 : 0) : PyObject_IsTrue(value);
+    Py_XDECREF(value);
+    return truth;
+}
+
+/* The outcome of a send() that waits. */
+static PySendResult drained(exchange *ex, PyObject **result)
+{
+    if (ex->gone) {
+        PyErr_SetNone(ex->core->state->disconnected);
+        return PYGEN_ERROR;
+    }
+    if (!ex->complete && ex->window <= 0) return wait_in(ex, &ex->senders, result);
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
 }
 
 static PyObject *send_body(exchange *ex, PyObject *message)
 {
     module_state *st = ex->core->state;
     if (!ex->started) {
-        PyErr_SetString(PyExc_RuntimeError, "http.response.body was sent before http.response.start");
+        PyErr_SetString(PyExc_RuntimeError, BODY " was sent before " START);
         return NULL;
     }
-    PyObject *body = PyDict_GetItemWithError(message, st->s_body);
+    PyObject *body = item_of(message, st->s_body);
     if (body == NULL && PyErr_Occurred()) return NULL;
     int more = is_true(message, st->s_more_body);
-    if (more < 0) return NULL;
-    Py_ssize_t size = send_octets(ex, body ? body : st->empty_bytes, more ? COMMAND_MORE : 0);
+    Py_ssize_t size = -1;
+    if (more >= 0 && check_open(ex, BODY) == 0) size = send_octets(ex, body ? body : st->empty_bytes, more ? COMMAND_MORE : 0);
+    Py_XDECREF(body);
     if (size < 0) return NULL;
     if (!more) {
         ex->complete = 1;
         Py_CLEAR(ex->pieces);
-        PyObject *sent = Py_NewRef(st->sent);
-        py_core_forget(ex->core, ex);
-        return sent;
+        return end(ex) < 0 ? NULL : Py_NewRef(st->sent);
     }
     ex->window -= size;
     if (ex->window > 0) return Py_NewRef(st->sent);
     if (py_command(ex->core, COMMAND_NOTIFY, 0, 0, ex->stream, 0) == NULL) return NULL;
-    return wait_in(ex, &ex->senders);
+    return py_awaitable_new(ex, drained);
 }
 
 int py_exchange_drained(exchange *ex)
 {
     ex->window = SALTARE_SEND_WINDOW;
-    return settle_all(ex->core->state, ex->senders, ex->core->state->s_set_result, Py_None);
+    return wake_all(ex->core->state, &ex->senders);
 }
 
 static bool is_kind(PyObject *type, const char *kind, Py_ssize_t len)
 {
-    return PyUnicode_IS_COMPACT_ASCII(type) && PyUnicode_GET_LENGTH(type) == len && memcmp(PyUnicode_1BYTE_DATA(type), kind, (size_t)len) == 0;
+    if (!PyUnicode_IS_COMPACT_ASCII(type)) return PyUnicode_CompareWithASCIIString(type, kind) == 0; /* a subclass, such as a StrEnum */
+    return PyUnicode_GET_LENGTH(type) == len && memcmp(PyUnicode_1BYTE_DATA(type), kind, (size_t)len) == 0;
 }
 
 static PyObject *exchange_send(exchange *ex, PyObject *message)
@@ -426,20 +487,15 @@ static PyObject *exchange_send(exchange *ex, PyObject *message)
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "send(): the message has no type");
         return NULL;
     }
-    if (ex->gone) {
-        PyErr_SetNone(ex->core->state->disconnected);
+    bool is_body = is_kind(type, BODY, sizeof BODY - 1);
+    if (!is_body && !is_kind(type, START, sizeof START - 1)) {
+        PyErr_Format(PyExc_ValueError, "send(): unknown message type %R for an HTTP request", type);
         return NULL;
     }
-    if (ex->complete) {
-        PyErr_Format(PyExc_RuntimeError, "%U was sent after the answer was complete", type);
-        return NULL;
-    }
-#define IS(kind) is_kind(type, kind, sizeof(kind) - 1)
-    if (IS("http.response.body")) return send_body(ex, message);
-    if (IS("http.response.start")) return send_start(ex, message);
-#undef IS
-    PyErr_Format(PyExc_ValueError, "send(): unknown message type %R for an HTTP request", type);
-    return NULL;
+    if (check_open(ex, is_body ? BODY : START) < 0) return NULL;
+    PyObject *result = is_body ? send_body(ex, message) : send_start(ex, message);
+    if (result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(result);
+    return result;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------------- */
@@ -450,8 +506,7 @@ int py_exchange_fail(exchange *ex)
     if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) return -1;
     ex->complete = 1;
     Py_CLEAR(ex->pieces);
-    py_core_forget(ex->core, ex);
-    return 0;
+    return end(ex) < 0 ? -1 : py_core_wake(ex->core);
 }
 
 static PyObject *exchange_fail(exchange *ex, PyObject *Py_UNUSED(ignored))

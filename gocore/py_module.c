@@ -20,6 +20,7 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyObject *core_build_info(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     char flavour[32], version[64], go[64];
+    if (py_refuse_forked() < 0) return NULL;
     if (sscanf(saltare_build_info(), "%31s %63s %63s", flavour, version, go) != 3) {
         PyErr_SetString(PyExc_SystemError, "saltare._core was built without build information");
         return NULL;

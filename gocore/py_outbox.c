@@ -29,32 +29,8 @@ uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stre
     struct saltare_command *command = (struct saltare_command *)(box->data + at);
     *command = (struct saltare_command){.kind = (uint16_t)kind, .flags = (uint16_t)flags, .arg = arg, .stream = stream, .len = len};
     box->len = end;
-    if (at == 0 && self->wake != NULL && py_core_wake(self) < 0) {
-        box->len = 0;
-        return NULL;
-    }
     return box->data + at + sizeof(struct saltare_command);
 }
-
-size_t py_outbox_mark(core *self) { return self->boxes[self->filling].len; }
-
-uint8_t *py_command_extend(core *self, size_t mark, size_t len)
-{
-    outbox *box = &self->boxes[self->filling];
-    size_t at = box->len;
-    if (at + len > box->cap && grow(box, at + len) < 0) return NULL;
-    box->len = at + len;
-    ((struct saltare_command *)(box->data + mark))->len += len;
-    return box->data + at;
-}
-
-void py_command_close(core *self)
-{
-    outbox *box = &self->boxes[self->filling];
-    box->len = aligned(box->len); /* cap is a power of two, so there is room */
-}
-
-void py_outbox_rewind(core *self, size_t mark) { self->boxes[self->filling].len = mark; }
 
 void py_outbox_free(outbox *box)
 {

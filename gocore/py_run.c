@@ -96,7 +96,10 @@ static PySendResult run_am_send(run *self, PyObject *arg, PyObject **result)
         return PYGEN_ERROR;
     }
     PySendResult status = PYGEN_ERROR;
-    if (self->steps != NULL || (self->steps = call_app(self)) != NULL) status = PyIter_Send(self->steps, arg, result);
+    if (self->steps == NULL) self->steps = call_app(self);
+    PyObject *steps = Py_XNewRef(self->steps); /* close() within the step drops ours */
+    if (steps != NULL) status = PyIter_Send(steps, arg, result);
+    Py_XDECREF(steps);
     if (status == PYGEN_NEXT) return PYGEN_NEXT;
     Py_CLEAR(*result); /* what an app returns has no meaning */
     if (finish(self) < 0) return PYGEN_ERROR;
@@ -121,25 +124,11 @@ static PyObject *run_send(run *self, PyObject *arg)
     return result;
 }
 
-/* Raises what throw() was given. */
-static void raise_thrown(PyObject *args)
-{
-    PyObject *type, *value = NULL, *traceback = NULL;
-    if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback)) return;
-    if (PyExceptionInstance_Check(type)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    } else if (PyExceptionClass_Check(type)) {
-        PyErr_SetObject(type, value ? value : Py_None);
-    } else {
-        PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.100s", Py_TYPE(type)->tp_name);
-    }
-}
-
 static PyObject *run_throw(run *self, PyObject *args)
 {
     PyObject *result = NULL;
     if (self->steps == NULL) {
-        raise_thrown(args);
+        py_raise_thrown(args);
         if (self->over) return NULL;
     } else {
         PyObject *method = PyObject_GetAttr(self->steps, self->ex->core->state->s_throw);

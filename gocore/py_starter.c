@@ -8,6 +8,13 @@
 
 #include <structmember.h>
 
+static int check_ready(starter *self)
+{
+    if (self->state != NULL) return 0;
+    PyErr_SetString(PyExc_RuntimeError, "the Starter is not initialised");
+    return -1;
+}
+
 /* ---- the first step, before 3.12 ------------------------------------------------------------------------------- */
 
 /* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. */
@@ -19,7 +26,7 @@ static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssiz
         self->context = Py_NewRef(args[1]);
         Py_RETURN_NONE;
     }
-    return PyObject_Vectorcall(self->loop_call_soon, args, (size_t)n, names);
+    return check_ready(self) < 0 ? NULL : PyObject_Vectorcall(self->loop_call_soon, args, (size_t)n, names);
 }
 
 static int run_step(starter *self)
@@ -67,17 +74,13 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
 {
     exchange *ex;
     PyObject *scope;
-    if (self->state == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the Starter is not initialised");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(args, "O!O:Starter", self->state->exchange_type, &ex, &scope)) return NULL;
+    if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "O!O:Starter", self->state->exchange_type, &ex, &scope)) return NULL;
     return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 int py_starter_start(starter *self, exchange *ex, PyObject *scope)
 {
-    run *coroutine = py_run_new(self, ex, scope);
+    run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(self, ex, scope);
     if (coroutine == NULL) return -1;
     PyObject *task = new_task(self, (PyObject *)coroutine);
     int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
@@ -121,10 +124,11 @@ static int intercept(starter *self, int ours)
     return 0;
 #else
     if (!ours) return 0;
-    self->loop_call_soon = PyObject_GetAttrString(self->loop, "call_soon");
+    Py_XSETREF(self->loop_call_soon, PyObject_GetAttrString(self->loop, "call_soon"));
     if (self->loop_call_soon == NULL) return -1;
     PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_soon");
     int status = method ? PyObject_SetAttrString(self->loop, "call_soon", method) : -1;
+    self->attached = status == 0;
     Py_XDECREF(method);
     return status;
 #endif
@@ -142,28 +146,28 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     }
     PyObject *asyncio = PyImport_ImportModule("asyncio");
     if (asyncio == NULL) return -1;
-    self->task_type = PyObject_GetAttrString(asyncio, "Task");
+    Py_XSETREF(self->task_type, PyObject_GetAttrString(asyncio, "Task"));
     Py_DECREF(asyncio);
-    self->app = Py_NewRef(app);
-    self->loop = Py_NewRef(loop);
-    self->failed = Py_NewRef(failed);
-    self->incomplete = Py_NewRef(incomplete);
-    self->tasks = PyDict_New();
-    self->name = PyUnicode_InternFromString("request");
-    self->task_names = task_argument_names();
-    self->get_task_factory = PyObject_GetAttrString(loop, "get_task_factory");
-    self->create_task = PyObject_GetAttrString(loop, "create_task");
+    Py_XSETREF(self->app, Py_NewRef(app));
+    Py_XSETREF(self->loop, Py_NewRef(loop));
+    Py_XSETREF(self->failed, Py_NewRef(failed));
+    Py_XSETREF(self->incomplete, Py_NewRef(incomplete));
+    Py_XSETREF(self->tasks, PyDict_New());
+    Py_XSETREF(self->name, PyUnicode_InternFromString("request"));
+    Py_XSETREF(self->task_names, task_argument_names());
+    Py_XSETREF(self->get_task_factory, PyObject_GetAttrString(loop, "get_task_factory"));
+    Py_XSETREF(self->create_task, PyObject_GetAttrString(loop, "create_task"));
     if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->create_task) return -1;
     if (intercept(self, ours) < 0) return -1;
     self->state = PyType_GetModuleState(Py_TYPE(self));
     return self->state ? 0 : -1;
 }
 
-/* detach(): the loop has its own call_soon again. */
+/* detach(): the loop has its own call_soon again; whoever kept ours may go on to call it. */
 static PyObject *starter_detach(starter *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->loop_call_soon != NULL) {
-        Py_CLEAR(self->loop_call_soon);
+    if (self->attached) {
+        self->attached = 0;
         if (PyObject_SetAttrString(self->loop, "call_soon", NULL) < 0) return NULL;
     }
     Py_RETURN_NONE;

@@ -70,3 +70,24 @@ def lifespan_with(state, serve_http):
         await send({"type": "lifespan.shutdown.complete"})
 
     return app
+
+
+def start(status=200, *headers):
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data=b"", more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def sends(*messages):
+    """An app that sends these messages whatever was asked; on /ok it behaves."""
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        if scope["path"] == "/ok":
+            return await hello(scope, receive, send)
+        for message in messages:
+            await send(message)
+
+    return app

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -46,13 +45,16 @@ def folder_of(user):
 
 
 @contextlib.contextmanager
-def process(command, port, log, **popen):
-    """Runs a server until it listens, gives its port, and ends it."""
+def process(command, log, **popen):
+    """Runs a server from when it says that it is ready, as both do in the same words, and ends it."""
     with open(log, "wb") as out:
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **popen)
     try:
-        wait_for_port(running, port, log)
-        yield port
+        deadline = time.monotonic() + HANG
+        while "ready to accept connections" not in log.read_text().lower():
+            assert running.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        yield
     finally:
         running.terminate()
         try:
@@ -60,15 +62,6 @@ def process(command, port, log, **popen):
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
-
-
-def wait_for_port(running, port, log):
-    deadline = time.monotonic() + HANG
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        assert running.poll() is None and time.monotonic() < deadline, Path(log).read_text()
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -81,19 +74,13 @@ def postgresql():
             initdb,
             "--pgdata",
             data,
-            "--auth",
-            "trust",
-            "--username",
-            "postgres",
-            "--no-sync",
-            "--encoding",
-            "UTF8",
+            *"--auth trust --username postgres --encoding UTF8 --locale C --no-sync".split(),
         ]
-        done = subprocess.run([*init, "--locale", "C"], cwd=folder, capture_output=True, text=True, **user)
+        done = subprocess.run(init, cwd=folder, capture_output=True, text=True, **user)
         assert done.returncode == 0, done.stderr
         port = unused_port()
         command = [server, "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-F"]
-        with process(command, port, logs / "log", cwd=folder, **user):
+        with process(command, logs / "log", cwd=folder, **user):
             yield port
 
 
@@ -103,18 +90,6 @@ def redis():
     user = ordinary_user("redis")
     with folder_of(user) as folder, folder_of({}) as logs:
         port = unused_port()
-        command = [
-            server,
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            folder,
-        ]
-        with process(command, port, logs / "log", cwd=folder, **user):
+        command = [server, "--dir", folder, *f"--port {port} --bind 127.0.0.1 --appendonly no".split(), "--save", ""]
+        with process(command, logs / "log", cwd=folder, **user):
             yield port

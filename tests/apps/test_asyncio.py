@@ -31,7 +31,7 @@ EXPECTED = {
     "executor": 6,
     "call_soon_threadsafe": "woken",
     "run_coroutine_threadsafe": True,
-    "timers": ["soon", 0.01, 0.02, 0.03],
+    "timers": [0.01, 0.02, 0.03],
     "sleeps": True,
     "wait_for": "timed out",
     "timeout": "timed out",

@@ -138,6 +138,22 @@ func (d *driver) note(e event) {
 	}
 }
 
+// sleeps takes a turn that nothing is to end before its time. A signal may: Go sends some to its own threads.
+func (d *driver) sleeps(timeout time.Duration) {
+	d.Helper()
+	for {
+		before := time.Now()
+		d.turn(timeout)
+		if d.flags == handoff.TurnInterrupted {
+			continue
+		}
+		if slept := time.Since(before); slept < timeout-time.Millisecond || d.flags != 0 || len(d.kept) != 0 {
+			d.Errorf("woke after %v of %v with flags %d and %+v", slept, timeout, d.flags, d.kept)
+		}
+		return
+	}
+}
+
 // until takes turns until the condition holds.
 func (d *driver) until(what string, holds func() bool) {
 	d.Helper()

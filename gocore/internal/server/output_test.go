@@ -138,7 +138,8 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(100)}})
 	d.send(get)
 	e := d.expect(handoff.EventRequest)
-	d.fill(e.Stream, make([]byte, 4<<20))
+	d.start(e.Stream, 200)
+	d.lend(e.Stream, 1, make([]byte, 64<<20), handoff.CommandMore) // more than the kernel takes
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
 		t.Error("another stream has gone")
 	}

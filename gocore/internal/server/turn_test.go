@@ -141,7 +141,7 @@ func TestAFullInboxLosesNothing(t *testing.T) {
 	d.answer(second, "x")
 	d.until("all given back", func() bool { return len(d.released) == n })
 	d.receive(peer, n*(len(chunk(string(piece)))))
-	if d.flags != 0 {
+	if d.flags&^handoff.TurnInterrupted != 0 {
 		t.Errorf("flags %d when nothing is left", d.flags)
 	}
 }
@@ -150,10 +150,9 @@ func TestALongSleepDoesNotConfuseTheTimers(t *testing.T) {
 	d := open(t, server.Config{Conn: conn.Config{KeepAliveTimeout: conn.Ticks(60_000)}}) // beyond the wheel
 	peer := d.send(get)
 	d.exchange(peer, "x")
-	before := time.Now()
-	d.turn(30 * time.Millisecond)
-	if slept := time.Since(before); slept < 29*time.Millisecond || d.server.Stats().Connections != 1 {
-		t.Errorf("woke after %v with %+v", slept, d.server.Stats())
+	d.sleeps(30 * time.Millisecond)
+	if n := d.server.Stats().Connections; n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
 
