@@ -234,30 +234,28 @@ int py_exchange_gone(exchange *ex)
 
 /* ---- send ----------------------------------------------------------------------------------------------------- */
 
-/* Octets of field names (RFC 9110 5.6.2: tchar) and values (5.5: no controls but HTAB). */
-static bool name_octet(uint8_t c)
-{
-    static const uint64_t set[4] = {0x03ff6cfa00000000u, 0x57ffffffc7fffffeu, 0, 0};
-    return set[c >> 6] >> (c & 63) & 1;
-}
+/* Octets that may stand in a field's name (RFC 9110 5.6.2: tchar) and in its value (5.5: no controls but HTAB). */
+enum { IN_VALUE = 1, IN_NAME = 2, IN_BOTH = 3 };
 
-static bool value_octet(uint8_t c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; }
+static const uint8_t octets_of[256] = {
+    ['\t'] = IN_VALUE,        [' '] = IN_VALUE,         ['!'] = IN_BOTH,  ['"'] = IN_VALUE,         ['#'... '\''] = IN_BOTH,
+    ['('... ')'] = IN_VALUE,  ['*'... '+'] = IN_BOTH,   [','] = IN_VALUE, ['-'... '.'] = IN_BOTH,   ['/'] = IN_VALUE,
+    ['0'... '9'] = IN_BOTH,   [':'... '@'] = IN_VALUE,  ['A'... 'Z'] = IN_BOTH, ['['... ']'] = IN_VALUE, ['^'... 'z'] = IN_BOTH,
+    ['{'] = IN_VALUE,         ['|'] = IN_BOTH,          ['}'] = IN_VALUE, ['~'] = IN_BOTH,          [0x80 ... 0xff] = IN_VALUE,
+};
 
 /* A header's name or value: a bytes object, else an exception that says what was given instead. */
-static int check_octets(PyObject *octets, const char *what, bool (*allowed)(uint8_t))
+static int check_octets(PyObject *octets, const char *what, uint8_t allowed)
 {
     if (!PyBytes_Check(octets)) {
         PyErr_Format(PyExc_TypeError, START ": header %s must be bytes, not %.100s: %R", what, Py_TYPE(octets)->tp_name, octets);
         return -1;
     }
     const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(octets), *end = p + PyBytes_GET_SIZE(octets);
-    for (; p < end; p++) {
-        if (!allowed(*p)) {
-            PyErr_Format(PyExc_ValueError, START ": header %s has an octet that is not allowed (0x%02x): %R", what, *p, octets);
-            return -1;
-        }
-    }
-    return 0;
+    while (p < end && octets_of[*p] & allowed) p++;
+    if (p == end) return 0;
+    PyErr_Format(PyExc_ValueError, START ": header %s has an octet that is not allowed (0x%02x): %R", what, *p, octets);
+    return -1;
 }
 
 /* How much of a start command's payload a header takes, a tuple or list; -1 with an exception when it is none. */
@@ -268,7 +266,7 @@ static Py_ssize_t header_size(PyObject *pair)
         return -1;
     }
     PyObject *name = PySequence_Fast_GET_ITEM(pair, 0), *value = PySequence_Fast_GET_ITEM(pair, 1);
-    if (check_octets(name, "name", name_octet) < 0 || check_octets(value, "value", value_octet) < 0) return -1;
+    if (check_octets(name, "name", IN_NAME) < 0 || check_octets(value, "value", IN_VALUE) < 0) return -1;
     if (PyBytes_GET_SIZE(name) == 0 || PyBytes_GET_SIZE(name) > INT32_MAX || PyBytes_GET_SIZE(value) > INT32_MAX) {
         PyErr_SetString(PyExc_ValueError, START ": a header has an empty name, or is over 2 GiB");
         return -1;

@@ -1,0 +1,116 @@
+"""Requests as bytes, and the small apps that answer them. Per request."""
+
+import asyncio
+
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+QUIET = {"server_header": "", "date_header": False}  # options for answers that are the same every time
+
+
+def get(target="/", *fields, version="1.1"):
+    return request("GET", target, *fields, version=version)
+
+
+def request(method, target, *fields, version="1.1"):
+    return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: test", *fields, "", ""]).encode("latin-1")
+
+
+def post(body, *fields, length=None, target="/"):
+    """A POST with a declared length, that of the body unless given."""
+    size = len(body) if length is None else length
+    return request("POST", target, f"Content-Length: {size}", *fields) + body
+
+
+def post_chunked(*pieces, end=b"0\r\n\r\n", target="/"):
+    return request("POST", target, "Transfer-Encoding: chunked") + b"".join(map(chunk, pieces)) + end
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+async def body_of(receive):
+    """The whole request body; None when the peer left before its end."""
+    pieces = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        pieces.append(message["body"])
+        if not message["more_body"]:
+            return b"".join(pieces)
+
+
+async def start(send, *headers, status=200):
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+
+async def piece(send, body, more=True):
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def answer(send, body=b"", *headers, status=200):
+    await start(send, (b"content-length", b"%d" % len(body)), *headers, status=status)
+    await piece(send, body, more=False)
+
+
+def answered(body, *fields, status="200 OK"):
+    """What `answer` puts on the wire of a server with QUIET options."""
+    lines = [f"HTTP/1.1 {status}", *fields, f"content-length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def refused(status, *fields):
+    """The server's own answer, with QUIET options."""
+    text = status.partition(" ")[2] + "\n"
+    fields = ("content-type: text/plain; charset=utf-8", *fields, f"content-length: {len(text)}", "connection: close")
+    return "\r\n".join([f"HTTP/1.1 {status}", *fields, "", text]).encode()
+
+
+async def hello(scope, receive, send):
+    await answer(send, b"hello")
+
+
+async def mirror(scope, receive, send):
+    """Answers with the path and the body that came."""
+    body = await body_of(receive)
+    if body is not None:
+        await answer(send, scope["path"].encode() + b" " + body)
+
+
+async def deaf(scope, receive, send):
+    """Answers without looking at the body."""
+    await answer(send, scope["path"].encode())
+
+
+class Recorder:
+    """An app that notes what happened to it: `outcomes` has a word for each request, once it is over."""
+
+    def __init__(self, app):
+        self.app = app
+        self.outcomes = []
+
+    async def __call__(self, scope, receive, send):
+        outcome = "returned"
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self.outcomes.append(outcome)
+
+
+async def until_gone(receive):
+    """Waits for the peer to leave."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def eventually(condition, message="it never happened"):
+    """Waits within the app's loop until a condition holds."""
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(message)
