@@ -28,16 +28,20 @@ def main():
     if not shutil.which("strace"):
         sys.exit("strace is not on the PATH: apt-get install strace")
     settings = run.Settings(bins={})
-    for name in options.servers:
-        server = SERVERS[name]
-        try:
-            settings.bins[name], _ = install(server, options.python, options.cache)
-            with Process(server, "raw", settings, many=True) as process:
-                show(f"{name}: {options.idle} s with {CONNECTIONS} idle connections", idle(process, options))
-                title = f"{name}: per request, {options.requests} one after another"
-                show(title, requests(process, options), options.requests)
-        except (InstallError, *run.FAILURES) as error:
-            print(f"{name}: {error}")
+    with run.only_run(options.cache):
+        for name in options.servers:
+            try:
+                count(SERVERS[name], settings, options)
+            except (InstallError, *run.FAILURES) as error:
+                print(f"{name}: {error}")
+
+
+def count(server, settings, options):
+    settings.bins[server.name], _ = install(server, options.python, options.cache)
+    with Process(server, "raw", settings, many=True) as process:
+        show(f"{server.name}: {options.idle} s with {CONNECTIONS} idle connections", idle(process, options))
+        title = f"{server.name}: per request, {options.requests} one after another"
+        show(title, requests(process, options), options.requests)
 
 
 def arguments():

@@ -137,6 +137,7 @@ typedef struct {
     PyObject *tasks;      /* exchange -> task, of those that have not ended */
     PyObject *on_idle;
     PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
+    PyObject *list_task;      /* enters a task in asyncio's list, when intercepting keeps it out at first */
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
@@ -151,6 +152,11 @@ int py_starter_ended(starter *self, exchange *ex);
 /* New reference, or NULL with an exception. */
 run *py_run_new(starter *self, exchange *ex, PyObject *scope);
 bool py_run_over(run *self);
+
+/* (py_tasklist.c) New reference to what enters a task in asyncio's list of all tasks, or NULL with an exception. */
+PyObject *py_tasklist_shadow(void);
+/* Whether tasks that this thread makes now stay out of it. */
+void py_tasklist_leave_out(bool yes);
 
 extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec, py_run_spec, py_starter_spec;
 

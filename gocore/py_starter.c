@@ -52,7 +52,9 @@ static PyObject *plain_task(starter *self, PyObject *coroutine)
 {
     PyObject *args[] = {coroutine, self->loop, self->name, Py_True};
     self->intercepting = self->loop_call_soon != NULL;
+    py_tasklist_leave_out(self->intercepting);
     PyObject *task = PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
+    py_tasklist_leave_out(false);
     self->intercepting = 0;
     if (task != NULL && run_step(self) < 0) Py_CLEAR(task);
     Py_CLEAR(self->step);
@@ -78,12 +80,22 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
     return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* A task that did not end with its first step is known from now on: to us, and to asyncio. */
+static int keep(starter *self, exchange *ex, PyObject *task)
+{
+    if (PyDict_SetItem(self->tasks, (PyObject *)ex, task) < 0) return -1;
+    if (self->list_task == NULL) return 0;
+    PyObject *result = PyObject_CallOneArg(self->list_task, task);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 int py_starter_start(starter *self, exchange *ex, PyObject *scope)
 {
     run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(self, ex, scope);
     if (coroutine == NULL) return -1;
     PyObject *task = new_task(self, (PyObject *)coroutine);
-    int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
+    int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : keep(self, ex, task);
     Py_XDECREF(task);
     Py_DECREF(coroutine);
     return status;
@@ -125,7 +137,8 @@ static int intercept(starter *self, int ours)
 #else
     if (!ours) return 0;
     Py_XSETREF(self->loop_call_soon, PyObject_GetAttrString(self->loop, "call_soon"));
-    if (self->loop_call_soon == NULL) return -1;
+    Py_XSETREF(self->list_task, py_tasklist_shadow());
+    if (self->loop_call_soon == NULL || self->list_task == NULL) return -1;
     PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_soon");
     int status = method ? PyObject_SetAttrString(self->loop, "call_soon", method) : -1;
     self->attached = status == 0;
@@ -185,6 +198,7 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
     Py_VISIT(self->task_type);
     Py_VISIT(self->get_task_factory);
     Py_VISIT(self->create_task);
+    Py_VISIT(self->list_task);
     Py_VISIT(self->loop_call_soon);
     Py_VISIT(self->step);
     Py_VISIT(self->context);
@@ -202,6 +216,7 @@ static int starter_clear(starter *self)
     Py_CLEAR(self->task_type);
     Py_CLEAR(self->get_task_factory);
     Py_CLEAR(self->create_task);
+    Py_CLEAR(self->list_task);
     Py_CLEAR(self->loop_call_soon);
     Py_CLEAR(self->step);
     Py_CLEAR(self->context);

@@ -160,17 +160,17 @@ def test_messages_after_the_end_never_reach_the_next_answer(serve, raw):
     assert replies and {(reply.status, reply.body) for reply in replies} == {(200, b"ok")}
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), MemoryError(), RecursionError()])
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, MemoryError, RecursionError])
 def test_whatever_an_app_raises_the_server_goes_on(serve_on, raw, error):
     async def app(scope, receive, send):
         if scope["path"] == "/ok":
             return await hello(scope, receive, send)
-        raise error
+        raise error("on purpose")
 
     server = serve_on(app, lifespan="off")
     for _ in range(3):
         assert raw(server).get().read_response().status == 500
-    server.wait_for_log(type(error).__name__)
+    server.wait_for_log(error.__name__)
     assert still_serves(server, raw)
 
 

@@ -257,15 +257,15 @@ def test_a_loop_whose_futures_cannot_be_made(bare):
 @pytest.mark.parametrize(
     ("thrown", "raised"),
     [
-        ((ValueError("x"),), ValueError),
-        ((ValueError,), ValueError),
-        ((ValueError, "x"), ValueError),
-        ((ValueError, ValueError("x")), ValueError),
-        ((ValueError, None, None), ValueError),
-        ((3,), TypeError),
-        ((int,), TypeError),
-        ((), TypeError),
-        ((ValueError, "x", None, None), TypeError),
+        (lambda: (ValueError("x"),), ValueError),
+        (lambda: (ValueError,), ValueError),
+        (lambda: (ValueError, "x"), ValueError),
+        (lambda: (ValueError, ValueError("x")), ValueError),
+        (lambda: (ValueError, None, None), ValueError),
+        (lambda: (3,), TypeError),
+        (lambda: (int,), TypeError),
+        (lambda: (), TypeError),
+        (lambda: (ValueError, "x", None, None), TypeError),
     ],
 )
 @pytest.mark.filterwarnings("ignore:the \\(type, exc, tb\\) signature:DeprecationWarning")
@@ -275,7 +275,7 @@ def test_what_may_be_thrown(bare, thrown, raised):
     waits(waiting)
     for one in (exchange.receive(), waiting, exchange.send(START)):
         with pytest.raises(raised):
-            one.throw(*thrown)
+            one.throw(*thrown())
 
 
 # ---- the end ----

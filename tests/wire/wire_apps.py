@@ -4,7 +4,7 @@ import asyncio
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-QUIET = {"server_header": "", "date_header": False}  # options for answers that are the same every time
+QUIET = {"server_header": "", "date_header": False, "lifespan": "off"}  # for answers that are the same every time
 
 
 def get(target="/", *fields, version="1.1"):

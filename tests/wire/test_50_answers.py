@@ -1,0 +1,148 @@
+"""What the app says, byte for byte on the wire: framing by length, by chunks, by the end of the connection. Per request."""
+
+import time
+
+import pytest
+
+from wire_apps import QUIET, chunk, get, piece, post, request, start
+
+STATUS = {200: b"200 OK", 204: b"204 No Content", 205: b"205 Reset Content", 304: b"304 Not Modified", 404: b"404 Not Found", 299: b"299 Unknown"}
+
+
+def says(*pieces, status=200, headers=()):
+    """An app that answers with these pieces."""
+
+    async def app(scope, receive, send):
+        await start(send, *headers, status=status)
+        for number, body in enumerate(pieces, 1):
+            await piece(send, body, more=number < len(pieces))
+
+    return app
+
+
+def length(size):
+    return [(b"Content-Length", b"%d" % size)]
+
+
+FRAMINGS = {
+    "length": (get(), says(b"hello", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\nhello"),
+    "length in pieces": (get(), says(b"he", b"", b"llo", b"", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\nhello"),
+    "length 0": (get(), says(b"", headers=length(0)), b"200 OK\r\ncontent-length: 0\r\n\r\n"),
+    "chunks": (get(), says(b"hello", b"", b"x" * 16, b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n"),
+    "one chunk": (get(), says(b"hello"), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+    "no chunk": (get(), says(b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "the app's chunked": (
+        get(),
+        says(b"hello", headers=[(b"transfer-encoding", b"chunked")]),
+        b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ),
+    "HEAD": (request("HEAD", "/"), says(b"hello", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
+    "HEAD, nothing sent": (request("HEAD", "/"), says(b"", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
+    "HEAD in pieces": (request("HEAD", "/"), says(b"he", b"llo" * 9000, b""), b"200 OK\r\n\r\n"),
+    "HEAD 404": (request("HEAD", "/"), says(b"no", status=404, headers=length(2)), b"404 Not Found\r\ncontent-length: 2\r\n\r\n"),
+    "204": (get(), says(b"", status=204), b"204 No Content\r\n\r\n"),
+    "204 with a body": (get(), says(b"hello", status=204, headers=length(5)), b"204 No Content\r\n\r\n"),
+    "204 in pieces": (get(), says(b"he", b"llo", status=204), b"204 No Content\r\n\r\n"),
+    "205": (get(), says(b"hello", status=205), b"205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
+    "304": (get(), says(b"", status=304, headers=length(5)), b"304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
+    "304 with a body": (get(), says(b"hello", status=304), b"304 Not Modified\r\n\r\n"),
+    "a status of its own": (get(), says(b"", status=299, headers=length(0)), b"299 \r\ncontent-length: 0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", FRAMINGS)
+def test_framing(serve, raw, name):
+    """Each answer twice, on one connection: nothing of the first is left in the second."""
+    message, app, expected = FRAMINGS[name]
+    client = raw(serve(app, **QUIET))
+    expected = b"HTTP/1.1 " + expected
+    for _ in range(2):
+        assert client.send(message).read_exactly(len(expected)) == expected
+    assert client.send(message + message).read_exactly(2 * len(expected)) == expected * 2
+
+
+@pytest.mark.parametrize(("pieces", "body"), [([b"hello"], b"hello"), ([b"he", b"", b"llo", b""], b"hello"), ([b""], b"")])
+def test_old_clients_read_to_the_end_of_the_connection(serve, raw, pieces, body):
+    client = raw(serve(says(*pieces), **QUIET)).send(get("/", version="1.0"))
+    assert client.read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + body
+
+
+def test_an_old_client_and_a_declared_length(serve, raw):
+    client = raw(serve(says(b"hello", headers=length(5)), **QUIET)).send(get("/", version="1.0"))
+    assert client.read_all() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+
+
+def test_pieces_of_every_size(serve, raw):
+    """Around the sizes at which a piece is copied, borrowed, or queued."""
+    sizes = [1, 4095, 4096, 4097, 16383, 16384, 49151, 49152, 49153, 65535, 65536, 65537, 1 << 20, 3]
+    pieces = [bytes([n]) * size for n, size in enumerate(sizes)]
+    server = serve(says(*pieces), **QUIET)
+    client = raw(server)
+    expected = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"".join(map(chunk, pieces)) + b"0\r\n\r\n"
+    for _ in range(3):
+        assert client.send(get()).read_exactly(len(expected)) == expected
+    assert raw(server).send(get("/", version="1.0")).read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + b"".join(pieces)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview, type("Bytes", (bytes,), {})], ids=["bytearray", "memoryview", "subclass"])
+def test_other_kinds_of_bytes(serve, raw, kind):
+    """What can change after send() is copied at once."""
+
+    async def app(scope, receive, send):
+        await start(send)
+        for size in (5, 100_000):
+            store = bytearray(b"x" * size)
+            await piece(send, store if kind is bytearray else kind(store))
+            store[:] = b"y" * size
+        await piece(send, b"", more=False)
+
+    expected = chunk(b"x" * 5) + chunk(b"x" * 100_000) + b"0\r\n\r\n"
+    client = raw(serve(app, **QUIET)).send(get())
+    client.read_until(b"\r\n\r\n")
+    assert client.read_exactly(len(expected)) == expected
+
+
+def test_the_head_leaves_with_the_first_piece(serve, raw):
+    """Neither is the head sent alone, nor does a piece wait for the next."""
+
+    async def app(scope, receive, send):
+        await start(send, *length(2))
+        await piece(send, b"a")
+        await receive()
+        message = await receive()  # waits for the peer, who has to have seen the first piece
+        assert message["type"] == "http.disconnect"
+
+    client = raw(serve(app, **QUIET)).send(get())
+    expected = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na"
+    assert client.read_exactly(len(expected)) == expected
+
+
+def test_default_fields(serve, raw):
+    client = raw(serve(says(b"", headers=length(0)), lifespan="off", server_header="s/1", header=["X-One: 1", "X-Two: 2"]))
+    reply = client.send(get()).read_response()
+    assert [name for name, _ in reply.headers] == ["date", "server", "x-one", "x-two", "content-length"]
+    assert reply.get("server") == "s/1"
+    assert abs(time.mktime(time.strptime(reply.get("date"), "%a, %d %b %Y %H:%M:%S GMT")) - time.mktime(time.gmtime())) < 60
+
+
+def test_the_apps_own_fields_stay_as_they_are(serve, raw):
+    """In their order, in their spelling, repeated; its own Date and Server instead of ours."""
+    headers = [(b"X-B", b"2"), (b"x-a", b"1"), (b"X-B", b""), (b"Date", b"today"), (b"SERVER", b"mine"), (b"set-cookie", b"a=\xe9; b")]
+    client = raw(serve(says(b"", headers=headers + length(0)), lifespan="off"))
+    expected = b"HTTP/1.1 200 OK\r\nX-B: 2\r\nx-a: 1\r\nX-B: \r\nDate: today\r\nSERVER: mine\r\nset-cookie: a=\xe9; b\r\ncontent-length: 0\r\n\r\n"
+    assert client.send(get()).read_exactly(len(expected)) == expected
+
+
+def test_many_and_long_fields(serve, raw):
+    headers = [(b"x-%d" % n, b"v" * n * 10) for n in range(400)]
+    client = raw(serve(says(b"", headers=headers + length(0)), **QUIET)).send(get())
+    reply = client.read_response()
+    assert [(name.encode(), value.encode()) for name, value in reply.headers[:-1]] == headers
+
+
+def test_an_answer_before_the_body_has_come(serve, raw):
+    """The client learns of it at once, and the rest of its body is skipped."""
+    client = raw(serve(says(b"hello", headers=length(5)), **QUIET)).send(post(b"ha", length=4))
+    expected = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+    assert client.read_exactly(len(expected)) == expected
+    assert client.send(b"lf" + get()).read_exactly(len(expected)) == expected
