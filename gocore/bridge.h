@@ -20,6 +20,7 @@
  * overlap (the bridge sees to it); different servers are independent. No function needs the GIL, and none calls back
  * into C.
  * Handles. A stream is slot + generation in one uint64; a command for a stream that is over is ignored.
+ * A server is a number; -ESTALE says that it was closed.
  * Errors. Functions return 0 or more on success and -errno on failure unless their comment says otherwise.
  */
 #ifndef SALTARE_BRIDGE_H
@@ -190,11 +191,11 @@ struct saltare_live {
 int64_t saltare_open(struct saltare_config *config, int32_t *epoll_fd);
 
 /* Begins to accept from n listeners, in the next turn. Once per server. Owns: the array is copied, the descriptors are
- * borrowed until saltare_drain or saltare_close. Returns: 0, -EBADF, -EALREADY, or -errno of epoll_ctl(2). */
+ * borrowed until saltare_drain or saltare_close. Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2). */
 int32_t saltare_listen(int64_t server, struct saltare_listener *listeners, uint32_t n);
 
 /* One turn: writes the outbox out, waits, reads, parses, runs deadlines.
- * Owns: the outbox is the caller's again on return. Returns: 0, -EBADF for a stale handle, or -errno of epoll. */
+ * Owns: the outbox is the caller's again on return. Returns: 0, -ESTALE, or -errno of epoll. */
 int32_t saltare_turn(int64_t server, struct saltare_turn *turn);
 
 /* Like epoll_ctl(2) for a descriptor of the application: events are EPOLLIN, EPOLLOUT or both; 0 removes it.
@@ -202,14 +203,14 @@ int32_t saltare_turn(int64_t server, struct saltare_turn *turn);
 int32_t saltare_watch(int64_t server, int32_t fd, uint32_t events);
 
 /* Stops accepting and lets every answer be the last one of its connection; idle connections are closed in the next
- * turn. Returns: 0 or -EBADF. */
+ * turn. Returns: 0 or -ESTALE. */
 int32_t saltare_drain(int64_t server);
 
 /* Ends every connection at once. turn->events gives borrowed bodies back: call it again until there are none.
- * Returns: 0 or -EBADF. */
+ * Returns: 0 or -ESTALE. */
 int32_t saltare_abandon(int64_t server, struct saltare_turn *turn);
 
-/* Frees the server, after saltare_abandon. Returns: 0 or -EBADF. */
+/* Frees the server, after saltare_abandon. Returns: 0 or -ESTALE. */
 int32_t saltare_close(int64_t server);
 
 int32_t saltare_stats(int64_t server, struct saltare_stats *stats);

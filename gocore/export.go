@@ -80,7 +80,7 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 func saltare_listen(handle C.int64_t, listeners *C.struct_saltare_listener, n C.uint32_t) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	var all []conn.Listener
 	for _, l := range unsafe.Slice(listeners, n) {
@@ -93,7 +93,7 @@ func saltare_listen(handle C.int64_t, listeners *C.struct_saltare_listener, n C.
 func saltare_turn(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	outbox := unsafe.Slice((*byte)(t.outbox), t.outbox_len)
 	flags, err := s.Turn(outbox, time.Duration(t.timeout_ns))
@@ -115,7 +115,7 @@ func pack(t *C.struct_saltare_turn, s *server.Server) {
 func saltare_watch(handle C.int64_t, fd C.int32_t, events C.uint32_t) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	return failure(s.Watch(int(fd), uint32(events)))
 }
@@ -124,7 +124,7 @@ func saltare_watch(handle C.int64_t, fd C.int32_t, events C.uint32_t) C.int32_t 
 func saltare_drain(handle C.int64_t) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	s.Drain()
 	return 0
@@ -135,7 +135,7 @@ func saltare_abandon(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 	s := find(handle)
 	if s == nil {
 		t.n_events = 0
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	s.Abandon()
 	pack(t, s)
@@ -146,7 +146,7 @@ func saltare_abandon(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 func saltare_close(handle C.int64_t) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	s.Close()
 	servers.remove(s)
@@ -158,7 +158,7 @@ func saltare_close(handle C.int64_t) C.int32_t {
 func saltare_stats(handle C.int64_t, out *C.struct_saltare_stats) C.int32_t {
 	s := find(handle)
 	if s == nil {
-		return -C.EBADF
+		return -C.ESTALE
 	}
 	f := s.Stats()
 	*out = C.struct_saltare_stats{

@@ -103,13 +103,8 @@ static PyObject *step(awaitable *self, PyObject *arg, bool from_iternext)
     case PYGEN_ERROR: return NULL;
     case PYGEN_RETURN: break;
     }
-    if (result != Py_None || !from_iternext) { /* tp_iternext may end without an exception for None */
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-        if (stop != NULL) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
-    }
+    /* tp_iternext may end without an exception for None; messages are dicts, so they need no wrapping in a tuple. */
+    if (result != Py_None || !from_iternext) PyErr_SetObject(PyExc_StopIteration, result);
     Py_DECREF(result);
     return NULL;
 }

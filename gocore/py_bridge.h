@@ -59,6 +59,8 @@ typedef struct {
     PyObject *dispatch;      /* a Starter, or any callable(exchange, scope) */
     PyObject *create_future; /* of the loop */
     PyObject *log;           /* log(level, line) */
+    PyObject *elsewhere;     /* elsewhere(send, message): the awaitable of a send() in another thread */
+    unsigned long thread;    /* that polls */
     PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
     Py_ssize_t borrowed;     /* bodies lent to Go */
     PyObject *on_empty;      /* called when a draining server has no connection left */
@@ -129,6 +131,11 @@ void py_raise_thrown(PyObject *args);
 /* ---- type Starter (py_starter.c) and type Run (py_run.c) ------------------------------------------------------- */
 
 typedef struct {
+    PyObject *add;        /* enters a task */
+    PyObject *references; /* set of weak references, the content of the list */
+} tasklist;
+
+typedef struct {
     PyObject_HEAD
     module_state *state;
     PyObject *app, *loop;
@@ -137,7 +144,7 @@ typedef struct {
     PyObject *tasks;      /* exchange -> task, of those that have not ended */
     PyObject *on_idle;
     PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
-    PyObject *list_task;      /* enters a task in asyncio's list, when intercepting keeps it out at first */
+    tasklist list;            /* of asyncio, when intercepting */
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
@@ -153,10 +160,16 @@ int py_starter_ended(starter *self, exchange *ex);
 run *py_run_new(starter *self, exchange *ex, PyObject *scope);
 bool py_run_over(run *self);
 
-/* (py_tasklist.c) New reference to what enters a task in asyncio's list of all tasks, or NULL with an exception. */
-PyObject *py_tasklist_shadow(void);
+/* ---- asyncio's list of all tasks, before CPython 3.12 (py_tasklist.c) ------------------------------------------ */
+
+/* Finds the list, and shadows its `add`. -1 with an exception. */
+int py_tasklist_open(tasklist *self);
 /* Whether tasks that this thread makes now stay out of it. */
 void py_tasklist_leave_out(bool yes);
+/* Enters a task for its first step. New reference, to be given to py_tasklist_settle; NULL with an exception. */
+PyObject *py_tasklist_enter(tasklist *self, PyObject *task);
+/* After the first step: takes the task out again, or enters it for good. Steals reference. -1 with an exception. */
+int py_tasklist_settle(tasklist *self, PyObject *task, PyObject *reference, bool goes_on);
 
 extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec, py_run_spec, py_starter_spec;
 

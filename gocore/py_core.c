@@ -255,6 +255,7 @@ static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     }
     self->polling = true;
+    self->thread = PyThread_get_thread_ident();
     PyObject *ready = take_turn(self, &turn);
     self->polling = false;
     return ready;
@@ -306,6 +307,15 @@ static PyObject *core_unwatch(core *self, PyObject *number)
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
+/* An option, borrowed; NULL when it is not given, or with an exception. */
+static PyObject *option(PyObject *given, const char *name)
+{
+    PyObject *key = PyUnicode_FromString(name);
+    PyObject *value = key ? PyDict_GetItemWithError(given, key) : NULL;
+    Py_XDECREF(key);
+    return value;
+}
+
 /* Copies the dict `given` into the fields of the config. Unknown names are refused. */
 static int read_config(PyObject *given, struct saltare_config *config)
 {
@@ -326,18 +336,18 @@ static int read_config(PyObject *given, struct saltare_config *config)
     };
     Py_ssize_t known = 0;
     for (int i = 0; numbers[i].name != NULL; i++) {
-        PyObject *value = PyDict_GetItemString(given, numbers[i].name);
+        PyObject *value = option(given, numbers[i].name);
+        unsigned long number = value ? PyLong_AsUnsignedLong(value) : 0;
+        if (PyErr_Occurred()) return -1;
         if (value == NULL) continue;
         known++;
-        unsigned long number = PyLong_AsUnsignedLong(value);
-        if (PyErr_Occurred()) return -1;
         if (number > UINT32_MAX) {
             PyErr_Format(PyExc_OverflowError, "%s: %lu is over 32 bits", numbers[i].name, number);
             return -1;
         }
         *numbers[i].number = (uint32_t)number;
     }
-    PyObject *body = PyDict_GetItemString(given, "max_request_body");
+    PyObject *body = option(given, "max_request_body");
     if (body != NULL) config->max_request_body = PyLong_AsUnsignedLongLong(body);
     if (PyErr_Occurred()) return -1;
     if (known + (body != NULL) == PyDict_GET_SIZE(given)) return 0;
@@ -453,17 +463,15 @@ static void release_outbox(core *self, outbox *box)
 }
 
 /* Ends every exchange as if its peer had gone. */
-static int end_exchanges(core *self)
+static void end_exchanges(core *self)
 {
-    int status = 0;
     for (uint32_t slot = 0; slot < self->n_exchanges; slot++) {
         exchange *ex = self->exchanges[slot];
         if (ex == NULL) continue;
         Py_INCREF(ex);
-        if (py_exchange_gone(ex) < 0) status = -1;
+        if (py_exchange_gone(ex) < 0) PyErr_WriteUnraisable((PyObject *)self);
         Py_DECREF(ex);
     }
-    return status;
 }
 
 static PyObject *core_close(core *self, PyObject *Py_UNUSED(ignored))
@@ -477,7 +485,7 @@ static PyObject *core_close(core *self, PyObject *Py_UNUSED(ignored))
     self->handle = 0; /* first, so that for code that runs when exchanges end the core is closed */
     self->epoll_fd = -1;
     self->state->cores--;
-    if (end_exchanges(self) < 0) PyErr_WriteUnraisable((PyObject *)self);
+    end_exchanges(self);
     if (!py_forked()) {
         release_queued(self, handle);
         saltare_close(handle);
@@ -508,6 +516,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->dispatch);
     Py_VISIT(self->create_future);
     Py_VISIT(self->log);
+    Py_VISIT(self->elsewhere);
     Py_VISIT(self->wake);
     Py_VISIT(self->on_empty);
     return 0;
@@ -523,6 +532,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->dispatch);
     Py_CLEAR(self->create_future);
     Py_CLEAR(self->log);
+    Py_CLEAR(self->elsewhere);
     Py_CLEAR(self->wake);
     Py_CLEAR(self->on_empty);
     return 0;
@@ -570,6 +580,7 @@ static PyMemberDef core_members[] = {
     {"state", T_OBJECT, offsetof(core, lifespan), 0, "dict of the lifespan; each scope has a copy."},
     {"create_future", T_OBJECT, offsetof(core, create_future), 0, "create_future of the loop."},
     {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error."},
+    {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},

@@ -7,7 +7,7 @@
 
 PyObject *py_raise_status(int64_t status, const char *doing)
 {
-    if (status == -EBADF) {
+    if (status == -ESTALE) {
         PyErr_Format(PyExc_RuntimeError, "%s: the core is closed", doing);
         return NULL;
     }

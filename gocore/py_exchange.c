@@ -211,7 +211,8 @@ static void give_up(exchange *ex)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL || py_exchange_gone(ex) < 0) PyErr_Clear();
+    if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) PyErr_Clear();
+    if (py_exchange_gone(ex) < 0) PyErr_Clear();
     PyErr_Restore(type, value, traceback);
 }
 
@@ -474,8 +475,18 @@ static bool is_kind(PyObject *type, const char *kind, Py_ssize_t len)
     return PyUnicode_GET_LENGTH(type) == len && memcmp(PyUnicode_1BYTE_DATA(type), kind, (size_t)len) == 0;
 }
 
+/* send() in a thread that is not the loop's: as of a coroutine, nothing happens until the loop awaits it. */
+static PyObject *send_elsewhere(exchange *ex, PyObject *message)
+{
+    PyObject *send = py_exchange_send_method(ex);
+    PyObject *result = send ? PyObject_CallFunctionObjArgs(ex->core->elsewhere, send, message, NULL) : NULL;
+    Py_XDECREF(send);
+    return result;
+}
+
 static PyObject *exchange_send(exchange *ex, PyObject *message)
 {
+    if (ex->core->thread != PyThread_get_thread_ident() && ex->core->elsewhere != NULL) return send_elsewhere(ex, message);
     if (!PyDict_Check(message)) {
         PyErr_Format(PyExc_TypeError, "send() takes a dict, not %.100s", Py_TYPE(message)->tp_name);
         return NULL;

@@ -29,6 +29,21 @@ static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssiz
     return check_ready(self) < 0 ? NULL : PyObject_Vectorcall(self->loop_call_soon, args, (size_t)n, names);
 }
 
+/* ---- tasks ---------------------------------------------------------------------------------------------------- */
+
+/* Task(run, loop=loop, name="request"[, eager_start=True]). */
+static PyObject *make_task(starter *self, PyObject *coroutine)
+{
+    PyObject *args[] = {coroutine, self->loop, self->name, Py_True};
+    return PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+static PyObject *plain_task(starter *self, run *coroutine) { return make_task(self, (PyObject *)coroutine); }
+
+#else
+
 static int run_step(starter *self)
 {
     PyObject *step = self->step, *context = self->context, *result = NULL;
@@ -45,30 +60,41 @@ static int run_step(starter *self)
     return result ? 0 : -1;
 }
 
-/* ---- tasks ---------------------------------------------------------------------------------------------------- */
-
-/* Task(run, loop=loop, name="request"[, eager_start=True]), its first step taken where that can be. */
-static PyObject *plain_task(starter *self, PyObject *coroutine)
+/* The first step of a task whose call_soon was intercepted; it is in asyncio's list of tasks meanwhile. */
+static int first_step(starter *self, PyObject *task, run *coroutine)
 {
-    PyObject *args[] = {coroutine, self->loop, self->name, Py_True};
-    self->intercepting = self->loop_call_soon != NULL;
-    py_tasklist_leave_out(self->intercepting);
-    PyObject *task = PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
+    PyObject *reference = py_tasklist_enter(&self->list, task), *type, *value, *traceback;
+    if (reference == NULL) return -1;
+    int status = run_step(self);
+    PyErr_Fetch(&type, &value, &traceback);
+    if (py_tasklist_settle(&self->list, task, reference, !py_run_over(coroutine)) < 0) PyErr_WriteUnraisable(task);
+    PyErr_Restore(type, value, traceback);
+    return status;
+}
+
+static PyObject *plain_task(starter *self, run *coroutine)
+{
+    bool ours = self->loop_call_soon != NULL;
+    self->intercepting = ours;
+    py_tasklist_leave_out(ours);
+    PyObject *task = make_task(self, (PyObject *)coroutine);
     py_tasklist_leave_out(false);
     self->intercepting = 0;
-    if (task != NULL && run_step(self) < 0) Py_CLEAR(task);
+    if (task != NULL && ours && first_step(self, task, coroutine) < 0) Py_CLEAR(task);
     Py_CLEAR(self->step);
     Py_CLEAR(self->context);
     return task;
 }
 
-static PyObject *new_task(starter *self, PyObject *coroutine)
+#endif
+
+static PyObject *new_task(starter *self, run *coroutine)
 {
     PyObject *factory = PyObject_CallNoArgs(self->get_task_factory);
     if (factory == NULL) return NULL;
     Py_DECREF(factory);
     if (factory == Py_None) return plain_task(self, coroutine);
-    return PyObject_CallOneArg(self->create_task, coroutine);
+    return PyObject_CallOneArg(self->create_task, (PyObject *)coroutine);
 }
 
 /* starter(exchange, scope): what Core.dispatch is set to. */
@@ -80,22 +106,12 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
     return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* A task that did not end with its first step is known from now on: to us, and to asyncio. */
-static int keep(starter *self, exchange *ex, PyObject *task)
-{
-    if (PyDict_SetItem(self->tasks, (PyObject *)ex, task) < 0) return -1;
-    if (self->list_task == NULL) return 0;
-    PyObject *result = PyObject_CallOneArg(self->list_task, task);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
 int py_starter_start(starter *self, exchange *ex, PyObject *scope)
 {
     run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(self, ex, scope);
     if (coroutine == NULL) return -1;
-    PyObject *task = new_task(self, (PyObject *)coroutine);
-    int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : keep(self, ex, task);
+    PyObject *task = new_task(self, coroutine);
+    int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
     Py_XDECREF(task);
     Py_DECREF(coroutine);
     return status;
@@ -137,8 +153,7 @@ static int intercept(starter *self, int ours)
 #else
     if (!ours) return 0;
     Py_XSETREF(self->loop_call_soon, PyObject_GetAttrString(self->loop, "call_soon"));
-    Py_XSETREF(self->list_task, py_tasklist_shadow());
-    if (self->loop_call_soon == NULL || self->list_task == NULL) return -1;
+    if (self->loop_call_soon == NULL || py_tasklist_open(&self->list) < 0) return -1;
     PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_soon");
     int status = method ? PyObject_SetAttrString(self->loop, "call_soon", method) : -1;
     self->attached = status == 0;
@@ -198,7 +213,8 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
     Py_VISIT(self->task_type);
     Py_VISIT(self->get_task_factory);
     Py_VISIT(self->create_task);
-    Py_VISIT(self->list_task);
+    Py_VISIT(self->list.add);
+    Py_VISIT(self->list.references);
     Py_VISIT(self->loop_call_soon);
     Py_VISIT(self->step);
     Py_VISIT(self->context);
@@ -216,7 +232,8 @@ static int starter_clear(starter *self)
     Py_CLEAR(self->task_type);
     Py_CLEAR(self->get_task_factory);
     Py_CLEAR(self->create_task);
-    Py_CLEAR(self->list_task);
+    Py_CLEAR(self->list.add);
+    Py_CLEAR(self->list.references);
     Py_CLEAR(self->loop_call_soon);
     Py_CLEAR(self->step);
     Py_CLEAR(self->context);

@@ -6,6 +6,11 @@ from . import _logging
 from .errors import ClientDisconnected
 
 
+async def send_in_loop(send, message):
+    """What `send()` of another thread returns: there it may be called, but only the loop may carry it out."""
+    await send(message)
+
+
 def failed(exchange, scope, error):
     """The app raised. Returns whether its task is to raise it too."""
     gone = exchange.gone

@@ -1,5 +1,7 @@
 """The second driver: the core is a guest of a loop that is not ours, uvloop or one that already runs: per turn."""
 
+from contextvars import copy_context
+
 
 class Guest:
     """Gives the core a turn when its epoll descriptor is readable, and after the app has sent something."""
@@ -7,13 +9,15 @@ class Guest:
     def __init__(self, loop, core):
         self._loop, self._core = loop, core
         self._soon = False
+        # Not that of the request whose answer asks for the turn: the next request would begin in it.
+        self._context = copy_context()
         core.wake = self._turn_soon
         loop.add_reader(core.epoll_fd, self._turn)
 
     def _turn_soon(self):
         if not self._soon:
             self._soon = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, context=self._context)
 
     def _turn(self):
         self._soon = False

@@ -6,7 +6,7 @@
 import asyncio
 
 from . import _logging
-from ._dispatch import failed, incomplete
+from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._signals import Signals
 
@@ -267,6 +267,7 @@ def attach(core, starter, loop, state):
     core.dispatch = starter
     core.create_future = loop.create_future
     core.log = log
+    core.elsewhere = send_in_loop
     core.state = state
 
 

@@ -30,6 +30,28 @@ async def subprocess_killed():
     return await process.wait()
 
 
+LIST_DESCRIPTORS = """
+import os, socket, sys
+found = []
+for fd in map(int, os.listdir("/proc/self/fd")):
+    try:
+        link = os.readlink(f"/proc/self/fd/{fd}")
+        internet = link.startswith("socket:") and socket.socket(fileno=os.dup(fd)).family != socket.AF_UNIX
+        found += [link] if internet or link.startswith("anon_inode:") else []
+    except FileNotFoundError:
+        pass
+print(found, end="")
+"""
+
+
+@case
+async def inherited_descriptors():
+    """Neither a socket nor an epoll set of the server may reach a program that the app starts."""
+    command = [sys.executable, "-c", LIST_DESCRIPTORS]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, close_fds=False)
+    return (await process.communicate())[0].decode()
+
+
 @case
 async def many_subprocesses():
     async def run(number):

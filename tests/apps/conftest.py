@@ -29,7 +29,7 @@ def as_guest(app, **options):
             yield server
         finally:
             server.shutdown()
-            ended.result(HANG)
+            ended.result(2 * HANG)  # longer than shutdown_timeout
 
 
 def on_uvloop(app, **options):

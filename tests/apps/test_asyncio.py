@@ -20,6 +20,7 @@ EXPECTED = {
     "resolve": True,
     "subprocess_exec": [7, 250_000, "TEXT "],
     "subprocess_killed": -signal.SIGKILL,
+    "inherited_descriptors": "[]",
     "many_subprocesses": list(range(20)),
     "forked_child": [0, True, 4999950000],
     "forked_child_from_a_thread": [0, True, 4999950000],
@@ -147,3 +148,15 @@ def test_a_busy_loop_loses_nothing(server, ask):
         rest = list(pool.map(ask, ["timers"] * 8))
     assert rest == [EXPECTED["timers"]] * 8
     assert busy.result() is None
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_every_case_in_development_mode(cli_server, loop):
+    """`-X dev` and asyncio's debug mode find what is not awaited, not closed, or called from the wrong thread."""
+    server = cli_server("app_asyncio:app", *LOOPS[loop], env={"PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"})
+    for name in EXPECTED:
+        assert httpx.get(f"{server.url}/{name}", timeout=25).json() == EXPECTED[name], name
+    assert server.stop() == 0
+    ours = [line for line in server.logs().splitlines() if "Warning" in line and "saltare" in line]
+    assert not ours, server.logs()
+    assert "never awaited" not in server.logs() and "Fatal" not in server.logs()

@@ -1,7 +1,9 @@
 """Many clients, large answers and slow readers at once. Per process."""
 
 import asyncio
+import contextlib
 import hashlib
+import random
 import socket
 import threading
 import time
@@ -77,6 +79,72 @@ def test_aborted_requests_among_others(serve_on, raw):
     assert httpx.get(server.url).status_code == 200
     server.stop()
     assert "Traceback" not in server.logs()
+
+
+def test_clients_that_leave_a_pipeline(serve_on, raw):
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.002)
+        await hello(scope, receive, send)
+
+    server = serve_on(app, lifespan="off")
+    for number in range(50):
+        client = raw(server).send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc" * 200)
+        for _ in range(number % 5):
+            assert client.read_response().status == 200
+        client.close()
+    assert httpx.get(server.url).status_code == 200
+
+
+def test_every_kind_of_client_at_once(serve_on, raw):
+    """Random apps under random clients; afterwards everybody who stayed has the right answer."""
+
+    async def app(scope, receive, send):
+        dice = random.Random(scope["path"])
+        body = b""
+        if dice.random() < 0.7:
+            body = await body_of(receive)
+            if body is None:
+                return
+        await asyncio.sleep(dice.choice([0, 0, 0.001, 0.01]))
+        if dice.random() < 0.05:
+            raise RuntimeError("on purpose")
+        if dice.random() < 0.3:
+            return await stream(dice.choice([0, 10, 100_000, 2_000_000]), send)
+        await answer(send, b"%d" % len(body))
+
+    server = serve_on(app, lifespan="off")
+
+    def client(number):
+        dice = random.Random(number)
+        data = b"x" * dice.choice([0, 1, 1000, 100_000])
+        request = b"POST /%d HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % (number, len(data)) + data
+        with raw(server) as connection, contextlib.suppress(OSError, EOFError):
+            for _ in range(dice.randrange(1, 6)):
+                if dice.random() < 0.2:
+                    return connection.send(request[: dice.randrange(len(request))])
+                connection.send(request)
+                if dice.random() < 0.2:
+                    return None
+                assert connection.read_response().status in (200, 500)
+        return None
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(client, range(600)))
+    assert httpx.get(server.url + "/1").status_code in (200, 500)
+    server.stop()
+
+
+def test_servers_in_threads_under_load(serve_on):
+    servers = [serve_on(echo) for _ in range(4)]
+
+    async def request(session, number):
+        url = servers[number % 4].url
+        async with session.post(f"{url}/{number}", data=b"x" * number) as reply:
+            seen = await reply.json()
+            return (seen["path"], seen["length"])
+
+    replies = gather_requests(None, 1000, 40, request)
+    assert replies == [(f"/{number}", number) for number in range(1000)]
 
 
 @pytest.mark.parametrize("path", ["/piece", "/pieces"])

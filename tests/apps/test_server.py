@@ -40,7 +40,7 @@ async def fetch(session, url):
 
 
 def run_on_uvloop(main):
-    pytest.importorskip("uvloop", reason="uvloop is not installed for this Python").run(main)
+    return pytest.importorskip("uvloop", reason="uvloop is not installed for this Python").run(main)
 
 
 on_each_loop = pytest.mark.parametrize("run", [asyncio.run, run_on_uvloop], ids=["asyncio", "uvloop"])
@@ -122,6 +122,19 @@ def test_cancelling_serve_frees_the_port(run):
 
 
 @on_each_loop
+def test_a_loop_that_ends_takes_its_guest_along(run):
+    async def main():
+        server = saltare.Server(hello, port=0)
+        task = asyncio.create_task(server.serve())
+        await started(server)
+        return server.url, task
+
+    url, task = run(main())
+    assert task.cancelled()
+    assert refuses(url)
+
+
+@on_each_loop
 def test_shutdown_from_another_thread_wakes_the_loop(run):
     async def main():
         server = saltare.Server(hello, port=0)
@@ -148,6 +161,14 @@ def test_serve_gives_the_callers_loop_back_as_it_was():
 
 
 # --- threads
+
+
+def test_an_error_in_the_block_ends_the_server():
+    with pytest.raises(ZeroDivisionError), saltare.running(hello, port=0) as server:
+        url = server.url
+        assert httpx.get(url).status_code == 200
+        raise ZeroDivisionError
+    assert refuses(url)
 
 
 def test_several_servers_side_by_side(serve_on):

@@ -25,10 +25,11 @@ def new_core(**options):
 
 
 class Bare:
-    """`core`, its `exchanges` in the order they came, and the `lines` it logged. `loop` gives futures and never runs."""
+    """`core`, its `exchanges` in the order they came, and the `lines` it logged. `loop` gives futures and is closed."""
 
     def __init__(self, **options):
         self.loop = asyncio.new_event_loop()
+        self.loop.close()
         self.core = new_core(**options)
         self.core.create_future = self.loop.create_future
         self.core.dispatch = self.dispatched
@@ -73,10 +74,8 @@ class Bare:
         for peer in self.peers:
             peer.close()
         self.core.close()
-        self.loop.close()
         self.listener.close()
-        self.exchanges.clear()
-        del self.core
+        self.__dict__.clear()  # pytest holds on to us for a while
 
 
 class Turning:

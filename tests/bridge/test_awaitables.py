@@ -211,7 +211,7 @@ class Closing:
         pass
 
     def done(self):
-        return False
+        return True
 
 
 def test_a_step_of_the_future_may_close_what_waits_for_it(bare):
@@ -224,7 +224,6 @@ def test_a_step_of_the_future_may_close_what_waits_for_it(bare):
             step(waiting)
     finally:
         del Closing.waiting
-    bare.core.create_future = bare.loop.create_future
 
 
 def test_a_future_may_be_woken_for_nothing(bare):
@@ -238,9 +237,13 @@ def test_a_future_may_be_woken_for_nothing(bare):
 
 
 def test_a_loop_whose_futures_cannot_be_awaited(bare):
+    class Done:
+        def done(self):
+            return True
+
     _, exchange = bare.ask(post(length=2))
-    bare.core.create_future = list
-    with pytest.raises(TypeError, match="gave a list, which is not awaitable"):
+    bare.core.create_future = Done
+    with pytest.raises(TypeError, match="gave a Done, which is not awaitable"):
         step(exchange.receive())
 
 

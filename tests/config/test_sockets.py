@@ -131,7 +131,7 @@ def test_unknown_name(failed):
     assert failed(host="no-such-host.invalid").startswith(
         "cannot listen on no-such-host.invalid: the name does not resolve: "
     )
-    assert "not a host name" in failed(host="a" * 80 + ".test")
+    assert "not a host name" in failed(host="\u00e4" * 80 + ".test")
 
 
 def test_port_in_use(listen, failed):

@@ -3,7 +3,21 @@
 import asyncio
 import threading
 
-from wire_apps import QUIET, answer, answered, body_of, chunk, eventually, get, hello, mirror, piece, post, post_chunked, start
+from wire_apps import (
+    QUIET,
+    answer,
+    answered,
+    body_of,
+    chunk,
+    eventually,
+    get,
+    hello,
+    mirror,
+    piece,
+    post,
+    post_chunked,
+    start,
+)
 
 
 def test_hundreds_of_requests_at_once(serve_by, raw):
@@ -18,7 +32,10 @@ def test_requests_with_bodies_at_once(serve_by, raw):
     sizes = [0, 1, 63, 64, 65, 4096, 70_000, 3]
     client = raw(serve_by(mirror, **QUIET))
     bodies = [bytes([n % 251]) * size for n, size in enumerate(sizes * 10)]
-    messages = [post_chunked(body[:1], body[1:]) if n % 3 == 0 and len(body) > 1 else post(body) for n, body in enumerate(bodies)]
+    messages = [
+        post_chunked(body[:1], body[1:]) if n % 3 == 0 and len(body) > 1 else post(body)
+        for n, body in enumerate(bodies)
+    ]
     sender = threading.Thread(target=client.send, args=[b"".join(messages)])
     sender.start()
     for body in bodies:

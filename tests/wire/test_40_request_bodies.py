@@ -55,7 +55,9 @@ def test_forms_of_chunks(serve, raw, body):
         assert client.read_exactly(len(expected)) == expected
 
 
-@pytest.mark.parametrize("broken", [b"x\r\n", b"-1\r\n", b"5\nhello", b"5\r\nhelloX", b"ffffffffffffffff\r\n", b"0\r\nbad trailer\r\n\r\n"])
+@pytest.mark.parametrize(
+    "broken", [b"x\r\n", b"-1\r\n", b"5\nhello", b"5\r\nhelloX", b"ffffffffffffffff\r\n", b"0\r\nbad trailer\r\n\r\n"]
+)
 def test_broken_chunks(serve, raw, broken):
     """The app that waits for more is told that its peer is gone, and the peer what it did."""
     seen = []
@@ -129,7 +131,9 @@ def test_an_unread_body_within_bounds_is_skipped(serve, raw):
     assert client.send(get("/next")).read_exactly(len(answered(b"/next"))) == answered(b"/next")
 
 
-@pytest.mark.parametrize("head", [post(b"", length=1 << 30), post_chunked(end=b"40000000\r\n")], ids=["length", "chunked"])
+@pytest.mark.parametrize(
+    "head", [post(b"", length=1 << 30), post_chunked(end=b"40000000\r\n")], ids=["length", "chunked"]
+)
 def test_an_unread_body_beyond_bounds_ends_the_connection(serve, raw, head):
     """The answer comes whole, and the client may send on for a while without losing it."""
     client = raw(serve(deaf, **QUIET, max_request_body=0)).send(head)

@@ -6,7 +6,20 @@ import time
 
 import pytest
 
-from wire_apps import CONTINUE, QUIET, answer, answered, body_of, chunk, get, mirror, post, post_chunked, refused, request
+from wire_apps import (
+    CONTINUE,
+    QUIET,
+    answer,
+    answered,
+    body_of,
+    chunk,
+    get,
+    mirror,
+    post,
+    post_chunked,
+    refused,
+    request,
+)
 
 LIMIT = {**QUIET, "max_request_body": 1000}
 TOO_LARGE = refused("413 Content Too Large")
@@ -57,7 +70,9 @@ def test_chunks_over_the_limit_later(serve, raw):
     assert seen == [None]
 
 
-@pytest.mark.parametrize("head", [post(b"", length=3 << 20), post_chunked(end=b"300000\r\n")], ids=["length", "chunked"])
+@pytest.mark.parametrize(
+    "head", [post(b"", length=3 << 20), post_chunked(end=b"300000\r\n")], ids=["length", "chunked"]
+)
 def test_the_refusal_reaches_a_client_that_sends_everything_first(serve, raw, head):
     """Like clients that look for the answer only when they are done."""
     client = raw(serve(mirror, **LIMIT)).send(head)
@@ -122,7 +137,9 @@ def test_the_interim_answer_comes_once(serve, raw):
     assert client.send(b"0\r\n\r\n").read_exactly(len(expected)) == expected
 
 
-@pytest.mark.parametrize("message", [post(b"hello", EXPECT), post(b"h", EXPECT, length=5)], ids=["all of it", "a byte of it"])
+@pytest.mark.parametrize(
+    "message", [post(b"hello", EXPECT), post(b"h", EXPECT, length=5)], ids=["all of it", "a byte of it"]
+)
 def test_a_client_that_does_not_wait_gets_no_interim_answer(serve, raw, message):
     client = raw(serve(mirror, **QUIET)).send(message)
     if not message.endswith(b"hello"):
@@ -139,7 +156,9 @@ def test_a_final_answer_instead_ends_the_connection(serve, raw):
         await answer(send, b"no", status=403)
 
     client = raw(serve(app, **QUIET)).send(post(b"", EXPECT, length=5))
-    assert client.read_all() == answered(b"no", status="403 Forbidden").replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    assert client.read_all() == answered(b"no", status="403 Forbidden").replace(
+        b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"
+    )
 
 
 def test_too_large_is_said_instead(serve, raw):

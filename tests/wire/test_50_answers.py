@@ -6,7 +6,14 @@ import pytest
 
 from wire_apps import QUIET, chunk, get, piece, post, request, start
 
-STATUS = {200: b"200 OK", 204: b"204 No Content", 205: b"205 Reset Content", 304: b"304 Not Modified", 404: b"404 Not Found", 299: b"299 Unknown"}
+STATUS = {
+    200: b"200 OK",
+    204: b"204 No Content",
+    205: b"205 Reset Content",
+    304: b"304 Not Modified",
+    404: b"404 Not Found",
+    299: b"299 Unknown",
+}
 
 
 def says(*pieces, status=200, headers=()):
@@ -26,9 +33,17 @@ def length(size):
 
 FRAMINGS = {
     "length": (get(), says(b"hello", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\nhello"),
-    "length in pieces": (get(), says(b"he", b"", b"llo", b"", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\nhello"),
+    "length in pieces": (
+        get(),
+        says(b"he", b"", b"llo", b"", headers=length(5)),
+        b"200 OK\r\ncontent-length: 5\r\n\r\nhello",
+    ),
     "length 0": (get(), says(b"", headers=length(0)), b"200 OK\r\ncontent-length: 0\r\n\r\n"),
-    "chunks": (get(), says(b"hello", b"", b"x" * 16, b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n"),
+    "chunks": (
+        get(),
+        says(b"hello", b"", b"x" * 16, b""),
+        b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n",
+    ),
     "one chunk": (get(), says(b"hello"), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     "no chunk": (get(), says(b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
     "the app's chunked": (
@@ -39,7 +54,11 @@ FRAMINGS = {
     "HEAD": (request("HEAD", "/"), says(b"hello", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
     "HEAD, nothing sent": (request("HEAD", "/"), says(b"", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
     "HEAD in pieces": (request("HEAD", "/"), says(b"he", b"llo" * 9000, b""), b"200 OK\r\n\r\n"),
-    "HEAD 404": (request("HEAD", "/"), says(b"no", status=404, headers=length(2)), b"404 Not Found\r\ncontent-length: 2\r\n\r\n"),
+    "HEAD 404": (
+        request("HEAD", "/"),
+        says(b"no", status=404, headers=length(2)),
+        b"404 Not Found\r\ncontent-length: 2\r\n\r\n",
+    ),
     "204": (get(), says(b"", status=204), b"204 No Content\r\n\r\n"),
     "204 with a body": (get(), says(b"hello", status=204, headers=length(5)), b"204 No Content\r\n\r\n"),
     "204 in pieces": (get(), says(b"he", b"llo", status=204), b"204 No Content\r\n\r\n"),
@@ -61,7 +80,9 @@ def test_framing(serve, raw, name):
     assert client.send(message + message).read_exactly(2 * len(expected)) == expected * 2
 
 
-@pytest.mark.parametrize(("pieces", "body"), [([b"hello"], b"hello"), ([b"he", b"", b"llo", b""], b"hello"), ([b""], b"")])
+@pytest.mark.parametrize(
+    ("pieces", "body"), [([b"hello"], b"hello"), ([b"he", b"", b"llo", b""], b"hello"), ([b""], b"")]
+)
 def test_old_clients_read_to_the_end_of_the_connection(serve, raw, pieces, body):
     client = raw(serve(says(*pieces), **QUIET)).send(get("/", version="1.0"))
     assert client.read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + body
@@ -84,7 +105,9 @@ def test_pieces_of_every_size(serve, raw):
     assert raw(server).send(get("/", version="1.0")).read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + b"".join(pieces)
 
 
-@pytest.mark.parametrize("kind", [bytearray, memoryview, type("Bytes", (bytes,), {})], ids=["bytearray", "memoryview", "subclass"])
+@pytest.mark.parametrize(
+    "kind", [bytearray, memoryview, type("Bytes", (bytes,), {})], ids=["bytearray", "memoryview", "subclass"]
+)
 def test_other_kinds_of_bytes(serve, raw, kind):
     """What can change after send() is copied at once."""
 
@@ -118,16 +141,28 @@ def test_the_head_leaves_with_the_first_piece(serve, raw):
 
 
 def test_default_fields(serve, raw):
-    client = raw(serve(says(b"", headers=length(0)), lifespan="off", server_header="s/1", header=["X-One: 1", "X-Two: 2"]))
+    client = raw(
+        serve(says(b"", headers=length(0)), lifespan="off", server_header="s/1", header=["X-One: 1", "X-Two: 2"])
+    )
     reply = client.send(get()).read_response()
     assert [name for name, _ in reply.headers] == ["date", "server", "x-one", "x-two", "content-length"]
     assert reply.get("server") == "s/1"
-    assert abs(time.mktime(time.strptime(reply.get("date"), "%a, %d %b %Y %H:%M:%S GMT")) - time.mktime(time.gmtime())) < 60
+    assert (
+        abs(time.mktime(time.strptime(reply.get("date"), "%a, %d %b %Y %H:%M:%S GMT")) - time.mktime(time.gmtime()))
+        < 60
+    )
 
 
 def test_the_apps_own_fields_stay_as_they_are(serve, raw):
     """In their order, in their spelling, repeated; its own Date and Server instead of ours."""
-    headers = [(b"X-B", b"2"), (b"x-a", b"1"), (b"X-B", b""), (b"Date", b"today"), (b"SERVER", b"mine"), (b"set-cookie", b"a=\xe9; b")]
+    headers = [
+        (b"X-B", b"2"),
+        (b"x-a", b"1"),
+        (b"X-B", b""),
+        (b"Date", b"today"),
+        (b"SERVER", b"mine"),
+        (b"set-cookie", b"a=\xe9; b"),
+    ]
     client = raw(serve(says(b"", headers=headers + length(0)), lifespan="off"))
     expected = b"HTTP/1.1 200 OK\r\nX-B: 2\r\nx-a: 1\r\nX-B: \r\nDate: today\r\nSERVER: mine\r\nset-cookie: a=\xe9; b\r\ncontent-length: 0\r\n\r\n"
     assert client.send(get()).read_exactly(len(expected)) == expected

@@ -67,9 +67,9 @@ MISTAKES = {
     "raises": (raises, "Broken: on purpose"),
     "raises a base exception": (raises_a_base_exception, "Basic: on purpose"),
     "exits": (exits, "SystemExit: 3"),
-    "cancels itself": (cancels_itself, "cancelled: GET /"),
-    "is cancelled": (is_cancelled, "cancelled: GET /"),
-    "returns": (returns, "the app returned with no answer: GET '/"),
+    "cancels itself": (cancels_itself, "cancelled: GET '/bad'"),
+    "is cancelled": (is_cancelled, "cancelled: GET '/bad'"),
+    "returns": (returns, "the app returned with no answer: GET '/bad'"),
     "no coroutine": (lambda scope, receive, send: None, "not awaitable"),
     "takes other arguments": (lambda scope: None, "TypeError"),
     "body first": (sends(body(b"x")), "http.response.body was sent before http.response.start"),
@@ -97,7 +97,10 @@ MISTAKES = {
     "a value with CR LF": (sends(with_header(b"x", b"v\r\nset-cookie: a")), "octet that is not allowed (0x0d)"),
     "a value with LF": (sends(with_header(b"x", b"v\nset-cookie: a")), "octet that is not allowed (0x0a)"),
     "a value with NUL": (sends(with_header(b"x", b"v\0")), "octet that is not allowed (0x00)"),
-    "a length that is none": (sends(with_header(b"content-length", b"five"), body(b"hello")), "content-length is not a number"),
+    "a length that is none": (
+        sends(with_header(b"content-length", b"five"), body(b"hello")),
+        "content-length is not a number",
+    ),
     "two lengths": (
         sends(begin(headers=[(b"content-length", b"5"), (b"Content-Length", b"5")]), body(b"hello")),
         "more than one content-length",
@@ -159,8 +162,8 @@ def test_an_error_can_be_caught_and_mended_by_the_app(serve, raw):
 LATE_MISTAKES = {
     "raises": (raises, "Broken: on purpose"),
     "exits": (exits, "SystemExit: 3"),
-    "returns": (returns, "the app returned with its answer incomplete: GET '/"),
-    "is cancelled": (is_cancelled, "cancelled: GET /"),
+    "returns": (returns, "the app returned with its answer incomplete: GET '/bad'"),
+    "is cancelled": (is_cancelled, "cancelled: GET '/bad'"),
     "starts again": (sends(begin()), "http.response.start was sent twice"),
     "body as text": (sends(body("text")), "body must be bytes, not str"),
     "body as None": (sends(body(None)), "body must be bytes, not NoneType"),
@@ -186,7 +189,9 @@ def test_a_mistake_within_the_answer_ends_it_visibly(serve, raw, name, declared,
     server = serve(app, **QUIET)
     client = raw(server).send(get("/bad", version=version) + get("/other"))
     half = b"half" if declared or version == "1.0" else chunk(b"half")
-    head = b"HTTP/1.1 200 OK\r\n" + (b"content-length: 9\r\n" if declared else b"" if version == "1.0" else b"transfer-encoding: chunked\r\n")
+    head = b"HTTP/1.1 200 OK\r\n" + (
+        b"content-length: 9\r\n" if declared else b"" if version == "1.0" else b"transfer-encoding: chunked\r\n"
+    )
     assert client.read_exactly(len(head) + 2 + len(half)) == head + b"\r\n" + half
     if version == "1.0" and not declared:
         with pytest.raises(ConnectionResetError):

@@ -62,7 +62,7 @@ func (s *Server) Listen(listeners []conn.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return unix.EBADF
+		return unix.ESTALE
 	}
 	if s.host.Listeners != nil {
 		return unix.EALREADY
@@ -79,7 +79,7 @@ func (s *Server) Watch(fd int, events uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return unix.EBADF
+		return unix.ESTALE
 	}
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }

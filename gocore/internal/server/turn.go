@@ -20,7 +20,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return 0, unix.EBADF
+		return 0, unix.ESTALE
 	}
 	before := time.Now()
 	s.inbox.Reset()

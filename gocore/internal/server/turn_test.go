@@ -165,13 +165,13 @@ func TestAServerThatIsClosed(t *testing.T) {
 	s.Close()
 	s.Drain()
 	s.Abandon()
-	if _, err := s.Turn(nil, 0); err != unix.EBADF {
+	if _, err := s.Turn(nil, 0); err != unix.ESTALE {
 		t.Errorf("turn: %v", err)
 	}
-	if err := s.Watch(0, unix.EPOLLIN); err != unix.EBADF {
+	if err := s.Watch(0, unix.EPOLLIN); err != unix.ESTALE {
 		t.Errorf("watch: %v", err)
 	}
-	if err := s.Listen(nil); err != unix.EBADF {
+	if err := s.Listen(nil); err != unix.ESTALE {
 		t.Errorf("listen: %v", err)
 	}
 	if f := s.Stats(); f != (server.Stats{}) {

@@ -1,0 +1,497 @@
+"""Messages an app may send that no app should: each is taken or refused, and the answer after it is whole. Per request."""
+
+import array
+import collections
+import enum
+import gc
+import http
+import sys
+
+import pytest
+from bare import BODY, START, result, step
+
+import saltare
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class Evil:
+    """Runs a function of the test wherever the core looks at it."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __index__(self):
+        self.act()
+        return 200
+
+    def __bool__(self):
+        self.act()
+        return False
+
+    def __iter__(self):
+        self.act()
+        return iter([(b"content-length", b"2")])
+
+    def __length_hint__(self):
+        self.act()
+        return 1
+
+    def __repr__(self):
+        self.act()
+        return "evil"
+
+
+class EvilBytes(bytes):
+    act = None
+
+    def __repr__(self):
+        self.act()
+        return "evil"
+
+
+def fail():
+    raise ZeroDivisionError
+
+
+def start(**items):
+    return {"type": "http.response.start", "status": 200, **items}
+
+
+def body(**items):
+    return {"type": "http.response.body", **items}
+
+
+# ---- taken ----
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        dict,
+        collections.OrderedDict,
+        lambda message: collections.defaultdict(lambda: 1 / 0, message),
+        type("Sub", (dict,), {"__getitem__": fail, "get": fail, "__contains__": fail}),
+        collections.Counter,
+    ],
+)
+def test_every_dict_is_a_message(bare, make):
+    peer, exchange = bare.ask()
+    result(exchange.send(make(START)))
+    result(exchange.send(make(BODY)))
+    assert peer.read_response().body == b"ok"
+
+
+class Kind(str, enum.Enum):
+    START = "http.response.start"
+    BODY = "http.response.body"
+
+
+@pytest.mark.parametrize(
+    "types", [Kind, (type("S", (str,), {})(kind) for kind in ("http.response.start", "http.response.body"))]
+)
+def test_the_type_may_be_any_string(bare, types):
+    peer, exchange = bare.ask()
+    for kind, message in zip(types, (START, BODY), strict=True):
+        exchange.send({**message, "type": kind})
+    assert peer.read_response().body == b"ok"
+
+
+@pytest.mark.parametrize("status", [200, http.HTTPStatus.OK, type("I", (int,), {})(200), Evil(int)])
+@pytest.mark.filterwarnings("ignore:an integer is required:DeprecationWarning")
+def test_the_status_may_be_any_integer(bare, status):
+    peer, exchange = bare.ask()
+    exchange.send({**START, "status": status})
+    exchange.send(BODY)
+    assert peer.read_response().status == 200
+
+
+LENGTH = (b"content-length", b"2")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [LENGTH],
+        lambda: (LENGTH,),
+        lambda: [list(LENGTH)],
+        lambda: iter([LENGTH]),
+        lambda: (header for header in [LENGTH]),
+        lambda: {LENGTH: None},
+        lambda: {LENGTH},
+        lambda: dict([LENGTH]).items(),
+        lambda: [iter(LENGTH)],
+        lambda: (dict.fromkeys(header) for header in [LENGTH]),
+        lambda: [type("T", (tuple,), {"__iter__": fail, "__len__": fail})(LENGTH)],
+        lambda: [tuple(map(type("B", (bytes,), {}), LENGTH))],
+        lambda: Evil(int),
+    ],
+)
+def test_headers_may_be_any_iterable_of_pairs(bare, make):
+    peer, exchange = bare.ask()
+    exchange.send(start(headers=make()))
+    exchange.send(BODY)
+    answer = peer.read_response()
+    assert answer.get("content-length") == "2"
+    assert answer.body == b"ok"
+
+
+@pytest.mark.parametrize("message", [start(), start(headers=None), start(headers=[]), start(headers=())])
+def test_headers_may_be_left_out(bare, message):
+    peer, exchange = bare.ask()
+    exchange.send(message)
+    exchange.send(BODY)
+    assert peer.read_response().body == b"ok"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 4096, 4097, 100_000])
+@pytest.mark.parametrize(
+    "make",
+    [
+        bytes,
+        type("B", (bytes,), {}),
+        bytearray,
+        memoryview,
+        lambda octets: memoryview(bytearray(octets))[:],
+        lambda octets: array.array("b", octets),
+        lambda octets: memoryview(octets).cast("c"),
+    ],
+)
+def test_a_body_may_be_any_run_of_bytes(bare, make, size):
+    octets = bytes(range(256)) * (size // 256 + 1)
+    peer, exchange = bare.ask()
+    exchange.send(start())
+    exchange.send(body(body=make(octets[:size])))
+    assert peer.read_response().body == octets[:size]
+
+
+def test_a_body_may_be_left_out(bare):
+    peer, exchange = bare.ask()
+    exchange.send(start())
+    exchange.send(body())
+    assert peer.read_response().body == b""
+
+
+def test_a_bytearray_may_be_changed_once_it_was_sent(bare):
+    peer, exchange = bare.ask()
+    exchange.send(start())
+    piece = bytearray(b"first" * 2000)
+    exchange.send(body(body=piece, more_body=True))
+    piece[:] = b"other" * 2000
+    piece.clear()
+    exchange.send(body())
+    assert peer.read_response().body == b"first" * 2000
+
+
+def test_more_body_may_be_anything_with_a_truth(bare):
+    peer, exchange = bare.ask()
+    exchange.send(start())
+    for more in (1, "yes", [0], True, 0.1):
+        exchange.send(body(body=b"x", more_body=more))
+    exchange.send(body(more_body=None))
+    assert peer.read_response().body == b"xxxxx"
+
+
+# ---- refused ----
+
+
+@pytest.mark.parametrize("message", [None, 3, b"", [], "http.response.start", [("type", "http.response.start")]])
+def test_what_is_no_dict(bare, message):
+    _, exchange = bare.ask()
+    with pytest.raises(TypeError, match="takes a dict"):
+        exchange.send(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "text"),
+    [
+        ({}, ValueError, "no type"),
+        ({"type": None}, ValueError, "no type"),
+        ({"type": b"http.response.start"}, ValueError, "no type"),
+        ({"type": ""}, ValueError, "unknown message type ''"),
+        ({"type": "http.response.star"}, ValueError, "unknown message type"),
+        ({"type": "http.response.start\0"}, ValueError, "unknown message type"),
+        ({"type": "http.response.trailers"}, ValueError, "unknown message type"),
+        ({"type": "http.response.st\u00e4rt"}, ValueError, "unknown message type"),
+        ({"type": "\udc80"}, ValueError, "unknown message type"),
+        ({"type": "http.response.start"}, KeyError, "no status"),
+        (start(status=None), TypeError, None),
+        (start(status="200"), TypeError, None),
+        (start(status=200.0), TypeError, None),
+        (start(status=-1), ValueError, "not -1"),
+        (start(status=0), ValueError, "not 0"),
+        (start(status=True), ValueError, "not 1"),
+        (start(status=199), ValueError, "not 199"),
+        (start(status=1000), ValueError, "not 1000"),
+        (start(status=200 + (1 << 32)), ValueError, "from 200 to 999"),
+        (start(status=200 + (1 << 64)), OverflowError, None),
+        (start(status=-(1 << 200)), OverflowError, None),
+        (start(status=Evil(fail)), ZeroDivisionError, None),
+        (start(headers=3), TypeError, "iterable of pairs"),
+        (start(headers=Evil(fail)), ZeroDivisionError, None),
+        (start(headers="ab"), ValueError, "1 items"),
+        (start(headers=b"ab"), TypeError, "not iterable"),
+        (start(headers=[b"ab"]), TypeError, "must be bytes, not int"),
+        (start(headers={"a": "b"}), ValueError, "1 items"),
+        (start(headers=[LENGTH, ()]), ValueError, "0 items"),
+        (start(headers=[LENGTH, (b"a", b"b", b"c")]), ValueError, "3 items"),
+        (start(headers=[LENGTH, None]), TypeError, "not iterable"),
+        (start(headers=[LENGTH, Evil(fail)]), ZeroDivisionError, None),
+        (start(headers=[("a", b"b")]), TypeError, "name must be bytes, not str: 'a'"),
+        (start(headers=[(b"a", "b")]), TypeError, "value must be bytes, not str: 'b'"),
+        (start(headers=[(bytearray(b"a"), b"b")]), TypeError, "not bytearray"),
+        (start(headers=[(b"a", memoryview(b"b"))]), TypeError, "not memoryview"),
+        (start(headers=[(b"a", Evil(fail))]), ZeroDivisionError, None),
+        (start(headers=[(b"", b"b")]), ValueError, "empty name"),
+        (start(headers=[LENGTH, (b"a b", b"c")]), ValueError, "0x20"),
+        (start(headers=[LENGTH, (b"a", b"b\r\nc: d")]), ValueError, "0x0d"),
+        (start(headers=[LENGTH, (b"a", b"b\0")]), ValueError, "0x00"),
+    ],
+)
+def test_a_message_that_is_refused_leaves_no_trace(bare, message, error, text):
+    peer, exchange = bare.ask()
+    with pytest.raises(error, match=text):
+        exchange.send(message)
+    assert not exchange.started
+    bare.answer(exchange)
+    answer = peer.read_response()
+    assert (answer.status, answer.body, len(answer.all("content-length"))) == (200, b"ok", 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "text"),
+    [
+        (body(body=None), TypeError, "must be bytes, not NoneType"),
+        (body(body="text"), TypeError, "must be bytes, not str"),
+        (body(body=[b"x"]), TypeError, "must be bytes, not list"),
+        (body(body=memoryview(b"abcd")[::2]), BufferError, None),
+        (body(body=b"xx", more_body=Evil(fail)), ZeroDivisionError, None),
+        (body(body=b"x" * 100_000, more_body=Evil(fail)), ZeroDivisionError, None),
+        (start(), RuntimeError, "sent twice"),
+    ],
+)
+def test_a_piece_that_is_refused_leaves_no_trace(bare, message, error, text):
+    peer, exchange = bare.ask()
+    exchange.send(START)
+    with pytest.raises(error, match=text):
+        exchange.send(message)
+    exchange.send(BODY)
+    assert peer.read_response().body == b"ok"
+
+
+def test_the_order_of_messages(bare):
+    peer, exchange = bare.ask()
+    with pytest.raises(RuntimeError, match="body was sent before http.response.start"):
+        exchange.send(BODY)
+    bare.answer(exchange)
+    for message in (START, BODY):
+        with pytest.raises(RuntimeError, match="after the answer was complete"):
+            exchange.send(message)
+    assert peer.read_response().body == b"ok"
+
+
+# ---- messages that change while they are looked at ----
+
+
+def test_an_iterator_of_headers_that_sends_first(bare):
+    peer, exchange = bare.ask()
+
+    def headers():
+        exchange.send(START)
+        yield LENGTH
+
+    with pytest.raises(RuntimeError, match="sent twice"):
+        exchange.send(start(headers=headers()))
+    exchange.send(BODY)
+    assert peer.read_response().body == b"ok"
+
+
+def test_an_iterator_of_headers_that_answers_first(bare):
+    peer, exchange = bare.ask()
+
+    def headers():
+        bare.answer(exchange)
+        yield LENGTH
+
+    with pytest.raises(RuntimeError, match="after the answer was complete"):
+        exchange.send(start(headers=headers()))
+    assert peer.read_response().body == b"ok"
+
+
+def test_an_iterator_of_headers_that_answers_another(bare):
+    peer, exchange = bare.ask()
+    other_peer, other = bare.ask()
+
+    def headers():
+        bare.answer(other)
+        bare.core.poll(0)
+        yield LENGTH
+
+    exchange.send(start(headers=headers()))
+    exchange.send(BODY)
+    assert peer.read_response().body == other_peer.read_response().body == b"ok"
+
+
+@pytest.mark.parametrize(
+    "pair", [lambda evil: (evil, b"\0"), lambda evil: (b"a", evil), lambda evil: (b"a", Evil(evil.act))]
+)
+def test_a_header_that_sends_while_it_is_refused(bare, pair):
+    peer, exchange = bare.ask()
+    other_peer, other = bare.ask()
+    evil = EvilBytes(b"\0")
+    acted = []
+
+    def act():
+        acted.append(1)
+        other.send(start(headers=[(b"content-length", b"100000")]))
+        other.send(body(body=b"x" * 100_000))
+        bare.core.poll(0)
+
+    evil.act = act
+    with pytest.raises((ValueError, TypeError)):
+        exchange.send(start(headers=[LENGTH, pair(evil)]))
+    assert acted
+    bare.answer(exchange)
+    assert peer.read_response().body == b"ok"
+    assert other_peer.read_response().body == b"x" * 100_000
+
+
+@pytest.mark.parametrize("key", ["status", "headers"])
+def test_a_start_that_loses_what_is_looked_at(bare, key):
+    peer, exchange = bare.ask()
+    message = start(headers=[LENGTH])
+
+    def forget():
+        message.pop(key, None)
+        gc.collect()
+
+    message[key] = Evil(forget)
+    exchange.send(message)
+    exchange.send(BODY)
+    assert peer.read_response().body == b"ok"
+
+
+@pytest.mark.parametrize("size", [2, 100_000])
+def test_a_body_that_is_lost_while_more_body_is_looked_at(bare, size):
+    peer, exchange = bare.ask()
+    exchange.send(start())
+
+    def forget():
+        message.clear()
+        gc.collect()
+        return [bytes(size) for _ in range(100)]
+
+    message = body(body=bytes(range(2)) * (size // 2), more_body=Evil(forget))
+    exchange.send(message)
+    assert peer.read_response().body == bytes(range(2)) * (size // 2)
+
+
+def test_more_body_that_completes_the_answer(bare):
+    peer, exchange = bare.ask()
+    exchange.send(START)
+    with pytest.raises(RuntimeError, match="after the answer was complete"):
+        exchange.send(body(body=b"no", more_body=Evil(lambda: exchange.send(BODY))))
+    assert peer.read_response().body == b"ok"
+
+
+def test_more_body_that_ends_the_connection(bare):
+    peer, exchange = bare.ask()
+    exchange.send(START)
+
+    def go():
+        peer.close()
+        bare.until(lambda: exchange.gone)
+
+    with pytest.raises(saltare.ClientDisconnected):
+        exchange.send(body(body=b"no", more_body=Evil(go)))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="buffers in Python are new in 3.12")
+@pytest.mark.parametrize("size", [2, 100_000])
+def test_a_body_whose_buffer_is_made_in_python(bare, size):
+    other_peer, other = bare.ask()
+    peer, exchange = bare.ask()
+    exchange.send(start())
+    released = []
+
+    class Buffer:
+        def __buffer__(self, flags):
+            message.clear()
+            gc.collect()
+            bare.answer(other)
+            bare.core.poll(0)
+            return memoryview(b"x" * size)
+
+        def __release_buffer__(self, view):
+            released.append(len(view))
+            bare.core.poll(0)
+
+    message = body(body=Buffer())
+    exchange.send(message)
+    assert peer.read_response().body == b"x" * size
+    assert other_peer.read_response().body == b"ok"
+    assert released == [size]
+
+
+# ---- borrowed bodies ----
+
+PIECE = 1 << 20
+
+
+def piece():
+    """Bytes of which nobody else has a reference."""
+    return bytes(bytearray(PIECE))
+
+
+def test_a_large_body_is_held_until_it_is_sent(bare):
+    from saltare._core import live
+
+    peer, exchange = bare.ask()
+    octets = piece()
+    before = sys.getrefcount(octets)
+    exchange.send(start(headers=[(b"content-length", b"%d" % PIECE)]))
+    exchange.send(body(body=octets))
+    assert sys.getrefcount(octets) == before + 1
+    assert live()["borrowed"] == 1
+    assert len(peer.read_response().body) == PIECE
+    bare.until(lambda: live()["borrowed"] == 0)
+    assert sys.getrefcount(octets) == before
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5])
+def test_a_large_body_is_let_go_when_its_peer_has_gone(bare, turns):
+    peer, exchange = bare.ask()
+    octets = piece()
+    before = sys.getrefcount(octets)
+    exchange.send(start())
+    for _ in range(8):
+        exchange.send(body(body=octets, more_body=True)).close()
+    for _ in range(turns):
+        bare.core.poll(0)
+    peer.close()
+    bare.until(lambda: exchange.gone and sys.getrefcount(octets) == before)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5])
+def test_a_large_body_is_let_go_when_the_core_closes(bare, turns):
+    _, exchange = bare.ask()
+    octets = piece()
+    before = sys.getrefcount(octets)
+    exchange.send(start())
+    for _ in range(8):
+        exchange.send(body(body=octets, more_body=True)).close()
+    for _ in range(turns):
+        bare.core.poll(0)
+    bare.core.close()
+    assert sys.getrefcount(octets) == before
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_large_body_nobody_may_see_is_let_go(bare, method):
+    _, exchange = bare.ask(b"%b / HTTP/1.1\r\nHost: test\r\n\r\n" % method.encode())
+    octets = piece()
+    before = sys.getrefcount(octets)
+    exchange.send(start(status=200 if method == "HEAD" else 304))
+    step(exchange.send(body(body=octets, more_body=True)))
+    exchange.send(body(body=octets))
+    bare.until(lambda: sys.getrefcount(octets) == before)
