@@ -30,6 +30,9 @@ typedef struct {
     Py_ssize_t cores, exchanges, awaitables, borrowed;
 } module_state;
 
+/* The state of the module that a type of ours belongs to. */
+module_state *py_state(PyTypeObject *type);
+
 /* ---- the outbox (py_outbox.c) --------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -373,7 +373,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (read_config(options, &config) < 0) return -1;
-    self->state = PyType_GetModuleState(Py_TYPE(self));
+    self->state = py_state(Py_TYPE(self));
     if (self->state == NULL) return -1;
     Py_XSETREF(self->template, PyDict_Copy(scope));
     Py_XSETREF(self->keys, PyDict_New());

@@ -3,7 +3,15 @@
 
 #include <string.h>
 
-static module_state *state_of(PyObject *module) { return PyModule_GetState(module); }
+/* The state lies apart from the module: when an interpreter ends, the collector frees the module before the last of its
+ * objects, and these still count themselves out. */
+static module_state *state_of(PyObject *module) { return *(module_state **)PyModule_GetState(module); }
+
+module_state *py_state(PyTypeObject *type)
+{
+    module_state **state = PyType_GetModuleState(type);
+    return state ? *state : NULL;
+}
 
 /* live() -> dict: what exists now in this process. All zero when no server runs. */
 static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -111,8 +119,13 @@ static int import_errors(module_state *st)
 
 static int module_exec(PyObject *module)
 {
-    module_state *st = state_of(module);
     if (py_refuse_forked() < 0 || py_watch_fork() < 0) return -1;
+    module_state *st = PyMem_Calloc(1, sizeof *st);
+    if (st == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *(module_state **)PyModule_GetState(module) = st;
     if ((st->core_type = make_type(module, &py_core_spec)) == NULL) return -1;
     if ((st->exchange_type = make_type(module, &py_exchange_spec)) == NULL) return -1;
     if ((st->awaitable_type = make_type(module, &py_awaitable_spec)) == NULL) return -1;
@@ -135,6 +148,7 @@ static int module_exec(PyObject *module)
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     module_state *st = state_of(module);
+    if (st == NULL) return 0;
 #define VISIT(name) Py_VISIT(st->name);
     EACH_OBJECT(VISIT)
 #undef VISIT
@@ -145,6 +159,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 static int module_clear(PyObject *module)
 {
     module_state *st = state_of(module);
+    if (st == NULL) return 0;
 #define CLEAR(name) Py_CLEAR(st->name);
     EACH_OBJECT(CLEAR)
 #undef CLEAR
@@ -152,7 +167,12 @@ static int module_clear(PyObject *module)
     return 0;
 }
 
-static void module_free(void *module) { module_clear(module); }
+static void module_free(void *module)
+{
+    module_state *st = state_of(module);
+    module_clear(module);
+    if (st != NULL && st->cores == 0 && st->exchanges == 0 && st->awaitables == 0) PyMem_Free(st);
+}
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
@@ -163,7 +183,7 @@ static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "saltare._core",
     .m_doc = "The core of saltare: sockets, HTTP and timers in Go, and its bridge to CPython.",
-    .m_size = sizeof(module_state),
+    .m_size = sizeof(module_state *),
     .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,

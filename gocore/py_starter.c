@@ -187,7 +187,7 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->create_task, PyObject_GetAttrString(loop, "create_task"));
     if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->create_task) return -1;
     if (intercept(self, ours) < 0) return -1;
-    self->state = PyType_GetModuleState(Py_TYPE(self));
+    self->state = py_state(Py_TYPE(self));
     return self->state ? 0 : -1;
 }
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import HANG, starter
 
 import saltare
+from harness import HANG, starter
 
 sys.path.insert(0, str(Path(__file__).parent))  # the apps are modules of this folder, as they are for the command line
 

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from harness import HANG, unused_port
 
 

@@ -4,6 +4,7 @@ import http
 import threading
 
 import pytest
+
 from app_asgi import answer, body, body_of, hello, sends, start
 
 # --- framing

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from app_asgi import answer, body_of, echo, hello, stream
 
+from app_asgi import answer, body_of, echo, hello, stream
 from saltare.errors import ClientDisconnected
 
 MIB = 1 << 20

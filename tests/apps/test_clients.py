@@ -11,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 import requests
+
 from app_asgi import echo
 
 DATA = bytes(range(256)) * 2000  # 512,000 bytes of every value

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import services
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
+
+import services
 
 asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed for this Python")
 redis = pytest.importorskip("redis.asyncio", reason="redis-py is not installed for this Python")

@@ -5,9 +5,10 @@ import hashlib
 import time
 from pathlib import Path
 
-import app_django
 import httpx
 import pytest
+
+import app_django
 from app_django import EVENTS, app
 
 

@@ -6,9 +6,10 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import app_fastapi
 import httpx
 import pytest
+
+import app_fastapi
 from app_fastapi import EVENTS, GO_ON, app, bare
 
 

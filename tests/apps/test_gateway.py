@@ -5,11 +5,12 @@ import hashlib
 
 import httpx
 import pytest
-from app_asgi import echo
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+
+from app_asgi import echo
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
 

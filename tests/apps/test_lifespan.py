@@ -6,8 +6,8 @@ import sys
 
 import httpx
 import pytest
-from app_asgi import answer, hello
 
+from app_asgi import answer, hello
 from saltare.errors import AppError
 
 

@@ -4,9 +4,10 @@ import hashlib
 import time
 from pathlib import Path
 
-import app_litestar
 import httpx
 import pytest
+
+import app_litestar
 from app_litestar import EVENTS, app
 
 

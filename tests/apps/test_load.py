@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import httpx
 import pytest
+
 from app_asgi import answer, body_of, echo, hello, stream
 
 MIB = 1 << 20

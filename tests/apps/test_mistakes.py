@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+
 from app_asgi import answer, body, hello, sends, start
 
 

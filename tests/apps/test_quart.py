@@ -4,9 +4,10 @@ import hashlib
 import time
 from pathlib import Path
 
-import app_quart
 import httpx
 import pytest
+
+import app_quart
 from app_quart import EVENTS, app
 
 

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+
 from app_asgi import answer, lifespan_with
 
 

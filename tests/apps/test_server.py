@@ -8,9 +8,9 @@ import threading
 import aiohttp
 import httpx
 import pytest
-from app_asgi import answer, hello, lifespan_with
 
 import saltare
+from app_asgi import answer, hello, lifespan_with
 from saltare.errors import StartError
 
 

@@ -10,8 +10,9 @@ import threading
 
 import anyio
 import pytest
-from app_asgi import answer, body, hello, start
 from asgiref.sync import async_to_sync, sync_to_async
+
+from app_asgi import answer, body, hello, start
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import gc
 
 import pytest
+
 from bare import Bare
 
 

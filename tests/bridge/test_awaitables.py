@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Awaitable, Coroutine
 
 import pytest
-from bare import BODY, GET, START, post, result, step, waits
 
 import saltare
+from bare import BODY, GET, START, post, result, step, waits
 
 DISCONNECT = {"type": "http.disconnect"}
 STREAM = {"type": "http.response.start", "status": 200, "headers": []}

@@ -11,10 +11,10 @@ import time
 import weakref
 
 import pytest
-from bare import BODY, GET, START, Bare, new_core, post, result, waits
-from harness import HANG
 
 import saltare
+from bare import BODY, GET, START, Bare, new_core, post, result, waits
+from harness import HANG
 from saltare._core import Core, Starter, live
 
 LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True}

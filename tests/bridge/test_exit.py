@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness import HANG
 
 HERE = Path(__file__).parent

@@ -7,12 +7,12 @@ import sys
 import time
 
 import pytest
-import test_messages
-from bare import BODY, GET, START, Bare, new_core, post, result, waits
-from harness import HANG
-from rawsocket import Raw
 
 import saltare
+import test_messages
+from bare import BODY, GET, Bare, new_core, post, result, waits
+from harness import HANG
+from rawsocket import Raw
 from saltare._core import live
 
 LARGE = {"type": "http.response.body", "body": bytes(300_000), "more_body": True}

@@ -4,8 +4,8 @@ import socket
 import sys
 
 import pytest
-from bare import BODY, START, Bare, post
 
+from bare import BODY, START, Bare, post
 from saltare._core import live
 
 _testcapi = pytest.importorskip("_testcapi")

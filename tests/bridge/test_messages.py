@@ -8,9 +8,9 @@ import http
 import sys
 
 import pytest
-from bare import BODY, START, result, step
 
 import saltare
+from bare import BODY, START, result, step
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -241,7 +241,7 @@ def test_what_is_no_dict(bare, message):
         (start(headers=[(b"a", "b")]), TypeError, "value must be bytes, not str: 'b'"),
         (start(headers=[(bytearray(b"a"), b"b")]), TypeError, "not bytearray"),
         (start(headers=[(b"a", memoryview(b"b"))]), TypeError, "not memoryview"),
-        (start(headers=[(b"a", Evil(fail))]), ZeroDivisionError, None),
+        (start(headers=[(b"a", Evil(fail))]), (ZeroDivisionError, TypeError), None),  # by the version of CPython
         (start(headers=[(b"", b"b")]), ValueError, "empty name"),
         (start(headers=[LENGTH, (b"a b", b"c")]), ValueError, "0x20"),
         (start(headers=[LENGTH, (b"a", b"b\r\nc: d")]), ValueError, "0x0d"),

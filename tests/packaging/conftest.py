@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+
 from builds import ROOT, build_sdist, build_wheel, copy_tree
 
 

@@ -4,6 +4,7 @@ import subprocess
 import tarfile
 
 import pytest
+
 from builds import SUFFIX, build_wheel, pip
 
 pytestmark = pytest.mark.slow

@@ -9,6 +9,7 @@ import zipfile
 from email.parser import Parser
 
 import pytest
+
 from builds import MODULES, ROOT, SUFFIX, build_wheel, copy_tree, pip
 from harness import Process
 

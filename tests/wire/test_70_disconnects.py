@@ -7,10 +7,10 @@ import struct
 import threading
 
 import pytest
-import saltare
-from saltare import _core
 
+import saltare
 from harness import HANG
+from saltare import _core
 from wire_apps import (
     QUIET,
     Recorder,

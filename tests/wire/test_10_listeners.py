@@ -1,0 +1,190 @@
+"""Before the first byte: where connections come in, how many, and what happens without descriptors. Per connection."""
+
+import os
+import resource
+import socket
+import time
+
+import pytest
+
+from rawsocket import Raw
+from wire_apps import QUIET, answer, answered, get, hello, refused
+
+OK = answered(b"hello")
+
+
+async def where(scope, receive, send):
+    """Answers with both ends as the app sees them."""
+    await answer(send, repr((scope["client"], scope["server"])).encode())
+
+
+def seen_at(address, family=socket.AF_INET):
+    """The client's own address, and what the app saw."""
+    with socket.socket(family) as client:
+        client.settimeout(30)
+        client.connect(address)
+        client.sendall(get("/", "Connection: close"))
+        data = b""
+        while piece := client.recv(65536):
+            data += piece
+        name = client.getsockname()
+    return name, eval(data.partition(b"\r\n\r\n")[2])
+
+
+def ipv6_is_there():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not ipv6_is_there(), reason="this machine has no IPv6 loopback")
+
+
+def test_a_port_of_the_systems_choice(serve):
+    first, second = serve(where, **QUIET), serve(where, **QUIET)
+    assert first.port != second.port
+    for server in (first, second):
+        client, seen = seen_at(("127.0.0.1", server.port))
+        assert seen == (client, ("127.0.0.1", server.port))
+
+
+@needs_ipv6
+def test_ipv6(serve):
+    server = serve(where, **QUIET, host="::1")
+    assert server.url == f"http://[::1]:{server.port}"
+    client, seen = seen_at(("::1", server.port), socket.AF_INET6)
+    assert seen == (client[:2], ("::1", server.port))
+
+
+def test_a_wildcard_has_the_address_the_client_used(serve):
+    server = serve(where, **QUIET, host="0.0.0.0")
+    for host in ("127.0.0.1", "127.0.0.2", "127.1.2.3"):
+        client, seen = seen_at((host, server.port))
+        assert seen == (client, (host, server.port))
+
+
+@needs_ipv6
+def test_an_ipv6_wildcard(serve):
+    server = serve(where, **QUIET, host="::")
+    client, seen = seen_at(("::1", server.port), socket.AF_INET6)
+    assert seen == (client[:2], ("::1", server.port))
+    with pytest.raises(ConnectionRefusedError):
+        seen_at(("127.0.0.1", server.port))
+
+
+def test_a_unix_socket(serve, tmp_path):
+    path = str(tmp_path / "socket")
+    serve(where, **QUIET, uds_path=path)
+    assert seen_at(path, socket.AF_UNIX)[1] == (None, (path, None))
+
+
+def test_large_transfers_over_a_unix_socket(serve, raw, tmp_path):
+    async def app(scope, receive, send):
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message["body"]), message["more_body"]
+        await answer(send, b"x" * size)
+
+    server = serve(app, **QUIET, uds_path=str(tmp_path / "socket"), max_request_body=0)
+    size = 16 << 20
+    client = raw(server).send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+    assert client.read_response().body == b"x" * size
+
+
+def test_several_listeners(serve, tmp_path):
+    path = str(tmp_path / "socket")
+    server = serve(where, **QUIET, bind=["127.0.0.1:0", f"unix:{path}", "127.0.0.2:0"])
+    assert seen_at(("127.0.0.1", server.port))[1][1] == ("127.0.0.1", server.port)
+    assert seen_at(path, socket.AF_UNIX)[1] == (None, (path, None))
+
+
+# --- how many
+
+
+def test_connections_over_the_cap_are_closed_at_once(serve, raw, wait_for):
+    server = serve(hello, **QUIET, max_concurrent_connections=3)
+    inside = [raw(server) for _ in range(3)]
+    for client in inside:
+        assert client.send(get()).read_exactly(len(OK)) == OK
+    for _ in range(5):
+        outside = raw(server)
+        try:
+            assert outside.send(get()).read_all() == b""
+        except ConnectionError:
+            pass  # it was closed before it could send
+    for client in inside:
+        assert client.send(get()).read_exactly(len(OK)) == OK
+    inside[0].close()
+    wait_for(lambda: is_served(server))
+
+
+def is_served(server):
+    try:
+        with Raw(server) as client:
+            return client.send(get()).read_exactly(len(OK)) == OK
+    except (OSError, EOFError):
+        return False
+
+
+def test_a_cap_of_one_is_one_after_the_other(serve, wait_for):
+    server = serve(hello, **QUIET, max_concurrent_connections=1)
+    for _ in range(20):
+        wait_for(lambda: is_served(server))
+
+
+def test_refused_connections_count_too(serve, raw, wait_for):
+    """One that lingers after a refusal still is a connection; it is gone when its peer is."""
+    server = serve(hello, **QUIET, max_concurrent_connections=1)
+    client = raw(server).send(b"nonsense\r\n\r\n")
+    assert client.read_all() == refused("400 Bad Request")
+    client.close()
+    wait_for(lambda: is_served(server))
+
+
+# --- without descriptors
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_out_of_descriptors(cli_server, raw, wait_for, loop):
+    """Who is inside is served, who comes is turned away, nothing spins, and it is over when somebody leaves."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = cli_server(
+        "wire_apps:hello", "--lifespan", "off", "--no-date-header", "--no-server-header", "--loop", loop
+    )
+    assert raw(server).send(get()).read_exactly(len(OK)) == OK
+    room = 10
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors(server.pid) + room, 4096))
+    inside, outside = [], []
+    for _ in range(4 * room):
+        client = raw(server)
+        try:
+            assert client.send(get()).read_exactly(len(OK)) == OK
+            inside.append(client)
+        except (OSError, EOFError):
+            outside.append(client)
+    assert room // 2 <= len(inside) <= room
+    assert len(outside) >= 3 * room
+    before = cpu_seconds(server.pid)
+    time.sleep(1)
+    assert cpu_seconds(server.pid) - before < 0.5  # a busy loop would have taken all of it
+    for client in inside:
+        assert client.send(get()).read_exactly(len(OK)) == OK
+    inside.pop().close()
+    inside.pop().close()
+    wait_for(lambda: is_served(server))
+    assert 1 <= server.logs().count("connections are turned away") <= room
