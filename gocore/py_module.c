@@ -18,7 +18,9 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *st = state_of(module);
     struct saltare_live go = {0};
+    Py_BEGIN_ALLOW_THREADS /* it asks every server, and one may be in a turn */
     if (!py_forked()) saltare_live(&go);
+    Py_END_ALLOW_THREADS
     return Py_BuildValue("{snsnsnsnsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
                          st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "buffers", go.buffers, "queues",
                          go.queues);

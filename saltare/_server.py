@@ -11,6 +11,7 @@ from ._lifespan import Lifespan, settle
 from ._signals import Signals
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout")
+CLEAN_UP = 2.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 NUMBERS = ("max_concurrent_connections", "max_keepalive_requests", "max_request_body", "date_header")
 
 
@@ -40,6 +41,7 @@ class Server:
         self._stop = None  # future, while running: done when it is to stop
         self._stop_asked = 0
         self._hurry = None  # future: done when it is to end at once
+        self._stubborn = set()  # tasks that were cancelled and go on all the same
 
     def __repr__(self):
         return f"<saltare.Server {self.url or 'not running'}>"
@@ -75,7 +77,7 @@ class Server:
         finally:
             # The selector is of no use without its core, so the loop goes first.
             if loop is not None:
-                close_loop(loop, self.graceful)
+                close_loop(loop, self.graceful, self._stubborn)
             if core is not None:
                 core.close()
             self._end()
@@ -125,6 +127,7 @@ class Server:
         self._listeners = open_listeners(self.config)
         self.url = self._listeners[0].url
         self.graceful = True
+        self._stubborn = set()
 
     def _end(self):
         for listener in self._listeners:
@@ -149,7 +152,7 @@ class Server:
         try:
             await self._until_stopped(core, starter)
         finally:
-            await cancel_all(starter.tasks.values())
+            await self._cancel(starter.tasks.values())
             starter.detach()
             if driver is not None:
                 driver.close()
@@ -169,7 +172,7 @@ class Server:
             await self._stop
             await self._drain(core, starter)
         finally:
-            await cancel_all(starter.tasks.values())
+            await self._cancel(starter.tasks.values())
             await self._shut(lifespan)
 
     async def _or_stop(self, coroutine):
@@ -180,8 +183,7 @@ class Server:
         finally:
             finished = task.done()
             if not finished:
-                task.cancel()
-                await asyncio.wait([task])
+                await self._cancel([task])
         if finished:
             task.result()
         return finished
@@ -214,7 +216,14 @@ class Server:
         if not task.done():
             self.graceful = False
             _logging.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
-            await cancel_all([task])
+            await self._cancel([task])
+
+    async def _cancel(self, tasks):
+        stubborn = await cancel_all(set(tasks) - self._stubborn)
+        if stubborn:
+            self.graceful = False
+            self._stubborn |= stubborn
+            _logging.error(f"tasks that go on though they were cancelled are left behind: {len(stubborn)}")
 
     async def _in_time(self, future):
         timeout = self.config.shutdown_timeout or None
@@ -282,17 +291,16 @@ def milliseconds(seconds):
 
 
 async def cancel_all(tasks):
-    tasks = list(tasks)
+    """Cancels the tasks and gives them time to clean up; returns the set of those that go on all the same."""
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
 
 
-def close_loop(loop, patient):
+def close_loop(loop, patient, stubborn):
     """Ends a loop as asyncio.run does; threads of its executor are waited for when there is patience."""
     try:
-        loop.run_until_complete(cancel_all(asyncio.all_tasks(loop)))
+        loop.run_until_complete(cancel_all(asyncio.all_tasks(loop) - stubborn))
         loop.run_until_complete(loop.shutdown_asyncgens())
         if patient:
             loop.run_until_complete(loop.shutdown_default_executor())

@@ -30,15 +30,20 @@ class Journal(logging.Handler):
 ALIVE = set()  # the servers of this process that have not ended
 
 
+def wait_until(condition, tell=lambda: "it did not come to that"):
+    """Returns when condition() holds; fails with what tell() says when it never does."""
+    deadline = time.monotonic() + HANG
+    while not condition():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.002)
+
+
 class Logged:
     """What both kinds of server share: `.logs()` is all they have logged so far."""
 
     def wait_for_log(self, text):
         """An answer may be out before the line about it is written."""
-        deadline = time.monotonic() + HANG
-        while text not in self.logs():
-            assert time.monotonic() < deadline, f"{text!r} was not logged, but:\n{self.logs()}"
-            time.sleep(0.005)
+        wait_until(lambda: text in self.logs(), lambda: f"{text!r} was not logged, but:\n{self.logs()}")
 
 
 class Running(Logged):

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import saltare
-from harness import HANG, starter
+from harness import HANG, starter, wait_until
 
 sys.path.insert(0, str(Path(__file__).parent))  # the apps are modules of this folder, as they are for the command line
 
@@ -21,8 +20,7 @@ def as_guest(app, **options):
     server = saltare.Server(app, **options)
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(lambda: asyncio.run(server.serve()))
-        while not server.started and not ended.done():
-            time.sleep(0.002)
+        wait_until(lambda: server.started or ended.done())
         if ended.done():
             ended.result()
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from pathlib import Path
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 
 import app_django
 from app_django import EVENTS, app
+from harness import wait_until
 
 
 @pytest.fixture
@@ -25,10 +25,7 @@ def client(server):
 
 
 def wait_for(event):
-    deadline = time.monotonic() + 20
-    while event not in EVENTS:
-        assert time.monotonic() < deadline, f"{event!r} did not happen: {EVENTS}"
-        time.sleep(0.005)
+    wait_until(lambda: event in EVENTS, lambda: f"{event!r} did not happen: {EVENTS}")
 
 
 def test_views(client):
@@ -45,6 +42,7 @@ def test_views(client):
     assert (head.status_code, head.content) == (200, b"")
 
 
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume synchronous iterators")
 def test_streams(client):
     assert client.get("/stream/").text == "".join(f"{number}\n" for number in range(200))
     download = client.get("/download/")

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,6 +10,7 @@ import pytest
 
 import app_fastapi
 from app_fastapi import EVENTS, GO_ON, app, bare
+from harness import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +33,7 @@ def client(server):
 
 
 def wait_for(event):
-    deadline = time.monotonic() + 20
-    while event not in EVENTS:
-        assert time.monotonic() < deadline, f"{event!r} did not happen: {EVENTS}"
-        time.sleep(0.005)
+    wait_until(lambda: event in EVENTS, lambda: f"{event!r} did not happen: {EVENTS}")
 
 
 # --- inputs

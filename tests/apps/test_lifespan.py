@@ -8,37 +8,9 @@ import httpx
 import pytest
 
 from app_asgi import answer, hello
+from app_lifespan import App
+from harness import wait_until
 from saltare.errors import AppError
-
-
-class App:
-    """Goes through the lifespan as told by `steps`, and keeps what happened."""
-
-    def __init__(self, startup="complete", shutdown="complete"):
-        self.startup, self.shutdown = startup, shutdown
-        self.events = []
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
-            self.events.append("request")
-            return await hello(scope, receive, send)
-        assert scope["type"] == "lifespan"
-        self.scope = scope
-        for phase in ("startup", "shutdown"):
-            message = await receive()
-            self.events.append(message["type"])
-            await self.step(phase, send)
-        return None
-
-    async def step(self, phase, send):
-        how = getattr(self, phase)
-        if how == "raise":
-            raise RuntimeError(f"{phase} raised")
-        message = {"type": f"lifespan.{phase}.{how}"}
-        if how == "failed":
-            message["message"] = f"{phase} failed, says the app"
-        await asyncio.sleep(0.01)
-        await send(message)
 
 
 def test_order(serve_on):
@@ -116,8 +88,7 @@ def test_what_startup_begins_lives_as_long_as_the_server(serve_on):
 
     server = serve_on(app)
     first = int(httpx.get(server.url).text)
-    while int(httpx.get(server.url).text) <= first:
-        pass
+    wait_until(lambda: int(httpx.get(server.url).text) > first)
     server.stop()
     assert events == ["ticks are over"]
 
@@ -133,13 +104,9 @@ def test_a_lifespan_that_returns_early_is_served(serve):
     assert httpx.get(server.url).status_code == 200
 
 
-failing = App(startup="failed")
-raising = App(startup="raise")
-
-
 @pytest.mark.parametrize(("name", "said"), [("failing", "startup failed, says the app"), ("raising", "startup raised")])
 def test_exit_code_of_a_failed_start(request, name, said):
-    command = [sys.executable, "-m", "saltare", f"{request.path.stem}:{name}", "--lifespan", "on", "--port", "0"]
+    command = [sys.executable, "-m", "saltare", f"app_lifespan:{name}", "--lifespan", "on", "--port", "0"]
     done = subprocess.run(command, cwd=request.path.parent, capture_output=True, text=True, timeout=30)
     assert done.returncode == 3, done.stderr
     assert said in done.stderr

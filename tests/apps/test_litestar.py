@@ -1,7 +1,6 @@
 """Litestar served. Per process."""
 
 import hashlib
-import time
 from pathlib import Path
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 
 import app_litestar
 from app_litestar import EVENTS, app
+from harness import wait_until
 
 
 @pytest.fixture
@@ -59,9 +59,7 @@ def test_files(client):
 
 def test_background_and_lifespan(server, client):
     assert client.get("/background").text == "accepted"
-    deadline = time.monotonic() + 20
-    while "background done" not in EVENTS and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: "background done" in EVENTS)
     server.stop()
     assert EVENTS == ["startup", "background done", "shutdown"]
 

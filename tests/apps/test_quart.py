@@ -1,7 +1,6 @@
 """Quart served. Per process."""
 
 import hashlib
-import time
 from pathlib import Path
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 
 import app_quart
 from app_quart import EVENTS, app
+from harness import wait_until
 
 
 @pytest.fixture
@@ -24,10 +24,7 @@ def client(server):
 
 
 def wait_for(event):
-    deadline = time.monotonic() + 20
-    while event not in EVENTS:
-        assert time.monotonic() < deadline, f"{event!r} did not happen: {EVENTS}"
-        time.sleep(0.005)
+    wait_until(lambda: event in EVENTS, lambda: f"{event!r} did not happen: {EVENTS}")
 
 
 def test_requests(client):

@@ -11,6 +11,7 @@ import pytest
 
 import saltare
 from app_asgi import answer, hello, lifespan_with
+from harness import wait_until
 from saltare.errors import StartError
 
 
@@ -196,8 +197,7 @@ def test_the_same_server_again():
     for _ in range(3):
         thread = threading.Thread(target=server.run)
         thread.start()
-        while not server.started:
-            assert thread.is_alive()
+        wait_until(lambda server=server: server.started)
         assert httpx.get(server.url).text == "Hello, world!"
         server.shutdown()
         thread.join(20)
@@ -229,8 +229,7 @@ def test_shutdown_finishes_what_is_in_progress(serve_on, raw):
     client = raw(server).get()
     assert inside.wait(20)
     server.server.shutdown()
-    while not refuses(server.url):
-        pass
+    wait_until(lambda: refuses(server.url))
     go_on.set()
     reply = client.read_response()
     assert (reply.body, reply.get("connection")) == (b"finished", "close")

@@ -13,6 +13,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from app_asgi import answer, body, hello, start
+from harness import wait_until
 
 
 @pytest.fixture
@@ -139,8 +140,7 @@ def test_the_task_of_a_request(serve_on, raw):
     client = raw(serve_on(app, lifespan="off"))
     for _ in range(3):
         assert client.get().read_response().status == 200
-    while len(tasks) < 3:
-        pass
+    wait_until(lambda: len(tasks) == 3)
     assert len(set(tasks)) == 3
     assert [task.exception() for task in tasks] == [None] * 3
 

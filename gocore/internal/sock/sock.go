@@ -1,4 +1,5 @@
-// Package sock is the system calls of a connection's socket. None of them blocks, so none tells Go's scheduler.  per request
+// Package sock is the system calls of a connection's socket. None of them blocks, so none tells Go's scheduler: not even when
+// somebody else who has the socket, such as a forked child, has made it a blocking one.  per request
 package sock
 
 import (
@@ -57,17 +58,19 @@ func networkOrder(port uint16) uint16 {
 // Read reads what is there into b. 0 without errno is the peer's end.
 func Read(fd int, b []byte) (int, unix.Errno) {
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
 	}
 }
 
+const sendFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+
 // Write sends b, or the beginning of it.
 func Write(fd int, b []byte) (int, unix.Errno) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
@@ -95,7 +98,7 @@ func (g *Gather) Write(fd int) (int, unix.Errno) {
 	g.msg.SetIovlen(g.n)
 	g.n = 0
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&g.msg)), unix.MSG_NOSIGNAL)
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&g.msg)), sendFlags)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

@@ -1,0 +1,39 @@
+"""What a process holds, and what an interpreter holds that only imported the app. Per process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FLOOR = """
+import asyncio, sys
+sys.path.insert(0, {here!r})
+import {module}
+print(open("/proc/self/smaps_rollup").read())
+"""
+
+
+def held(pid):
+    """(RSS, private), in KiB; private is what is anonymous: heap, stacks, written data."""
+    return parse(Path(f"/proc/{pid}/smaps_rollup").read_text())
+
+
+def parse(rollup):
+    fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:] if ":" in line)
+    return tuple(int(fields[name].split()[0]) for name in ("Rss", "Anonymous"))
+
+
+def environment(cache):
+    """Bytecode is cached, as it is where a wheel was installed: compiling leaves garbage in the heap."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(cache)}
+
+
+def floor(module, cache):
+    """(RSS, private) of an interpreter that has imported the module and asyncio."""
+    code = FLOOR.format(here=str(HERE), module=module)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(cache), capture_output=True, text=True, check=True
+    )
+    return parse(done.stdout)

@@ -1,0 +1,136 @@
+"""Apps that are in the middle of something when their server is told to stop. Per request."""
+
+import asyncio
+import os
+import sys
+import time
+
+# What an app does at its start-up and shutdown: named by the environment, since the command line has no place for it.
+STARTUP, SHUTDOWN = os.environ.get("STARTUP", "complete"), os.environ.get("SHUTDOWN", "complete")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+async def lifespan(receive, send):
+    await receive()
+    await phase("startup", STARTUP, send)
+    await receive()
+    say("lifespan shutdown begins")
+    await phase("shutdown", SHUTDOWN, send)
+
+
+async def phase(name, outcome, send):
+    if outcome == "raise":
+        raise RuntimeError(f"{name} goes wrong")
+    if outcome == "hang":
+        say(f"{name} hangs")
+        await asyncio.sleep(3600)
+    if outcome == "stubborn":
+        await stubborn()
+    message = {"message": f"{name} says no"} if outcome == "failed" else {}
+    await send({"type": f"lifespan.{name}.{outcome}", **message})
+
+
+async def stubborn():
+    """Does not let itself be cancelled."""
+    say("stubborn begins")
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            say("stubborn was cancelled")
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    what = scope["path"][1:]
+    return await globals()[what](scope, receive, send)
+
+
+async def start(send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+
+
+async def piece(send, body, more=True):
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def quick(scope, receive, send):
+    await start(send)
+    await piece(send, b"quick", more=False)
+
+
+async def slow(scope, receive, send):
+    """Has begun its answer, and takes a while for the rest."""
+    await start(send)
+    await piece(send, b"begun ")
+    await asyncio.sleep(0.5)
+    await piece(send, b"ended", more=False)
+
+
+async def silent(scope, receive, send):
+    """Has not begun its answer yet."""
+    say("silent begins")
+    await asyncio.sleep(0.5)
+    await start(send)
+    await piece(send, b"ended", more=False)
+
+
+async def stream(scope, receive, send):
+    await start(send)
+    for number in range(50):
+        await piece(send, b"%d\n" % number)
+        await asyncio.sleep(0.01)
+    await piece(send, b"", more=False)
+
+
+async def background(scope, receive, send):
+    """Works on after its answer."""
+    await quick(scope, receive, send)
+    await asyncio.sleep(0.7)
+    say("background ends")
+
+
+async def upload(scope, receive, send):
+    size, more = 0, True
+    say("upload begins")
+    while more:
+        message = await receive()
+        size, more = size + len(message["body"]), message["more_body"]
+    await start(send)
+    await piece(send, b"%d" % size, more=False)
+
+
+async def endless(scope, receive, send):
+    await start(send)
+    await piece(send, b"begun ")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        say("endless was cancelled")
+        raise
+
+
+async def unstoppable(scope, receive, send):
+    await start(send)
+    await piece(send, b"begun ")
+    await stubborn()
+
+
+async def thread(scope, receive, send):
+    """A thread of the default executor that nobody can stop."""
+    await start(send)
+    await piece(send, b"begun ")
+    await asyncio.to_thread(time.sleep, 3600)
+
+
+async def blocking(scope, receive, send):
+    """Holds the loop up."""
+    await start(send)
+    await piece(send, b"begun ")
+    await asyncio.sleep(0.01)
+    time.sleep(0.5)
+    await piece(send, b"ended", more=False)
