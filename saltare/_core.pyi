@@ -15,6 +15,7 @@ class Core:
     state: dict[str, Any]
     create_future: Callable[[], Future[Any]]
     log: Callable[[int, str], object]
+    elsewhere: Callable[[Callable[[Message], AwaitableOf[None]], Message], AwaitableOf[None]]
     wake: Callable[[], object]
     on_empty: Callable[[], object]
     @property
