@@ -21,14 +21,18 @@ class Guest:
 
     def _turn(self):
         self._soon = False
-        self._core.poll(0)
+        try:
+            self._core.poll(0)
+        except RuntimeError:  # closed, or in a forked child: it would be asked again and again
+            self.close()
+            raise
         if self._core.more:
             self._turn_soon()
 
     def close(self):
         self._loop.remove_reader(self._core.epoll_fd)
         self._turn = self._turn_soon = _nothing
-        del self._core.wake
+        self._core.wake = _nothing
 
 
 def _nothing():

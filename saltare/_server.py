@@ -11,8 +11,8 @@ from ._lifespan import Lifespan, settle
 from ._signals import Signals
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout")
-CLEAN_UP = 2.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 NUMBERS = ("max_concurrent_connections", "max_keepalive_requests", "max_request_body", "date_header")
+CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 
 
 class Server:
@@ -127,7 +127,6 @@ class Server:
         self._listeners = open_listeners(self.config)
         self.url = self._listeners[0].url
         self.graceful = True
-        self._stubborn = set()
 
     def _end(self):
         for listener in self._listeners:
@@ -136,6 +135,7 @@ class Server:
         self.started = False
         self._loop = self._stop = self._hurry = None
         self._stop_asked = 0
+        self._stubborn = set()
 
     async def _life(self, core, guest):
         loop = self._loop = asyncio.get_running_loop()

@@ -4,13 +4,14 @@ package conn
 
 import (
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/sock"
 )
 
 // finish ends a connection after its last answer. A peer that may still be sending would answer a plain close with a
 // reset and lose the answer, so it is given time (RFC 9112 9.6).
 func (h *Host) finish(c *Conn) {
-	if !c.linger && c.held == 0 && !c.readable || c.hangup {
+	if !c.linger && c.held == 0 && !h.sends(c) || c.hangup {
 		h.close(c)
 		return
 	}
@@ -19,6 +20,17 @@ func (h *Host) finish(c *Conn) {
 	sock.Finish(int(c.fd))
 	h.enter(c, Linger)
 	h.arm(c)
+}
+
+// sends tells whether the peer has sent more than was read. That the last read emptied the socket is not always known, as
+// when it took the end of a body and not a byte more.
+func (h *Host) sends(c *Conn) bool {
+	scratch := h.inbox.Free()
+	if !c.readable || len(scratch) == 0 {
+		return c.readable
+	}
+	n, errno := sock.Read(int(c.fd), scratch[:min(len(scratch), limits.ReadFloorBytes)])
+	return errno == sock.OK && n > 0
 }
 
 // disconnect: the peer has gone, or is given up.

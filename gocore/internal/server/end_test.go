@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -219,5 +220,31 @@ func TestAbandonEndsEverything(t *testing.T) {
 	}
 	if len(d.released) == 0 || d.released[len(d.released)-1] != tokens[len(tokens)-1] {
 		t.Errorf("given back: %v of %v", d.released, tokens)
+	}
+}
+
+// TestAnAnsweredPeerIsNotWaitedFor: it is not known to have sent more, so it need not close first.
+func TestAnAnsweredPeerIsNotWaitedFor(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	peer := d.send(post(5, ""))
+	e := d.expect(handoff.EventRequest)
+	d.write(peer, "hello")
+	d.expect(handoff.EventBody)
+	d.answer(e, "x")
+	d.turn(0)
+	if n := d.server.Stats().Connections; n != 0 {
+		t.Errorf("%d connections are left in the turn of the last answer", n)
+	}
+}
+
+func TestAPeerThatHasSentMoreHasItsAnswer(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	peer := d.send(post(5, ""))
+	e := d.expect(handoff.EventRequest)
+	d.write(peer, "hello"+get)
+	d.expect(handoff.EventBody)
+	d.answer(e, "x")
+	if got := d.receive(peer, -1); !strings.HasSuffix(got, "0\r\n\r\n") || d.ended != io.EOF {
+		t.Errorf("got %q, then %v", got, d.ended)
 	}
 }
