@@ -35,7 +35,7 @@ def ask(raw, server, what, until=b"begun "):
 def is_refused(server):
     try:
         socket.create_connection(("127.0.0.1", server.port), 5).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the queue when the listener closed
         return True
     return False
 
