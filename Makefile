@@ -10,7 +10,7 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 pytest := $(bin)/python -m pytest $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick bench bench-quick fmt lint fuzz build options clean
+.PHONY: help run test test-quick test-debug test-asan bench bench-quick fmt lint fuzz build options clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,7 +21,7 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 	$(bin)/saltare --app-dir examples/hello main:app
 
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
-	@tools/system_packages.sh curl redis-server postgresql
+	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race ./gocore/internal/...
 	tools/fuzz.sh 3
 	$(pytest)
@@ -64,3 +64,12 @@ options: ## write the options table into README.md
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache saltare/*.so *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test-debug: ## the border of C and Python on a debug interpreter, in which every reference is counted
+	@tools/system_packages.sh python3-dbg python3-venv
+	@python3-dbg tools/environment.py .venv-debug bridge
+	.venv-debug/bin/python -m pytest $(ARGS) tests/bridge
+
+test-asan: ## the border and the wire with AddressSanitizer and UBSan in the C of the core (which keep freed memory: no large bodies)
+	@$(environment) dev
+	tools/sanitize.sh $(bin) $(ARGS) -k "not a_large_" tests/bridge tests/wire

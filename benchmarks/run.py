@@ -66,9 +66,13 @@ def measured(options, settings):
     results = {"about": {}, "servers": prepare(options, settings), "samples": []}
     pin(settings)
     began = time.monotonic()
-    for sample in samples(options, settings, list(settings.bins)):
-        results["samples"].append(sample)
+    try:
+        for sample in samples(options, settings, list(settings.bins)):
+            results["samples"].append(sample)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured is reported", file=sys.stderr)
     results["about"] = about(options, settings, began)
+    results["about"]["rounds"] = max((sample["round"] for sample in results["samples"]), default=0)
     return results
 
 

@@ -479,7 +479,8 @@ static bool is_kind(PyObject *type, const char *kind, Py_ssize_t len)
 static PyObject *send_elsewhere(exchange *ex, PyObject *message)
 {
     PyObject *send = py_exchange_send_method(ex);
-    PyObject *result = send ? PyObject_CallFunctionObjArgs(ex->core->elsewhere, send, message, NULL) : NULL;
+    PyObject *args[] = {send, message};
+    PyObject *result = send ? py_call_hook(ex->core->elsewhere, "elsewhere", args, 2) : NULL;
     Py_XDECREF(send);
     return result;
 }

@@ -32,14 +32,14 @@ int py_tasklist_open(tasklist *self)
 {
     PyObject *list = all_tasks();
     PyObject *method = list ? PyObject_GetAttrString(list, "add") : NULL;
-    self->references = list ? PyObject_GetAttrString(list, "data") : NULL;
+    Py_XSETREF(self->references, list ? PyObject_GetAttrString(list, "data") : NULL);
     if (method != NULL && !is_ours(method)) {
         PyObject *ours = PyCFunction_New(&add_method, method);
         if (ours != NULL && PyObject_SetAttrString(list, "add", ours) < 0) Py_CLEAR(ours);
         Py_SETREF(method, ours);
     }
     Py_XDECREF(list);
-    self->add = method;
+    Py_XSETREF(self->add, method);
     return method && self->references ? 0 : -1;
 }
 

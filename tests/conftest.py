@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item, call):
 def nothing_left(request, caplog):
     """After the last server of this process has ended the core owns nothing: no object, no buffer, no handle."""
     yield
-    for phase in ("setup", "call"):
+    for phase in ("setup", "call", "teardown"):
         caplog.get_records(phase).clear()  # what was logged with a traceback keeps the objects of its frames
     core = sys.modules.get("saltare._core")
     if core is None or ALIVE or request.node.stash.get(FAILED, False):

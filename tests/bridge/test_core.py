@@ -132,20 +132,25 @@ def test_a_dispatch_that_raises(bare):
     assert errors == [ZeroDivisionError]
 
 
+def in_spite_of(interruption, call):
+    while True:
+        try:
+            return call()
+        except interruption:
+            pass
+
+
 def test_a_dispatch_that_is_interrupted(bare):
     def dispatch(exchange, scope):
         raise KeyboardInterrupt
 
     bare.core.dispatch = dispatch
     peers = [bare.connect().get() for _ in range(3)]
-    with unraisable() as errors, pytest.raises(KeyboardInterrupt):
-        for _ in range(100):
-            bare.core.poll(0.01)
-    for peer in peers:
-        try:
-            assert peer.read_response().status == 500
-        except KeyboardInterrupt:
-            assert peer.read_response().status == 500
+    with unraisable() as errors:
+        with pytest.raises(KeyboardInterrupt):
+            bare.until(lambda: False)
+        for peer in peers:
+            assert in_spite_of(KeyboardInterrupt, peer.read_response).status == 500
     assert set(errors) <= {KeyboardInterrupt}
 
 
@@ -322,35 +327,47 @@ def test_poll_with_odd_times(bare, timeout):
     assert list(bare.core.poll(timeout)) == []
 
 
+class polling:
+    """A second thread polls the core, without a pause, while the block runs."""
+
+    def __init__(self, core):
+        self.core = core
+        self.end, self.seen = socket.socketpair()
+        self.thread = threading.Thread(target=self.poll)
+
+    def poll(self):
+        key = object()
+        self.core.watch(self.seen.fileno(), 1, key)
+        while (key, 1) not in in_spite_of(RuntimeError, lambda: self.core.poll(HANG)):
+            pass
+        self.core.unwatch(self.seen.fileno())
+
+    def __enter__(self):
+        self.thread.start()
+        deadline = time.monotonic() + HANG
+        while time.monotonic() < deadline:
+            try:
+                self.core.poll(0)
+            except RuntimeError as error:
+                assert "second thread" in str(error)
+                return
+        raise AssertionError("the other thread does not poll")
+
+    def __exit__(self, *exc):
+        self.end.send(b"x")
+        self.thread.join(HANG)
+        self.end.close(), self.seen.close()
+        assert not self.thread.is_alive()
+
+
 def test_a_second_thread_may_send_but_not_poll_or_close(bare):
     peer, exchange = bare.ask()
-    failures = []
-    waiting, peer_socket = threading.Event(), peer.socket._socket
-
-    def poll():
-        waiting.set()
-        try:
-            bare.core.poll(HANG)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    waiting.wait(HANG)
-    while True:
-        try:
-            bare.core.poll(0)  # until the thread is within its own
-        except RuntimeError as error:
-            assert "second thread" in str(error)
-            break
-    with pytest.raises(RuntimeError, match="within poll"):
-        bare.core.close()
-    bare.answer(exchange)
-    assert bare.core.stats()["streams"] == 1
-    peer_socket.close()  # which ends the thread's poll
-    thread.join(HANG)
-    assert not thread.is_alive() and not failures
-    bare.core.poll(0)
+    with polling(bare.core):
+        with pytest.raises(RuntimeError, match="within poll"):
+            bare.core.close()
+        bare.answer(exchange)
+        assert bare.core.stats()["connections"] == 1
+    assert peer.read_response().body == b"ok"
     assert bare.core.stats()["streams"] == 0
 
 
@@ -614,20 +631,8 @@ def test_a_forked_child_never_calls_into_the_core(bare):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_forked_while_another_thread_polls(bare):
-    left, right = socket.socketpair()
-    bare.core.watch(left.fileno(), 1, "key")
-    thread = threading.Thread(target=bare.core.poll, args=(HANG,))
-    thread.start()
-    while True:
-        try:
-            bare.core.poll(0)
-        except RuntimeError:
-            break
-    in_a_child(bare.core.close)
-    right.send(b"x")
-    thread.join(HANG)
-    assert not thread.is_alive()
-    left.close(), right.close()
+    with polling(bare.core):
+        in_a_child(bare.core.close)
 
 
 # ---- a guest ----

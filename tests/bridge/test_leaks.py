@@ -37,7 +37,7 @@ def in_pieces(bare):
     peer.send(b"cd")
     bare.until(future.done)
     result(waiting)
-    exchange.send(STREAM)
+    exchange.send({**STREAM, "headers": [[bytes([97, 98]), bytes([99, 100])], iter((b"e", b"f"))]})
     for body in (b"x", bytes(10_000), bytearray(10_000), memoryview(b"y")):
         exchange.send({**BODY, "body": body, "more_body": True})
     exchange.send(BODY)

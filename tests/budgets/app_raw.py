@@ -1,5 +1,8 @@
 """Requests of several kinds, answered without a framework. Per request."""
 
+import json
+import sys
+
 HELLO = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 
 
@@ -18,16 +21,15 @@ async def app(scope, receive, send):
             await send({"type": "http.response.body", "body": body or b"piece", "more_body": True})
         await send({"type": "http.response.body"})
         return
-    if scope["path"] == "/live":
-        body = repr(live()).encode()
     answer = body or b"hello"
     headers = HELLO if not body else [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
 
 
-def live():
-    """The core's counters while this very request is in the app's hands."""
-    from saltare._core import live
-
-    return live()
+async def modules(scope, receive, send):
+    """Answers with the modules that its process has loaded."""
+    if scope["type"] != "http":
+        raise ValueError("no lifespan")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(list(sys.modules)).encode()})

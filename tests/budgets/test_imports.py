@@ -4,19 +4,33 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 # What a Go program pays for even when it is not used.
-FORBIDDEN = {"net/http", "crypto/tls", "encoding/json"}
+FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
+# Of the package: what reads and checks options, and what other ways of serving need.
+ONLY_AT_START = "cli config _env _layers _listing _net_values _toml _values _guest _loop _running _warmup".split()
 
 
 def test_import_saltare_is_cheap():
     code = "import json, sys; before = set(sys.modules); import saltare; print(json.dumps(sorted(set(sys.modules) - before)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)) == {"saltare", "saltare.errors"}
+
+
+def test_a_server_loads_little_beside_its_app(cli_server):
+    server = cli_server("app_raw:modules")
+    with urllib.request.urlopen(server.url) as answer:
+        loaded = set(json.load(answer))
+    code = "import asyncio, gc, json, sys; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    added = loaded - set(json.loads(done.stdout))
+    assert {name for name in added if not name.startswith("saltare.")} == {"app_raw", "saltare", "faulthandler"}
+    assert not added & {f"saltare.{name}" for name in ONLY_AT_START}
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")

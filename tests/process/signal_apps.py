@@ -43,8 +43,14 @@ async def hello():
 
 
 async def handlers():
-    """The handlers that the server must leave alone."""
-    return repr({number.name: str(signal.getsignal(number)) for number in (signal.SIGPIPE, signal.SIGURG, signal.SIGCHLD)}).encode()
+    """Whether those that the server must leave alone are as an interpreter has them, or as the app has set them."""
+    expected = {
+        signal.SIGPIPE: signal.SIG_IGN,
+        signal.SIGCHLD: signal.SIG_DFL,
+        signal.SIGUSR2: note,
+        signal.SIGURG: note,
+    }
+    return repr([signal.getsignal(number) == handler for number, handler in expected.items()]).encode()
 
 
 async def loop_handler():
@@ -78,7 +84,9 @@ async def children():
     """Many at a time, as asyncio waits for them on this Python."""
 
     async def one(number):
-        process = await asyncio.create_subprocess_exec(sys.executable, "-Ic", f"print({number}); exit({number})", stdout=-1)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-Ic", f"print({number}); exit({number})", stdout=-1
+        )
         out, _ = await process.communicate()
         return process.returncode == int(out) == number
 
@@ -126,7 +134,9 @@ async def broken_pipe():
     try:
         os.write(writer, b"x")
     except BrokenPipeError:
-        status = subprocess.run("yes | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}", shell=True, executable="/bin/bash", stdout=-1)
+        status = subprocess.run(
+            "yes | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}", shell=True, executable="/bin/bash", stdout=-1
+        )
         return b"BrokenPipeError " + status.stdout.strip()
     finally:
         os.close(writer)

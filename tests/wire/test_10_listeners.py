@@ -105,7 +105,7 @@ def test_several_listeners(serve, tmp_path):
 # --- how many
 
 
-def test_connections_over_the_cap_are_closed_at_once(serve, raw, wait_for):
+def test_connections_over_the_cap_are_closed_at_once(serve, raw):
     server = serve(hello, **QUIET, max_concurrent_connections=3)
     inside = [raw(server) for _ in range(3)]
     for client in inside:
@@ -119,7 +119,7 @@ def test_connections_over_the_cap_are_closed_at_once(serve, raw, wait_for):
     for client in inside:
         assert client.send(get()).read_exactly(len(OK)) == OK
     inside[0].close()
-    wait_for(lambda: is_served(server))
+    wait_until(lambda: is_served(server))
 
 
 def is_served(server):
@@ -130,19 +130,19 @@ def is_served(server):
         return False
 
 
-def test_a_cap_of_one_is_one_after_the_other(serve, wait_for):
+def test_a_cap_of_one_is_one_after_the_other(serve):
     server = serve(hello, **QUIET, max_concurrent_connections=1)
     for _ in range(20):
-        wait_for(lambda: is_served(server))
+        wait_until(lambda: is_served(server))
 
 
-def test_refused_connections_count_too(serve, raw, wait_for):
+def test_refused_connections_count_too(serve, raw):
     """One that lingers after a refusal still is a connection; it is gone when its peer is."""
     server = serve(hello, **QUIET, max_concurrent_connections=1)
     client = raw(server).send(b"nonsense\r\n\r\n")
     assert client.read_all() == refused("400 Bad Request")
     client.close()
-    wait_for(lambda: is_served(server))
+    wait_until(lambda: is_served(server))
 
 
 # --- without descriptors
@@ -159,7 +159,7 @@ def cpu_seconds(pid):
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_out_of_descriptors(cli_server, raw, wait_for, loop):
+def test_out_of_descriptors(cli_server, raw, loop):
     """Who is inside is served, who comes is turned away, nothing spins, and it is over when somebody leaves."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
@@ -186,5 +186,5 @@ def test_out_of_descriptors(cli_server, raw, wait_for, loop):
         assert client.send(get()).read_exactly(len(OK)) == OK
     inside.pop().close()
     inside.pop().close()
-    wait_for(lambda: is_served(server))
+    wait_until(lambda: is_served(server))
     assert 1 <= server.logs().count("connections are turned away") <= room

@@ -216,7 +216,7 @@ def test_more_than_declared(serve, raw):
     server.wait_for_log("the app sent more body than its content-length says: 5 of 3 bytes")
 
 
-def test_much_more_than_declared(serve, raw, wait_for):
+def test_much_more_than_declared(serve, raw):
     """The app does not wait for ever for room on a connection that is no more."""
     ended = []
 
@@ -231,7 +231,7 @@ def test_much_more_than_declared(serve, raw, wait_for):
 
     server = serve(app, **QUIET)
     raw(server).send(get()).read_all()
-    wait_for(lambda: ended)
+    wait_until(lambda: ended)
     assert ended == ["ClientDisconnected"]
     assert server.logs().count("ERROR") == 1
 

@@ -156,7 +156,7 @@ def test_an_app_may_take_its_time(serve_by, raw):
     assert expecting.send(b"hi").read_exactly(len(answered(b"/ hi"))) == answered(b"/ hi")
 
 
-def test_a_peer_that_reads_nothing(serve_by, raw, wait_for):
+def test_a_peer_that_reads_nothing(serve_by, raw):
     ended = []
 
     async def app(scope, receive, send):
@@ -170,21 +170,21 @@ def test_a_peer_that_reads_nothing(serve_by, raw, wait_for):
 
     server = serve_by(app, **only("write_timeout"))
     client = raw(server).send(get())
-    wait_for(lambda: ended)
+    wait_until(lambda: ended)
     assert ended == ["ClientDisconnected"]
     with pytest.raises(ConnectionResetError):
         client.read_all()
     assert "ERROR" not in server.logs()
 
 
-def test_a_complete_answer_that_nobody_reads(serve, raw, wait_for):
+def test_a_complete_answer_that_nobody_reads(serve, raw):
     """The app is long gone; the connection and the borrowed bytes are given up all the same."""
     from saltare import _core
 
     server = serve(big_answer, **only("write_timeout"))
     client = raw(server).send(get())
-    wait_for(lambda: _core.live()["queues"] == 1)
-    wait_for(lambda: _core.live()["queues"] == _core.live()["borrowed"] == _core.live()["connections"] == 0)
+    wait_until(lambda: _core.live()["queues"] == 1)
+    wait_until(lambda: _core.live()["queues"] == _core.live()["borrowed"] == _core.live()["connections"] == 0)
     with pytest.raises(ConnectionResetError):
         client.read_all()
 

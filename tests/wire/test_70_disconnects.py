@@ -44,7 +44,7 @@ def connect(server):
     return client
 
 
-def nothing_open(wait_for):
+def nothing_open():
     """Waits until the server holds nothing of any client; an app's own cycles are the collector's business."""
     names = ("connections", "streams", "buffers", "queues", "exchanges", "borrowed")
 
@@ -52,7 +52,7 @@ def nothing_open(wait_for):
         gc.collect()
         return any(_core.live()[name] for name in names)
 
-    wait_for(lambda: not left(), "something is left")
+    wait_until(lambda: not left(), "something is left")
 
 
 REQUESTS = {
@@ -64,7 +64,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("leave", [fin, rst])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_at_every_byte_of_a_request(serve_by, raw, wait_for, name, leave):
+def test_at_every_byte_of_a_request(serve_by, raw, name, leave):
     """The app sees the whole body or a disconnect, never a shortened body, and the others never notice."""
     message = REQUESTS[name]
     bodies = []
@@ -91,8 +91,8 @@ def test_at_every_byte_of_a_request(serve_by, raw, wait_for, name, leave):
     other.close()
     body = b"" if name == "GET" else b"hello world"
     if leave is fin:  # a reset may throw away what was not read yet
-        wait_for(lambda: body in bodies)
-    nothing_open(wait_for)
+        wait_until(lambda: body in bodies)
+    nothing_open()
     assert set(bodies) <= {None, body}
     assert bodies.count(body) <= 1
     assert set(app.outcomes) == {"returned"}
@@ -100,7 +100,7 @@ def test_at_every_byte_of_a_request(serve_by, raw, wait_for, name, leave):
 
 
 @pytest.mark.parametrize("leave", [fin, rst])
-def test_while_the_app_waits_for_more(serve_by, wait_for, leave):
+def test_while_the_app_waits_for_more(serve_by, leave):
     waiting, seen = threading.Event(), []
 
     async def app(scope, receive, send):
@@ -113,7 +113,7 @@ def test_while_the_app_waits_for_more(serve_by, wait_for, leave):
     client.sendall(post(b"half", length=8))
     assert waiting.wait(HANG)
     leave(client)
-    nothing_open(wait_for)
+    nothing_open()
     assert seen == [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},
@@ -123,7 +123,7 @@ def test_while_the_app_waits_for_more(serve_by, wait_for, leave):
 
 @pytest.mark.parametrize("leave", [fin, rst])
 @pytest.mark.parametrize("read", [0, 1, 100, 10_000, 3_000_000])
-def test_in_the_middle_of_an_answer(serve_by, wait_for, read, leave):
+def test_in_the_middle_of_an_answer(serve_by, read, leave):
     """send() raises, also one that waits for room."""
     begun, raised = threading.Event(), []
 
@@ -144,14 +144,14 @@ def test_in_the_middle_of_an_answer(serve_by, wait_for, read, leave):
     while read > 0:
         read -= len(client.recv(min(read, 65536)))
     leave(client)
-    wait_for(lambda: raised)
-    nothing_open(wait_for)
+    wait_until(lambda: raised)
+    nothing_open()
     assert raised == [saltare.ClientDisconnected]
     assert "ERROR" not in server.logs()
 
 
 @pytest.mark.parametrize("leave", [fin, rst])
-def test_while_a_send_waits_for_room(serve_by, wait_for, leave):
+def test_while_a_send_waits_for_room(serve_by, leave):
     stuck, outcomes = threading.Event(), []
 
     async def app(scope, receive, send):
@@ -175,13 +175,13 @@ def test_while_a_send_waits_for_room(serve_by, wait_for, leave):
     client.sendall(get())
     assert stuck.wait(HANG)
     leave(client)
-    nothing_open(wait_for)
+    nothing_open()
     assert outcomes[0] == "gone"
     assert outcomes[-1] == "http.disconnect"
 
 
 @pytest.mark.parametrize("leave", [fin, rst])
-def test_during_a_complete_answer(serve_by, wait_for, leave):
+def test_during_a_complete_answer(serve_by, leave):
     """The app has returned; what it left to be sent is freed."""
 
     async def app(scope, receive, send):
@@ -192,10 +192,10 @@ def test_during_a_complete_answer(serve_by, wait_for, leave):
     client.sendall(get())
     client.recv(1)
     leave(client)
-    nothing_open(wait_for)
+    nothing_open()
 
 
-def test_a_task_that_waits_for_the_disconnect_beside_the_answer(serve_by, raw, wait_for):
+def test_a_task_that_waits_for_the_disconnect_beside_the_answer(serve_by, raw):
     """As frameworks do. An answer that is complete ends the wait as well."""
     ends = []
 
@@ -216,11 +216,11 @@ def test_a_task_that_waits_for_the_disconnect_beside_the_answer(serve_by, raw, w
     client.read_until(b"0\r\n\r\n")
     client.send(get("/left")).read_until(chunk(b"begun"))
     client.close()
-    nothing_open(wait_for)
+    nothing_open()
     assert ends == [("/stays", "http.disconnect"), ("/left", "http.disconnect")]
 
 
-def test_an_app_that_raises_because_its_client_left(serve, wait_for):
+def test_an_app_that_raises_because_its_client_left(serve):
     """It is no mistake of the app: nothing but a line for debugging, also when wrapped in another exception."""
 
     async def app(scope, receive, send):
@@ -235,7 +235,7 @@ def test_an_app_that_raises_because_its_client_left(serve, wait_for):
     client.sendall(get())
     client.close()
     server.wait_for_log("has gone")
-    nothing_open(wait_for)
+    nothing_open()
     assert "ERROR" not in server.logs()
 
 
@@ -251,7 +251,7 @@ def test_an_app_with_another_error_after_its_client_left(serve):
     server.wait_for_log("ValueError: of its own")
 
 
-def test_a_crowd_that_leaves_at_once(serve_by, raw, wait_for):
+def test_a_crowd_that_leaves_at_once(serve_by, raw):
     app = Recorder(
         lambda scope, receive, send: hello(scope, receive, send) if scope["path"] == "/other" else until_gone(receive)
     )
@@ -259,9 +259,9 @@ def test_a_crowd_that_leaves_at_once(serve_by, raw, wait_for):
     crowd = [connect(server) for _ in range(200)]
     for client in crowd:
         client.sendall(get())
-    wait_for(lambda: _core.live()["exchanges"] == len(crowd))
+    wait_until(lambda: _core.live()["exchanges"] == len(crowd))
     for number, client in enumerate(crowd):
         (fin, rst)[number % 2](client)
-    nothing_open(wait_for)
+    nothing_open()
     assert app.outcomes == ["returned"] * len(crowd)
     assert raw(server).send(get("/other")).read_exactly(len(OK)) == OK

@@ -145,7 +145,7 @@ def stands_still(counter):
 
 
 @pytest.mark.parametrize("size", [100, 1000, 4096, 5000, 16384, 65536, 200_000])
-def test_send_waits_while_much_is_unsent(serve_by, raw, wait_for, size):
+def test_send_waits_while_much_is_unsent(serve_by, raw, size):
     """What send() took and the kernel does not hold is at most 64 KiB and a piece; chunk sizes are not counted."""
     said, go_on = [0], threading.Event()
 
@@ -160,14 +160,14 @@ def test_send_waits_while_much_is_unsent(serve_by, raw, wait_for, size):
     head = len(client.read_until(b"\r\n\r\n"))
     assert head > 0
     with other_end(client.socket) as server_side:
-        wait_for(lambda: stands_still(said))
+        wait_until(lambda: stands_still(said))
         kernel = waiting(termios.FIONREAD, client.socket) + waiting(termios.TIOCOUTQ, server_side)
     assert said[0] - kernel - len(client._unread) <= WINDOW
     assert _core.live()["borrowed"] <= WINDOW // size + 2  # one of them partly sent, and the one that waits
     go_on.set()
 
 
-def test_a_body_waits_in_the_kernel(serve_by, raw, wait_for):
+def test_a_body_waits_in_the_kernel(serve_by, raw):
     """Of an app that has taken one piece and rests, the server has not read much more than 64 KiB ahead."""
     taken, go_on, sent = [], threading.Event(), [0]
 
@@ -189,9 +189,9 @@ def test_a_body_waits_in_the_kernel(serve_by, raw, wait_for):
 
     sender = threading.Thread(target=send_all)
     sender.start()
-    wait_for(lambda: taken)
+    wait_until(lambda: taken)
     with other_end(client.socket) as server_side:
-        wait_for(lambda: stands_still(sent))
+        wait_until(lambda: stands_still(sent))
         kernel = waiting(termios.FIONREAD, server_side) + waiting(termios.TIOCOUTQ, client.socket)
     assert sent[0] - kernel - taken[0] <= 2 * WINDOW
     assert sender.is_alive()
