@@ -1,10 +1,6 @@
-"""Fixtures of the wire tests: both drivers, and waiting for what happens elsewhere. Per process."""
-
-import time
+"""Fixtures of the wire tests: a server on each driver. Per process."""
 
 import pytest
-
-from harness import HANG
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -13,17 +9,3 @@ def serve_by(request, serve):
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop is not installed for this Python")
     return lambda app, **options: serve(app, loop=request.param, **options)
-
-
-@pytest.fixture
-def wait_for():
-    """wait_for(condition): until it holds; the test fails when it never does."""
-
-    def wait(condition, message="it never happened"):
-        deadline = time.monotonic() + HANG
-        while not (value := condition()):
-            assert time.monotonic() < deadline, message
-            time.sleep(0.002)
-        return value
-
-    return wait

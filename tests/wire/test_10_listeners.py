@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import wait_until
 from rawsocket import Raw
 from wire_apps import QUIET, answer, answered, get, hello, refused
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from harness import wait_until
 from wire_apps import QUIET, answer, answered, chunk, get, hello, piece, refused, request, start
 
 FAILED = refused("500 Internal Server Error")

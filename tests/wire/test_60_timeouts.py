@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness import wait_until
 from wire_apps import (
     CONTINUE,
     QUIET,

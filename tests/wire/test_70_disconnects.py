@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import saltare
-from harness import HANG
+from harness import HANG, wait_until
 from saltare import _core
 from wire_apps import (
     QUIET,
@@ -52,7 +52,7 @@ def nothing_open():
         gc.collect()
         return any(_core.live()[name] for name in names)
 
-    wait_until(lambda: not left(), "something is left")
+    wait_until(lambda: not left(), lambda: f"left: {_core.live()}")
 
 
 REQUESTS = {

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from harness import wait_until
 from saltare import _core
 from wire_apps import QUIET, answer, get, piece, post, start
 
