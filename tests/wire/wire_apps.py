@@ -4,6 +4,7 @@ import asyncio
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PIECE = 64 << 10
 QUIET = {"server_header": "", "date_header": False, "lifespan": "off"}  # for answers that are the same every time
 
 
@@ -76,6 +77,29 @@ async def mirror(scope, receive, send):
     body = await body_of(receive)
     if body is not None:
         await answer(send, scope["path"].encode() + b" " + body)
+
+
+async def download(scope, receive, send):
+    """As many bytes as the path says, in pieces of 64 KiB."""
+    size = int(scope["path"][1:])
+    await start(send, (b"content-length", b"%d" % size))
+    for _ in range(size // PIECE):
+        await piece(send, bytes(PIECE))
+    await piece(send, b"", more=False)
+
+
+async def upload(scope, receive, send):
+    """Counts what comes, and takes a rest now and then."""
+    size = taken = 0
+    more = True
+    while more:
+        message = await receive()
+        size += len(message["body"])
+        more = message["more_body"]
+        if size - taken > 32 << 20:
+            taken = size
+            await asyncio.sleep(0.01)
+    await answer(send, b"%d" % size)
 
 
 async def deaf(scope, receive, send):
