@@ -76,6 +76,7 @@ enum saltare_event_kind {
 enum saltare_event_flags {
     EVENT_LAST = 1,     /* of EVENT_REQUEST and EVENT_BODY: the request body ends here */
     EVENT_CONTINUE = 2, /* of EVENT_REQUEST: the peer waits for COMMAND_CONTINUE (RFC 9110 10.1.1) */
+    EVENT_SILENT = 4,   /* of EVENT_REQUEST: the answer's body will not be sent (RFC 9110 9.3.2: HEAD) */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2 };
@@ -124,9 +125,11 @@ struct saltare_request {
 /* ---- the outbox: what a turn takes -------------------------------------------------------------------------- */
 
 enum saltare_command_kind {
-    COMMAND_START = 1, /* arg: status; payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
+    COMMAND_START = 1, /* arg: status, an interim one is no start; payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
     COMMAND_BODY,      /* payload: bytes; flags: COMMAND_MORE */
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
+    COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
+    COMMAND_TRAILERS,  /* payload: fields as of COMMAND_START; flags: COMMAND_MORE. After the last piece of the body, sent with COMMAND_MORE */
     COMMAND_CONSUMED,  /* arg: so many bytes of EVENT_BODY were taken by the app */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
@@ -149,6 +152,12 @@ struct saltare_body_ref {
     const void *ptr;
     uint64_t len;
     uint64_t token;
+};
+
+/* A part of a regular file, sent by sendfile(2). Owns: the descriptor is the server's from now on, which closes it. */
+struct saltare_file {
+    uint64_t offset, len;
+    int32_t fd;
 };
 
 /* ---- functions ---------------------------------------------------------------------------------------------- */
@@ -176,12 +185,12 @@ struct saltare_stats {
     uint64_t accepted;
     uint64_t refused; /* connections over the cap, and requests answered by the parser */
     uint64_t buffers; /* read buffers held by connections */
-    uint64_t unsent;  /* bytes queued for slow peers */
+    uint64_t unsent;  /* bytes queued for slow peers, those of files included */
 };
 
 /* What Go holds in this process, over all servers; all zero when none is open. */
 struct saltare_live {
-    uint64_t handles, connections, streams, buffers, queues;
+    uint64_t handles, connections, streams, buffers, queues, files;
 };
 
 #ifndef SALTARE_GO_PREAMBLE /* cgo writes these prototypes itself */

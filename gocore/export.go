@@ -176,6 +176,7 @@ func saltare_live(out *C.struct_saltare_live) {
 		out.streams += C.uint64_t(f.Streams)
 		out.buffers += C.uint64_t(f.Buffers)
 		out.queues += C.uint64_t(f.Queues)
+		out.files += C.uint64_t(f.Files)
 	}
 }
 
@@ -230,6 +231,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_request{})-unsafe.Sizeof(handoff.Request{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_command{})-unsafe.Sizeof(handoff.Command{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_body_ref{})-unsafe.Sizeof(handoff.BodyRef{})]
+	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_file{})-unsafe.Sizeof(handoff.File{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_field{})-unsafe.Sizeof(http1.Field{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_address{})-unsafe.Sizeof(handoff.Address{})]
 
@@ -247,6 +249,7 @@ var (
 	_ = [1]struct{}{}[C.EVENT_REQUEST-handoff.EventRequest]
 	_ = [1]struct{}{}[C.EVENT_LOG-handoff.EventLog]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
+	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]
 	_ = [1]struct{}{}[C.COMMAND_ABORT-handoff.CommandAbort]
 	_ = [1]struct{}{}[C.TURN_EMPTY-handoff.TurnEmpty]

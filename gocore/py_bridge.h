@@ -15,7 +15,8 @@
 /* Per module: what would otherwise be global. */
 typedef struct {
     PyTypeObject *core_type, *exchange_type, *awaitable_type, *run_type, *starter_type;
-    PyObject *disconnected;  /* saltare.errors.ClientDisconnected */
+    /* of saltare.errors */
+    PyObject *disconnected, *order_error, *value_error, *type_error, *length_error, *body_error;
     PyObject *sent;          /* the awaitable of a send that is done */
     PyObject *empty_bytes, *empty_tuple, *http_1_0;
     PyObject *known_names[KNOWN_NAMES_MAX]; /* bytes, by saltare_field.id */
@@ -23,7 +24,7 @@ typedef struct {
     PyObject *s_type, *s_status, *s_headers, *s_body, *s_more_body;
     PyObject *s_http_request, *s_http_disconnect;
     PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
-    PyObject *s_state;
+    PyObject *s_state, *s_extensions, *s_trailers, *s_more_trailers, *s_links, *s_file, *s_offset, *s_count;
     PyObject *s_done, *s_set_result, *s_set_exception, *s_throw, *s_close;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
     /* debug counters; each ends at zero */
@@ -57,6 +58,7 @@ typedef struct {
     PyObject *keys;          /* descriptor -> selector key */
     PyObject *servers;       /* scope["server"] by listener */
     PyObject *template;      /* dict that every scope is a shallow copy of */
+    PyObject *extensions;    /* dict of which every scope has a copy */
     PyObject *root_path;
     PyObject *lifespan;      /* dict copied into scope["state"] */
     PyObject *dispatch;      /* a Starter, or any callable(exchange, scope) */
@@ -101,9 +103,16 @@ struct exchange {
     PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
     PyObject *senders;   /* the same for send() */
     Py_ssize_t window;   /* bytes that may be sent before send() waits */
+    int64_t declared;    /* content-length of the answer, -1: none */
+    int64_t sent;        /* bytes of its body */
+    short status;        /* of the answer that has started */
     char body_open;      /* more of the request body is to come from Go */
     char expecting;      /* the peer waits for 100 Continue */
-    char started, complete, gone;
+    char silent;         /* the answer's body is not for the peer: HEAD */
+    char started;
+    char trailers;       /* the answer ends with http.response.trailers */
+    char body_over;      /* and these are now awaited */
+    char complete, gone;
 };
 
 /* New reference, entered in the core's table; NULL with an exception. */
@@ -115,8 +124,42 @@ int py_exchange_gone(exchange *ex);
 /* New references to the app's receive and send. */
 PyObject *py_exchange_receive_method(exchange *ex);
 PyObject *py_exchange_send_method(exchange *ex);
+/* The app has said its last word. -1 with an exception. */
+int py_exchange_complete(exchange *ex);
 /* The app is over without a complete answer. -1 with an exception. */
 int py_exchange_fail(exchange *ex);
+/* Enters a new future of the loop in *list, one of the exchange's. */
+PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result);
+
+/* ---- send() (py_send.c), header fields (py_headers.c), files (py_file.c) ---------------------------------------- */
+
+PyObject *py_exchange_send(exchange *ex, PyObject *message);
+
+/* New reference to an item of the message, which is held because whoever looks at it may change the message. NULL without
+ * exception when there is none. */
+static inline PyObject *py_item(PyObject *message, PyObject *key) { return Py_XNewRef(PyDict_GetItemWithError(message, key)); }
+
+/* Header fields as a command carries them. */
+typedef struct {
+    const char *kind;       /* type of the message, for its errors */
+    PyObject *pairs;        /* tuple or list of tuples or lists; NULL: no fields */
+    size_t size;            /* of the payload */
+    int64_t content_length; /* that is declared among them, -1: none */
+} headers;
+
+/* Reads `given` of a message of that kind, an iterable of pairs of bytes, None or NULL. May run Python code. Owns:
+ * py_headers_free. -1 with an exception. */
+int py_headers_read(headers *self, module_state *st, PyObject *given, const char *kind);
+/* Checks every field, without running Python code but to refuse one. -1 with an exception. */
+int py_headers_check(headers *self, module_state *st);
+void py_headers_put(const headers *self, uint8_t *at);
+void py_headers_free(headers *self);
+
+/* Fills part with the whole of a regular file, which may be a path of any kind. -1 with an exception. */
+int py_file_open(module_state *st, PyObject *message, const char *kind, struct saltare_file *part);
+/* Fills part with what a message of zerocopysend names. -1 with an exception. */
+int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct saltare_file *part);
+void py_file_close(struct saltare_file *part);
 
 /* ---- type Awaitable (py_awaitable.c) -------------------------------------------------------------------------- */
 

@@ -355,6 +355,19 @@ static int read_config(PyObject *given, struct saltare_config *config)
     return -1;
 }
 
+/* The extensions that every scope has a copy of. */
+static int take_extensions(core *self)
+{
+    PyObject *given = PyDict_GetItemWithError(self->template, self->state->s_extensions);
+    if (given == NULL && PyErr_Occurred()) return -1;
+    if (given != NULL && !PyDict_Check(given)) {
+        PyErr_Format(PyExc_TypeError, "Core: extensions must be a dict, not %.100s", Py_TYPE(given)->tp_name);
+        return -1;
+    }
+    Py_XSETREF(self->extensions, given ? PyDict_Copy(given) : PyDict_New());
+    return self->extensions ? 0 : -1;
+}
+
 static int core_init(core *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"options", "server_header", "extra_headers", "scope", "root_path", NULL};
@@ -377,7 +390,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     if (self->state == NULL) return -1;
     Py_XSETREF(self->template, PyDict_Copy(scope));
     Py_XSETREF(self->keys, PyDict_New());
-    if (self->template == NULL || self->keys == NULL) return -1;
+    if (self->template == NULL || self->keys == NULL || take_extensions(self) < 0) return -1;
     Py_XSETREF(self->root_path, Py_NewRef(root_path));
     Py_XSETREF(self->servers, PyTuple_New(0));
     if (self->servers == NULL) return -1;
@@ -451,12 +464,13 @@ static void release_queued(core *self, int64_t handle)
     } while (turn.n_events > 0);
 }
 
-/* Releases the bodies of commands that no turn will take. */
+/* Gives back what commands hold that no turn will take. */
 static void release_outbox(core *self, outbox *box)
 {
     for (size_t at = 0; at < box->len;) {
         struct saltare_command *command = (struct saltare_command *)(box->data + at);
         if (command->kind == COMMAND_BODY_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
+        if (command->kind == COMMAND_FILE) py_file_close((struct saltare_file *)(command + 1));
         at += sizeof *command + ((command->len + 7) & ~(uint64_t)7);
     }
     py_outbox_free(box);
@@ -512,6 +526,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->keys);
     Py_VISIT(self->servers);
     Py_VISIT(self->template);
+    Py_VISIT(self->extensions);
     Py_VISIT(self->lifespan);
     Py_VISIT(self->dispatch);
     Py_VISIT(self->create_future);
@@ -528,6 +543,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->keys);
     Py_CLEAR(self->servers);
     Py_CLEAR(self->template);
+    Py_CLEAR(self->extensions);
     Py_CLEAR(self->lifespan);
     Py_CLEAR(self->dispatch);
     Py_CLEAR(self->create_future);

@@ -21,9 +21,9 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_ALLOW_THREADS /* it asks every server, and one may be in a turn */
     if (!py_forked()) saltare_live(&go);
     Py_END_ALLOW_THREADS
-    return Py_BuildValue("{snsnsnsnsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
+    return Py_BuildValue("{snsnsnsnsKsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
                          st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "buffers", go.buffers, "queues",
-                         go.queues);
+                         go.queues, "files", go.files);
 }
 
 /* build_info() -> {"flavour", "version", "go"} */
@@ -72,6 +72,13 @@ static int intern_all(module_state *st)
         {&st->s_client, "client"},
         {&st->s_server, "server"},
         {&st->s_state, "state"},
+        {&st->s_extensions, "extensions"},
+        {&st->s_trailers, "trailers"},
+        {&st->s_more_trailers, "more_trailers"},
+        {&st->s_links, "links"},
+        {&st->s_file, "file"},
+        {&st->s_offset, "offset"},
+        {&st->s_count, "count"},
         {&st->s_done, "done"},
         {&st->s_set_result, "set_result"},
         {&st->s_set_exception, "set_exception"},
@@ -112,11 +119,25 @@ static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec)
 
 static int import_errors(module_state *st)
 {
+    struct {
+        PyObject **to;
+        const char *name;
+    } all[] = {
+        {&st->disconnected, "ClientDisconnected"},
+        {&st->order_error, "MessageOrderError"},
+        {&st->value_error, "MessageValueError"},
+        {&st->type_error, "MessageTypeError"},
+        {&st->length_error, "ContentLengthError"},
+        {&st->body_error, "UnexpectedBodyError"},
+    };
     PyObject *errors = PyImport_ImportModule("saltare.errors");
-    if (errors == NULL) return -1;
-    st->disconnected = PyObject_GetAttrString(errors, "ClientDisconnected");
-    Py_DECREF(errors);
-    return st->disconnected ? 0 : -1;
+    int status = errors ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < sizeof all / sizeof *all; i++) {
+        *all[i].to = PyObject_GetAttrString(errors, all[i].name);
+        status = *all[i].to ? 0 : -1;
+    }
+    Py_XDECREF(errors);
+    return status;
 }
 
 static int module_exec(PyObject *module)
@@ -141,11 +162,14 @@ static int module_exec(PyObject *module)
 }
 
 #define EACH_OBJECT(DO)                                                                                                                      \
-    DO(core_type) DO(exchange_type) DO(awaitable_type) DO(run_type) DO(starter_type) DO(disconnected) DO(sent) DO(empty_bytes) DO(empty_tuple) DO(http_1_0)                \
-    DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                    \
-    DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)      \
-    DO(s_done) DO(s_set_result) DO(s_set_exception) DO(s_throw) DO(s_close) DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch)          \
-    DO(m_head) DO(m_options)
+    DO(core_type) DO(exchange_type) DO(awaitable_type) DO(run_type) DO(starter_type)                                                         \
+    DO(disconnected) DO(order_error) DO(value_error) DO(type_error) DO(length_error) DO(body_error)                                          \
+    DO(sent) DO(empty_bytes) DO(empty_tuple) DO(http_1_0)                                                                                    \
+    DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                                \
+    DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)                       \
+    DO(s_extensions) DO(s_trailers) DO(s_more_trailers) DO(s_links) DO(s_file) DO(s_offset) DO(s_count)                                      \
+    DO(s_done) DO(s_set_result) DO(s_set_exception) DO(s_throw) DO(s_close)                                                                  \
+    DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch) DO(m_head) DO(m_options)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {

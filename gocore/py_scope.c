@@ -144,6 +144,7 @@ PyObject *py_scope(core *self, const struct saltare_request *r)
         put(scope, st->s_headers, headers_list(st, r)) < 0 ||
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
+        put(scope, st->s_extensions, PyDict_Copy(self->extensions)) < 0 ||
         put(scope, st->s_state, self->lifespan ? PyDict_Copy(self->lifespan) : PyDict_New()) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);

@@ -10,6 +10,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 # Loggers belong to the process, so this does too: of several servers, the one configured last has its level.
 _level, _asked_for, _applied = INFO, False, None
+_given = 0  # the level that the logger has from us; 0 is logging.NOTSET
 
 
 def configure(config):
@@ -66,9 +67,11 @@ def logger_in_use(name):
         return None
     import logging
 
+    global _given
     top = logging.getLogger("saltare")
-    if _asked_for or top.level == logging.NOTSET:
+    if _asked_for or top.level in (logging.NOTSET, _given):
         top.setLevel(_level)
+        _given = _level
     logger = logging.getLogger(name)
     # A dictConfig of the app's disables every logger that it does not name; tracebacks must not go that way.
     logger.disabled = False

@@ -309,6 +309,15 @@ def close_loop(loop, patient, stubborn):
         loop.close()
 
 
+EXTENSIONS = (
+    "http.response.trailers",
+    "http.response.early_hint",
+    "http.response.pathsend",
+    "http.response.zerocopysend",
+    "saltare.sendfile",
+)
+
+
 def template(root_path):
     """The scope that every request's is a copy of."""
     return {
@@ -324,6 +333,6 @@ def template(root_path):
         "raw_path": None,
         "query_string": None,
         "headers": None,
-        "extensions": {},
+        "extensions": {name: {} for name in EXTENSIONS},
         "state": None,
     }

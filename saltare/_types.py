@@ -63,6 +63,37 @@ class ResponseBody(TypedDict, total=False):
     more_body: bool
 
 
+class ResponseTrailers(TypedDict, total=False):
+    type: Literal["http.response.trailers"]
+    headers: Iterable[Header]
+    more_trailers: bool
+
+
+class EarlyHint(TypedDict):
+    type: Literal["http.response.early_hint"]
+    links: Iterable[bytes]  # values of the field Link
+
+
+class PathSend(TypedDict):
+    type: Literal["http.response.pathsend"]
+    path: str
+
+
+class ZeroCopySend(TypedDict, total=False):
+    type: Literal["http.response.zerocopysend"]
+    file: Any  # a descriptor, or an object with fileno()
+    offset: int  # default: where the file stands
+    count: int  # default: to its end
+    more_body: bool
+
+
+class SendFile(TypedDict, total=False):
+    type: Literal["saltare.sendfile"]  # the whole answer, or what pathsend is after http.response.start
+    path: str
+    status: int  # default 200
+    headers: Iterable[Header]
+
+
 class LifespanAnswer(TypedDict, total=False):
     type: Literal[
         "lifespan.startup.complete", "lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"
@@ -73,7 +104,8 @@ class LifespanAnswer(TypedDict, total=False):
 Scope = HTTPScope | LifespanScope
 # What apps are annotated with in practice: any mapping with a "type".
 Event = RequestEvent | DisconnectEvent | LifespanEvent | MutableMapping[str, Any]
-Message = ResponseStart | ResponseBody | LifespanAnswer | MutableMapping[str, Any]
+Answer = ResponseStart | ResponseBody | ResponseTrailers | EarlyHint | PathSend | ZeroCopySend | SendFile
+Message = Answer | LifespanAnswer | MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[None]]

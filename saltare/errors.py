@@ -21,3 +21,27 @@ class StartError(Exception):
 
 class ClientDisconnected(OSError):
     """Raised by `await send(...)` once the peer has gone, as ASGI 2.4 asks of a server."""
+
+
+class ResponseError(Exception):
+    """`send(...)` refused a message of the app: nothing of it reaches the peer. The subclasses say what is wrong."""
+
+
+class MessageOrderError(ResponseError, RuntimeError):
+    """A message out of turn: a second start, a body before the start, anything after the end."""
+
+
+class MessageValueError(ResponseError, ValueError):
+    """A message with an item that is missing or not allowed, such as a header with a line break in it."""
+
+
+class MessageTypeError(ResponseError, TypeError):
+    """A message with an item of a wrong type, such as a str where bytes are meant."""
+
+
+class ContentLengthError(ResponseError, RuntimeError):
+    """A body that is longer or shorter than the content-length of its answer."""
+
+
+class UnexpectedBodyError(ResponseError, RuntimeError):
+    """A body for a status that has none: 204, 205 or 304."""

@@ -183,13 +183,22 @@ def test_a_receive_that_cannot_wait_may_be_tried_again(bare, every_allocation, s
 
 # ---- sending ----
 
+BARE_START = {"type": "http.response.start", "status": 200}
 MESSAGES = {
     "start": [{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2"), [b"a", b"b"]]}],
     "iterators": [{"type": "http.response.start", "status": 200, "headers": ()}],
     "body": [START, {"type": "http.response.body", "body": b"o", "more_body": True}],
-    "borrowed": [START, {"type": "http.response.body", "body": bytes(100_000), "more_body": True}],
-    "buffer": [START, {"type": "http.response.body", "body": bytearray(100_000), "more_body": True}],
+    "borrowed": [BARE_START, {"type": "http.response.body", "body": bytes(100_000), "more_body": True}],
+    "buffer": [BARE_START, {"type": "http.response.body", "body": bytearray(100_000), "more_body": True}],
     "last": [START, BODY],
+    "hint": [{"type": "http.response.early_hint", "links": (b"a", b"b")}],
+    "trailers": [
+        {**BARE_START, "trailers": True},
+        {"type": "http.response.body"},
+        {"type": "http.response.trailers", "headers": [(b"a", b"b")]},
+    ],
+    "path": [BARE_START, {"type": "http.response.pathsend", "path": __file__}],
+    "file": [{"type": "saltare.sendfile", "path": __file__, "headers": [(b"a", b"b")]}],
     "wrong": [{**START, "headers": [(b"a", b"\0")]}],
     "unknown": [{"type": "http.response.push"}],
 }

@@ -58,7 +58,7 @@ def enough_descriptors():
 def test_an_idle_connection(cli_server):
     """Each has been answered once, and waits."""
     enough_descriptors()
-    options = ("--keep-alive-timeout", 600, "--max-concurrent-connections", CONNECTIONS + 100)
+    options = ("--header-timeout", 0, "--keep-alive-timeout", 600, "--max-concurrent-connections", CONNECTIONS + 100)
     server = cli_server("app_raw:app", *options)
     warm = [connect(server.port) for _ in range(50)]
     for client in warm:

@@ -19,7 +19,7 @@ OWN = ("saltare", "saltare.error")
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Our state and loggers as in a new process."""
-    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None)):
+    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0)):
         monkeypatch.setattr(_logging, name, value)
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
     for one, *_ in state:
@@ -96,6 +96,15 @@ def test_asked_for_level(configure, capsys, root):
     configure(log_level="critical")
     _logging.error("quiet")
     assert capsys.readouterr().err.endswith(" DEBUG loud\n")
+
+
+def test_the_level_of_one_server_is_not_that_of_the_next(configure, capsys, root):
+    root()
+    configure(log_level="critical")
+    _logging.error("quiet")
+    configure()
+    _logging.error("loud")
+    assert capsys.readouterr().err.endswith(" ERROR loud\n")
 
 
 @pytest.mark.parametrize("owner", ["root", "saltare", "saltare.error"])

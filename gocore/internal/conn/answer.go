@@ -12,9 +12,7 @@ import (
 func (h *Host) Command(k *handoff.Command, payload []byte) {
 	c, s := h.find(k.Stream)
 	if s == nil {
-		if k.Kind == handoff.CommandBodyRef { // too late: nobody will read it
-			h.inbox.Release(handoff.Ref(payload).Token)
-		}
+		h.refund(k, payload)
 		return
 	}
 	more := k.Flags&handoff.CommandMore != 0
@@ -26,6 +24,10 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 	case handoff.CommandBodyRef:
 		ref := handoff.Ref(payload)
 		h.piece(c, s, piece{bytes: handoff.Bytes(ref.Ptr, ref.Len), token: ref.Token}, more)
+	case handoff.CommandFile:
+		h.piece(c, s, piece{file: h.files.take(handoff.FileOf(payload))}, more)
+	case handoff.CommandTrailers:
+		h.trailers(c, s, payload, more)
 	case handoff.CommandConsumed:
 		h.consumed(c, s, k.Arg)
 	case handoff.CommandContinue:
@@ -33,13 +35,31 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 	case handoff.CommandNotify:
 		h.notify(c, s)
 	case handoff.CommandAbort:
-		h.abort(c, s)
+		if s.started && s.answer.Mode == http1.BodyNone { // all that the peer is to have of it is said
+			h.complete(c, s)
+		} else {
+			h.abort(c, s)
+		}
+	}
+}
+
+// refund gives back what a command lends that comes too late.
+func (h *Host) refund(k *handoff.Command, payload []byte) {
+	switch k.Kind {
+	case handoff.CommandBodyRef:
+		h.inbox.Release(handoff.Ref(payload).Token)
+	case handoff.CommandFile:
+		h.giveBack(piece{file: h.files.take(handoff.FileOf(payload))})
 	}
 }
 
 // start begins the answer.
 func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	if s.started {
+		return
+	}
+	if status < 200 {
+		h.hint(c, s, status, fields)
 		return
 	}
 	a := &s.answer
@@ -58,28 +78,49 @@ func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	c.linger = c.linger || s.expecting
 }
 
+// hint sends an interim answer ahead of the answer (RFC 9110 15.2). Only a mistake of the bridge's makes it fail.
+func (h *Host) hint(c *Conn, s *Stream, status uint16, fields []byte) {
+	a := http1.Answer{Status: status, Minor: s.answer.Minor}
+	h.gather(c)
+	bytes, err := http1.AppendHead(h.out.buf.B, &a, fields, &h.defaults)
+	h.out.buf.B = bytes
+	if err != nil {
+		h.appError(c, err.Error())
+	}
+}
+
 // spent tells whether this is the last request that the connection may make.
 func (h *Host) spent(c *Conn) bool {
 	return h.Config.MaxKeepAliveRequests > 0 && c.requests >= h.Config.MaxKeepAliveRequests
 }
 
-// piece is a part of the answer's body. With a token its bytes are borrowed, else they are valid until the turn ends.
+// piece is a part of the answer's body: of a file, or bytes. With a token these are borrowed, else they are valid until the
+// turn ends.
 type piece struct {
 	bytes []byte
 	token uint64
+	file  file
+}
+
+func (p *piece) size() int {
+	if p.file.open() {
+		return p.file.n
+	}
+	return len(p.bytes)
 }
 
 // piece sends a part of the body as the framing asks; with more false it is the last.
 func (h *Host) piece(c *Conn, s *Stream, p piece, more bool) {
 	a := &s.answer
+	sent := s.sent + uint64(p.size())
 	if !s.started || a.Mode == http1.BodyNone {
 		h.giveBack(p)
-	} else if a.Mode == http1.BodyLength && s.sent+uint64(len(p.bytes)) > uint64(a.ContentLength) {
+	} else if a.Mode == http1.BodyLength && sent > uint64(a.ContentLength) {
 		h.giveBack(p)
-		h.wrongLength(c, s, "more", s.sent+uint64(len(p.bytes)))
+		h.wrongLength(c, s, "more", sent)
 		return
 	} else {
-		s.sent += uint64(len(p.bytes))
+		s.sent = sent
 		h.frame(c, a.Mode, p)
 	}
 	if !more {
@@ -91,10 +132,11 @@ func (h *Host) giveBack(p piece) {
 	if p.token != 0 {
 		h.inbox.Release(p.token)
 	}
+	h.files.close(p.file)
 }
 
 func (h *Host) frame(c *Conn, mode http1.BodyMode, p piece) {
-	if len(p.bytes) == 0 { // an empty chunk would be the last
+	if p.size() == 0 { // an empty chunk would be the last
 		h.giveBack(p)
 		return
 	}
@@ -103,7 +145,7 @@ func (h *Host) frame(c *Conn, mode http1.BodyMode, p piece) {
 		h.out.add(p)
 		return
 	}
-	h.out.buf.B = http1.AppendChunkHeader(h.out.buf.B, len(p.bytes))
+	h.out.buf.B = http1.AppendChunkHeader(h.out.buf.B, p.size())
 	h.out.add(p)
 	h.out.buf.B = append(h.out.buf.B, '\r', '\n')
 }
@@ -121,6 +163,31 @@ func (h *Host) lastPiece(c *Conn, s *Stream) {
 	h.complete(c, s)
 }
 
+// trailers end an answer in place of its last piece. Only a chunked body has room for them.
+func (h *Host) trailers(c *Conn, s *Stream, fields []byte, more bool) {
+	if s.answer.Mode != http1.BodyChunked || !s.started {
+		if !more {
+			h.lastPiece(c, s)
+		}
+		return
+	}
+	h.gather(c)
+	bytes, leftOut, err := http1.AppendTrailers(h.out.buf.B, fields, !s.trailing, !more)
+	h.out.buf.B = bytes
+	s.trailing = true
+	switch {
+	case err != nil:
+		h.appError(c, err.Error())
+		h.abort(c, s)
+		return
+	case leftOut != "":
+		h.appErrorf(c, "a trailer named %s is not allowed (RFC 9110 6.5.1) and was left out", leftOut)
+	}
+	if !more {
+		h.complete(c, s)
+	}
+}
+
 // complete: the app has said all. The answer is over when its last byte is sent.
 func (h *Host) complete(c *Conn, s *Stream) {
 	s.complete = true
@@ -128,14 +195,12 @@ func (h *Host) complete(c *Conn, s *Stream) {
 		h.dropStream(c)
 	}
 	h.enter(c, Flush)
-	if h.out.conn != c && c.queue == 0 {
-		h.sent(c)
-	}
+	h.sent(c)
 }
 
-// sent: nothing of the connection's output is unsent. A complete answer is then over.
+// sent: if nothing of the connection's output is unsent, a complete answer is over.
 func (h *Host) sent(c *Conn) {
-	if c.phase != Flush {
+	if c.phase != Flush || c.queue != 0 || h.out.conn == c {
 		return
 	}
 	h.end(c)

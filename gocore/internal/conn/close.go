@@ -65,7 +65,7 @@ func (h *Host) close(c *Conn) {
 
 func (h *Host) dropGathered() {
 	for _, s := range h.out.segments {
-		h.giveBack(piece{token: s.token})
+		h.giveBack(piece{token: s.token, file: s.file})
 	}
 	h.out.reset()
 }

@@ -7,6 +7,7 @@
 //	body.go     bytes -> pieces of its body
 //	answer.go   what the app says -> the answer
 //	write.go    the answer -> bytes
+//	sendfile.go files in it
 //	deadline.go what took too long
 //	refuse.go   answers of our own
 //	close.go    the one way out
@@ -74,6 +75,7 @@ type Stream struct {
 	bodyDone  bool // the request is read
 	expecting bool // the peer waits for 100 Continue
 	started   bool
+	trailing  bool // the last chunk is said, its trailers are not complete
 	complete  bool // the app has said its last word, or never heard of it: C does not know the stream
 	notify    bool // the app waits until less is unsent
 }

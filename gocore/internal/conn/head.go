@@ -211,5 +211,8 @@ func (h *Host) view(c *Conn, s *Stream, number uint32, buf, body []byte) {
 	if s.expecting {
 		flags |= handoff.EventContinue
 	}
+	if s.answer.HEAD {
+		flags |= handoff.EventSilent
+	}
 	h.inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flags, Stream: s.handle(number), Data: requestPointer(r)})
 }

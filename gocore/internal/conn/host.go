@@ -54,6 +54,7 @@ type Host struct {
 	defaults http1.Defaults
 	out      output
 	queues   queues
+	files    files
 	later    []uint32 // connections that had no room, or whose next request is already here
 	retry    []uint32
 
@@ -140,6 +141,10 @@ func (h *Host) Resume() {
 	for _, number := range h.retry {
 		if c := h.conns.At(number); c.waiting && c.phase != Closed {
 			c.waiting = false
+			h.flushOf(c)
+			if c.queue != 0 {
+				h.writeQueue(c)
+			}
 			h.advance(c)
 		}
 	}
@@ -156,6 +161,9 @@ func (h *Host) Buffers() int { return h.buffers.Live() }
 
 // Queues is how many connections have unsent output.
 func (h *Host) Queues() int { return h.queues.live() }
+
+// Files is how many files wait to be sent.
+func (h *Host) Files() int { return h.files.live }
 
 // Unsent is the bytes queued for slow peers.
 func (h *Host) Unsent() int { return h.queues.bytes }

@@ -13,20 +13,22 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// output gathers what one connection is to be sent: bytes of our own in buf, in between them borrowed ones.
+// output gathers what one connection is to be sent: bytes of our own in buf, in between them borrowed ones and files.
 type output struct {
 	conn     *Conn
 	buf      *bytebufferpool.ByteBuffer
 	open     int // where in buf the segment not yet in segments begins
 	segments []segment
+	hasFile  bool
 	iov      sock.Gather
 }
 
-// segment is a run of bytes: of buf, from offset at, when token is 0; else borrowed, at address at.
+// segment is a run of bytes: of a file; borrowed, at address at, when there is a token; else of buf, from offset at.
 type segment struct {
 	at    uintptr
 	n     int
 	token uint64
+	file  file
 }
 
 // gather makes c the connection whose output is gathered; another one's is written out first.
@@ -43,12 +45,17 @@ func (h *Host) gather(c *Conn) {
 
 // add appends a piece. Short ones are copied, so that they share a segment with what is around them.
 func (o *output) add(p piece) {
-	if p.token == 0 {
+	switch {
+	case p.file.open():
+		o.seal()
+		o.hasFile = true
+		o.segments = append(o.segments, segment{n: p.file.n, file: p.file})
+	case p.token != 0:
+		o.seal()
+		o.segments = append(o.segments, segment{at: handoff.Pointer(p.bytes), n: len(p.bytes), token: p.token})
+	default:
 		o.buf.B = append(o.buf.B, p.bytes...)
-		return
 	}
-	o.seal()
-	o.segments = append(o.segments, segment{handoff.Pointer(p.bytes), len(p.bytes), p.token})
 }
 
 func (o *output) seal() {
@@ -59,7 +66,7 @@ func (o *output) seal() {
 }
 
 func (o *output) reset() {
-	o.conn, o.open, o.segments = nil, 0, o.segments[:0]
+	o.conn, o.open, o.segments, o.hasFile = nil, 0, o.segments[:0], false
 	if cap(o.buf.B) > limits.ReadBytes {
 		bytebufferpool.Put(o.buf)
 		o.buf = bytebufferpool.Get()
@@ -89,16 +96,18 @@ func (h *Host) Flush() {
 	}
 	h.out.seal()
 	done, failed := 0, false
-	if c.queue == 0 && c.writable {
+	hasFile := h.out.hasFile
+	if c.queue == 0 && c.writable && !hasFile {
 		done, failed = h.writeGathered(c)
 	}
 	h.settle(c, done)
 	h.out.reset()
-	if failed {
+	switch {
+	case failed:
 		h.disconnect(c, "peer closed")
-		return
-	}
-	if c.queue == 0 {
+	case hasFile:
+		h.writeQueue(c)
+	default:
 		h.sent(c)
 	}
 }
@@ -119,7 +128,7 @@ func (h *Host) writeGathered(c *Conn) (done int, failed bool) {
 				break
 			}
 		}
-		n, failed := h.took(c, total, func() (int, unix.Errno) { return o.iov.Write(int(c.fd)) })
+		n, failed := h.took(c, total, func() (int, unix.Errno) { return o.iov.Write(int(c.fd), false) })
 		done += n
 		if failed || n < total {
 			return done, failed
@@ -148,9 +157,9 @@ func (h *Host) settle(c *Conn, done int) {
 		done -= sent
 		switch {
 		case sent == s.n:
-			h.giveBack(piece{token: s.token})
-		case s.token != 0:
-			h.enqueue(c, queued{ptr: s.at, off: sent, n: s.n, token: s.token})
+			h.giveBack(piece{token: s.token, file: s.file})
+		case s.token != 0 || s.file.open():
+			h.enqueue(c, queued{ptr: s.at, off: sent, n: s.n, token: s.token, file: s.file})
 		default:
 			h.enqueueCopy(c, o.buf.B[int(s.at)+sent:int(s.at)+s.n])
 		}
@@ -164,12 +173,13 @@ type queue struct {
 	bytes    int // unsent
 }
 
-// queued is a segment that outlives its turn: borrowed, or own.
+// queued is a segment that outlives its turn: of a file, borrowed, or own.
 type queued struct {
 	own    *bytebufferpool.ByteBuffer
 	ptr    uintptr
 	off, n int // sent, in all
 	token  uint64
+	file   file
 }
 
 // queues are all of them; a connection knows its own by number.
@@ -227,19 +237,21 @@ func (s *queued) pointer() unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.ptr+uintptr(s.off), 1)))
 }
 
-// writeQueue goes on with unsent output, now that the socket has room.
+// writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one turn allows.
 func (h *Host) writeQueue(c *Conn) {
-	for c.queue != 0 && c.writable {
+	for budget := limits.FileTurnBytes; c.queue != 0 && c.writable; {
 		q := h.queues.of(c)
-		total := 0
-		for i := q.first; i < len(q.segments); i++ {
-			s := &q.segments[i]
-			total += s.n - s.off
-			if !h.out.iov.Add(s.pointer(), s.n-s.off) {
-				break
+		n, failed := 0, false
+		if s := &q.segments[q.first]; s.file.open() {
+			if budget <= 0 {
+				h.wait(c)
+				return
 			}
+			n, failed = h.writeFile(c, s, min(budget, s.n-s.off))
+			budget -= n
+		} else {
+			n, failed = h.writeQueued(c, q)
 		}
-		n, failed := h.took(c, total, func() (int, unix.Errno) { return h.out.iov.Write(int(c.fd)) })
 		if failed {
 			h.disconnect(c, "peer closed")
 			return
@@ -250,9 +262,23 @@ func (h *Host) writeQueue(c *Conn) {
 		}
 	}
 	h.tellDrained(c)
-	if c.queue == 0 {
-		h.sent(c)
+	h.sent(c)
+}
+
+// writeQueued sends the bytes at the front of the queue, up to a file.
+func (h *Host) writeQueued(c *Conn, q *queue) (n int, failed bool) {
+	total, more := 0, false
+	for i := q.first; i < len(q.segments); i++ {
+		s := &q.segments[i]
+		if more = s.file.open(); more {
+			break
+		}
+		total += s.n - s.off
+		if !h.out.iov.Add(s.pointer(), s.n-s.off) {
+			break
+		}
 	}
+	return h.took(c, total, func() (int, unix.Errno) { return h.out.iov.Write(int(c.fd), more) })
 }
 
 // dequeue takes n sent bytes off the queue.
@@ -282,7 +308,7 @@ func (h *Host) freeSegment(s *queued) {
 	if s.own != nil {
 		bytebufferpool.Put(s.own)
 	}
-	h.giveBack(piece{token: s.token})
+	h.giveBack(piece{token: s.token, file: s.file})
 	*s = queued{}
 }
 

@@ -30,6 +30,7 @@ const (
 const (
 	EventLast     = 1
 	EventContinue = 2
+	EventSilent   = 4
 )
 
 const (
@@ -41,6 +42,8 @@ const (
 	CommandStart = 1 + iota
 	CommandBody
 	CommandBodyRef
+	CommandFile
+	CommandTrailers
 	CommandConsumed
 	CommandContinue
 	CommandNotify
@@ -102,6 +105,12 @@ type BodyRef struct {
 	Token uint64
 }
 
+// File is struct saltare_file.
+type File struct {
+	Offset, Len uint64
+	FD          int32
+}
+
 const commandSize = uint64(unsafe.Sizeof(Command{}))
 
 // Next takes the first command off the outbox. Command and payload point into it. ok is false at its end.
@@ -118,6 +127,11 @@ func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 // Ref reads the payload of a CommandBodyRef.
 func Ref(payload []byte) *BodyRef {
 	return (*BodyRef)(unsafe.Pointer(unsafe.SliceData(payload)))
+}
+
+// FileOf reads the payload of a CommandFile.
+func FileOf(payload []byte) *File {
+	return (*File)(unsafe.Pointer(unsafe.SliceData(payload)))
 }
 
 // Bytes views memory outside Go's heap as a slice.

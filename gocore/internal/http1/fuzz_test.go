@@ -149,7 +149,7 @@ func FuzzResponse(f *testing.F) {
 			return // 1xx to 1.0; a change of protocol; more body than is worth sending
 		}
 		checkLines(t, out, name1+value1+name2+value2)
-		out, body = appendBody(out, &a, body)
+		out, body = appendBody(out, &a, body, encode(name2, value2))
 		if a.Mode != BodyUntilClose {
 			out = AppendRefusal(out, 503, "GET", &benchDefaults)
 		}
@@ -183,8 +183,8 @@ func checkLines(t *testing.T, head []byte, fromApp string) {
 	}
 }
 
-// appendBody sends body as the framing asks, and returns what of it the peer should see.
-func appendBody(out []byte, a *Answer, body string) ([]byte, string) {
+// appendBody sends body as the framing asks, with trailers where they may be, and returns what of it the peer should see.
+func appendBody(out []byte, a *Answer, body string, trailers []byte) ([]byte, string) {
 	switch a.Mode {
 	case BodyNone:
 		return out, ""
@@ -194,7 +194,11 @@ func appendBody(out []byte, a *Answer, body string) ([]byte, string) {
 		if len(body) > 0 {
 			out = append(append(AppendChunkHeader(out, len(body)), body...), "\r\n"...)
 		}
-		return append(out, LastChunk...), body
+		out, _, err := AppendTrailers(out, trailers, true, true)
+		if err != nil {
+			out = append(out, LastChunk...)
+		}
+		return out, body
 	}
 	return append(out, body...), body
 }

@@ -218,7 +218,7 @@ func (w *writer) framingFields() {
 }
 
 // LastChunk ends a chunked body without trailer fields.
-const LastChunk = "0\r\n\r\n"
+const LastChunk = lastSize + "\r\n"
 
 // AppendChunkHeader appends what goes before a chunk of size octets; size is not 0. After the chunk
 // goes CRLF, after the last one LastChunk.

@@ -273,3 +273,28 @@ func TestPhrases(t *testing.T) {
 		}
 	}
 }
+
+func TestTrailers(t *testing.T) {
+	for _, c := range []struct {
+		pairs       []string
+		first, last bool
+		want        string
+		leftOut     string
+		err         error
+	}{
+		{nil, true, true, LastChunk, "", nil},
+		{[]string{"a", "1", "B", ""}, true, true, "0\r\na: 1\r\nB: \r\n\r\n", "", nil},
+		{[]string{"a", "1"}, true, false, "0\r\na: 1\r\n", "", nil},
+		{[]string{"a", "1"}, false, false, "a: 1\r\n", "", nil},
+		{nil, false, true, "\r\n", "", nil},
+		{[]string{"a", "1", "Content-Length", "5"}, true, true, "0\r\na: 1\r\n\r\n", "Content-Length", nil},
+		{[]string{"transfer-encoding", "chunked", "a", "1"}, true, true, "0\r\na: 1\r\n\r\n", "transfer-encoding", nil},
+		{[]string{"a", "1", "b c", "1"}, true, true, "", "", ErrName},
+		{[]string{"a", "1", "b", "1\r\nc: d"}, true, true, "", "", ErrValue},
+	} {
+		out, leftOut, err := AppendTrailers([]byte("before"), encode(c.pairs...), c.first, c.last)
+		if string(out) != "before"+c.want || leftOut != c.leftOut || err != c.err {
+			t.Errorf("%q: %q, %q, %v", c.pairs, out, leftOut, err)
+		}
+	}
+}

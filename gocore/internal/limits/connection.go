@@ -33,7 +33,7 @@ const (
 // Proof that a connection can always make progress in an empty arena.
 const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
 
-// Back-pressure. See py_http.c for its half of the output window.
+// Back-pressure. See py_send.c for its half of the output window.
 const (
 	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
 	UnreadBytes = 64 << 10
@@ -43,6 +43,8 @@ const (
 	SendWindowBytes = 48 << 10
 	// InlineBytes: a piece up to this size is copied next to its head or chunk size and leaves in one segment.
 	InlineBytes = 4 << 10
+	// FileTurnBytes of files are sent to one connection in one turn, however fast it takes them: a third of a millisecond.
+	FileTurnBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
 )

@@ -92,15 +92,31 @@ func (g *Gather) Add(ptr unsafe.Pointer, n int) bool {
 	return g.n < len(g.iov)
 }
 
-// Write sends the pieces, or the beginning of them, and forgets them.
-func (g *Gather) Write(fd int) (int, unix.Errno) {
+// Write sends the pieces, or the beginning of them, and forgets them. With more to come at once a packet may wait for it.
+func (g *Gather) Write(fd int, more bool) (int, unix.Errno) {
 	g.msg.Iov = &g.iov[0]
 	g.msg.SetIovlen(g.n)
 	g.n = 0
+	flags := uintptr(sendFlags)
+	if more {
+		flags |= unix.MSG_MORE
+	}
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&g.msg)), sendFlags)
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&g.msg)), flags)
 		if errno != unix.EINTR {
 			return int(n), errno
+		}
+	}
+}
+
+// SendFile sends n bytes of a file from offset at, or the beginning of them. 0 without errno is the file's end. It may wait
+// for the disk, so Go's scheduler is told; and, having no flags, for a socket that somebody else made a blocking one.
+func SendFile(fd, file int, at int64, n int) (int, unix.Errno) {
+	for {
+		sent, err := unix.Sendfile(fd, file, &at, n)
+		errno, _ := err.(unix.Errno)
+		if errno != unix.EINTR {
+			return max(sent, 0), errno
 		}
 	}
 }

@@ -1,0 +1,61 @@
+// Files in an answer: sent by the kernel, never read by us.  per turn
+
+package conn
+
+import (
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/sock"
+)
+
+// file is a part of a file that is ours to close: n bytes from offset at. The zero value is none.
+type file struct {
+	fd int32 // descriptor + 1
+	n  int
+	at int64
+}
+
+func (f file) open() bool { return f.fd != 0 }
+
+// files counts those that are open.
+type files struct{ live int }
+
+func (o *files) take(f *handoff.File) file {
+	o.live++
+	return file{fd: f.FD + 1, n: int(f.Len), at: int64(f.Offset)}
+}
+
+func (o *files) close(f file) {
+	if f.open() {
+		sock.Close(int(f.fd - 1))
+		o.live--
+	}
+}
+
+// writeFile sends up to n bytes of the file at the front of the queue. That the socket is full shows only when it takes none:
+// less than asked for may as well be what was in memory of the file.
+func (h *Host) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
+	sent, errno := sock.SendFile(int(c.fd), int(s.file.fd-1), s.file.at+int64(s.off), n)
+	switch {
+	case errno == unix.EAGAIN:
+		c.writable = false
+	case errno == unix.EPIPE || errno == unix.ECONNRESET:
+		return 0, true
+	case errno != sock.OK:
+		h.appErrorf(c, "a file could not be sent: %s", errno.Error())
+		h.cutShort(c)
+		return 0, false
+	case sent == 0:
+		h.appErrorf(c, "a file shrank while it was sent: its last %d bytes are missing", s.n-s.off)
+		h.cutShort(c)
+		return 0, false
+	}
+	return sent, false
+}
+
+// cutShort: the peer must not take what it has for the whole answer, so the connection ends by a reset.
+func (h *Host) cutShort(c *Conn) {
+	c.reset = true
+	h.close(c)
+}

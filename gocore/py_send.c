@@ -1,0 +1,437 @@
+/* send(): what the app says, as commands of the outbox.  per request
+ *
+ * What is checked here is the app against itself: the shape of its messages, their order, and whether the body is as long as
+ * declared. A message that is refused leaves no trace. What an answer means on the wire (framing, chunks, keep-alive) is
+ * decided in Go, http1/framing.go. */
+#include "py_bridge.h"
+
+#include <string.h>
+
+#define START "http.response.start"
+#define BODY "http.response.body"
+#define TRAILERS "http.response.trailers"
+#define EARLY_HINT "http.response.early_hint"
+#define PATHSEND "http.response.pathsend"
+#define ZEROCOPYSEND "http.response.zerocopysend"
+#define SENDFILE "saltare.sendfile"
+
+/* RFC 9110 15.2: 103. */
+#define EARLY_HINTS 103
+
+/* Whether an answer may still be sent; -1 with an exception. Asked again after the app's objects were looked at, since
+ * that may run any code. */
+static int check_open(exchange *ex, const char *kind)
+{
+    module_state *st = ex->core->state;
+    if (ex->gone) {
+        PyErr_SetNone(st->disconnected);
+        return -1;
+    }
+    if (!ex->complete) return 0;
+    PyErr_Format(st->order_error, "%s was sent after the answer was complete", kind);
+    return -1;
+}
+
+static int is_true(PyObject *message, PyObject *key)
+{
+    PyObject *value = py_item(message, key);
+    int truth = value == NULL ? (PyErr_Occurred() ? -1 : 0) : PyObject_IsTrue(value);
+    Py_XDECREF(value);
+    return truth;
+}
+
+/* ---- the head ------------------------------------------------------------------------------------------------- */
+
+/* The status of a message, or -1 with an exception. */
+static long status_of(module_state *st, PyObject *message, const char *kind, long otherwise)
+{
+    PyObject *number = py_item(message, st->s_status);
+    if (number == NULL) {
+        if (otherwise < 0 && !PyErr_Occurred()) PyErr_Format(st->value_error, "%s: no status", kind);
+        return PyErr_Occurred() ? -1 : otherwise;
+    }
+    long status = PyLong_AsLong(number);
+    Py_DECREF(number);
+    if (status == -1 && PyErr_Occurred()) return -1;
+    if (status >= 200 && status <= 999) return status;
+    PyErr_Format(st->value_error, "%s: status must be from 200 to 999, not %ld", kind, status);
+    return -1;
+}
+
+/* Reads the headers of a message, as far as that may run Python code. */
+static int read_headers(headers *fields, module_state *st, PyObject *message, const char *kind)
+{
+    PyObject *given = py_item(message, st->s_headers);
+    int status = given == NULL && PyErr_Occurred() ? -1 : py_headers_read(fields, st, given, kind);
+    Py_XDECREF(given);
+    return status;
+}
+
+/* A command that carries fields. */
+static int put_fields(exchange *ex, headers *fields, int command, int flags, long arg)
+{
+    uint8_t *at = py_command(ex->core, command, flags, (uint32_t)arg, ex->stream, fields->size);
+    if (at == NULL) return -1;
+    py_headers_put(fields, at);
+    return 0;
+}
+
+static int check_not_started(exchange *ex, const char *kind)
+{
+    if (check_open(ex, kind) < 0) return -1;
+    if (!ex->started) return 0;
+    bool twice = strcmp(kind, START) == 0;
+    PyErr_Format(ex->core->state->order_error, twice ? "%s was sent twice" : "%s was sent after " START, kind);
+    return -1;
+}
+
+static int put_start(exchange *ex, headers *fields, long status)
+{
+    if (check_not_started(ex, fields->kind) < 0 || py_headers_check(fields, ex->core->state) < 0) return -1;
+    if (put_fields(ex, fields, COMMAND_START, 0, status) < 0) return -1;
+    ex->started = 1;
+    ex->status = (short)status;
+    ex->declared = fields->content_length;
+    return 0;
+}
+
+static PyObject *send_start(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    headers fields;
+    long status = status_of(st, message, START, -1);
+    int trailers = status < 0 ? -1 : is_true(message, st->s_trailers);
+    if (trailers < 0 || read_headers(&fields, st, message, START) < 0) return NULL;
+    int failed = put_start(ex, &fields, status);
+    py_headers_free(&fields);
+    if (failed < 0) return NULL;
+    ex->trailers = (char)trailers;
+    return Py_NewRef(st->sent);
+}
+
+/* List of a (b"link", value) for each of the links. */
+static PyObject *link_headers(PyObject *links)
+{
+    PyObject *values = PySequence_Tuple(links);
+    PyObject *pairs = values ? PyList_New(PyTuple_GET_SIZE(values)) : NULL;
+    for (Py_ssize_t i = 0; pairs != NULL && i < PyTuple_GET_SIZE(values); i++) {
+        PyObject *pair = Py_BuildValue("(y#O)", "link", (Py_ssize_t)4, PyTuple_GET_ITEM(values, i));
+        if (pair == NULL) {
+            Py_CLEAR(pairs);
+        } else {
+            PyList_SET_ITEM(pairs, i, pair);
+        }
+    }
+    Py_XDECREF(values);
+    return pairs;
+}
+
+static PyObject *send_early_hint(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    PyObject *links = py_item(message, st->s_links);
+    if (links == NULL) {
+        if (!PyErr_Occurred()) PyErr_SetString(st->value_error, EARLY_HINT ": no links");
+        return NULL;
+    }
+    headers fields = {0};
+    PyObject *pairs = link_headers(links);
+    int failed = pairs == NULL ? -1 : py_headers_read(&fields, st, pairs, EARLY_HINT);
+    Py_DECREF(links);
+    Py_XDECREF(pairs);
+    if (failed == 0) failed = check_not_started(ex, EARLY_HINT);
+    if (failed == 0) failed = py_headers_check(&fields, st);
+    if (failed == 0) failed = put_fields(ex, &fields, COMMAND_START, 0, EARLY_HINTS);
+    py_headers_free(&fields);
+    return failed < 0 ? NULL : Py_NewRef(st->sent);
+}
+
+/* ---- the body ------------------------------------------------------------------------------------------------- */
+
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer has no content. */
+static bool has_no_content(int status) { return status == 204 || status == 205 || status == 304; }
+
+/* Whether a piece of the body is in its place. */
+static int check_turn(exchange *ex, const char *kind)
+{
+    if (check_open(ex, kind) < 0) return -1;
+    if (ex->started && !ex->body_over) return 0;
+    PyErr_Format(ex->core->state->order_error,
+                 ex->started ? "%s was sent after the body was complete, where " TRAILERS " belongs" : "%s was sent before " START, kind);
+    return -1;
+}
+
+/* Whether a piece of so many bytes fits the head of the answer. */
+static int check_size(exchange *ex, const char *kind, int64_t size, bool more)
+{
+    module_state *st = ex->core->state;
+    if (size > 0 && has_no_content(ex->status)) {
+        PyErr_Format(st->body_error, "%s: an answer with status %d has no body, but %lld bytes were sent", kind, ex->status, (long long)size);
+        return -1;
+    }
+    if (ex->declared < 0 || has_no_content(ex->status)) return 0;
+    int64_t sent = ex->sent + size;
+    if (sent <= ex->declared && (more || ex->silent || sent == ex->declared)) return 0;
+    PyErr_Format(st->length_error, "%s: the body is %s than its content-length: %lld of %lld bytes", kind,
+                 sent > ex->declared ? "longer" : "shorter", (long long)sent, (long long)ex->declared);
+    return -1;
+}
+
+static int more_flag(exchange *ex, bool more) { return more || ex->trailers ? COMMAND_MORE : 0; }
+
+/* The outcome of a send() that waits. */
+static PySendResult drained(exchange *ex, PyObject **result)
+{
+    if (ex->gone) {
+        PyErr_SetNone(ex->core->state->disconnected);
+        return PYGEN_ERROR;
+    }
+    if (!ex->complete && ex->window <= 0) return py_exchange_wait(ex, &ex->senders, result);
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+/* After a piece of so many bytes went into the outbox: the awaitable for the app. */
+static PyObject *after_piece(exchange *ex, int64_t size, bool more)
+{
+    module_state *st = ex->core->state;
+    ex->sent += size;
+    if (!more) {
+        ex->body_over = ex->trailers;
+        return !ex->trailers && py_exchange_complete(ex) < 0 ? NULL : Py_NewRef(st->sent);
+    }
+    ex->window -= size;
+    if (ex->window > 0) return Py_NewRef(st->sent);
+    if (py_command(ex->core, COMMAND_NOTIFY, 0, 0, ex->stream, 0) == NULL) return NULL;
+    return py_awaitable_new(ex, drained);
+}
+
+/* Hands over a bytes object that Go writes from; it is kept alive until EVENT_RELEASE. */
+static int put_borrowed(exchange *ex, PyObject *body, int flags)
+{
+    uint8_t *at = py_command(ex->core, COMMAND_BODY_REF, flags, 0, ex->stream, sizeof(struct saltare_body_ref));
+    if (at == NULL) return -1;
+    *(struct saltare_body_ref *)at = (struct saltare_body_ref){
+        .ptr = PyBytes_AS_STRING(body), .len = (uint64_t)PyBytes_GET_SIZE(body), .token = (uint64_t)(uintptr_t)Py_NewRef(body)};
+    ex->core->state->borrowed++;
+    ex->core->borrowed++;
+    return 0;
+}
+
+static int put_copied(exchange *ex, const void *bytes, Py_ssize_t size, int flags)
+{
+    uint8_t *at = py_command(ex->core, COMMAND_BODY, flags, 0, ex->stream, (size_t)size);
+    if (at == NULL) return -1;
+    if (size > 0) memcpy(at, bytes, (size_t)size);
+    return 0;
+}
+
+static PyObject *send_bytes(exchange *ex, PyObject *body, bool more)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(body);
+    int flags = more_flag(ex, more);
+    if (check_turn(ex, BODY) < 0 || check_size(ex, BODY, size, more) < 0) return NULL;
+    int failed = size > SALTARE_INLINE ? put_borrowed(ex, body, flags) : put_copied(ex, PyBytes_AS_STRING(body), size, flags);
+    return failed < 0 ? NULL : after_piece(ex, size, more);
+}
+
+/* The same with any contiguous buffer. */
+static PyObject *send_buffer(exchange *ex, PyObject *body, bool more)
+{
+    Py_buffer view;
+    if (!PyObject_CheckBuffer(body)) {
+        PyErr_Format(ex->core->state->type_error, BODY ": body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
+        return NULL;
+    }
+    if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return NULL;
+    int failed = check_turn(ex, BODY) < 0 || check_size(ex, BODY, view.len, more) < 0 ||
+                 put_copied(ex, view.buf, view.len, more_flag(ex, more)) < 0;
+    PyObject *result = failed ? NULL : after_piece(ex, view.len, more);
+    PyBuffer_Release(&view);
+    return result;
+}
+
+static PyObject *send_body(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    if (check_turn(ex, BODY) < 0) return NULL;
+    PyObject *body = py_item(message, st->s_body);
+    if (body == NULL && PyErr_Occurred()) return NULL;
+    if (body == NULL) body = Py_NewRef(st->empty_bytes);
+    int more = is_true(message, st->s_more_body);
+    PyObject *result = more < 0 ? NULL : PyBytes_CheckExact(body) ? send_bytes(ex, body, more) : send_buffer(ex, body, more);
+    Py_DECREF(body);
+    return result;
+}
+
+/* ---- files ---------------------------------------------------------------------------------------------------- */
+
+/* Sends a part of a file, whose descriptor is taken in any case. */
+static PyObject *send_part(exchange *ex, const char *kind, struct saltare_file *part, bool more)
+{
+    int64_t size = (int64_t)part->len;
+    if (check_turn(ex, kind) < 0 || check_size(ex, kind, size, more) < 0) {
+        py_file_close(part);
+        return NULL;
+    }
+    int flags = more_flag(ex, more);
+    if (size == 0 || ex->silent) {
+        py_file_close(part);
+        if (put_copied(ex, NULL, 0, flags) < 0) return NULL;
+        return after_piece(ex, size, more);
+    }
+    uint8_t *at = py_command(ex->core, COMMAND_FILE, flags, 0, ex->stream, sizeof *part);
+    if (at == NULL) {
+        py_file_close(part);
+        return NULL;
+    }
+    memcpy(at, part, sizeof *part);
+    return after_piece(ex, size, more);
+}
+
+/* A whole file. One that has grown since its length was declared is sent up to there. */
+static PyObject *send_whole(exchange *ex, const char *kind, struct saltare_file *part)
+{
+    if (ex->declared >= 0 && ex->declared - ex->sent < (int64_t)part->len) part->len = (uint64_t)(ex->declared - ex->sent);
+    return send_part(ex, kind, part, false);
+}
+
+static PyObject *send_path(exchange *ex, PyObject *message)
+{
+    struct saltare_file part;
+    if (check_turn(ex, PATHSEND) < 0 || py_file_open(ex->core->state, message, PATHSEND, &part) < 0) return NULL;
+    return send_whole(ex, PATHSEND, &part);
+}
+
+static PyObject *send_zero_copy(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    struct saltare_file part;
+    int more = check_turn(ex, ZEROCOPYSEND) < 0 ? -1 : is_true(message, st->s_more_body);
+    if (more < 0 || py_file_borrow(st, message, ZEROCOPYSEND, &part) < 0) return NULL;
+    return send_part(ex, ZEROCOPYSEND, &part, more);
+}
+
+/* A head for the file: the message's, and a content-length unless it declares one. */
+static int start_file(exchange *ex, PyObject *message, uint64_t size)
+{
+    module_state *st = ex->core->state;
+    headers fields;
+    long status = status_of(st, message, SENDFILE, 200);
+    if (status < 0 || read_headers(&fields, st, message, SENDFILE) < 0) return -1;
+    PyObject *pairs = fields.pairs ? PySequence_List(fields.pairs) : PyList_New(0);
+    int failed = pairs == NULL || py_headers_check(&fields, st) < 0 ? -1 : 0;
+    if (failed == 0 && fields.content_length < 0) {
+        PyObject *text = PyBytes_FromFormat("%zu", (size_t)size);
+        PyObject *pair = text ? Py_BuildValue("(y#N)", "content-length", (Py_ssize_t)14, text) : NULL;
+        failed = pair ? PyList_Append(pairs, pair) : -1;
+        Py_XDECREF(pair);
+    }
+    headers all = {.kind = SENDFILE, .pairs = pairs, .content_length = -1};
+    if (failed == 0) failed = put_start(ex, &all, status);
+    py_headers_free(&fields);
+    py_headers_free(&all);
+    return failed;
+}
+
+/* As a first message it brings its own head; after http.response.start it is http.response.pathsend. */
+static PyObject *send_file(exchange *ex, PyObject *message)
+{
+    struct saltare_file part;
+    if (py_file_open(ex->core->state, message, SENDFILE, &part) < 0) return NULL;
+    if (!ex->started && start_file(ex, message, part.len) < 0) {
+        py_file_close(&part);
+        return NULL;
+    }
+    return send_whole(ex, SENDFILE, &part);
+}
+
+/* ---- trailers ------------------------------------------------------------------------------------------------- */
+
+static int check_trailers(exchange *ex)
+{
+    if (check_open(ex, TRAILERS) < 0) return -1;
+    if (ex->body_over) return 0;
+    PyErr_SetString(ex->core->state->order_error, !ex->started    ? TRAILERS " was sent before " START
+                                                  : ex->trailers ? TRAILERS " was sent before the end of the body"
+                                                                 : TRAILERS " was sent, but " START " did not say trailers=True");
+    return -1;
+}
+
+static PyObject *send_trailers(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    headers fields;
+    int more = check_trailers(ex) < 0 ? -1 : is_true(message, st->s_more_trailers);
+    if (more < 0 || read_headers(&fields, st, message, TRAILERS) < 0) return NULL;
+    int failed = check_trailers(ex) < 0 || py_headers_check(&fields, st) < 0 ? -1 : 0;
+    if (failed == 0) failed = put_fields(ex, &fields, COMMAND_TRAILERS, more ? COMMAND_MORE : 0, 0);
+    py_headers_free(&fields);
+    if (failed == 0 && !more) failed = py_exchange_complete(ex);
+    return failed < 0 ? NULL : Py_NewRef(st->sent);
+}
+
+/* ---- by kind -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    Py_ssize_t len;
+    PyObject *(*send)(exchange *ex, PyObject *message);
+} kinds[] = {
+#define KIND(name, send) {name, sizeof name - 1, send}
+    KIND(BODY, send_body),
+    KIND(START, send_start),
+    KIND(PATHSEND, send_path),
+    KIND(ZEROCOPYSEND, send_zero_copy),
+    KIND(TRAILERS, send_trailers),
+    KIND(EARLY_HINT, send_early_hint),
+    KIND(SENDFILE, send_file),
+#undef KIND
+    {NULL, 0, NULL},
+};
+
+static bool is_kind(PyObject *type, const char *name, Py_ssize_t len)
+{
+    if (!PyUnicode_IS_COMPACT_ASCII(type)) return PyUnicode_CompareWithASCIIString(type, name) == 0; /* a subclass, such as a StrEnum */
+    return PyUnicode_GET_LENGTH(type) == len && memcmp(PyUnicode_1BYTE_DATA(type), name, (size_t)len) == 0;
+}
+
+/* send() in a thread that is not the loop's: as of a coroutine, nothing happens until the loop awaits it. */
+static PyObject *send_elsewhere(exchange *ex, PyObject *message)
+{
+    PyObject *send = py_exchange_send_method(ex);
+    PyObject *args[] = {send, message};
+    PyObject *result = send ? py_call_hook(ex->core->elsewhere, "elsewhere", args, 2) : NULL;
+    Py_XDECREF(send);
+    return result;
+}
+
+static PyObject *send_kind(exchange *ex, PyObject *message, PyObject *type)
+{
+    for (int i = 0; kinds[i].name != NULL; i++) {
+        if (!is_kind(type, kinds[i].name, kinds[i].len)) continue;
+        return check_open(ex, kinds[i].name) < 0 ? NULL : kinds[i].send(ex, message);
+    }
+    PyErr_Format(ex->core->state->value_error, "send(): unknown message type %R for an HTTP request", type);
+    return NULL;
+}
+
+PyObject *py_exchange_send(exchange *ex, PyObject *message)
+{
+    module_state *st = ex->core->state;
+    if (ex->core->thread != PyThread_get_thread_ident() && ex->core->elsewhere != NULL) return send_elsewhere(ex, message);
+    if (!PyDict_Check(message)) {
+        PyErr_Format(st->type_error, "send() takes a dict, not %.100s", Py_TYPE(message)->tp_name);
+        return NULL;
+    }
+    PyObject *type = py_item(message, st->s_type);
+    if (type == NULL || !PyUnicode_Check(type)) {
+        if (!PyErr_Occurred()) PyErr_SetString(st->value_error, "send(): the message has no type");
+        Py_XDECREF(type);
+        return NULL;
+    }
+    PyObject *result = send_kind(ex, message, type);
+    Py_DECREF(type);
+    if (result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(result);
+    return result;
+}
