@@ -10,7 +10,7 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 pytest := $(bin)/python -m pytest $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-debug test-asan bench bench-quick fmt lint fuzz build options clean
+.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser fmt lint fuzz build options clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -23,7 +23,7 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race ./gocore/internal/...
-	tools/fuzz.sh 3
+	tools/fuzz.sh 20
 	$(pytest)
 
 test-quick: ## Go tests and the Python tests that take no long breath
@@ -39,6 +39,10 @@ bench: ## the benchmark against other servers (an hour; results in benchmarks/re
 bench-quick: ## the same in two minutes, against uvicorn alone
 	@tools/system_packages.sh wrk
 	$(PYTHON) benchmarks/run.py --quick $(ARGS)
+
+bench-parser: ## how fast request heads are parsed, beside fasthttp, net/http and llhttp (results/parser.md)
+	@$(environment) dev
+	cd benchmarks/parser && go run . -to ../results/parser.md -python $(abspath $(bin)/python) $(ARGS)
 
 fmt: ## format Go and Python
 	@$(environment) dev

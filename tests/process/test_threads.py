@@ -12,7 +12,7 @@ import pytest
 import saltare
 
 HERE = Path(__file__).parent
-ROUNDS = int(os.environ.get("SALTARE_TEST_ROUNDS", 400))  # set it to 20,000 for a long soak
+ROUNDS = int(os.environ.get("TEST_ROUNDS", 400))  # set it to 20,000 for a long soak
 MIB = 1 << 20
 
 
