@@ -10,7 +10,7 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 pytest := $(bin)/python -m pytest $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser fmt lint fuzz build options clean
+.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,11 @@ test-quick: ## Go tests and the Python tests that take no long breath
 	go vet ./gocore/internal/...
 	go test ./gocore/internal/...
 	$(pytest) -m "not slow"
+
+compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, proxies (ARGS=--regenerate writes the table anew)
+	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client
+	@$(environment) compliance
+	$(pytest) tests/compliance
 
 bench: ## the benchmark against other servers (an hour; results in benchmarks/results)
 	@tools/system_packages.sh wrk nginx

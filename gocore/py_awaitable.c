@@ -9,7 +9,7 @@ typedef struct {
     module_state *state;
     exchange *ex;       /* NULL: over */
     outcome ask;
-    PyObject *iterator; /* of the future that it waits for, or NULL */
+    PyObject *future;   /* that it waits for, or NULL */
     char again;         /* done with None as often as it is awaited */
 } awaitable;
 
@@ -20,7 +20,7 @@ static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
     self->state = state;
     self->ex = (exchange *)Py_XNewRef(ex);
     self->ask = ask;
-    self->iterator = NULL;
+    self->future = NULL;
     self->again = ex == NULL;
     state->awaitables++;
     PyObject_GC_Track(self);
@@ -31,31 +31,33 @@ PyObject *py_awaitable_new(exchange *ex, outcome ask) { return new_awaitable(ex-
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
 
-/* Begins to wait for a future, which is stolen. */
-static int wait_for(awaitable *self, PyObject *future)
+/* Yields a future to the task that is to wait for it, as the future's own __await__ would, with asyncio's mark on it. Not
+ * through __await__, since CPython keeps hundreds of its iterators for ever, scattered over the heap. Steals the future. */
+static PySendResult yield(awaitable *self, PyObject *future, PyObject **result)
 {
-    PyAsyncMethods *async = Py_TYPE(future)->tp_as_async;
-    PyObject *iterator = NULL;
-    if (async != NULL && async->am_await != NULL) {
-        iterator = async->am_await(future);
-    } else {
-        PyErr_Format(PyExc_TypeError, "the loop's create_future() gave a %.100s, which is not awaitable", Py_TYPE(future)->tp_name);
+    if (PyObject_SetAttr(future, self->state->s_blocking, Py_True) < 0) {
+        Py_DECREF(future);
+        return PYGEN_ERROR;
     }
-    Py_DECREF(future);
-    if (iterator == NULL) return -1;
-    Py_XSETREF(self->iterator, iterator);
-    return 0;
+    Py_XSETREF(self->future, Py_NewRef(future));
+    *result = future;
+    return PYGEN_NEXT;
 }
 
-/* A step of the future that it waits for. */
-static PySendResult wait_on(awaitable *self, PyObject *arg, PyObject **result)
+/* A step of the wait. PYGEN_NEXT: it goes on, which a second task that awaits the same may bring about. PYGEN_RETURN: it is
+ * over; what the future's result is says nothing. */
+static PySendResult wait_on(awaitable *self, PyObject **result)
 {
-    PyObject *iterator = Py_NewRef(self->iterator); /* the step may close us */
-    PySendResult status = PyIter_Send(iterator, arg, result);
-    if (status != PYGEN_NEXT && self->iterator == iterator) Py_CLEAR(self->iterator);
-    Py_DECREF(iterator);
-    if (status == PYGEN_RETURN) Py_CLEAR(*result);
-    return status;
+    PyObject *future = Py_NewRef(self->future); /* who is asked may close us */
+    PyObject *done = PyObject_CallMethodNoArgs(future, self->state->s_done);
+    int is_done = done ? PyObject_IsTrue(done) : -1;
+    Py_XDECREF(done);
+    if (is_done == 0) return yield(self, future, result);
+    PyObject *nothing = is_done < 0 ? NULL : PyObject_CallMethodNoArgs(future, self->state->s_result);
+    if (self->future == future) Py_CLEAR(self->future);
+    Py_XDECREF(nothing);
+    Py_DECREF(future);
+    return nothing ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
 /* Asks for the outcome. PYGEN_NEXT: the wait has begun. */
@@ -67,29 +69,22 @@ static PySendResult ask(awaitable *self, PyObject **result)
     }
     exchange *ex = (exchange *)Py_NewRef(self->ex);
     PySendResult status = self->ask(ex, result);
-    if (status == PYGEN_NEXT && wait_for(self, *result) < 0) status = PYGEN_ERROR;
+    if (status == PYGEN_NEXT) status = yield(self, *result, result);
     if (status != PYGEN_NEXT) Py_CLEAR(self->ex);
     Py_DECREF(ex);
     return status;
 }
 
 /* am_send: asyncio's Task in C comes this way. */
-static PySendResult awaitable_am_send(awaitable *self, PyObject *arg, PyObject **result)
+static PySendResult awaitable_am_send(awaitable *self, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     if (self->again) {
         *result = Py_NewRef(Py_None);
         return PYGEN_RETURN;
     }
-    PySendResult status = PYGEN_NEXT;
-    while (status == PYGEN_NEXT) {
-        if (self->iterator != NULL) {
-            status = wait_on(self, arg, result);
-            if (status == PYGEN_NEXT) return PYGEN_NEXT;
-            if (status == PYGEN_ERROR) Py_CLEAR(self->ex);
-        }
-        if (status != PYGEN_ERROR) status = ask(self, result);
-        arg = Py_None;
-    }
+    PySendResult status = self->future ? wait_on(self, result) : PYGEN_RETURN;
+    if (status == PYGEN_ERROR) Py_CLEAR(self->ex);
+    if (status == PYGEN_RETURN) status = ask(self, result);
     if (status == PYGEN_ERROR) *result = NULL;
     return status;
 }
@@ -127,35 +122,22 @@ void py_raise_thrown(PyObject *args)
     }
 }
 
+static void give_up(awaitable *self)
+{
+    Py_CLEAR(self->future);
+    Py_CLEAR(self->ex);
+}
+
 static PyObject *awaitable_throw(awaitable *self, PyObject *args)
 {
-    PyObject *iterator = Py_XNewRef(self->iterator), *result = NULL;
-    if (iterator == NULL) {
-        py_raise_thrown(args);
-    } else {
-        PyObject *method = PyObject_GetAttr(iterator, self->state->s_throw);
-        if (method != NULL) result = PyObject_CallObject(method, args);
-        Py_XDECREF(method);
-        Py_DECREF(iterator);
-    }
-    if (result == NULL) {
-        Py_CLEAR(self->iterator);
-        Py_CLEAR(self->ex);
-    }
-    return result;
+    give_up(self);
+    py_raise_thrown(args);
+    return NULL;
 }
 
 static PyObject *awaitable_close(awaitable *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *iterator = self->iterator;
-    self->iterator = NULL;
-    Py_CLEAR(self->ex);
-    if (iterator != NULL) {
-        PyObject *result = PyObject_CallMethodNoArgs(iterator, self->state->s_close);
-        Py_DECREF(iterator);
-        if (result == NULL) return NULL;
-        Py_DECREF(result);
-    }
+    give_up(self);
     Py_RETURN_NONE;
 }
 
@@ -163,14 +145,14 @@ static int awaitable_traverse(awaitable *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->ex);
-    Py_VISIT(self->iterator);
+    Py_VISIT(self->future);
     return 0;
 }
 
 static int awaitable_clear(awaitable *self)
 {
     Py_CLEAR(self->ex);
-    Py_CLEAR(self->iterator);
+    Py_CLEAR(self->future);
     return 0;
 }
 

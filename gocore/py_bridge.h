@@ -25,7 +25,7 @@ typedef struct {
     PyObject *s_http_request, *s_http_disconnect;
     PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
     PyObject *s_state, *s_extensions, *s_trailers, *s_more_trailers, *s_links, *s_file, *s_offset, *s_count;
-    PyObject *s_done, *s_set_result, *s_set_exception, *s_throw, *s_close;
+    PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_set_exception, *s_throw, *s_close;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
     /* debug counters; each ends at zero */
     Py_ssize_t cores, exchanges, awaitables, borrowed;

@@ -196,25 +196,20 @@ def test_two_tasks_that_wait_for_the_same_receive(bare):
 
 
 class Closing:
-    """A future whose step closes the awaitable that waits for it."""
+    """A future that closes the awaitable that waits for it as soon as it is asked."""
 
-    def __await__(self):
-        return self
-
-    __iter__ = __await__
-
-    def __next__(self):
-        type(self).waiting.close()
-        return self
-
-    def close(self):
-        pass
+    waiting = None
 
     def done(self):
+        if self.waiting is not None:
+            self.waiting.close()
         return True
 
+    def result(self):
+        return None
 
-def test_a_step_of_the_future_may_close_what_waits_for_it(bare):
+
+def test_a_future_may_close_what_waits_for_it(bare):
     _, exchange = bare.ask(post(length=2))
     bare.core.create_future = Closing
     Closing.waiting = waiting = exchange.receive()
@@ -223,7 +218,7 @@ def test_a_step_of_the_future_may_close_what_waits_for_it(bare):
         with pytest.raises(RuntimeError, match="twice"):
             step(waiting)
     finally:
-        del Closing.waiting
+        Closing.waiting = None
 
 
 def test_a_future_may_be_woken_for_nothing(bare):
@@ -237,14 +232,31 @@ def test_a_future_may_be_woken_for_nothing(bare):
 
 
 def test_a_loop_whose_futures_cannot_be_awaited(bare):
-    class Done:
+    class Unmarked:
+        __slots__ = ()
+
         def done(self):
             return True
 
     _, exchange = bare.ask(post(length=2))
-    bare.core.create_future = Done
-    with pytest.raises(TypeError, match="gave a Done, which is not awaitable"):
+    bare.core.create_future = Unmarked
+    with pytest.raises(AttributeError, match="_asyncio_future_blocking"):
         step(exchange.receive())
+
+
+@pytest.mark.parametrize(("end", "error"), [("cancel", asyncio.CancelledError), ("set_exception", ZeroDivisionError)])
+def test_a_future_that_ends_badly(bare, end, error):
+    _, exchange = bare.ask(post(length=2))
+    loop = asyncio.new_event_loop()
+    bare.core.create_future = loop.create_future
+    waiting = exchange.receive()
+    future = step(waiting)
+    getattr(future, end)(*[ZeroDivisionError()] if end == "set_exception" else [])
+    with pytest.raises(error):
+        step(waiting)
+    with pytest.raises(RuntimeError, match="twice"):
+        step(waiting)
+    loop.close()
 
 
 def test_a_loop_whose_futures_cannot_be_made(bare):

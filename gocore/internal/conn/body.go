@@ -34,7 +34,9 @@ func (h *Host) readBody(c *Conn) step {
 		h.refuse(c, refusal)
 		return rest
 	}
-	c.since = h.now
+	if len(body) > 0 { // what only frames it is no progress
+		c.since = h.now
+	}
 	var flags uint32
 	if s.bodyDone {
 		flags = handoff.EventLast

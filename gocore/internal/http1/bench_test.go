@@ -1,11 +1,8 @@
-// What parsing and answering cost, beside net/http.  per process
+// What parsing and answering cost; benchmarks/parser has others beside it.  per process
 
 package http1
 
 import (
-	"bufio"
-	"bytes"
-	"net/http"
 	"testing"
 
 	"saltare/gocore/internal/limits"
@@ -49,20 +46,6 @@ func benchmarkHead(b *testing.B, head string) {
 
 func BenchmarkHeadSmall(b *testing.B)   { benchmarkHead(b, smallHead) }
 func BenchmarkHeadBrowser(b *testing.B) { benchmarkHead(b, browserHead) }
-
-func BenchmarkHeadBrowserNetHTTP(b *testing.B) {
-	r := bytes.NewReader(nil)
-	in := bufio.NewReader(r)
-	b.SetBytes(int64(len(browserHead)))
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Reset([]byte(browserHead))
-		in.Reset(r)
-		if _, err := http.ReadRequest(in); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
 
 var benchDefaults = Defaults{Date: AppendDate(nil, 784111777), Server: []byte("server: saltare/0.1.0\r\n")}
 

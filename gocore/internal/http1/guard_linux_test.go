@@ -48,6 +48,42 @@ func TestHeadStaysInItsBuffer(t *testing.T) {
 	}
 }
 
+// Both pieces of a chunked body end at the guard, wherever it is cut: the second one finds the decoder in any of its states.
+func TestChunksStayInTheirPieces(t *testing.T) {
+	m := guarded(t, 32<<10)
+	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	bodies := 0
+	for _, c := range corpus(t) {
+		n, r := ParseHead(&h, c.raw, 0)
+		if n == 0 || r != nil || !h.Chunked {
+			continue
+		}
+		bodies++
+		body := c.raw[n:]
+		for _, at := range append(cuts(len(body)), len(body)) {
+			var chunked Chunked
+			if decodeAll(&chunked, put(m, body[:at])) {
+				decodeAll(&chunked, put(m, body[at:]))
+			}
+		}
+	}
+	if bodies < 30 {
+		t.Errorf("only %d bodies", bodies)
+	}
+}
+
+// decodeAll tells whether more can follow.
+func decodeAll(c *Chunked, piece []byte) bool {
+	for len(piece) > 0 {
+		_, n, done, r := c.Next(piece)
+		if done || r != nil || n == 0 {
+			return false
+		}
+		piece = piece[n:]
+	}
+	return true
+}
+
 func TestAnswerStaysInItsFields(t *testing.T) {
 	m := guarded(t, 4<<10)
 	fields := encode("content-type", "text/plain", "content-length", "13", "x", "", "x-long", "0123456789abcdef0123456789")

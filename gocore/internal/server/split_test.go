@@ -1,0 +1,287 @@
+// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.  per process
+
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/server"
+)
+
+const (
+	interim = "HTTP/1.1 100 Continue\r\n\r\n"
+	// fewOctets: up to this size an entry is cut at every place, beyond it only where something may happen.
+	fewOctets = 1200
+)
+
+var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.1 (\d{3}) `)
+
+// openLocal is open with a Unix socket: what a peer writes is there at once, and no port is used up.
+func openLocal(t *testing.T) *driver {
+	t.Helper()
+	s, err := server.Open(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{T: t, server: s}
+	t.Cleanup(d.close)
+	d.listener = d.localSocket()
+	d.must(unix.Bind(d.listener, &unix.SockaddrUnix{})) // the kernel chooses a name
+	d.must(unix.Listen(d.listener, 1))
+	d.must(s.Listen([]conn.Listener{{FD: d.listener}}))
+	return d
+}
+
+func (d *driver) localSocket() int {
+	d.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	d.must(err)
+	return fd
+}
+
+// tale is one connection: a peer that sends pieces, an app that answers what is complete, and what both have seen.
+type tale struct {
+	*driver
+	fd       int
+	got      []byte
+	ended    bool
+	requests []*told
+}
+
+// told is a request as the app was told of it.
+type told struct {
+	stream         uint64
+	head, body     string
+	complete, gone bool
+}
+
+// tell sends the pieces with turns between them and ends the connection. A peer whose request is to be refused in the end
+// completes its head when the pieces have not: cut in two, a bad head may have to be complete before it is seen to be bad.
+func (d *driver) tell(refused bool, pieces ...[]byte) string {
+	d.Helper()
+	t := &tale{driver: d, fd: d.localSocket()}
+	defer unix.Close(t.fd)
+	at, err := unix.Getsockname(d.listener)
+	d.must(err)
+	d.must(unix.Connect(t.fd, at))
+	t.settle()
+	for _, piece := range pieces {
+		t.send(piece)
+	}
+	if refused && !t.ended && t.status() < 400 {
+		t.send([]byte("\r\n\r\n"))
+	}
+	_ = unix.Shutdown(t.fd, unix.SHUT_WR)
+	for end := time.Now().Add(hang); !t.ended || d.server.Stats().Connections > 0; t.settle() {
+		if time.Now().After(end) {
+			d.Fatalf("the connection does not end; so far\n%s", t.words())
+		}
+	}
+	if s := d.server.Stats(); s.Streams+s.Buffers+s.Queues != 0 {
+		d.Errorf("left after\n%s\n%+v", t.words(), s)
+	}
+	return t.words()
+}
+
+// send: a peer that was told its last may find the connection closed.
+func (t *tale) send(piece []byte) {
+	t.Helper()
+	for len(piece) > 0 && !t.ended {
+		n, err := unix.Write(t.fd, piece)
+		if err == unix.EPIPE {
+			return
+		}
+		t.must(err)
+		piece = piece[n:]
+		t.settle()
+	}
+}
+
+// settle takes turns until two in a row bring nothing.
+func (t *tale) settle() {
+	for quiet := 0; quiet < 2; quiet++ {
+		t.turn(0)
+		if t.app() || t.receive() {
+			quiet = -1
+		}
+	}
+}
+
+// app takes what a turn brought and answers every request that is complete.
+func (t *tale) app() bool {
+	events := t.kept
+	t.kept = nil
+	for _, e := range events {
+		switch e.Kind {
+		case handoff.EventRequest:
+			t.requests = append(t.requests, &told{stream: e.Stream, head: e.request.words()})
+			if e.Flags&handoff.EventContinue != 0 {
+				t.command(handoff.CommandContinue, 0, 0, e.Stream, nil)
+			}
+			t.take(e, e.request.body)
+		case handoff.EventBody:
+			t.take(e, e.data)
+		case handoff.EventDisconnect:
+			t.current(e).gone = true
+		}
+	}
+	return len(events) > 0
+}
+
+func (t *tale) take(e event, body string) {
+	r := t.current(e)
+	r.body += body
+	t.command(handoff.CommandConsumed, 0, uint32(len(body)), e.Stream, nil)
+	if e.Flags&handoff.EventLast != 0 {
+		r.complete = true
+		t.answer(e, fmt.Sprintf("%d octets", len(r.body)))
+	}
+}
+
+// current is the newest request, which alone may have events.
+func (t *tale) current(e event) *told {
+	r := t.requests[len(t.requests)-1]
+	if r.stream != e.Stream || r.complete || r.gone {
+		t.Fatalf("event %d of a request that is over", e.Kind)
+	}
+	return r
+}
+
+// receive reads what the peer was sent. A server that closes with octets unread resets a Unix socket too.
+func (t *tale) receive() bool {
+	if t.ended {
+		return false
+	}
+	piece := make([]byte, 4096)
+	n, err := unix.Read(t.fd, piece)
+	if err == unix.EAGAIN {
+		return false
+	}
+	if n <= 0 {
+		t.ended = true
+		return true
+	}
+	t.got = append(t.got, piece[:n]...)
+	return true
+}
+
+// status of the last answer, 0 before the first.
+func (t *tale) status() (status int) {
+	for _, m := range statusLine.FindAllSubmatch(t.got, -1) {
+		_, _ = fmt.Sscan(string(m[1]), &status)
+	}
+	return status
+}
+
+// words is all that must not depend on the cuts. How far the app came to know a request that is refused does, and so
+// does whether a peer is told to go on that waits for it.
+func (t *tale) words() string {
+	var s strings.Builder
+	for _, r := range t.requests {
+		switch {
+		case r.complete:
+			fmt.Fprintf(&s, "%s\nbody %q\n", r.head, r.body)
+		case !r.gone:
+			fmt.Fprintf(&s, "%s\nfor ever unfinished\n", r.head)
+		case t.status() < 400:
+			fmt.Fprintf(&s, "%s\nbody %q, cut off\n", r.head, r.body)
+		}
+	}
+	fmt.Fprintf(&s, "answer %q\n", bytes.ReplaceAll(t.got, []byte(interim), nil))
+	return s.String()
+}
+
+func (r *request) words() string {
+	return fmt.Sprintf("%s %q ? %q HTTP/1.%d %q", r.method, r.path, r.query, r.Minor, r.fields)
+}
+
+// entries are the files of tests/corpus: status of the last answer, 408 for what gets no answer before a timeout.
+func entries(t *testing.T, do func(name string, status int, raw []byte)) {
+	t.Helper()
+	files, err := filepath.Glob("../../../tests/corpus/*.http")
+	if err != nil || len(files) < 200 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, path := range files {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, status := filepath.Base(path), 0
+		if _, err := fmt.Sscan(name[:3], &status); err != nil {
+			t.Fatal(name, err)
+		}
+		do(name, status, raw)
+	}
+}
+
+// whole is what an entry comes to in one piece, once it is known to be what its name says.
+func (d *driver) whole(name string, status int, raw []byte) (words string, refused bool) {
+	d.Helper()
+	if strings.HasPrefix(name, "200-connect") {
+		status = 501 // well-formed, but not served
+	}
+	words = d.tell(false, raw)
+	last := 408
+	for _, m := range regexp.MustCompile(`HTTP/1\.1 (\d{3}) `).FindAllStringSubmatch(words[strings.LastIndex(words, "\nanswer ")+1:], -1) {
+		_, _ = fmt.Sscan(m[1], &last)
+	}
+	if last != status {
+		d.Errorf("%s: %d in one piece\n%s", name, last, words)
+	}
+	return words, status >= 400 && status != 408
+}
+
+func TestTheCorpusInTwoPieces(t *testing.T) {
+	d := openLocal(t)
+	entries(t, func(name string, status int, raw []byte) {
+		want, refused := d.whole(name, status, raw)
+		for _, at := range cuts(len(raw)) {
+			if got := d.tell(refused, raw[:at], raw[at:]); got != want {
+				t.Errorf("%s: cut at %d\n%s\nin one piece\n%s", name, at, got, want)
+				return
+			}
+		}
+	})
+}
+
+// Large entries come in pieces of some octets, so that every size of buffer is grown into.
+func TestTheCorpusOctetByOctet(t *testing.T) {
+	d := openLocal(t)
+	entries(t, func(name string, status int, raw []byte) {
+		want, refused := d.whole(name, status, raw)
+		size := 1
+		if len(raw) > fewOctets {
+			size = 61
+		}
+		var pieces [][]byte
+		for at := 0; at < len(raw); at += size {
+			pieces = append(pieces, raw[at:min(at+size, len(raw))])
+		}
+		if got := d.tell(refused, pieces...); got != want {
+			t.Errorf("%s: by %d\n%s\nin one piece\n%s", name, size, got, want)
+		}
+	})
+}
+
+// cuts are the lengths of all real beginnings, of large entries those near their ends, near the sizes of buffers, and some
+// between.
+func cuts(size int) (at []int) {
+	for i := 1; i < size; i++ {
+		if size <= fewOctets || i < 100 || i > size-100 || i%512 < 2 || i%512 == 511 || i%97 == 0 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
