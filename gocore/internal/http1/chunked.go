@@ -19,7 +19,13 @@ const (
 	beforeExtension                   // whitespace, which only a ";" may follow
 	inExtensionName                   // ";" is over, the name has not begun
 	inExtension
-	afterSize // CR is over
+	behindExtension  // whitespace after its name
+	inExtensionValue // "=" is over, the value has not begun
+	inExtensionToken
+	inExtensionQuotes
+	inExtensionEscape
+	behindExtensionValue // the closing quote is over
+	afterSize            // CR is over
 	inData
 	afterData   // CR wanted
 	afterDataCR // LF wanted
@@ -67,14 +73,15 @@ func (c *Chunked) step(b byte) *Refusal {
 	switch c.state {
 	case inSize:
 		return c.size(b)
-	case beforeExtension, inExtensionName, inExtension:
-		return c.extension(b)
 	case afterSize:
 		return c.sizeEnd(b)
 	case afterData:
 		return c.want(b, '\r', afterDataCR, badChunkEnd)
 	case afterDataCR:
 		return c.want(b, '\n', inSize, badChunkEnd)
+	}
+	if c.state < afterSize {
+		return c.extension(b)
 	}
 	return c.trailer(b)
 }
@@ -107,36 +114,6 @@ func (c *Chunked) size(b byte) *Refusal {
 		c.state = beforeExtension
 	default:
 		return badChunkSize
-	}
-	return nil
-}
-
-// extension takes an octet between a size and its CR. RFC 9112 7.1.1 has whitespace around ";"
-// and "=" be tolerated.
-func (c *Chunked) extension(b byte) *Refusal {
-	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
-		return extensionTooLong
-	}
-	isSpace := b == ' ' || b == '\t'
-	switch c.state {
-	case beforeExtension:
-		if b == ';' {
-			c.state = inExtensionName
-		} else if !isSpace {
-			return badChunkSize
-		}
-	case inExtensionName:
-		if class[b]&token != 0 {
-			c.state = inExtension
-		} else if !isSpace {
-			return badExtension
-		}
-	default:
-		if b == '\r' {
-			c.state = afterSize
-		} else if class[b]&text == 0 {
-			return badExtension
-		}
 	}
 	return nil
 }

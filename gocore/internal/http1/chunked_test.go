@@ -37,7 +37,7 @@ func TestChunked(t *testing.T) {
 		{"A\r\n0123456789\r\n0\r\n\r\n", "0123456789", ""},
 		{"1a\r\nabcdefghijklmnopqrstuvwxyz\r\n00\r\n\r\n", "abcdefghijklmnopqrstuvwxyz", ""},
 		{"7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n\r\n", "\r\n0\r\n\r\n", "\r\n"},
-		{"2;a;b=\"c\" \r\nhi\r\n0 ;x\r\nA: b\r\nC:\td\xff\r\n\r\n0", "hi", "0"},
+		{"2;a;b=\"c\" ; d\r\nhi\r\n0 ;x\r\nA: b\r\nC:\td\xff\r\n\r\n0", "hi", "0"},
 	} {
 		for size := 1; size <= len(c.body); size++ {
 			content, behind, done, r := dechunk(c.body, size)

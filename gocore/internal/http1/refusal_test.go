@@ -66,12 +66,15 @@ var refusals = map[*Refusal]string{
 		400-coding-space 400-coding-suffix 400-coding-trailing-comma`,
 	unknownCoding: `501-coding-gzip-chunked 501-coding-unknown-chunked`,
 	unknownExpect: `417-expect-list 417-expect-other`,
-	badChunkSize: `400-chunk-extension-bare-cr 400-chunk-extension-no-semicolon 400-chunk-size-bare-cr
+	badChunkSize: `400-chunk-extension-bare-cr 400-chunk-size-bare-cr
 		400-chunk-size-bare-lf 400-chunk-size-empty 400-chunk-size-letter 400-chunk-size-negative
-		400-chunk-size-plus 400-chunk-size-prefix 400-chunk-size-space-after 400-chunk-size-space-before
+		400-chunk-size-plus 400-chunk-size-prefix 400-chunk-size-space-before
 		400-chunk-size-underscore`,
-	hugeChunk:        `400-chunk-size-endless-zeros 400-chunk-size-huge`,
-	badExtension:     `400-chunk-extension-bare-lf 400-chunk-extension-empty 400-chunk-extension-nul`,
+	hugeChunk: `400-chunk-size-endless-zeros 400-chunk-size-huge`,
+	badExtension: `400-chunk-extension-bare-lf 400-chunk-extension-behind-quote 400-chunk-extension-empty
+		400-chunk-extension-escape-at-end 400-chunk-extension-no-semicolon 400-chunk-extension-no-value 400-chunk-extension-nul
+		400-chunk-extension-open-quote 400-chunk-extension-quote-in-token 400-chunk-extension-space-behind
+		400-chunk-extension-two-values 400-chunk-size-space-after`,
 	extensionTooLong: `400-chunk-extension-too-long`,
 	badChunkEnd: `400-chunk-data-too-long 400-chunk-data-too-short 400-chunk-end-bare-cr 400-chunk-end-bare-lf
 		400-chunk-end-missing`,

@@ -1,0 +1,69 @@
+// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).  per byte
+
+package http1
+
+import "saltare/gocore/internal/limits"
+
+// extensionOctet is what an octet can mean between the size of a chunk and the end of its line.
+type extensionOctet uint8
+
+const (
+	otherOctet extensionOctet = iota // no control, but nothing of the below: only for quoted strings
+	tokenOctet
+	spaceOctet
+	semicolon
+	equals
+	quote
+	backslash
+	returnOctet // CR
+	extensionOctets
+)
+
+func extensionOctetOf(b byte) (o extensionOctet, ok bool) {
+	switch b {
+	case ' ', '\t':
+		return spaceOctet, true
+	case ';':
+		return semicolon, true
+	case '=':
+		return equals, true
+	case '"':
+		return quote, true
+	case '\\':
+		return backslash, true
+	case '\r':
+		return returnOctet, true
+	}
+	if class[b]&token != 0 {
+		return tokenOctet, true
+	}
+	return otherOctet, class[b]&text != 0
+}
+
+// extensionSteps has the state that follows; what is not in it is malformed (inSize follows nothing here). Whitespace may
+// only stand around ";" and "=".
+var extensionSteps = [inData][extensionOctets]chunkState{
+	beforeExtension:      {spaceOctet: beforeExtension, semicolon: inExtensionName},
+	inExtensionName:      {spaceOctet: inExtensionName, tokenOctet: inExtension},
+	inExtension:          {tokenOctet: inExtension, spaceOctet: behindExtension, semicolon: inExtensionName, equals: inExtensionValue, returnOctet: afterSize},
+	behindExtension:      {spaceOctet: behindExtension, semicolon: inExtensionName, equals: inExtensionValue},
+	inExtensionValue:     {spaceOctet: inExtensionValue, tokenOctet: inExtensionToken, quote: inExtensionQuotes},
+	inExtensionToken:     {tokenOctet: inExtensionToken, spaceOctet: beforeExtension, semicolon: inExtensionName, returnOctet: afterSize},
+	inExtensionQuotes:    {otherOctet: inExtensionQuotes, tokenOctet: inExtensionQuotes, spaceOctet: inExtensionQuotes, semicolon: inExtensionQuotes, equals: inExtensionQuotes, backslash: inExtensionEscape, quote: behindExtensionValue},
+	inExtensionEscape:    {otherOctet: inExtensionQuotes, tokenOctet: inExtensionQuotes, spaceOctet: inExtensionQuotes, semicolon: inExtensionQuotes, equals: inExtensionQuotes, backslash: inExtensionQuotes, quote: inExtensionQuotes},
+	behindExtensionValue: {spaceOctet: beforeExtension, semicolon: inExtensionName, returnOctet: afterSize},
+}
+
+// extension takes an octet between a size and its CR.
+func (c *Chunked) extension(b byte) *Refusal {
+	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
+		return extensionTooLong
+	}
+	octet, ok := extensionOctetOf(b)
+	next := extensionSteps[c.state][octet]
+	if !ok || next == inSize {
+		return badExtension
+	}
+	c.state = next
+	return nil
+}
