@@ -194,6 +194,9 @@ func appendBody(out []byte, a *Answer, body string, trailers []byte) ([]byte, st
 		if len(body) > 0 {
 			out = append(append(AppendChunkHeader(out, len(body)), body...), "\r\n"...)
 		}
+		if len(trailers) > 1<<10 { // net/http takes no more than its buffer holds
+			trailers = nil
+		}
 		out, _, err := AppendTrailers(out, trailers, true, true)
 		if err != nil {
 			out = append(out, LastChunk...)
