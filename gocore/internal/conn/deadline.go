@@ -47,23 +47,36 @@ func (h *Host) arm(c *Conn) {
 	}
 }
 
-// RunTimers ends what took too long.
+// RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody.
 func (h *Host) RunTimers() {
 	h.resumeAccepting()
-	h.wheel.Run(h.now, func(i uint32) {
-		c := h.conns.At(i)
-		if at := h.deadline(c); at == 0 {
-			return
-		} else if at > h.now {
-			h.arm(c)
-			return
+	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
+	looked, ended := 0, 0
+	for ; looked < len(h.due) && ended < limits.ExpirePerTurn; looked++ {
+		if h.judge(h.due[looked]) {
+			ended++
 		}
-		if !h.inbox.HasRoom() { // next tick will do
-			h.wheel.Arm(i, &c.node, h.now+1)
-			return
-		}
-		h.expire(c)
-	})
+	}
+	h.due = append(h.due[:0], h.due[looked:]...)
+}
+
+// judge ends a connection if its deadline is over, and has it looked at again otherwise. It may be another one than when its
+// number became due.
+func (h *Host) judge(i uint32) (ended bool) {
+	c := h.conns.At(i)
+	at := h.deadline(c)
+	switch {
+	case c.phase == Closed || at == 0:
+		return false
+	case at > h.now:
+		h.arm(c)
+		return false
+	case !h.inbox.HasRoom(): // next tick will do
+		h.wheel.Arm(i, &c.node, h.now+1)
+		return false
+	}
+	h.expire(c)
+	return true
 }
 
 func (h *Host) expire(c *Conn) {

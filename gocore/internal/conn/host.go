@@ -57,6 +57,7 @@ type Host struct {
 	files    files
 	later    []uint32 // connections that had no room, or whose next request is already here
 	retry    []uint32
+	due      []uint32 // connections whose deadline may be over
 
 	epoch    time.Time
 	now      uint32 // tick
@@ -133,7 +134,7 @@ func (h *Host) wait(c *Conn) {
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return len(h.later) > 0 }
+func (h *Host) Waiting() bool { return len(h.later)+len(h.due) > 0 }
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {

@@ -22,7 +22,9 @@ const (
 	// PollEvents is how many ready descriptors one epoll_wait(2) reports, 12 bytes each.
 	PollEvents = 256
 	// AcceptBatch is how many connections one turn accepts from one listener.
-	AcceptBatch = 128
+	AcceptBatch = 16
+	// ExpirePerTurn is how many connections one turn ends because they took too long, some 10 us each.
+	ExpirePerTurn = 4
 	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
 	// connect meanwhile wait.
 	AcceptPause = 250 * time.Millisecond
