@@ -11,7 +11,8 @@
  *     EVENT_REQUEST     -> struct saltare_request: C makes the scope and starts the app
  *     EVENT_BODY        -> a piece of the request body
  *     COMMAND_START     <- status and header fields of the answer
- *     COMMAND_BODY(_REF)<- a piece of the answer's body
+ *     COMMAND_BODY(_REF), COMMAND_FILE <- a piece of the answer's body
+ *     COMMAND_TRAILERS  <- fields behind it
  *     EVENT_DRAINED, EVENT_DISCONNECT, EVENT_RELEASE -> the rest of its life
  *   saltare_drain   stop accepting, finish what is in flight
  *   saltare_close   give everything back
@@ -204,7 +205,8 @@ int64_t saltare_open(struct saltare_config *config, int32_t *epoll_fd);
 int32_t saltare_listen(int64_t server, struct saltare_listener *listeners, uint32_t n);
 
 /* One turn: writes the outbox out, waits, reads, parses, runs deadlines.
- * Owns: the outbox is the caller's again on return. Returns: 0, -ESTALE, or -errno of epoll. */
+ * Owns: the outbox is the caller's again on return; on -ESTALE so is what its commands lend. Returns: 0, -ESTALE, or -errno of
+ * epoll. */
 int32_t saltare_turn(int64_t server, struct saltare_turn *turn);
 
 /* Like epoll_ctl(2) for a descriptor of the application: events are EPOLLIN, EPOLLOUT or both; 0 removes it.

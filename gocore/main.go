@@ -8,9 +8,9 @@
 //	export.go                   the turn ends: C has the events
 //	py_core.c                   each event is dispatched
 //	py_scope.c                  a request becomes an ASGI scope, and saltare/_dispatch.py starts the app with it
-//	py_exchange.c               the app's receive() and send(): pieces of the body in, commands in the outbox
+//	py_exchange.c, py_send.c    the app's receive() and send(): pieces of the body in, commands in the outbox
 //	internal/conn/answer.go     the next turn: commands become the answer, framed by internal/http1
-//	internal/conn/write.go      its bytes leave
+//	internal/conn/write.go      its bytes leave, and in sendfile.go its files
 //	internal/conn/close.go      the one way out
 //
 // bridge.h is the border between C and Go. Everything under internal/ is pure Go and is tested without Python.

@@ -25,7 +25,7 @@ typedef struct {
     PyObject *s_http_request, *s_http_disconnect;
     PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
     PyObject *s_state, *s_extensions, *s_trailers, *s_more_trailers, *s_links, *s_file, *s_offset, *s_count;
-    PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_set_exception, *s_throw, *s_close;
+    PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_throw, *s_close;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
     /* debug counters; each ends at zero */
     Py_ssize_t cores, exchanges, awaitables, borrowed;
@@ -77,6 +77,8 @@ typedef struct {
  * Python code may run before the payload is there, since that could take a turn. */
 uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len);
 void py_outbox_free(outbox *box);
+/* The command at *at, which goes on to the next one; NULL at the end. Its payload is behind it. */
+struct saltare_command *py_outbox_next(const outbox *box, size_t *at);
 
 /* Tells a guest loop, once a turn, that something is to be written out; called after the command is complete. -1 with an
  * exception. */
@@ -155,10 +157,13 @@ int py_headers_check(headers *self, module_state *st);
 void py_headers_put(const headers *self, uint8_t *at);
 void py_headers_free(headers *self);
 
-/* Fills part with the whole of a regular file, which may be a path of any kind. -1 with an exception. */
+/* Fills part with the whole of the regular file at the path that a message names. -1 with an exception. */
 int py_file_open(module_state *st, PyObject *message, const char *kind, struct saltare_file *part);
-/* Fills part with what a message of zerocopysend names. -1 with an exception. */
-int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct saltare_file *part);
+/* Fills part with what a message of zerocopysend names. goes_on: it begins where the file stands, since the message has no
+ * offset. -1 with an exception. */
+int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct saltare_file *part, bool *goes_on);
+/* Lets the file stand behind the part, as os.sendfile does. -1 with an exception. */
+int py_file_seek(const struct saltare_file *part);
 void py_file_close(struct saltare_file *part);
 
 /* ---- type Awaitable (py_awaitable.c) -------------------------------------------------------------------------- */

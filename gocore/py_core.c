@@ -467,11 +467,11 @@ static void release_queued(core *self, int64_t handle)
 /* Gives back what commands hold that no turn will take. */
 static void release_outbox(core *self, outbox *box)
 {
-    for (size_t at = 0; at < box->len;) {
-        struct saltare_command *command = (struct saltare_command *)(box->data + at);
+    struct saltare_command *command;
+    for (size_t at = 0; (command = py_outbox_next(box, &at)) != NULL;) {
         if (command->kind == COMMAND_BODY_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
-        if (command->kind == COMMAND_FILE) py_file_close((struct saltare_file *)(command + 1));
-        at += sizeof *command + ((command->len + 7) & ~(uint64_t)7);
+        /* A forked child may have the outbox of a turn under way, whose descriptors are the parent's affair. */
+        if (command->kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
     }
     py_outbox_free(box);
 }

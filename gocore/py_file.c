@@ -70,24 +70,29 @@ static int read_number(module_state *st, PyObject *message, PyObject *key, const
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Without an offset the file goes on where it stands, and stands behind the part afterwards, as with os.sendfile. */
+/* From where to where; errno when it cannot be. */
 static int place(int fd, int64_t offset, int64_t count, struct saltare_file *part)
 {
     int64_t size = size_of(fd), from = offset >= 0 || size < 0 ? offset : lseek(fd, 0, SEEK_CUR);
     if (size < 0 || from < 0) return size < 0 ? (int)-size : errno;
     int64_t left = size > from ? size - from : 0, len = count < 0 || count > left ? left : count;
-    if (offset < 0 && lseek(fd, from + len, SEEK_SET) < 0) return errno;
-    part->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    part->offset = (uint64_t)from;
-    part->len = (uint64_t)len;
+    *part = (struct saltare_file){.offset = (uint64_t)from, .len = (uint64_t)len, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
     return part->fd < 0 ? errno : 0;
 }
 
-int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct saltare_file *part)
+int py_file_seek(const struct saltare_file *part)
+{
+    if (lseek(part->fd, (off_t)(part->offset + part->len), SEEK_SET) >= 0) return 0;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+}
+
+int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct saltare_file *part, bool *goes_on)
 {
     int64_t offset = -1, count = -1;
     *part = (struct saltare_file){.fd = -1};
     if (read_number(st, message, st->s_offset, kind, &offset) < 0 || read_number(st, message, st->s_count, kind, &count) < 0) return -1;
+    *goes_on = offset < 0;
     PyObject *file = py_item(message, st->s_file);
     if (file == NULL) {
         if (!PyErr_Occurred()) PyErr_Format(st->value_error, "%s: no file", kind);

@@ -83,7 +83,6 @@ static int intern_all(module_state *st)
         {&st->s_result, "result"},
         {&st->s_blocking, "_asyncio_future_blocking"},
         {&st->s_set_result, "set_result"},
-        {&st->s_set_exception, "set_exception"},
         {&st->s_throw, "throw"},
         {&st->s_close, "close"},
         {&st->m_get, "GET"},
@@ -170,7 +169,7 @@ static int module_exec(PyObject *module)
     DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                                \
     DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)                       \
     DO(s_extensions) DO(s_trailers) DO(s_more_trailers) DO(s_links) DO(s_file) DO(s_offset) DO(s_count)                                      \
-    DO(s_done) DO(s_result) DO(s_blocking) DO(s_set_result) DO(s_set_exception) DO(s_throw) DO(s_close)                                           \
+    DO(s_done) DO(s_result) DO(s_blocking) DO(s_set_result) DO(s_throw) DO(s_close)                                           \
     DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch) DO(m_head) DO(m_options)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)

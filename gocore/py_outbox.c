@@ -32,6 +32,14 @@ uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stre
     return box->data + at + sizeof(struct saltare_command);
 }
 
+struct saltare_command *py_outbox_next(const outbox *box, size_t *at)
+{
+    if (*at >= box->len) return NULL;
+    struct saltare_command *command = (struct saltare_command *)(box->data + *at);
+    *at += sizeof *command + aligned(command->len);
+    return command;
+}
+
 void py_outbox_free(outbox *box)
 {
     PyMem_RawFree(box->data);

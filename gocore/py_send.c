@@ -148,7 +148,7 @@ static PyObject *send_early_hint(exchange *ex, PyObject *message)
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
 
-/* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer has no content. */
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer has no content, as in the table of http1/framing.go. */
 static bool has_no_content(int status) { return status == 204 || status == 205 || status == 304; }
 
 /* Whether a piece of the body is in its place. */
@@ -161,20 +161,25 @@ static int check_turn(exchange *ex, const char *kind)
     return -1;
 }
 
-/* Whether a piece of so many bytes fits the head of the answer. */
-static int check_size(exchange *ex, const char *kind, int64_t size, bool more)
+/* Whether a body of so many bytes, the piece at hand included, fits a head. */
+static int check_fit(exchange *ex, const char *kind, int status, int64_t declared, int64_t sent, bool more)
 {
     module_state *st = ex->core->state;
-    if (size > 0 && has_no_content(ex->status)) {
-        PyErr_Format(st->body_error, "%s: an answer with status %d has no body, but %lld bytes were sent", kind, ex->status, (long long)size);
+    if (has_no_content(status)) {
+        if (sent == 0) return 0;
+        PyErr_Format(st->body_error, "%s: an answer with status %d has no body, but %lld bytes were sent", kind, status, (long long)sent);
         return -1;
     }
-    if (ex->declared < 0 || has_no_content(ex->status)) return 0;
-    int64_t sent = ex->sent + size;
-    if (sent <= ex->declared && (more || ex->silent || sent == ex->declared)) return 0;
-    PyErr_Format(st->length_error, "%s: the body is %s than its content-length: %lld of %lld bytes", kind,
-                 sent > ex->declared ? "longer" : "shorter", (long long)sent, (long long)ex->declared);
+    if (declared < 0 || (sent <= declared && (more || ex->silent || sent == declared))) return 0;
+    PyErr_Format(st->length_error, "%s: the body is %s than its content-length: %lld of %lld bytes", kind, sent > declared ? "longer" : "shorter",
+                 (long long)sent, (long long)declared);
     return -1;
+}
+
+/* Whether a piece of so many bytes has its place in the answer. */
+static int check_piece(exchange *ex, const char *kind, int64_t size, bool more)
+{
+    return check_turn(ex, kind) < 0 ? -1 : check_fit(ex, kind, ex->status, ex->declared, ex->sent + size, more);
 }
 
 static int more_flag(exchange *ex, bool more) { return more || ex->trailers ? COMMAND_MORE : 0; }
@@ -230,7 +235,7 @@ static PyObject *send_bytes(exchange *ex, PyObject *body, bool more)
 {
     Py_ssize_t size = PyBytes_GET_SIZE(body);
     int flags = more_flag(ex, more);
-    if (check_turn(ex, BODY) < 0 || check_size(ex, BODY, size, more) < 0) return NULL;
+    if (check_piece(ex, BODY, size, more) < 0) return NULL;
     int failed = size > SALTARE_INLINE ? put_borrowed(ex, body, flags) : put_copied(ex, PyBytes_AS_STRING(body), size, flags);
     return failed < 0 ? NULL : after_piece(ex, size, more);
 }
@@ -244,8 +249,7 @@ static PyObject *send_buffer(exchange *ex, PyObject *body, bool more)
         return NULL;
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return NULL;
-    int failed = check_turn(ex, BODY) < 0 || check_size(ex, BODY, view.len, more) < 0 ||
-                 put_copied(ex, view.buf, view.len, more_flag(ex, more)) < 0;
+    int failed = check_piece(ex, BODY, view.len, more) < 0 || put_copied(ex, view.buf, view.len, more_flag(ex, more)) < 0;
     PyObject *result = failed ? NULL : after_piece(ex, view.len, more);
     PyBuffer_Release(&view);
     return result;
@@ -266,19 +270,14 @@ static PyObject *send_body(exchange *ex, PyObject *message)
 
 /* ---- files ---------------------------------------------------------------------------------------------------- */
 
-/* Sends a part of a file, whose descriptor is taken in any case. */
-static PyObject *send_part(exchange *ex, const char *kind, struct saltare_file *part, bool more)
+/* Sends a part of a file that has its place. Its descriptor is taken in any case. */
+static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
 {
     int64_t size = (int64_t)part->len;
-    if (check_turn(ex, kind) < 0 || check_size(ex, kind, size, more) < 0) {
-        py_file_close(part);
-        return NULL;
-    }
     int flags = more_flag(ex, more);
     if (size == 0 || ex->silent) {
         py_file_close(part);
-        if (put_copied(ex, NULL, 0, flags) < 0) return NULL;
-        return after_piece(ex, size, more);
+        return put_copied(ex, NULL, 0, flags) < 0 ? NULL : after_piece(ex, size, more);
     }
     uint8_t *at = py_command(ex->core, COMMAND_FILE, flags, 0, ex->stream, sizeof *part);
     if (at == NULL) {
@@ -289,11 +288,18 @@ static PyObject *send_part(exchange *ex, const char *kind, struct saltare_file *
     return after_piece(ex, size, more);
 }
 
-/* A whole file. One that has grown since its length was declared is sent up to there. */
+/* A file that has grown since its length was declared is sent up to there. */
+static void cut_to(struct saltare_file *part, int64_t left)
+{
+    if (left >= 0 && left < (int64_t)part->len) part->len = (uint64_t)left;
+}
+
 static PyObject *send_whole(exchange *ex, const char *kind, struct saltare_file *part)
 {
-    if (ex->declared >= 0 && ex->declared - ex->sent < (int64_t)part->len) part->len = (uint64_t)(ex->declared - ex->sent);
-    return send_part(ex, kind, part, false);
+    if (ex->declared >= 0) cut_to(part, ex->declared - ex->sent);
+    if (check_piece(ex, kind, (int64_t)part->len, false) == 0) return put_part(ex, part, false);
+    py_file_close(part);
+    return NULL;
 }
 
 static PyObject *send_path(exchange *ex, PyObject *message)
@@ -307,29 +313,43 @@ static PyObject *send_zero_copy(exchange *ex, PyObject *message)
 {
     module_state *st = ex->core->state;
     struct saltare_file part;
+    bool goes_on;
     int more = check_turn(ex, ZEROCOPYSEND) < 0 ? -1 : is_true(message, st->s_more_body);
-    if (more < 0 || py_file_borrow(st, message, ZEROCOPYSEND, &part) < 0) return NULL;
-    return send_part(ex, ZEROCOPYSEND, &part, more);
+    if (more < 0 || py_file_borrow(st, message, ZEROCOPYSEND, &part, &goes_on) < 0) return NULL;
+    if (check_piece(ex, ZEROCOPYSEND, (int64_t)part.len, more) == 0 && (!goes_on || py_file_seek(&part) == 0)) return put_part(ex, &part, more);
+    py_file_close(&part);
+    return NULL;
 }
 
-/* A head for the file: the message's, and a content-length unless it declares one. */
-static int start_file(exchange *ex, PyObject *message, uint64_t size)
+/* Adds the content-length of a file to headers that have none. */
+static int add_length(PyObject *pairs, uint64_t size)
+{
+    PyObject *text = PyBytes_FromFormat("%zu", (size_t)size);
+    PyObject *pair = text ? Py_BuildValue("(y#N)", "content-length", (Py_ssize_t)14, text) : NULL;
+    int status = pair ? PyList_Append(pairs, pair) : -1;
+    Py_XDECREF(pair);
+    return status;
+}
+
+/* The head of a file: the message's, and a content-length unless it declares one. Only when the file fits is it sent. */
+static int start_file(exchange *ex, PyObject *message, struct saltare_file *part)
 {
     module_state *st = ex->core->state;
-    headers fields;
+    headers given, all = {0};
     long status = status_of(st, message, SENDFILE, 200);
-    if (status < 0 || read_headers(&fields, st, message, SENDFILE) < 0) return -1;
-    PyObject *pairs = fields.pairs ? PySequence_List(fields.pairs) : PyList_New(0);
-    int failed = pairs == NULL || py_headers_check(&fields, st) < 0 ? -1 : 0;
-    if (failed == 0 && fields.content_length < 0) {
-        PyObject *text = PyBytes_FromFormat("%zu", (size_t)size);
-        PyObject *pair = text ? Py_BuildValue("(y#N)", "content-length", (Py_ssize_t)14, text) : NULL;
-        failed = pair ? PyList_Append(pairs, pair) : -1;
-        Py_XDECREF(pair);
+    if (status < 0 || read_headers(&given, st, message, SENDFILE) < 0) return -1;
+    PyObject *pairs = given.pairs ? PySequence_List(given.pairs) : PyList_New(0); /* ours, so that it stays as it is checked */
+    int failed = pairs == NULL || py_headers_read(&all, st, pairs, SENDFILE) < 0 || py_headers_check(&all, st) < 0 ? -1 : 0;
+    if (failed == 0) {
+        cut_to(part, all.content_length);
+        int64_t declared = all.content_length < 0 ? (int64_t)part->len : all.content_length;
+        failed = check_fit(ex, SENDFILE, (int)status, declared, (int64_t)part->len, false);
     }
-    headers all = {.kind = SENDFILE, .pairs = pairs, .content_length = -1};
+    if (failed == 0 && all.content_length < 0) failed = add_length(pairs, part->len);
+    py_headers_free(&all);
+    all = (headers){.kind = SENDFILE, .pairs = pairs, .content_length = -1};
     if (failed == 0) failed = put_start(ex, &all, status);
-    py_headers_free(&fields);
+    py_headers_free(&given);
     py_headers_free(&all);
     return failed;
 }
@@ -339,11 +359,9 @@ static PyObject *send_file(exchange *ex, PyObject *message)
 {
     struct saltare_file part;
     if (py_file_open(ex->core->state, message, SENDFILE, &part) < 0) return NULL;
-    if (!ex->started && start_file(ex, message, part.len) < 0) {
-        py_file_close(&part);
-        return NULL;
-    }
-    return send_whole(ex, SENDFILE, &part);
+    if (ex->started || start_file(ex, message, &part) == 0) return send_whole(ex, SENDFILE, &part);
+    py_file_close(&part);
+    return NULL;
 }
 
 /* ---- trailers ------------------------------------------------------------------------------------------------- */
@@ -416,6 +434,29 @@ static PyObject *send_kind(exchange *ex, PyObject *message, PyObject *type)
     return NULL;
 }
 
+/* Gives an exception of CPython's about an item of the message a name of ours, with it as the cause. */
+static void name_error(module_state *st, PyObject *kind)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *ours = type == PyExc_TypeError                                     ? st->type_error
+                     : type == PyExc_ValueError || type == PyExc_OverflowError ? st->value_error
+                                                                                 : NULL;
+    if (ours == NULL) {
+        PyErr_Restore(type, value, traceback);
+        return;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) PyException_SetTraceback(value, traceback);
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    PyErr_Format(ours, "%U: %S", kind, value);
+    PyErr_Fetch(&type, &ours, &traceback);
+    PyErr_NormalizeException(&type, &ours, &traceback);
+    PyException_SetCause(ours, value);
+    PyErr_Restore(type, ours, traceback);
+}
+
 PyObject *py_exchange_send(exchange *ex, PyObject *message)
 {
     module_state *st = ex->core->state;
@@ -431,6 +472,7 @@ PyObject *py_exchange_send(exchange *ex, PyObject *message)
         return NULL;
     }
     PyObject *result = send_kind(ex, message, type);
+    if (result == NULL) name_error(st, type);
     Py_DECREF(type);
     if (result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(result);
     return result;

@@ -11,6 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
@@ -205,3 +206,32 @@ def test_stacked_base_http_middlewares(serve_on):
         for size in (0, 10, 100_000):
             reply = client.post("/", content=b"b" * size)
             assert (reply.headers["x-depth"], len(reply.content)) == ("5", size)
+
+
+def test_a_file_is_sent_by_the_kernel_through_middlewares(serve_on, folder):
+    """FileResponse says where the file is instead of reading it, since the scope offers that."""
+    kinds = []
+
+    async def through(request, call_next):
+        response = await call_next(request)
+        response.headers["x-seen"] = "1"
+        return response
+
+    async def large(request):
+        return FileResponse(folder / "large.bin")
+
+    middleware = [Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, dispatch=through)]
+    starlette = Starlette(routes=[Route("/", large)], middleware=middleware)
+
+    async def app(scope, receive, send):
+        async def noted(message):
+            kinds.append(message["type"])
+            await send(message)
+
+        await starlette(scope, receive, noted)
+
+    with httpx.Client(base_url=serve_on(app, lifespan="off").url, timeout=25) as client:
+        reply = client.get("/")
+        assert (reply.headers["x-seen"], reply.content) == ("1", LARGE)
+        assert client.head("/").headers["content-length"] == str(len(LARGE))
+    assert kinds[:2] == ["http.response.start", "http.response.pathsend"]

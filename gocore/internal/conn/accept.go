@@ -11,8 +11,9 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// Accept takes what waits at listener i. It stops after a batch; epoll will say so when more is there.
-func (h *Host) Accept(i uint32) {
+// Accept takes what waits at listener i, a batch of it; epoll will say so when more is there. done: nothing more
+// is, or nothing more can be taken.
+func (h *Host) Accept(i uint32) (done bool) {
 	for range limits.AcceptBatch {
 		var from handoff.Address
 		fd, errno := sock.Accept(h.Listeners[i].FD, &from)
@@ -22,11 +23,12 @@ func (h *Host) Accept(i uint32) {
 		case unix.ECONNABORTED, unix.EINTR:
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
 			h.turnAway(i, errno)
-			return
+			return true
 		default: // EAGAIN: somebody else was faster, or there are no more
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (h *Host) admit(fd int, i uint32, from handoff.Address) {

@@ -92,13 +92,20 @@ func (h *Host) Drain() {
 	h.sweep(func(c *Conn) {
 		c.readable = true // what epoll has not reported yet counts too
 		h.advance(c)
-		switch {
-		case c.phase == Idle || c.phase == Head && c.held == 0:
-			h.close(c)
-		case c.phase == Discard:
-			h.end(c)
-		}
+		h.retire(c)
 	})
+}
+
+// retire closes a connection of a draining server that has nothing to wait for. One that this turn had no room for is looked
+// at again in the next.
+func (h *Host) retire(c *Conn) {
+	switch {
+	case c.waiting:
+	case c.phase == Idle || c.phase == Head && c.held == 0:
+		h.close(c)
+	case c.phase == Discard:
+		h.end(c)
+	}
 }
 
 // Abandon ends every connection at once.

@@ -52,7 +52,7 @@ func (h *Host) RunTimers() {
 	h.resumeAccepting()
 	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
 	looked, ended := 0, 0
-	for ; looked < len(h.due) && ended < limits.ExpirePerTurn; looked++ {
+	for most := limits.ExpirePerTurn * len(h.Listeners); looked < len(h.due) && ended < most; looked++ {
 		if h.judge(h.due[looked]) {
 			ended++
 		}

@@ -55,7 +55,7 @@ type Host struct {
 	out      output
 	queues   queues
 	files    files
-	later    []uint32 // connections that had no room, or whose next request is already here
+	later    []uint32 // connections that had no room, or more of a file to send than one step
 	retry    []uint32
 	due      []uint32 // connections whose deadline may be over
 
@@ -147,6 +147,9 @@ func (h *Host) Resume() {
 				h.writeQueue(c)
 			}
 			h.advance(c)
+			if h.draining {
+				h.retire(c)
+			}
 		}
 	}
 }

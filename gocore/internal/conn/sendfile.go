@@ -3,6 +3,8 @@
 package conn
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/handoff"
@@ -37,25 +39,25 @@ func (o *files) close(f file) {
 // less than asked for may as well be what was in memory of the file.
 func (h *Host) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 	sent, errno := sock.SendFile(int(c.fd), int(s.file.fd-1), s.file.at+int64(s.off), n)
-	switch {
-	case errno == unix.EAGAIN:
+	switch errno {
+	case sock.OK:
+		if sent == 0 {
+			h.cutShort(c, fmt.Sprintf("a file shrank while it was sent: its last %d bytes are missing", s.n-s.off))
+		}
+		return sent, false
+	case unix.EAGAIN:
 		c.writable = false
-	case errno == unix.EPIPE || errno == unix.ECONNRESET:
-		return 0, true
-	case errno != sock.OK:
-		h.appErrorf(c, "a file could not be sent: %s", errno.Error())
-		h.cutShort(c)
 		return 0, false
-	case sent == 0:
-		h.appErrorf(c, "a file shrank while it was sent: its last %d bytes are missing", s.n-s.off)
-		h.cutShort(c)
+	case unix.EIO, unix.EBADF, unix.EINVAL, unix.ESTALE, unix.EOVERFLOW:
+		h.cutShort(c, "a file could not be sent: "+errno.Error())
 		return 0, false
 	}
-	return sent, false
+	return 0, true
 }
 
 // cutShort: the peer must not take what it has for the whole answer, so the connection ends by a reset.
-func (h *Host) cutShort(c *Conn) {
+func (h *Host) cutShort(c *Conn, why string) {
+	h.appError(c, why)
 	c.reset = true
 	h.close(c)
 }

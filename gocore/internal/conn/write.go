@@ -237,9 +237,9 @@ func (s *queued) pointer() unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.ptr+uintptr(s.off), 1)))
 }
 
-// writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one turn allows.
+// writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one step goes.
 func (h *Host) writeQueue(c *Conn) {
-	for budget := limits.FileTurnBytes; c.queue != 0 && c.writable; {
+	for budget := limits.FileStepBytes; c.queue != 0 && c.writable; {
 		q := h.queues.of(c)
 		n, failed := 0, false
 		if s := &q.segments[q.first]; s.file.open() {

@@ -22,15 +22,20 @@ const (
 	// PollEvents is how many ready descriptors one epoll_wait(2) reports, 12 bytes each.
 	PollEvents = 256
 	// AcceptBatch is how many connections one turn accepts from one listener.
-	AcceptBatch = 16
-	// ExpirePerTurn is how many connections one turn ends because they took too long, some 10 us each.
-	ExpirePerTurn = 4
+	AcceptBatch = 8
+	// MostBacklog is how many connections a listener may hold (listen_backlog): so many are accepted when the server drains.
+	MostBacklog = 65535
+	// ExpirePerTurn is how many connections, for each listener, one turn ends because they took too long, some 10 us each.
+	ExpirePerTurn = 8
 	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
 	// connect meanwhile wait.
 	AcceptPause = 250 * time.Millisecond
 	// LogLineBytes is the longest line of an EventLog.
 	LogLineBytes = 512
 )
+
+// Proof that connections are ended as fast as they are accepted.
+const _ = uint(ExpirePerTurn - AcceptBatch)
 
 // Proof that a connection can always make progress in an empty arena.
 const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
@@ -45,8 +50,9 @@ const (
 	SendWindowBytes = 48 << 10
 	// InlineBytes: a piece up to this size is copied next to its head or chunk size and leaves in one segment.
 	InlineBytes = 4 << 10
-	// FileTurnBytes of files are sent to one connection in one turn, however fast it takes them: a third of a millisecond.
-	FileTurnBytes = 1 << 20
+	// FileStepBytes of files are sent to one connection before others have their turn, however fast it takes them: a third
+	// of a millisecond.
+	FileStepBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
 )

@@ -11,6 +11,7 @@ import (
 
 	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
 )
 
@@ -190,6 +191,49 @@ func TestDrainAnswersWhatArrivedBeforeIt(t *testing.T) {
 	for _, c := range peers {
 		if got := d.receive(c, -1); !strings.Contains(got, "connection: close") {
 			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// More wait than one turn accepts; each of them was told by the kernel that it is connected.
+func TestDrainTakesAllThatWait(t *testing.T) {
+	d := open(t, server.Config{})
+	peers := make([]*net.TCPConn, 200)
+	large := strings.Replace(get, "\r\n\r\n", "\r\ncookie: "+strings.Repeat("x", 4000)+"\r\n\r\n", 1) // more than one turn reads
+	for i := range peers {
+		peers[i] = d.send(large)
+	}
+	d.server.Drain()
+	for range peers {
+		d.answer(d.expect(handoff.EventRequest), "x")
+	}
+	for _, peer := range peers {
+		if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
+			t.Errorf("got %q", got)
+		}
+		_ = peer.Close()
+	}
+	d.until("the end", func() bool { return d.empty })
+}
+
+// One turn ends a few of those whose time is over; the turns that follow do not wait for the others.
+func TestThousandsAreEndedOverTurns(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(1000)}})
+	const n = 20 * limits.ExpirePerTurn
+	for range n {
+		d.send("GET")
+	}
+	d.until("all of them", func() bool { return d.server.Stats().Buffers == n })
+	time.Sleep(1100 * time.Millisecond)
+	d.turn(0)
+	if left := d.server.Stats().Buffers; left != n-limits.ExpirePerTurn {
+		t.Errorf("%d are left after a turn", left)
+	}
+	for turns := 1; d.server.Stats().Buffers > 0; turns++ {
+		if before := time.Now(); turns > n/limits.ExpirePerTurn {
+			t.Fatalf("%d are left after %d turns", d.server.Stats().Buffers, turns)
+		} else if d.turn(hang); time.Since(before) > hang/2 {
+			t.Fatal("a turn waited although there was something to do")
 		}
 	}
 }

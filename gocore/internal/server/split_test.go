@@ -25,7 +25,10 @@ const (
 	fewOctets = 1200
 )
 
-var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.1 (\d{3}) `)
+var (
+	statusLine    = regexp.MustCompile(`(?m)^HTTP/1\.1 (\d{3}) `)
+	wordsOfStatus = regexp.MustCompile(`HTTP/1\.1 (\d{3}) `)
+)
 
 // openLocal is open with a Unix socket: what a peer writes is there at once, and no port is used up.
 func openLocal(t *testing.T) *driver {
@@ -207,7 +210,7 @@ func (r *request) words() string {
 }
 
 // entries are the files of tests/corpus: status of the last answer, 408 for what gets no answer before a timeout.
-func entries(t *testing.T, do func(name string, status int, raw []byte)) {
+func entries(t testing.TB, do func(name string, status int, raw []byte)) {
 	t.Helper()
 	files, err := filepath.Glob("../../../tests/corpus/*.http")
 	if err != nil || len(files) < 200 {
@@ -233,15 +236,23 @@ func (d *driver) whole(name string, status int, raw []byte) (words string, refus
 		status = 501 // well-formed, but not served
 	}
 	words = d.tell(false, raw)
-	last := 408
-	for _, m := range regexp.MustCompile(`HTTP/1\.1 (\d{3}) `).FindAllStringSubmatch(words[strings.LastIndex(words, "\nanswer ")+1:], -1) {
-		_, _ = fmt.Sscan(m[1], &last)
-	}
+	last := lastStatus(words)
 	if last != status {
 		d.Errorf("%s: %d in one piece\n%s", name, last, words)
 	}
-	return words, status >= 400 && status != 408
+	return words, isRefusal(last)
 }
+
+// lastStatus is that of the last answer in words, 408 when there is none.
+func lastStatus(words string) (status int) {
+	status = 408
+	for _, m := range wordsOfStatus.FindAllStringSubmatch(words[strings.LastIndex(words, "answer "):], -1) {
+		_, _ = fmt.Sscan(m[1], &status)
+	}
+	return status
+}
+
+func isRefusal(status int) bool { return status >= 400 && status != 408 }
 
 func TestTheCorpusInTwoPieces(t *testing.T) {
 	d := openLocal(t)

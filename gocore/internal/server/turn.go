@@ -82,7 +82,8 @@ func (s *Server) drained() bool { return s.emptied && !s.told && s.host.Connecti
 // stopAccepting takes what the listeners still hold, since those peers believe to be connected, and closes them to others.
 func (s *Server) stopAccepting() {
 	for i, l := range s.host.Listeners {
-		s.host.Accept(uint32(i))
+		for n := 0; n < limits.MostBacklog && !s.host.Accept(uint32(i)); n += limits.AcceptBatch {
+		}
 		_ = s.poll.Remove(l.FD)
 	}
 	s.host.Drain()

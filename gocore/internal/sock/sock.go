@@ -110,7 +110,8 @@ func (g *Gather) Write(fd int, more bool) (int, unix.Errno) {
 }
 
 // SendFile sends n bytes of a file from offset at, or the beginning of them. 0 without errno is the file's end. It may wait
-// for the disk, so Go's scheduler is told; and, having no flags, for a socket that somebody else made a blocking one.
+// for the disk, so Go's scheduler is told. Having no flags, it may also wait for a socket that somebody else made a blocking one,
+// and raise SIGPIPE, which Python ignores unless the app has it otherwise.
 func SendFile(fd, file int, at int64, n int) (int, unix.Errno) {
 	for {
 		sent, err := unix.Sendfile(fd, file, &at, n)
