@@ -107,7 +107,9 @@ def test_shutdown_that_hangs_is_given_up_at_a_second_signal(cli_server, outcome)
 def test_the_import_can_be_interrupted(tmp_path):
     """Before anything is served, the signals do what they do to any program."""
     (tmp_path / "slow_import.py").write_text(
-        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(60)\n"
+        "import sys, time\n"
+        "print('importing', file=sys.stderr, flush=True)\n"
+        "for _ in range(6000): time.sleep(0.01)\n"  # a signal just before a long sleep would not end it
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         args = [sys.executable, "-m", "saltare", "slow_import:app", "--port", "0"]
