@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 import saltare
@@ -43,3 +44,10 @@ def serve_on(request):
     """`serve` on each driver: our selector under asyncio, a guest of uvloop, a guest of somebody's asyncio loop."""
     with starter(DRIVERS[request.param]) as start:
         yield start
+
+
+@pytest.fixture
+def client(server):
+    """A client of the test file's `server`."""
+    with httpx.Client(base_url=server.url, timeout=25) as client:
+        yield client

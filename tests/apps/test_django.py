@@ -18,12 +18,6 @@ def server(serve_on):
     return serve_on(app, max_request_body="20MiB")
 
 
-@pytest.fixture
-def client(server):
-    with httpx.Client(base_url=server.url, timeout=25) as client:
-        yield client
-
-
 def wait_for(event):
     wait_until(lambda: event in EVENTS, lambda: f"{event!r} did not happen: {EVENTS}")
 

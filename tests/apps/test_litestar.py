@@ -17,12 +17,6 @@ def server(serve_on):
     return serve_on(app, max_request_body="20MiB")
 
 
-@pytest.fixture
-def client(server):
-    with httpx.Client(base_url=server.url, timeout=25) as client:
-        yield client
-
-
 def test_requests(client):
     assert client.get("/items/7?q=ü").json() == {"number": 7, "q": "ü"}
     assert client.get("/items/x").status_code == 404
