@@ -78,7 +78,7 @@ def arguments():
 
 def calm(server, settings):
     with Process(server, "raw", settings, many=True) as process:
-        return {"clients": clients(process, settings)}
+        return clients(process, settings)
 
 
 def attacked(server, settings, count):
@@ -88,15 +88,17 @@ def attacked(server, settings, count):
         memory = {"before": process.memory()}
         heads = stack.enter_context(Attackers(process.port, ("--heads", count)))
         memory["heads"] = process.memory()
+        beside_heads = clients(process, settings)
         bodies = stack.enter_context(Attackers(process.port, ("--bodies", count)))
         memory["heads and bodies"] = process.memory()
-        served = clients(process, settings)
+        beside_both = clients(process, settings)
         memory["after the load"] = process.memory()
         stack.close()
         memory["all ended"] = process.memory()
         time.sleep(RELEASE)
         memory[f"{RELEASE} s later"] = process.memory()
-        return {"clients": served, "memory": memory, "attackers": heads.outcome | bodies.outcome}
+        outcome = heads.outcome | bodies.outcome
+        return {"heads": beside_heads, "both": beside_both, "memory": memory, "attackers": outcome}
 
 
 def clients(process, settings):
@@ -134,17 +136,19 @@ def page(samples, options, settings):
 
 
 def clients_table(samples):
-    rows = [
-        ["client, meanwhile", "p99 us, calm", "p99 us, attacked", "ratio", "requests/s, calm", "attacked", "failed"]
-    ]
+    """Each client alone, beside the heads, and beside heads and bodies."""
+    rows = [["client", "p99 us, alone", "beside heads", "ratio", "beside both", "ratio", "requests/s, alone"]]
+    rows[0] += ["beside heads", "beside both", "failed", "others"]
     for name in CLIENTS:
-        without, during = ([sample[i]["clients"][name] for sample in samples] for i in (0, 1))
-        p99 = [[one["p99"] for one in side] for side in (without, during)]
-        rates = [[one["requests"] * 1e6 / one["microseconds"] for one in side] for side in (without, during)]
-        failed = sum(one["errors"] + one["refused"] for one in during)
-        others = median(one["others"] for one in without + during)
-        ratio = median(p99[1]) / median(p99[0])
-        rows.append([name, *map(spread, p99), f"{ratio:.2f}", *map(spread, rates), str(failed), f"{others:.0%}"])
+        beside = [[calm[name], slow["heads"][name], slow["both"][name]] for calm, slow in samples]
+        alone, heads, both = ([one["p99"] for one in side] for side in zip(*beside, strict=True))
+        rates = [[one["requests"] * 1e6 / one["microseconds"] for one in side] for side in zip(*beside, strict=True)]
+        every = [one for three in beside for one in three]
+        failed = sum(one["errors"] + one["refused"] for one in every)
+        row = [name, spread(alone)]
+        for attacked in (heads, both):
+            row += [spread(attacked), f"{median(attacked) / median(alone):.2f}"]
+        rows.append([*row, *map(spread, rates), str(failed), f"{median(one['others'] for one in every):.0%}"])
     return table(rows)
 
 

@@ -12,6 +12,7 @@ The classes behind them are in harness.py and rawsocket.py, which every test may
 
 import contextlib
 import gc
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,11 @@ from harness import ALIVE, HANG, process_starter, starter, unused_port
 from rawsocket import Raw
 
 FAILED = pytest.StashKey[bool]()
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a script; programs under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
