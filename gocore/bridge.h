@@ -60,6 +60,10 @@ struct saltare_config {
     uint32_t date_header; /* 1: answers carry Date */
     uint32_t guest;       /* 1: the epoll descriptor is watched by another loop, so deadlines go through a timerfd */
     uint32_t debug;       /* 1: refusals of peers are reported as EVENT_LOG */
+    uint32_t counters;    /* descriptor of the table that workers share (package counters); borrowed for the call */
+    uint32_t slot;        /* ours in it, from 1; 0: there are no other workers */
+    uint64_t retire_requests;
+    uint64_t retire_rss; /* bytes. At either, EVENT_RETIRE */
 };
 
 /* ---- the inbox: what a turn gives --------------------------------------------------------------------------- */
@@ -72,6 +76,7 @@ enum saltare_event_kind {
     EVENT_RELEASE,     /* stream: the token of a COMMAND_BODY_REF whose bytes are no longer needed */
     EVENT_FD,          /* stream: a descriptor of saltare_watch; flags: its EPOLL* bits */
     EVENT_LOG,         /* data, len: one line of UTF-8; flags: LOG_* */
+    EVENT_RETIRE,      /* data, len: one line of UTF-8 that says why this worker should be replaced. Once */
 };
 
 enum saltare_event_flags {

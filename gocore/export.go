@@ -47,7 +47,8 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 		runtime.GOMAXPROCS(maxProcs)
 	}
 	config := server.Config{
-		Guest: c.guest != 0,
+		Guest:  c.guest != 0,
+		Worker: server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
 		Conn: conn.Config{
 			HeaderTimeout:        conn.Ticks(uint32(c.header_timeout)),
 			KeepAliveTimeout:     conn.Ticks(uint32(c.keep_alive_timeout)),
@@ -247,7 +248,7 @@ var (
 	_ = [1]struct{}{}[C.SALTARE_SEND_WINDOW-limits.SendWindowBytes]
 	_ = [1]struct{}{}[C.SALTARE_INLINE-limits.InlineBytes]
 	_ = [1]struct{}{}[C.EVENT_REQUEST-handoff.EventRequest]
-	_ = [1]struct{}{}[C.EVENT_LOG-handoff.EventLog]
+	_ = [1]struct{}{}[C.EVENT_RETIRE-handoff.EventRetire]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]

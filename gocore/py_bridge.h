@@ -68,6 +68,7 @@ typedef struct {
     unsigned long thread;    /* that polls */
     PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
     Py_ssize_t borrowed;     /* bodies lent to Go */
+    PyObject *on_retire;     /* (why): this worker has reached a limit */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */
     struct saltare_address host;

@@ -143,6 +143,15 @@ static int on_descriptor(core *self, const struct saltare_event *event, PyObject
     return status;
 }
 
+static int on_retire(core *self, const struct saltare_event *event)
+{
+    PyObject *why = PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, "replace");
+    PyObject *result = why ? py_call_hook(self->on_retire, "on_retire", &why, 1) : NULL;
+    Py_XDECREF(why);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 static int on_log(core *self, const struct saltare_event *event)
 {
     PyObject *level = PyLong_FromUnsignedLong(event->flags);
@@ -165,6 +174,7 @@ static int on_event(core *self, const struct saltare_event *event, PyObject **re
     case EVENT_RELEASE: release_body(self, event->stream); return 0;
     case EVENT_FD: return on_descriptor(self, event, ready);
     case EVENT_LOG: return on_log(self, event);
+    case EVENT_RETIRE: return on_retire(self, event);
     }
     PyErr_Format(PyExc_SystemError, "saltare: unknown event %u", event->kind);
     return -1;
@@ -317,43 +327,50 @@ static PyObject *option(PyObject *given, const char *name)
 }
 
 /* Copies the dict `given` into the fields of the config. Unknown names are refused. */
+struct number {
+    const char *name;
+    size_t size; /* of the field: 4 or 8 bytes */
+    void *field;
+};
+
+static int read_number(PyObject *value, const struct number *number)
+{
+    unsigned long long n = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred()) return -1;
+    if (number->size == sizeof(uint64_t)) {
+        *(uint64_t *)number->field = n;
+        return 0;
+    }
+    if (n > UINT32_MAX) {
+        PyErr_Format(PyExc_OverflowError, "%s: %llu is over 32 bits", number->name, n);
+        return -1;
+    }
+    *(uint32_t *)number->field = (uint32_t)n;
+    return 0;
+}
+
+#define NUMBER(name) {#name, sizeof config->name, &config->name}
+
 static int read_config(PyObject *given, struct saltare_config *config)
 {
-    struct {
-        const char *name;
-        uint32_t *number;
-    } numbers[] = {
-        {"header_timeout", &config->header_timeout},
-        {"keep_alive_timeout", &config->keep_alive_timeout},
-        {"body_timeout", &config->body_timeout},
-        {"write_timeout", &config->write_timeout},
-        {"max_concurrent_connections", &config->max_concurrent_connections},
-        {"max_keepalive_requests", &config->max_keepalive_requests},
-        {"date_header", &config->date_header},
-        {"guest", &config->guest},
-        {"debug", &config->debug},
-        {NULL, NULL},
+    const struct number numbers[] = {
+        NUMBER(header_timeout), NUMBER(keep_alive_timeout), NUMBER(body_timeout), NUMBER(write_timeout),
+        NUMBER(max_concurrent_connections), NUMBER(max_keepalive_requests), NUMBER(max_request_body),
+        NUMBER(date_header), NUMBER(guest), NUMBER(debug),
+        NUMBER(counters), NUMBER(slot), NUMBER(retire_requests), NUMBER(retire_rss),
     };
     Py_ssize_t known = 0;
-    for (int i = 0; numbers[i].name != NULL; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         PyObject *value = option(given, numbers[i].name);
-        unsigned long number = value ? PyLong_AsUnsignedLong(value) : 0;
-        if (PyErr_Occurred()) return -1;
-        if (value == NULL) continue;
-        known++;
-        if (number > UINT32_MAX) {
-            PyErr_Format(PyExc_OverflowError, "%s: %lu is over 32 bits", numbers[i].name, number);
-            return -1;
-        }
-        *numbers[i].number = (uint32_t)number;
+        if (PyErr_Occurred() || (value != NULL && read_number(value, &numbers[i]) < 0)) return -1;
+        known += value != NULL;
     }
-    PyObject *body = option(given, "max_request_body");
-    if (body != NULL) config->max_request_body = PyLong_AsUnsignedLongLong(body);
-    if (PyErr_Occurred()) return -1;
-    if (known + (body != NULL) == PyDict_GET_SIZE(given)) return 0;
+    if (known == PyDict_GET_SIZE(given)) return 0;
     PyErr_Format(PyExc_TypeError, "Core: of the options in %R one is unknown", given);
     return -1;
 }
+
+#undef NUMBER
 
 /* The extensions that every scope has a copy of. */
 static int take_extensions(core *self)
@@ -534,6 +551,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->elsewhere);
     Py_VISIT(self->wake);
     Py_VISIT(self->on_empty);
+    Py_VISIT(self->on_retire);
     return 0;
 }
 
@@ -551,6 +569,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->elsewhere);
     Py_CLEAR(self->wake);
     Py_CLEAR(self->on_empty);
+    Py_CLEAR(self->on_retire);
     return 0;
 }
 
@@ -598,6 +617,7 @@ static PyMemberDef core_members[] = {
     {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error."},
     {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
+    {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},

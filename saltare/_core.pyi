@@ -18,6 +18,7 @@ class Core:
     elsewhere: Callable[[Callable[[Message], AwaitableOf[None]], Message], AwaitableOf[None]]
     wake: Callable[[], object]
     on_empty: Callable[[], object]
+    on_retire: Callable[[str], object]
     @property
     def epoll_fd(self) -> int: ...
     @property

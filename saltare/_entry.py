@@ -3,17 +3,21 @@
 import os
 import sys
 
-from . import _logging
+from . import _logging, _title
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 
 
 def main(fd):
     """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
-    values, sources, arguments, root = received(fd)
+    values, sources, arguments, command, root = received(fd)
     clean_path(root)
     sys.argv[:] = arguments
-    sys.exit(serve(Config(values, sources)))
+    sys.orig_argv[:] = command
+    config = Config(values, sources)
+    _title.of_command_line(config.app)
+    _title.set_title("saltare")
+    sys.exit(serve(config))
 
 
 def received(fd):
@@ -35,36 +39,53 @@ def clean_path(root):
 def serve(config):
     """Runs the server until it is stopped; returns the exit code, after one line on stderr that says why."""
     try:
-        run(config)
-        return 0
-    except (AppError, ConfigError, StartError) as error:
-        if isinstance(error, AppError) and error.__cause__ is not None:
-            _logging.write(_logging.traceback_of(_logging.without_our_frames(error.__cause__)))
-        _logging.write(f"saltare: {error}\n")
-        return error.exit_code
+        text, code = explained(lambda: run(config))
     except KeyboardInterrupt:
         die_interrupted()
+    if text:
+        _logging.write(text)
+    return code
+
+
+def explained(run):
+    """Calls `run`; returns what to say of how it ended, "" when it ended well, and the exit code."""
+    try:
+        run()
+        return "", 0
+    except (AppError, ConfigError, StartError) as error:
+        cause = error.__cause__ if isinstance(error, AppError) else None
+        shown = "" if cause is None else _logging.traceback_of(_logging.without_our_frames(cause))
+        return f"{shown}saltare: {error}\n", error.exit_code
     except Exception as error:
-        _logging.write(_logging.traceback_of(error))
-        _logging.write(f"saltare: ended by {type(error).__name__}, see above\n")
-        return 1
+        return f"{_logging.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
 
 
 def run(config):
     from . import _memory
-    from ._importer import load
 
     _memory.configure()
     _logging.configure(config)
-    load(config)
+    if config.supervised():
+        from ._master import Master
+
+        server = Master(config)
+    else:
+        server = single(config)
+    server.run()
+    if not server.graceful:
+        end_at_once()
+
+
+def single(config):
+    from ._importer import load
+
+    load(config)  # before what serves it is, so that its errors come at once
     from ._server import Server
     from ._settle import settle
 
     server = Server.from_config(config)
     server.after_start = settle
-    server.run()
-    if not server.graceful:
-        end_at_once()
+    return server
 
 
 def end_at_once():

@@ -161,6 +161,36 @@ def check_together(config, found, cwd, app_needed):
     check_module(found.get("env_file"), "dotenv", "dotenv")
     if config.loop == "uvloop":
         check_module(found["loop"], "uvloop", "uvloop")
+    check_processes(config, found, cwd)
+
+
+def check_processes(config, found, cwd):
+    for name in ("reload_dir", "reload_include", "reload_exclude"):
+        if found.get(name) is not None and not config.reload:
+            raise ConfigError(f"{found[name].label}: got {brief(found[name].value)}, but reload is off")
+    for folder in config.reload_dir:
+        if not os.path.isdir(os.path.join(cwd, folder)):
+            raise ConfigError(f"{found['reload_dir'].label}: got {brief(folder)}, which is not a folder that exists")
+    if config.limit_max_requests_jitter and not config.limit_max_requests:
+        one = found["limit_max_requests_jitter"]
+        raise ConfigError(f"{one.label}: got {brief(one.value)}, but there is no limit_max_requests to add it to")
+    if config.reload and config.workers != 1:
+        raise contradiction(found["reload"], found["workers"], "while files are watched there is one worker")
+    if config.app is None or isinstance(config.app, str):
+        pass
+    elif config.reload:
+        raise needs_name(found["reload"])
+    elif config.supervised() and not config.preload:
+        raise needs_name(found["preload"])
+    if config.reload:
+        check_module(found["reload"], "watchfiles", "reload")
+
+
+def needs_name(found):
+    return ConfigError(
+        f"{found.label}: got {brief(found.value)}, for which the app is imported again and again; "
+        'accepted with an app given as "module:attribute"'
+    )
 
 
 def check_path(found, cwd, exists, kind):

@@ -74,6 +74,8 @@ def default_text(option):
         return "none"
     if option.name == "server_header":
         return "saltare/VERSION"
+    if isinstance(option.default, tuple):
+        return ", ".join(option.default)
     if isinstance(option.default, bool):
         return "on" if option.default else "off"
     if isinstance(option.kind, Integer) and option.kind.unit == "bytes":

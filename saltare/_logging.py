@@ -142,13 +142,14 @@ def wait_writable(fd):
     poll.poll()
 
 
-def startup_line(listeners, flavour):
-    """Where it listens, the process, the core; and how to stop it, for who sees it on a terminal."""
+def startup_line(listeners, flavour, workers=0):
+    """Where it listens, the process, its workers, the core; and how to stop it, for who sees it on a terminal."""
     from . import __version__
 
     urls = ", ".join(listener.url for listener in listeners)
     stop = "; Ctrl+C to stop" if on_terminal(sys.stderr) else ""
-    return f"saltare {__version__} listening on {urls} (pid {os.getpid()}, {flavour} core){stop}"
+    forked = f"{workers} {'worker' if workers == 1 else 'workers'}, " if workers else ""
+    return f"saltare {__version__} listening on {urls} (pid {os.getpid()}, {forked}{flavour} core){stop}"
 
 
 def on_terminal(stream):

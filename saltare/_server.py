@@ -9,9 +9,11 @@ from . import _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._signals import Signals
+from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout")
 NUMBERS = ("max_concurrent_connections", "max_keepalive_requests", "max_request_body", "date_header")
+RUNNING = "this server is running already"
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 
 
@@ -37,6 +39,7 @@ class Server:
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
         self._loop = None
+        self._master = None  # while it runs, when there are workers
         self._listeners = []
         self._stop = None  # future, while running: done when it is to stop
         self._stop_asked = 0
@@ -49,6 +52,8 @@ class Server:
     def shutdown(self):
         """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
         self._stop_asked += 1
+        if self._master is not None:
+            self._master.stop()
         loop = self._loop
         if loop is not None:
             try:
@@ -66,6 +71,13 @@ class Server:
 
     def run(self):
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        if self.config.supervised():
+            self._run_workers()
+        else:
+            self.run_here()
+
+    def run_here(self):
+        """`run` in this process, whatever the options say of workers."""
         self._begin()
         core = loop = None
         try:
@@ -82,6 +94,24 @@ class Server:
                 core.close()
             self._end()
 
+    def _run_workers(self):
+        from ._master import Master
+
+        if self._master is not None:
+            raise RuntimeError(RUNNING)
+        self._master = Master(self.config)
+        self._master.after_start = self._workers_serve
+        try:
+            self._master.run()
+        finally:
+            self.graceful = self._master.graceful
+            self._master, self.started, self._stop_asked = None, False, 0
+
+    def _workers_serve(self):
+        self.started, self.url = True, self._master.url
+        if self.after_start is not None:
+            self.after_start()
+
     def _new_loop(self, core, guest):
         if guest:
             from ._loop import made_by
@@ -93,13 +123,18 @@ class Server:
 
     def _run_in(self, loop, core, guest):
         asyncio.set_event_loop(loop)
-        with Signals(self, loop):
+        with self._signals(loop):
             loop.run_until_complete(self._life(core, guest))
+
+    def _signals(self, loop):
+        return Signals(self, loop)
 
     # ---- as a guest ----
 
     async def serve(self):
         """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
+        if self.config.supervised():
+            raise ConfigError("serve() is one process, in the loop that runs: options that need a master are for run()")
         self._begin()
         core = None
         try:
@@ -115,7 +150,7 @@ class Server:
 
     def _begin(self):
         if self._loop is not None or self._listeners:
-            raise RuntimeError("this server is running already")
+            raise RuntimeError(RUNNING)
         from ._importer import load
 
         _logging.configure(self.config)
@@ -124,8 +159,11 @@ class Server:
     def _listen(self):
         from ._sockets import open_listeners
 
-        self._listeners = open_listeners(self.config)
-        self.url = self._listeners[0].url
+        self._listen_at(open_listeners(self.config))
+
+    def _listen_at(self, listeners):
+        self._listeners = listeners
+        self.url = listeners[0].url
         self.graceful = True
 
     def _end(self):
@@ -238,16 +276,19 @@ class Server:
         from ._core import Core
 
         config = self.config
-        options = {name: milliseconds(getattr(config, name)) for name in TIMES}
-        options.update((name, int(getattr(config, name))) for name in NUMBERS)
-        options.update(guest=int(guest), debug=int(_logging.enabled(_logging.DEBUG)))
         return Core(
-            options=options,
+            options=self._core_options(guest),
             server_header=config.server_header.encode("latin-1"),
             extra_headers="".join(f"{header}\r\n" for header in config.header).encode("latin-1"),
             scope=template(config.root_path),
             root_path=config.root_path,
         )
+
+    def _core_options(self, guest):
+        options = {name: milliseconds(getattr(self.config, name)) for name in TIMES}
+        options.update((name, int(getattr(self.config, name))) for name in NUMBERS)
+        options.update(guest=int(guest), debug=int(_logging.enabled(_logging.DEBUG)))
+        return options
 
 
 class Drained:

@@ -1,5 +1,7 @@
 """The options' values in force, all that a serving process needs of the configuration: per process."""
 
+import os
+
 
 class Config:
     """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
@@ -18,6 +20,26 @@ class Config:
         """How it listens: "tcp", "uds_path", "fd" or "bind"."""
         return next((name for name in ("uds_path", "fd", "bind") if getattr(self, name) not in (None, ())), "tcp")
 
+    def supervised(self):
+        """Whether a master is needed: for several workers, or to replace the only one."""
+        replaced = self.limit_max_requests or self.limit_max_rss or self.limit_worker_lifetime
+        return self.workers != 1 or self.reload or bool(replaced)
+
+    def wanted_workers(self):
+        """How many processes are to serve."""
+        return self.workers or min(usable_cpus(), 4)
+
     def __repr__(self):
         given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
         return f"Config({', '.join(given)})"
+
+
+def usable_cpus():
+    """The CPUs this process may run on, no more than the quota of its control group (cgroup-v2, cpu.max) is worth."""
+    cpus = len(os.sched_getaffinity(0))
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        return min(cpus, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cpus

@@ -1,9 +1,11 @@
-"""SIGINT and SIGTERM while a server runs in the main thread: per process."""
+"""The signals that a server heeds in the main thread, and that its master does: per process."""
 
+import os
 import signal
 import threading
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+HEEDED = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)  # by the master
 
 
 class Signals:
@@ -12,14 +14,14 @@ class Signals:
     In other threads it does nothing: only the main thread may set handlers.
     """
 
-    def __init__(self, server, loop):
-        self._server, self._loop = server, loop
+    def __init__(self, server, loop, stopping=STOPPING):
+        self._server, self._loop, self._stopping = server, loop, stopping
         self._before = {}
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in STOPPING:
+        for number in self._stopping:
             self._before[number] = signal.getsignal(number)
             self._loop.add_signal_handler(number, self._server.shutdown)
 
@@ -28,3 +30,62 @@ class Signals:
             self._loop.remove_signal_handler(number)
             if handler is not None:  # None: it was not set from Python, and cannot be
                 signal.signal(number, handler)
+
+
+class SignalPipe:
+    """Within it, signals are bytes that `read` takes out of a pipe. Afterwards they do what they did before."""
+
+    def __init__(self):
+        self.before = {}  # the handlers
+        self._reader = self._writer = -1
+
+    def __enter__(self):
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in HEEDED:
+            self.before[number] = signal.signal(number, heard)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+        return self
+
+    def __exit__(self, *exc):
+        for number, handler in self.before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self.leave()
+
+    def leave(self):
+        """For a forked child, whose signals are its own."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def fileno(self):
+        return self._reader
+
+    def read(self):
+        """The numbers of the signals that came since, in order."""
+        try:
+            return os.read(self._reader, 4096)
+        except BlockingIOError:
+            return b""
+
+    def send(self, number):
+        """The same as the signal, from any thread."""
+        os.write(self._writer, bytes([number]))
+
+
+def heard(number, frame):
+    """Does nothing: the wake-up descriptor has the number. Unlike SIG_IGN it is not passed on to programs."""
+
+
+def start_anew(handlers, mask):
+    """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
+
+    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide.
+    """
+    signal.set_wakeup_fd(-1)
+    for number, handler in handlers.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, heard)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

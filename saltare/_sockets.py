@@ -10,15 +10,17 @@ from .errors import StartError
 
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
 UNIX_PATH_MAX_BYTES = 107
+FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 class Listener:
     """One listening socket. `close` also removes a unix socket's name, if that is still ours."""
 
-    __slots__ = ("_inode", "_path", "_pid", "address", "socket", "url", "wildcard")
+    __slots__ = ("_inode", "_path", "_pid", "address", "key", "socket", "url", "wildcard")
 
     def __init__(self, sock, path=None):
         self.socket = sock
+        self.key = ""  # what was asked for when it was opened
         self._path, self._inode, self._pid = path, path and inode(path), os.getpid()
         name = sock.getsockname()
         if sock.family == socket.AF_UNIX:
@@ -45,21 +47,48 @@ class Listener:
         return f"<Listener {self.url}>"
 
 
-def open_listeners(config):
-    """All the sockets asked for, listening and non-blocking; StartError, and none of them left open, if one fails."""
-    listeners = []
+def open_listeners(config, inherited=None):
+    """All the sockets asked for, listening and non-blocking; StartError, and none of them left open, if one fails.
+
+    `inherited` has descriptors of those that are open already, by `key`; what is not asked for is closed.
+    """
+    listeners, inherited = [], dict(inherited or {})
     try:
         for wanted in addresses(config):
-            listeners += OPENERS[wanted[0]](config, *wanted[1:])
+            key = " ".join(map(str, wanted))
+            found = inherited.pop(key, None)
+            opened = OPENERS[wanted[0]](config, *wanted[1:]) if found is None else adopted(wanted, found)
+            listeners += opened
+            for one in opened:
+                one.key = key
     except BaseException:
         for listener in listeners:
             listener.close()
         raise
+    finally:
+        for fd in [fd for fds in inherited.values() for fd in fds]:
+            os.close(fd)
     return listeners
+
+
+def adopted(wanted, fds):
+    """Listeners on descriptors of the program whose place we took."""
+    path = os.path.abspath(wanted[1]) if wanted[0] == "unix" else None
+    sockets = [socket.socket(fileno=fd) for fd in fds]
+    for one in sockets:
+        os.set_inheritable(one.fileno(), False)
+        one.setblocking(False)
+    return [Listener(one, path) for one in sockets]
 
 
 def addresses(config):
     way = config.way()
+    if passed := passed_by_systemd():
+        if config.sources[way if way != "tcp" else "port"] != "default" or config.sources["host"] != "default":
+            from . import _logging
+
+            _logging.warning(f"listening on the sockets that systemd passes, not as {way} says")
+        return [("systemd", fd) for fd in passed]
     if way == "bind":
         from ._net_values import address
 
@@ -67,6 +96,23 @@ def addresses(config):
     if way == "tcp":
         return [("tcp", config.host, config.port)]
     return [("unix", config.uds_path)] if way == "uds_path" else [("fd", config.fd)]
+
+
+def passed_by_systemd():
+    """The descriptors of socket activation (sd_listen_fds(3)), once: programs that the app starts must not see it."""
+    pid, n = os.environ.get("LISTEN_PID"), os.environ.get("LISTEN_FDS", "")
+    if pid != str(os.getpid()) or not n.isdigit():
+        return []
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    return list(range(FIRST_PASSED, FIRST_PASSED + int(n)))
+
+
+def open_passed(config, number):
+    """A listener on a socket of systemd's. The descriptor itself is ours, and closed, so that no program inherits it."""
+    listener = on_copy(config, number)
+    os.close(number)
+    return [listener]
 
 
 def open_tcp(config, host, port):
@@ -111,6 +157,8 @@ def bound_tcp(config, family, name):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if config.reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(name)
         return listening(sock, config.listen_backlog)
     except BaseException:
@@ -196,10 +244,14 @@ def unix_failure(path, reason):
 
 def open_fd(config, number):
     """A listener on a copy of an inherited descriptor, so that closing ours leaves the giver's alone."""
+    return [on_copy(config, number)]
+
+
+def on_copy(config, number):
     sock = copied(number)
     try:
         check_listening(sock, number)
-        return [Listener(listening(sock, config.listen_backlog))]
+        return Listener(listening(sock, config.listen_backlog))
     except BaseException:
         sock.close()
         raise
@@ -241,4 +293,4 @@ def in_url(host):
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
-OPENERS = {"tcp": open_tcp, "unix": open_unix, "fd": open_fd}
+OPENERS = {"tcp": open_tcp, "unix": open_unix, "fd": open_fd, "systemd": open_passed}

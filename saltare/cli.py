@@ -151,7 +151,7 @@ def become_server(config):
         return serve(config)
     keep_standard_descriptors()
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    fd = handed_over(marshal.dumps((config.values(), config.sources, sys.argv, root)))
+    fd = handed_over(marshal.dumps((config.values(), config.sources, sys.argv, sys.orig_argv, root)))
     code = f"import sys; sys.path.insert(0, {root!r}); from saltare._entry import main; main({fd})"
     return os.execv(sys.executable, [sys.executable, *interpreter_flags(), "-c", code])
 

@@ -10,7 +10,7 @@ import os
 from . import __version__
 from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
 from ._settings import Config
-from ._values import App, Choice, File, Flag, Integer, Octal, Path, RootPath, Seconds, Several, Size, Target
+from ._values import App, Choice, File, Flag, Integer, Octal, Path, RootPath, Seconds, Several, Size, Target, Text
 
 PREFIX = "SALTARE_"
 DAY = 86400
@@ -37,7 +37,8 @@ class Option:
         return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 
-APP, SOCKETS, HTTP, TIMEOUTS, LIMITS, LOGS = "App", "Sockets", "HTTP", "Timeouts", "Limits", "Logs"
+APP, PROCESSES, SOCKETS, HTTP = "App", "Processes", "Sockets", "HTTP"
+TIMEOUTS, LIMITS, LOGS = "Timeouts", "Limits", "Logs"
 
 OPTIONS = (
     Option(APP, "app", App(), None, "the ASGI app; on the command line it is the argument"),
@@ -55,6 +56,72 @@ OPTIONS = (
     Option(APP, "loop", Target("auto", "asyncio", "uvloop"), "auto", "event loop; module:factory makes your own"),
     Option(APP, "startup_request", Flag(), False, "send the app one GET / of our own after start-up, to warm it"),
     Option(APP, "config", Path(), None, "TOML file of options, instead of [tool.saltare] in ./pyproject.toml"),
+    Option(
+        PROCESSES,
+        "workers",
+        Integer(0, 256),
+        1,
+        "processes that serve, forked by a master; 0 = as many as there are CPUs, at most 4",
+    ),
+    Option(
+        PROCESSES,
+        "preload",
+        Flag(),
+        True,
+        "import the app once, in the master, whose memory the workers share; otherwise each imports it",
+    ),
+    Option(
+        PROCESSES,
+        "worker_failure",
+        Choice("respawn", "exit"),
+        "respawn",
+        "what a worker's death leads to: another one, or the end of all, with its exit code",
+    ),
+    Option(
+        PROCESSES,
+        "worker_start_timeout",
+        Seconds(DAY),
+        60.0,
+        "from the fork of a worker until it serves; then it is killed; 0 = off",
+    ),
+    Option(
+        PROCESSES,
+        "limit_max_requests",
+        Integer(0, 1 << 40),
+        0,
+        "requests after which a worker is replaced; 0 = off",
+    ),
+    Option(
+        PROCESSES,
+        "limit_max_requests_jitter",
+        Integer(0, 1 << 40),
+        0,
+        "up to so many more, drawn for each worker, so that not all are replaced at a time",
+    ),
+    Option(
+        PROCESSES,
+        "limit_max_rss",
+        Integer(0, 1 << 24),
+        0,
+        "MiB of resident memory at which a worker is replaced; 0 = off",
+    ),
+    Option(PROCESSES, "limit_worker_lifetime", Seconds(366 * DAY), 0.0, "age at which a worker is replaced; 0 = off"),
+    Option(PROCESSES, "reload", Flag(), False, "for development: restart when a file changes; needs saltare[reload]"),
+    Option(PROCESSES, "reload_dir", Several(Path(), ",", "commas"), (), "folder to watch instead of app_dir"),
+    Option(
+        PROCESSES,
+        "reload_include",
+        Several(Text(), ",", "commas"),
+        ("*.py",),
+        "pattern of file names, or of paths in the folder, whose change restarts",
+    ),
+    Option(
+        PROCESSES,
+        "reload_exclude",
+        Several(Text(), ",", "commas"),
+        (),
+        "pattern of file names, or of paths in the folder, whose change does not",
+    ),
     Option(SOCKETS, "host", Host(), "127.0.0.1", "name or address to listen on; 0.0.0.0 or :: is all of them"),
     Option(SOCKETS, "port", PORT, 8000, "port to listen on; 0 takes a free one"),
     Option(SOCKETS, "uds_path", Path(), None, "unix socket to listen on instead of host and port", flag="uds"),
@@ -66,6 +133,13 @@ OPTIONS = (
         Several(Address(), ",", "commas"),
         (),
         "address to listen on instead of host and port; repeat it for several",
+    ),
+    Option(
+        SOCKETS,
+        "reuse_port",
+        Flag(),
+        False,
+        "share the port with other servers that ask for it too (SO_REUSEPORT); the kernel spreads connections",
     ),
     Option(
         SOCKETS,

@@ -5,6 +5,7 @@ package conn
 import (
 	"golang.org/x/sys/unix"
 
+	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
@@ -15,6 +16,9 @@ import (
 // is, or nothing more can be taken.
 func (h *Host) Accept(i uint32) (done bool) {
 	for range limits.AcceptBatch {
+		if h.Workers != nil && h.leave(i) {
+			return true
+		}
 		var from handoff.Address
 		fd, errno := sock.Accept(h.Listeners[i].FD, &from)
 		switch errno {
@@ -57,6 +61,45 @@ func (h *Host) admit(fd int, i uint32, from handoff.Address) {
 	h.arm(c)
 }
 
+// leave tells whether a connection that may wait at listener i is another worker's to take.
+func (h *Host) leave(i uint32) bool {
+	h.Workers.Own().Connections.Store(uint64(h.conns.Live()))
+	bell, found := h.Workers.Lighter(h.wall)
+	if found && sock.Readable(h.Listeners[i].FD) {
+		counters.Ring(bell)
+	}
+	return found
+}
+
+// AcceptAll tries every listener, because another worker said that something waits, or because an edge of epoll was not
+// followed to its end.
+func (h *Host) AcceptAll() {
+	h.unaccepted = false
+	for i := range h.Listeners {
+		h.AcceptEdge(uint32(i))
+	}
+}
+
+// AcceptEdge is Accept for a listener that workers share, of which epoll will not speak again.
+func (h *Host) AcceptEdge(i uint32) {
+	if !h.Accept(i) {
+		h.unaccepted = true
+	}
+}
+
+// Hand leaves what waits at the listeners to another worker; false when there is none.
+func (h *Host) Hand() bool {
+	if h.Workers == nil {
+		return false
+	}
+	h.Workers.Leave()
+	bell, found := h.Workers.Other()
+	if found {
+		counters.Ring(bell)
+	}
+	return found
+}
+
 // turnAway: the process has no descriptor left, or the system no memory. The spare descriptor is spent on telling the
 // next peer so, by closing it; left in the queue it would make epoll report the listener again and again. When that
 // does not help, because another thread took the descriptor or memory is what lacks, nothing is accepted for a while.
@@ -74,6 +117,7 @@ func (h *Host) turnAway(i uint32, why unix.Errno) {
 	case sock.OK:
 		h.Counts.Refused++
 		sock.Close(fd)
+		h.unaccepted = h.Workers != nil
 	case why:
 		h.pauseAccepting()
 	}
@@ -99,11 +143,18 @@ func (h *Host) resumeAccepting() {
 // ListenAll makes epoll report the listeners.
 func (h *Host) ListenAll() error {
 	for i, l := range h.Listeners {
-		if err := h.poll.AddLevel(l.FD, poll.In, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {
+		if err := h.listen(l.FD, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (h *Host) listen(fd int, tag poll.Tag) error {
+	if h.Workers != nil {
+		return h.poll.AddShared(fd, tag)
+	}
+	return h.poll.AddLevel(fd, poll.In, tag)
 }
 
 func (h *Host) openReserve() {

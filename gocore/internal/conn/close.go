@@ -85,8 +85,8 @@ func (h *Host) dropStream(c *Conn) {
 	c.stream = 0
 }
 
-// Drain lets every answer be the last one of its connection and closes those that have none to wait for. What already
-// arrived is answered first.
+// Drain lets every answer be the last one of its connection and closes those that have none to wait for, the ones lately
+// in use a little later. What already arrived is answered first.
 func (h *Host) Drain() {
 	h.draining = true
 	h.sweep(func(c *Conn) {
@@ -96,13 +96,20 @@ func (h *Host) Drain() {
 	})
 }
 
+// unused: nothing of a request has come.
+func (c *Conn) unused() bool { return c.phase == Idle || c.phase == Head && c.held == 0 }
+
 // retire closes a connection of a draining server that has nothing to wait for. One that this turn had no room for is looked
 // at again in the next.
 func (h *Host) retire(c *Conn) {
 	switch {
 	case c.waiting:
-	case c.phase == Idle || c.phase == Head && c.held == 0:
-		h.close(c)
+	case c.unused():
+		if h.now-c.since >= drainTicks {
+			h.close(c)
+		} else {
+			h.arm(c)
+		}
 	case c.phase == Discard:
 		h.end(c)
 	}

@@ -4,7 +4,10 @@ package conn
 
 import "saltare/gocore/internal/limits"
 
-var lingerTicks = ticks(limits.LingerTimeout)
+var (
+	lingerTicks = ticks(limits.LingerTimeout)
+	drainTicks  = ticks(limits.DrainLinger)
+)
 
 // deadline is the tick at which the connection has taken too long; 0 when it may take its time.
 func (h *Host) deadline(c *Conn) uint32 {
@@ -32,6 +35,9 @@ func (h *Host) phaseDeadline(c *Conn) uint32 {
 		limit = h.Config.BodyTimeout
 	case Linger:
 		limit = lingerTicks
+	}
+	if h.draining && c.unused() && (limit == 0 || limit > drainTicks) {
+		limit = drainTicks
 	}
 	if limit == 0 {
 		return 0
@@ -82,6 +88,10 @@ func (h *Host) judge(i uint32) (ended bool) {
 func (h *Host) expire(c *Conn) {
 	if c.queue != 0 && h.Config.WriteTimeout > 0 && c.wrote+h.Config.WriteTimeout < h.now {
 		h.expireWrite(c)
+		return
+	}
+	if h.draining && c.unused() {
+		h.close(c)
 		return
 	}
 	switch c.phase {

@@ -5,6 +5,7 @@ package conn
 import (
 	"time"
 
+	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
@@ -43,6 +44,7 @@ type Host struct {
 	Config    Config
 	Listeners []Listener
 	Counts    Counts
+	Workers   *counters.Table // nil: there are no others
 
 	poll     *poll.Poll
 	inbox    *handoff.Inbox
@@ -61,12 +63,15 @@ type Host struct {
 
 	epoch    time.Time
 	now      uint32 // tick
+	wall     int64  // milliseconds
 	second   int64  // of the Date line
 	serial   uint32
 	reserve  int    // a descriptor to spend when there are none left
 	acceptAt uint32 // tick at which a pause of accepting ends; 0: there is none
 	starved  bool   // connections are turned away, and the log says so
 	draining bool
+
+	unaccepted bool // a listener that workers share was left before it was empty
 }
 
 // NewHost makes a host without connections. The caller keeps poll and inbox.
@@ -83,6 +88,7 @@ func NewHost(config Config, set *poll.Poll, inbox *handoff.Inbox) *Host {
 // Clock sets the time for what follows.
 func (h *Host) Clock(now time.Time) {
 	h.now = uint32(now.Sub(h.epoch) / limits.Tick)
+	h.wall = now.UnixMilli()
 	if second := now.Unix(); h.Config.DateHeader && second != h.second {
 		h.second = second
 		h.defaults.Date = http1.AppendDate(h.defaults.Date[:0], second)
@@ -134,10 +140,13 @@ func (h *Host) wait(c *Conn) {
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return len(h.later)+len(h.due) > 0 }
+func (h *Host) Waiting() bool { return len(h.later)+len(h.due) > 0 || h.unaccepted && !h.draining }
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {
+	if h.unaccepted && !h.draining {
+		h.AcceptAll()
+	}
 	h.later, h.retry = h.retry[:0], h.later
 	for _, number := range h.retry {
 		if c := h.conns.At(number); c.waiting && c.phase != Closed {

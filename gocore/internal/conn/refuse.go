@@ -66,14 +66,20 @@ func (h *Host) appErrorf(c *Conn, format string, args ...any) {
 }
 
 // log adds a line to the inbox, if there is room: a flood of them must not delay requests.
-func (h *Host) log(level uint32, line string) {
+func (h *Host) log(level uint32, line string) { h.say(handoff.EventLog, level, line) }
+
+// Retire asks for this worker to be replaced; false when this turn has no room for that.
+func (h *Host) Retire(why string) bool { return h.say(handoff.EventRetire, 0, why) }
+
+func (h *Host) say(kind, flags uint32, line string) bool {
 	free := h.inbox.Free()
 	if !h.inbox.HasRoom() || len(free) < limits.LogLineBytes+limits.ViewBytes {
-		return
+		return false
 	}
 	n := copy(free[:limits.LogLineBytes], line)
 	h.inbox.Keep(n)
-	h.inbox.Add(handoff.Event{Kind: handoff.EventLog, Flags: level, Data: handoff.Pointer(free), Len: uint64(n)})
+	h.inbox.Add(handoff.Event{Kind: kind, Flags: flags, Data: handoff.Pointer(free), Len: uint64(n)})
+	return true
 }
 
 // peer is the address as logs show it.

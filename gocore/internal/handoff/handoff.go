@@ -25,6 +25,7 @@ const (
 	EventRelease
 	EventFD
 	EventLog
+	EventRetire
 )
 
 const (

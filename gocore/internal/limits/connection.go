@@ -27,9 +27,21 @@ const (
 	MostBacklog = 65535
 	// ExpirePerTurn is how many connections, for each listener, one turn ends because they took too long, some 10 us each.
 	ExpirePerTurn = 8
+	// AttentiveMilliseconds: a worker whose turn began no longer ago is believed to take up a connection at once.
+	AttentiveMilliseconds = 10
+	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to one, nor
+	// to a pair that is fetched together. Price: one page for 15 workers, in all of them together.
+	SlotBytes = 256
+	// RSSInterval: a worker whose resident memory is limited looks at it no more often, and only after a request. Price: a
+	// system call of some 5 us.
+	RSSInterval = time.Second
 	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
 	// connect meanwhile wait.
 	AcceptPause = 250 * time.Millisecond
+	// DrainLinger: a connection that had an answer no longer ago than this is kept when the server drains, for its next
+	// request may be on the way; a proxy or a client that keeps connections busy would take their end for a failure.
+	// Price: a stop takes as much longer while there are such connections.
+	DrainLinger = 500 * time.Millisecond
 	// LogLineBytes is the longest line of an EventLog.
 	LogLineBytes = 512
 )

@@ -2,7 +2,8 @@
 //
 // Connections are edge-triggered and registered once, for reading, writing and hang-up together: the edge is remembered in
 // the connection, so a request costs no epoll_ctl(2). Listeners and the application's descriptors are level-triggered,
-// since others decide when they have had enough.
+// since others decide when they have had enough. A listener that workers share is edge-triggered and exclusive: a connection
+// wakes one of them, which takes it or tells another.
 package poll
 
 import (
@@ -25,12 +26,18 @@ const (
 // Tag is what a ready descriptor reports: whose it is and which.
 type Tag uint64
 
-// The owners of a descriptor.
+// The owners of a descriptor. Those of Server are told apart by their numbers.
 const (
 	Connection  = 0
 	Listener    = 1
 	Application = 2
-	Timer       = 3
+	Server      = 3
+)
+
+// The server's own descriptors.
+const (
+	Alarm = 0
+	Bell  = 1
 )
 
 // A tag holds owner (2 bits), serial (30 bits) and number (32 bits).
@@ -85,6 +92,11 @@ func (p *Poll) control(op, fd int, bits uint32, tag Tag) error {
 
 // AddEdge registers a connection for everything, edge-triggered.
 func (p *Poll) AddEdge(fd int, tag Tag) error { return p.control(unix.EPOLL_CTL_ADD, fd, edge, tag) }
+
+// AddShared registers a listener that other workers have in their sets as well: a new connection wakes one of them, once.
+func (p *Poll) AddShared(fd int, tag Tag) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLET|unix.EPOLLEXCLUSIVE, tag)
+}
 
 // AddLevel registers fd for bits, level-triggered.
 func (p *Poll) AddLevel(fd int, bits uint32, tag Tag) error {

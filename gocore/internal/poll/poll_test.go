@@ -51,7 +51,7 @@ func reports(t *testing.T, p *Poll) (all []Ready) {
 }
 
 func TestTags(t *testing.T) {
-	for _, owner := range []uint32{Connection, Listener, Application, Timer} {
+	for _, owner := range []uint32{Connection, Listener, Application, Server} {
 		for _, number := range []uint32{0, 1, 1<<32 - 1} {
 			for _, serial := range []uint32{0, 1, 1<<30 - 1} {
 				tag := NewTag(owner, serial, number)
@@ -61,7 +61,7 @@ func TestTags(t *testing.T) {
 			}
 		}
 	}
-	if tag := NewTag(Timer, 1<<30+5, 9); tag.Owner() != Timer || !tag.Is(5) || tag.Number() != 9 {
+	if tag := NewTag(Server, 1<<30+5, 9); tag.Owner() != Server || !tag.Is(5) || tag.Number() != 9 {
 		t.Error("a serial beyond 30 bits spoils the tag")
 	}
 }
@@ -69,7 +69,7 @@ func TestTags(t *testing.T) {
 func TestATagComesBackWhole(t *testing.T) {
 	p := open(t)
 	ours, _ := pair(t)
-	tag := NewTag(Timer, 1<<30-2, 1<<32-3)
+	tag := NewTag(Server, 1<<30-2, 1<<32-3)
 	must(t, p.AddLevel(ours, Out, tag))
 	if all := reports(t, p); len(all) != 1 || all[0].Tag != tag || all[0].Bits != Out {
 		t.Errorf("got %+v", all)

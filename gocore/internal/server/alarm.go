@@ -20,7 +20,7 @@ func openAlarm(set *poll.Poll) (*alarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := set.AddLevel(fd, poll.In, poll.NewTag(poll.Timer, 0, 0)); err != nil {
+	if err := set.AddLevel(fd, poll.In, poll.NewTag(poll.Server, 0, poll.Alarm)); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}

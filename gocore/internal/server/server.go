@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
@@ -17,6 +18,8 @@ import (
 type Config struct {
 	Conn  conn.Config
 	Guest bool // the epoll descriptor is watched by another loop
+
+	Worker Worker // Slot 0: it is alone
 }
 
 // Server is one server. Its methods may be called from any thread, one after the other: a lock is held but for the wait.
@@ -26,12 +29,15 @@ type Server struct {
 	inbox    *handoff.Inbox
 	host     *conn.Host
 	alarm    *alarm // of a guest
+	workers  *counters.Table
 	draining bool
 	emptied  bool // the listeners are left, and connections without a request are closed
 	told     bool // that the last connection is gone
 	closed   bool
 	used     bool      // since the last release
 	idleAt   time.Time // when the last connection went
+
+	retirement retirement
 }
 
 // Open makes a server without listeners.
@@ -54,6 +60,11 @@ func Open(config Config) (s *Server, err error) {
 		}
 	}
 	s.host = conn.NewHost(config.Conn, s.poll, s.inbox)
+	if config.Worker.Slot > 0 {
+		if err := s.join(config.Worker); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -68,6 +79,9 @@ func (s *Server) Listen(listeners []conn.Listener) error {
 		return unix.EALREADY
 	}
 	s.host.Listeners = listeners
+	if s.workers != nil {
+		s.workers.Enter()
+	}
 	return s.host.ListenAll()
 }
 
@@ -118,6 +132,10 @@ func (s *Server) free() {
 	}
 	if s.alarm != nil {
 		s.alarm.close()
+	}
+	if s.workers != nil {
+		s.workers.Leave()
+		s.workers.Close()
 	}
 	if s.inbox != nil {
 		s.inbox.Close()

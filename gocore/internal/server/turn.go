@@ -41,10 +41,16 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	}
 	now := time.Now()
 	s.host.Clock(now)
+	if s.workers != nil {
+		s.workers.Turns(now.UnixMilli())
+	}
 	more := s.takeUp(ready)
 	s.host.RunTimers()
 	s.host.Flush()
 	s.release(now)
+	if s.workers != nil {
+		s.tell(now)
+	}
 	if s.alarm != nil {
 		s.setAlarm(now)
 	}
@@ -79,10 +85,11 @@ func (s *Server) carryOut(outbox []byte) {
 // have other things to wait for.
 func (s *Server) drained() bool { return s.emptied && !s.told && s.host.Connections() == 0 }
 
-// stopAccepting takes what the listeners still hold, since those peers believe to be connected, and closes them to others.
+// stopAccepting takes what the listeners still hold, since those peers believe to be connected, unless another worker will.
 func (s *Server) stopAccepting() {
+	handed := s.host.Hand()
 	for i, l := range s.host.Listeners {
-		for n := 0; n < limits.MostBacklog && !s.host.Accept(uint32(i)); n += limits.AcceptBatch {
+		for n := 0; !handed && n < limits.MostBacklog && !s.host.Accept(uint32(i)); n += limits.AcceptBatch {
 		}
 		_ = s.poll.Remove(l.FD)
 	}
@@ -98,6 +105,9 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 	ms := milliseconds(timeout)
 	if ms == 0 {
 		return s.poll.Wait(0)
+	}
+	if s.workers != nil {
+		s.workers.Waits()
 	}
 	s.mu.Unlock()
 	defer s.mu.Lock()
@@ -131,15 +141,15 @@ func (s *Server) takeUp(ready int) (more bool) {
 		case poll.Connection:
 			s.host.Ready(r.Tag, r.Bits)
 		case poll.Listener:
-			s.host.Accept(r.Tag.Number())
+			s.accept(r.Tag.Number())
 		case poll.Application:
 			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
 				more = true
 				continue
 			}
 			s.inbox.Add(handoff.Event{Kind: handoff.EventFD, Flags: r.Bits, Stream: uint64(r.Tag.Number())})
-		case poll.Timer:
-			s.alarm.heard()
+		case poll.Server:
+			s.heard(r.Tag.Number())
 		}
 	}
 	return more || ready == limits.PollEvents

@@ -27,6 +27,13 @@ func Accept(listener int, from *handoff.Address) (fd int, errno unix.Errno) {
 	return int(n), OK
 }
 
+// Readable tells whether there is something to read or to accept.
+func Readable(fd int) bool {
+	set := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), 1, uintptr(unsafe.Pointer(&unix.Timespec{})), 0, 0, 0)
+	return int(n) == 1
+}
+
 // Local fills at with the connection's own address, when it is an IP address.
 func Local(fd int, at *handoff.Address) {
 	var raw unix.RawSockaddrAny

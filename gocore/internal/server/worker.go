@@ -1,0 +1,107 @@
+// What a server does as one of several workers.  per turn
+
+package server
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/counters"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/poll"
+)
+
+// Worker is what a worker was told; 0 is off.
+type Worker struct {
+	Counters, Slot int    // descriptor of the table, and our slot in it
+	Requests       uint64 // after which it asks to be replaced
+	RSS            uint64 // bytes of resident memory, likewise
+}
+
+// retirement is when a worker asks to be replaced.
+type retirement struct {
+	Worker
+	asked bool
+	seen  uint64    // requests at the last look at the memory
+	at    time.Time // of that look
+}
+
+// join makes the server one of several.
+func (s *Server) join(w Worker) error {
+	table, err := counters.Open(w.Counters, w.Slot)
+	if err != nil {
+		return err
+	}
+	s.workers, s.host.Workers, s.retirement.Worker = table, table, w
+	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
+}
+
+func (s *Server) accept(i uint32) {
+	if s.workers == nil {
+		s.host.Accept(i)
+		return
+	}
+	s.host.AcceptEdge(i)
+}
+
+// heard takes up what a descriptor of our own reports.
+func (s *Server) heard(number uint32) {
+	if number == poll.Alarm {
+		s.alarm.heard()
+		return
+	}
+	s.workers.Answer()
+	if !s.draining {
+		s.host.AcceptAll()
+	}
+}
+
+// tell puts the figures where the other workers and the master see them.
+func (s *Server) tell(now time.Time) {
+	own, h := s.workers.Own(), s.host
+	own.Connections.Store(uint64(h.Connections()))
+	own.Streams.Store(uint64(h.Streams()))
+	own.Requests.Store(h.Counts.Requests)
+	own.Accepted.Store(h.Counts.Accepted)
+	own.Refused.Store(h.Counts.Refused)
+	if !s.draining && !s.retirement.asked {
+		s.considerRetirement(now)
+	}
+}
+
+func (s *Server) considerRetirement(now time.Time) {
+	r, requests := &s.retirement, s.host.Counts.Requests
+	if r.Requests > 0 && requests >= r.Requests {
+		r.asked = s.host.Retire(fmt.Sprintf("%d requests", requests))
+		return
+	}
+	if r.RSS == 0 || requests == r.seen || now.Sub(r.at) < limits.RSSInterval {
+		return
+	}
+	r.seen, r.at = requests, now
+	if rss := resident(); rss >= r.RSS {
+		r.asked = s.host.Retire(fmt.Sprintf("%d MiB of resident memory", rss>>20))
+	}
+}
+
+// resident is the resident memory of this process in bytes (proc(5): statm); 0 when it is not to be known.
+func resident() uint64 {
+	fd, err := unix.Open("/proc/self/statm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	var text [128]byte
+	n, _ := unix.Read(fd, text[:])
+	fields := strings.Fields(string(text[:max(n, 0)]))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseUint(fields[1], 10, 64)
+	return pages * uint64(os.Getpagesize())
+}

@@ -1,0 +1,76 @@
+"""What the master leaves to the program that takes its place by exec, with the code that is now on disk: per process.
+
+The process stays the same: so do its pid, its children and the descriptors that it lets pass. Signals are blocked on the
+way, for nobody could heed them; the new program takes them up when it can. Before it dares, the master has a trial: a
+child that starts by the same command, loads configuration and app, and ends.
+"""
+
+import os
+import signal
+import sys
+
+from ._signals import HEEDED
+
+STATE = "_SALTARE_HANDOVER"  # pid:descriptor
+TRIAL = "_SALTARE_TRIAL"  # the pid of who wants to know
+
+
+class Command:
+    """How this process was started, taken down before anything changed it."""
+
+    def __init__(self):
+        self.arguments = list(sys.orig_argv)
+        self.environment = {name: value for name, value in os.environ.items() if name not in (STATE, TRIAL)}
+        self.folder = os.getcwd()
+
+    def repeatable(self):
+        """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
+        main = sys.modules.get("__main__")
+        return bool(sys.executable) and (hasattr(main, "__file__") or "-c" in self.arguments or "-m" in self.arguments)
+
+    def try_out(self):
+        """Starts the trial and returns its pid."""
+        environment = {**self.environment, TRIAL: str(os.getpid())}
+        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        try:
+            os.chdir(self.folder)
+            return os.posix_spawn(sys.executable, self.arguments, environment, setsigmask=(), setsigdef=HEEDED)
+        finally:
+            os.fchdir(here)
+            os.close(here)
+
+    def repeat(self, state, descriptors):
+        """Becomes the new program. Returns only by OSError, and then nothing has changed."""
+        import marshal
+
+        fd = os.memfd_create("saltare-handover", 0)
+        with open(fd, "wb", closefd=False) as file:
+            file.write(marshal.dumps(state))
+        os.lseek(fd, 0, os.SEEK_SET)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+        try:
+            for one in descriptors:
+                os.set_inheritable(one, True)
+            os.chdir(self.folder)
+            os.execve(sys.executable, self.arguments, {**self.environment, STATE: f"{os.getpid()}:{fd}"})
+        finally:
+            for one in descriptors:
+                os.set_inheritable(one, False)
+            os.close(fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def received():
+    """What the program before us left, once; None when there was none."""
+    pid, _, fd = os.environ.pop(STATE, "").partition(":")
+    if pid != str(os.getpid()):
+        return None
+    import marshal
+
+    with open(int(fd), "rb") as file:
+        return marshal.load(file)
+
+
+def is_trial():
+    """Whether this process only is to find out if the app loads."""
+    return os.environ.pop(TRIAL, None) == str(os.getppid())

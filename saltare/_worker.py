@@ -1,0 +1,131 @@
+"""A forked worker: the same server as that of a single process, on sockets that the master bound: per process.
+
+What it has to tell, the master reads from a pipe, a line each: `serving FLAVOUR`, `replace WHY`, `failed TEXT`.
+"""
+
+import os
+import signal
+import sys
+from collections import namedtuple
+
+from . import _logging, _process, _title
+from ._entry import explained
+from ._server import Server
+from ._settle import settle
+from ._signals import Signals, start_anew
+
+SERVING, REPLACE, FAILED = "serving", "replace", "failed"
+RELOAD_PATIENCE = 0.5  # seconds
+
+
+# What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number of its
+# place (from 1), its slot in the table, and the descriptor it tells the master by.
+Place = namedtuple("Place", "config listeners counters number slot pipe")
+
+
+class WorkerServer(Server):
+    """A Server whose listeners, start-up line and signals are the master's affair."""
+
+    @classmethod
+    def at(cls, place):
+        server = cls.from_config(place.config)
+        server._place, server._tell = place, Teller(place.pipe)
+        return server
+
+    def run(self):
+        """Serves until it is stopped; returns the exit code. What ends its start is told to the master."""
+        text, code = explained(self.run_here)
+        if text:
+            self._tell(FAILED, text)
+        return code or int(not self.graceful)
+
+    def _listen(self):
+        super()._listen_at(list(self._place.listeners))
+
+    def _signals(self, loop):
+        return Signals(self, loop, (signal.SIGTERM,))
+
+    def _core_options(self, guest):
+        config = self.config
+        most = config.limit_max_requests
+        if most:
+            most += int.from_bytes(os.urandom(8), "little") % (config.limit_max_requests_jitter + 1)
+        return {
+            **super()._core_options(guest),
+            "counters": self._place.counters,
+            "slot": self._place.slot,
+            "retire_requests": most,
+            "retire_rss": config.limit_max_rss << 20,
+        }
+
+    def _new_core(self, guest):
+        core = super()._new_core(guest)
+        core.on_retire = self._retire
+        return core
+
+    def _announce(self):
+        from ._core import build_info
+
+        self.started = True
+        settle()
+        self._tell(SERVING, build_info()["flavour"])
+
+    def _retire(self, why):
+        self._tell(REPLACE, why)
+
+
+def live(place, parent, handlers, mask):
+    """All of a worker's life, in the child of a fork; it does not return."""
+    code = 1
+    try:
+        start_anew(handlers, mask)
+        _process.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
+        _title.set_title(f"saltare:wkr{place.number}")
+        if place.config.reload:
+            hurry(place.config)
+        code = WorkerServer.at(place).run()
+    except SystemExit as ended:
+        code = exit_code(ended)
+    except BaseException as error:
+        _logging.write(_logging.traceback_of(error))
+    finally:
+        leave(code)
+
+
+def hurry(config):
+    """Nobody who has changed a file wants to wait for a stream to end."""
+    config.shutdown_timeout = min(config.shutdown_timeout or RELOAD_PATIENCE, RELOAD_PATIENCE)
+
+
+class Teller:
+    """Writes lines for the master; called with a word and a text."""
+
+    def __init__(self, pipe):
+        self._pipe = pipe
+
+    def __call__(self, word, text):
+        _logging.write_all(self._pipe, f"{word} {text}".encode("unicode_escape") + b"\n")
+
+
+def exit_code(ended):
+    """What the interpreter makes of a SystemExit."""
+    if ended.code is None or isinstance(ended.code, int):
+        return (ended.code or 0) & 0xFF
+    _logging.write(f"{ended.code}\n")
+    return 1
+
+
+def leave(code):
+    """Ends the process as the interpreter would, but for what belongs to the master: its frames and its objects."""
+    try:
+        if code == 0 and "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
+        if "atexit" in sys.modules:
+            sys.modules["atexit"]._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    finally:
+        os._exit(code)
