@@ -212,9 +212,8 @@ func (h *Host) sent(c *Conn) {
 // end leaves an answered request behind: on to the rest of its body, to the next request, or to the end.
 func (h *Host) end(c *Conn) {
 	switch {
-	case c.last || h.draining:
-		c.linger = c.linger || c.stream != 0
-		h.finish(c)
+	case c.last || h.draining && c.stream != 0:
+		h.finishAnswered(c)
 	case c.stream != 0:
 		h.streamOf(c).received = 0
 		h.enter(c, Discard)
@@ -222,6 +221,12 @@ func (h *Host) end(c *Conn) {
 	default:
 		h.next(c)
 	}
+}
+
+// finishAnswered: what is left of the request's body will not be read.
+func (h *Host) finishAnswered(c *Conn) {
+	c.linger = c.linger || c.stream != 0
+	h.finish(c)
 }
 
 // next makes the connection ready for its next request.

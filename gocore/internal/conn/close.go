@@ -111,7 +111,7 @@ func (h *Host) retire(c *Conn) {
 			h.arm(c)
 		}
 	case c.phase == Discard:
-		h.end(c)
+		h.finishAnswered(c)
 	}
 }
 
