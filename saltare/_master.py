@@ -21,6 +21,7 @@ from . import _logging, _memory, _title
 from ._counters import Counters
 from ._handover import Command, is_trial, received
 from ._signals import HEEDED, SignalPipe
+from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
 STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
@@ -110,10 +111,8 @@ class Master:
             load(self.config)
 
     def _open(self, inherited):
-        from . import _worker  # and with it all that workers share
         from ._sockets import open_listeners
 
-        self._place, self._live = _worker.Place, _worker.live
         self._pid = os.getpid()
         self._listeners = open_listeners(self.config, inherited.get("listeners"))
         self.url = self._listeners[0].url
@@ -296,8 +295,8 @@ class Master:
             if self._watcher is not None:
                 self._watcher.leave()
             self._signals.leave()
-            place = self._place(self.config, self._listeners, self._counters.fd, number, slot, writer)
-            self._live(place, self._pid, self._signals.before, mask)
+            place = Place(self.config, self._listeners, self._counters.fd, number, slot, writer)
+            live(place, self._pid, self._signals.before, mask)
         finally:
             os._exit(1)
 
@@ -309,8 +308,8 @@ class Master:
             return
         *lines, worker.words = (worker.words + data).split(b"\n")
         for line in lines:
-            word, _, text = line.decode("unicode_escape").partition(" ")
-            WORDS[word](self, worker, text)
+            word, _, text = line.decode().partition(" ")
+            WORDS[word](self, worker, text.replace(SEPARATOR, "\n"))
 
     def _serves(self, worker, flavour):
         if worker.state != STARTING:
@@ -507,7 +506,9 @@ class Master:
             for one in self._workers.values()
         ]
         state = {"listeners": listeners, "counters": (table, bells), "workers": workers, "wanted": self._wanted}
-        kept = [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
+        kept = (
+            [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
+        )
         return state, kept
 
     def _resize(self, wanted):
@@ -561,7 +562,7 @@ class Master:
         self.started = False
 
 
-WORDS = {"serving": Master._serves, "replace": Master._asks_for_replacement, "failed": Master._shows_failure}
+WORDS = {SERVES: Master._serves, REPLACE: Master._asks_for_replacement, FAILED: Master._shows_failure}
 
 
 def waited(pid):

@@ -1,5 +1,6 @@
 """The signals that a server heeds in the main thread, and that its master does: per process."""
 
+import _signal
 import os
 import signal
 import threading
@@ -43,7 +44,8 @@ class SignalPipe:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in HEEDED:
-            self.before[number] = signal.signal(number, heard)
+            self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
+            signal.signal(number, heard)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
         return self
 
@@ -80,12 +82,13 @@ def heard(number, frame):
 def start_anew(handlers, mask):
     """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
 
-    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide.
+    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide. It is `_signal` that
+    is called, since `signal` makes enums of all numbers: pages written that the worker would share with the master.
     """
-    signal.set_wakeup_fd(-1)
+    _signal.set_wakeup_fd(-1)
     for number, handler in handlers.items():
-        signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, heard)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
+    for number in (_signal.SIGINT, _signal.SIGHUP):
+        _signal.signal(number, heard)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)

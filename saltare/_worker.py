@@ -1,6 +1,6 @@
 """A forked worker: the same server as that of a single process, on sockets that the master bound: per process.
 
-What it has to tell, the master reads from a pipe, a line each: `serving FLAVOUR`, `replace WHY`, `failed TEXT`.
+What it has to tell, the master reads from a pipe, a line each: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
 """
 
 import os
@@ -8,15 +8,15 @@ import signal
 import sys
 from collections import namedtuple
 
-from . import _logging, _process, _title
+from . import _logging, _process, _selector, _title  # _selector: see Server._new_loop
 from ._entry import explained
 from ._server import Server
 from ._settle import settle
 from ._signals import Signals, start_anew
 
-SERVING, REPLACE, FAILED = "serving", "replace", "failed"
+SERVES, REPLACE, FAILED = "serves", "replace", "failed"
+SEPARATOR = "\x1e"  # of the lines in a text
 RELOAD_PATIENCE = 0.5  # seconds
-
 
 # What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number of its
 # place (from 1), its slot in the table, and the descriptor it tells the master by.
@@ -68,7 +68,7 @@ class WorkerServer(Server):
 
         self.started = True
         settle()
-        self._tell(SERVING, build_info()["flavour"])
+        self._tell(SERVES, build_info()["flavour"])
 
     def _retire(self, why):
         self._tell(REPLACE, why)
@@ -106,7 +106,8 @@ class Teller:
         self._pipe = pipe
 
     def __call__(self, word, text):
-        _logging.write_all(self._pipe, f"{word} {text}".encode("unicode_escape") + b"\n")
+        line = f"{word} {text}".replace("\n", SEPARATOR)
+        _logging.write_all(self._pipe, f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def exit_code(ended):
