@@ -65,6 +65,10 @@ def run(config):
 
     _memory.configure()
     _logging.configure(config)
+    if config.park_memory is not None:
+        from ._park import prepare
+
+        prepare()
     if config.supervised():
         from ._master import Master
 
@@ -84,7 +88,7 @@ def single(config):
     from ._settle import settle
 
     server = Server.from_config(config)
-    server.after_start = settle
+    server.after_start = lambda: settle(config.park_memory)
     return server
 
 

@@ -158,6 +158,7 @@ def check_together(config, found, cwd, app_needed):
     check_path(found.get("app_dir"), cwd, os.path.isdir, "a folder")
     check_path(found.get("env_file"), cwd, os.path.isfile, "a file")
     check_path(found.get("log_config"), cwd, os.path.isfile, "a file")
+    check_path(found.get("park_memory"), cwd, is_writable_folder, "a writable folder")
     check_module(found.get("env_file"), "dotenv", "dotenv")
     if config.loop == "uvloop":
         check_module(found["loop"], "uvloop", "uvloop")
@@ -196,6 +197,10 @@ def needs_name(found):
 def check_path(found, cwd, exists, kind):
     if found is not None and found.value is not None and not exists(os.path.join(cwd, found.value)):
         raise ConfigError(f"{found.label}: got {brief(found.value)}, which is not {kind} that exists")
+
+
+def is_writable_folder(path):
+    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
 
 
 def check_module(found, module, extra):

@@ -1,14 +1,11 @@
 /* saltare._memory: what a process needs of malloc and of its file mappings to be small.  per process
  *
  * C alone, and apart from the core, because a process that must not load Go needs it too. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_memory.h"
 
 #include <elf.h>
 #include <link.h>
 #include <malloc.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,10 +49,6 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
  *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
  *   - the kernel says (smaps) that no page of it is anonymous: nobody has written to it all the same, as debuggers and
  *     text relocations do. */
-
-struct range {
-    uintptr_t start, end;
-};
 
 struct clean {
     struct range *ranges;
@@ -137,6 +130,9 @@ static PyMethodDef memory_methods[] = {
     {"trim", memory_trim, METH_NOARGS, "trim(): gives malloc's free memory back."},
     {"release_files", memory_release_files, METH_NOARGS,
      "release_files() -> bytes: drops what start-up touched of code and constants; what is used again comes back."},
+    {"prepare_parking", memory_prepare_parking, METH_NOARGS, "prepare_parking(): what park() needs from before the app is imported."},
+    {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
+    {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},
 };
 

@@ -1,13 +1,19 @@
-"""Once start-up is over: what only it needed goes back to the system: per process."""
+"""Once start-up is over: what only it needed goes back to the system, or into a file: per process."""
 
 import gc
 
 from . import _memory
 
 
-def settle():
-    """For a process that only serves: what is alive now will stay, so the collector need not look at it again."""
+def settle(park_memory=None):
+    """For a process that only serves, or forks those that do: what is alive now will stay, so the collector need not
+    look at it again. With `park_memory`, a folder, it is parked there.
+    """
     gc.collect()
     gc.freeze()
     _memory.trim()
+    if park_memory is not None:
+        from ._park import park
+
+        park(park_memory)
     _memory.release_files()

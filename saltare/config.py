@@ -38,7 +38,7 @@ class Option:
 
 
 APP, PROCESSES, SOCKETS, HTTP = "App", "Processes", "Sockets", "HTTP"
-TIMEOUTS, LIMITS, LOGS = "Timeouts", "Limits", "Logs"
+TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
     Option(APP, "app", App(), None, "the ASGI app; on the command line it is the argument"),
@@ -194,6 +194,13 @@ OPTIONS = (
     ),
     Option(LIMITS, "max_keepalive_requests", Integer(0, 1 << 30), 1000, "requests per connection; 0 = no limit"),
     Option(LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "request body; beyond it 413; 0 = no limit"),
+    Option(
+        MEMORY,
+        "park_memory",
+        Path(),
+        None,
+        "folder on a real disk: what start-up left in memory moves into an unlinked file there, see Memory below",
+    ),
     Option(
         LOGS,
         "log_level",

@@ -1,0 +1,86 @@
+/* _memory.h: what the files of saltare._memory share.  per process
+ *
+ *   _memory.c        settings of malloc, pages given back, the module itself
+ *   _memory_park.c   parking: which memory, into the file, the file in its place
+ *   _memory_early.c  arenas from before that was prepared
+ *   _memory_hold.c   every other thread held still meanwhile */
+#ifndef SALTARE_MEMORY_H
+#define SALTARE_MEMORY_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Addresses, start included and end not. */
+struct range {
+    uintptr_t start, end;
+};
+
+/* ---- _memory_hold.c ------------------------------------------------------------------------------------------- */
+
+#define MOST_THREADS 4096
+
+struct hold;
+
+struct held_thread {
+    struct hold *hold;
+    pid_t id;
+    _Atomic uint32_t held;
+    uintptr_t stack; /* an address on the stack of its handler */
+};
+
+/* Zeroed memory outside malloc's heap, used once and never unmapped, since a handler may come late. */
+struct hold {
+    _Atomic uint32_t released;
+    _Atomic uint32_t arrived; /* how many threads are held */
+    int signal;
+    struct sigaction before;
+    sigset_t mask; /* of the caller */
+    uint32_t n;
+    struct held_thread threads[MOST_THREADS];
+};
+
+/* Why not, as the end of a sentence about a thread; why is NULL when all is well. */
+struct hold_refusal {
+    const char *why;
+    pid_t thread; /* 0: it is about none in particular */
+};
+
+/* Holds every thread but the caller, whose signals are blocked meanwhile. Refused, it has released those it held.
+ * Threads: one caller at a time. No malloc is called, for a held thread may be within it. */
+struct hold_refusal hold_threads(struct hold *hold);
+
+/* Lets them go on. */
+void release_threads(struct hold *hold);
+
+/* ---- _memory_early.c ------------------------------------------------------------------------------------------ */
+
+/* A power of two; an interpreter that has imported nothing yet has some 600 such pages. */
+#define EARLY_SLOTS 4096
+
+struct early_pages {
+    uintptr_t pages[EARLY_SLOTS];
+};
+
+/* Fills it. Returns 0, or -1 with an exception. */
+int find_early_pages(struct early_pages *early);
+
+/* Their arena is given back. */
+void forget_early_pages(struct early_pages *early, struct range range);
+
+/* Writes those outside of a range to `found`, which has room for EARLY_SLOTS, and returns how many. */
+size_t early_pages_outside(const struct early_pages *early, struct range outside, struct range *found);
+
+/* ---- _memory_park.c ------------------------------------------------------------------------------------------- */
+
+PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
+PyObject *memory_park(PyObject *module, PyObject *fd);
+PyObject *memory_file_system(PyObject *module, PyObject *fd);
+
+#endif

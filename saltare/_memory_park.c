@@ -1,0 +1,448 @@
+/* Parking: the cold heap moves into a file that is mapped in its place.  per process
+ *
+ * Same bytes, same addresses. But a page that nobody touches is no longer anybody's memory, one that is read is page cache,
+ * which the kernel can drop and read again, and one that is written becomes private to the process once more.
+ *
+ * Only memory we know is parked: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, and
+ * malloc's heap below the break. The kernel must agree that it is private, anonymous and writable. Never any other mapping:
+ *
+ *   - an allocator bundled in an extension takes MADV_DONTNEED to mean zeros, where a file brings the old bytes back;
+ *   - a block that malloc has mapped would be moved by mremap(2) past its end in the file, so until then malloc maps none
+ *     (M_MMAP_MAX): its large blocks lie in the heap as well;
+ *   - stacks, thread-local storage and Go's heap belong to others.
+ *
+ * malloc and pymalloc themselves rely on neither: free pages that malloc_trim(3) drops hold nothing, and what it takes from
+ * the system anew, by brk(2) or mmap(2), is anonymous and zero as before. */
+#include "_memory.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+/* Arenas are 1 MiB each, 256 KiB before Python 3.10; those beyond are not parked. 16 bytes each, as far as used. */
+#define MOST_ARENAS 65536
+/* Pieces become mappings, of which the kernel allows a process 65,530; those beyond are not parked. 16 bytes each, as far as
+ * used. */
+#define MOST_PIECES 16384
+/* Pages that were never touched cost nothing where they are; so many in a row are worth two mappings more. */
+#define HOLE_PAGES 16
+/* malloc's own M_MMAP_MAX. */
+#define MMAP_MAX 65536
+
+#define PAGE ((uintptr_t)sysconf(_SC_PAGESIZE))
+
+struct arena {
+    _Atomic uintptr_t start; /* 0: no arena, CLAIMED: about to be one */
+    size_t size;
+};
+
+#define CLAIMED 1
+
+/* The context of the arena allocator, outside malloc's heap; it lives as long as the process. */
+struct parking {
+    PyObjectArenaAllocator inner;
+    _Atomic bool recording;
+    struct arena arenas[MOST_ARENAS];
+    struct early_pages early;
+    size_t n_known, n_pieces;
+    struct range known[MOST_ARENAS + EARLY_SLOTS + 1]; /* in ascending order */
+    struct range pieces[MOST_PIECES];    /* to be parked, one behind the other in the file */
+    struct hold hold;
+};
+
+/* ---- arenas ---------------------------------------------------------------------------------------------------
+ *
+ * Interpreters with a GIL of their own share the allocator, so records are claimed atomically. */
+
+static void record(struct parking *parking, uintptr_t start, size_t size)
+{
+    if (start % PAGE != 0 || size % PAGE != 0) return; /* from an allocator of arenas that is not the usual one */
+    for (size_t i = 0; i < MOST_ARENAS; i++) {
+        uintptr_t none = 0;
+        if (!atomic_compare_exchange_strong(&parking->arenas[i].start, &none, CLAIMED)) continue;
+        parking->arenas[i].size = size;
+        atomic_store(&parking->arenas[i].start, start);
+        return;
+    }
+}
+
+static void forget(struct parking *parking, uintptr_t start, size_t size)
+{
+    forget_early_pages(&parking->early, (struct range){start, start + size});
+    for (size_t i = 0; i < MOST_ARENAS; i++) {
+        if (atomic_load(&parking->arenas[i].start) != start) continue;
+        atomic_store(&parking->arenas[i].start, 0);
+        return;
+    }
+}
+
+static void *arena_alloc(void *context, size_t size)
+{
+    struct parking *parking = context;
+    void *start = parking->inner.alloc(parking->inner.ctx, size);
+    if (start != NULL && parking->recording) record(parking, (uintptr_t)start, size);
+    return start;
+}
+
+static void arena_free(void *context, void *start, size_t size)
+{
+    struct parking *parking = context;
+    if (parking->recording) forget(parking, (uintptr_t)start, size);
+    parking->inner.free(parking->inner.ctx, start, size);
+}
+
+/* Of this process; NULL before memory_prepare_parking. */
+static struct parking *find_parking(void)
+{
+    PyObjectArenaAllocator allocator;
+    PyObject_GetArenaAllocator(&allocator);
+    return allocator.alloc == arena_alloc ? allocator.ctx : NULL;
+}
+
+/* ---- before the app is imported ------------------------------------------------------------------------------- */
+
+static bool malloc_is_of_glibc(void)
+{
+    Dl_info in_use, of_glibc;
+    return dladdr(dlsym(RTLD_DEFAULT, "malloc"), &in_use) && dladdr(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &of_glibc) &&
+           in_use.dli_fbase == of_glibc.dli_fbase;
+}
+
+static bool pymalloc_is_in_use(void)
+{
+#ifdef WITH_PYMALLOC
+    PyMemAllocatorEx raw, object;
+    PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &raw);
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &object);
+    return object.malloc != raw.malloc;
+#else
+    return false;
+#endif
+}
+
+static const char *unsuitable(void)
+{
+#ifdef Py_GIL_DISABLED
+    return "free-threaded Python keeps its objects in an allocator of its own";
+#endif
+    if (!malloc_is_of_glibc()) return "malloc is not that of the C library but one that was preloaded";
+    if (!pymalloc_is_in_use()) return "Python's own allocator is switched off";
+    return NULL;
+}
+
+/* prepare_parking(): records arenas from now on, and keeps malloc's large blocks in its heap until park(). Returns None.
+ * RuntimeError: parking is impossible here. Once is enough. */
+PyObject *memory_prepare_parking(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    const char *why = unsuitable();
+    if (why != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, why);
+        return NULL;
+    }
+    if (find_parking() != NULL) Py_RETURN_NONE;
+    struct parking *parking = mmap(NULL, sizeof *parking, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (parking == MAP_FAILED) return PyErr_SetFromErrno(PyExc_OSError);
+    if (find_early_pages(&parking->early) < 0) {
+        munmap(parking, sizeof *parking);
+        return NULL;
+    }
+    PyObject_GetArenaAllocator(&parking->inner);
+    parking->recording = true;
+    PyObjectArenaAllocator recorder = {parking, arena_alloc, arena_free};
+    PyObject_SetArenaAllocator(&recorder);
+    mallopt(M_MMAP_MAX, 0);
+    Py_RETURN_NONE;
+}
+
+/* ---- which memory ---------------------------------------------------------------------------------------------
+ *
+ * From here to "the file" everything runs while threads are held: no malloc. */
+
+static void sort(struct range *ranges, size_t n)
+{
+    for (size_t gap = n / 2; gap > 0; gap /= 2) {
+        for (size_t i = gap; i < n; i++) {
+            struct range one = ranges[i];
+            size_t at = i;
+            for (; at >= gap && ranges[at - gap].start > one.start; at -= gap) ranges[at] = ranges[at - gap];
+            ranges[at] = one;
+        }
+    }
+}
+
+/* Fills parking->known: the heap, from where the break was at first to where it is now, and arenas. */
+static void find_known(struct parking *parking, uintptr_t first_break)
+{
+    struct range heap = {(first_break + PAGE - 1) & ~(PAGE - 1), (uintptr_t)sbrk(0) & ~(PAGE - 1)};
+    parking->n_known = 0;
+    if (first_break != 0 && heap.start < heap.end) parking->known[parking->n_known++] = heap;
+    for (size_t i = 0; i < MOST_ARENAS; i++) {
+        uintptr_t start = atomic_load(&parking->arenas[i].start);
+        if (start > CLAIMED) parking->known[parking->n_known++] = (struct range){start, start + parking->arenas[i].size};
+    }
+    parking->n_known += early_pages_outside(&parking->early, heap, parking->known + parking->n_known);
+    sort(parking->known, parking->n_known);
+}
+
+static bool is_known(const struct parking *parking, uintptr_t address)
+{
+    for (size_t i = 0; i < parking->n_known; i++) {
+        if (parking->known[i].start <= address && address < parking->known[i].end) return true;
+    }
+    return false;
+}
+
+static void add_piece(struct parking *parking, struct range piece)
+{
+    struct range *last = parking->n_pieces > 0 ? &parking->pieces[parking->n_pieces - 1] : NULL;
+    if (last != NULL && last->end == piece.start) {
+        last->end = piece.end;
+    } else if (parking->n_pieces < MOST_PIECES) {
+        parking->pieces[parking->n_pieces++] = piece;
+    }
+}
+
+/* Adds what is resident of a range, but for holes not worth it. */
+static void add_resident(struct parking *parking, struct range range)
+{
+    unsigned char resident[1024];
+    const uintptr_t page = PAGE;
+    struct range piece = {0, 0};
+    for (uintptr_t at = range.start; at < range.end; at += sizeof resident * page) {
+        size_t n = (range.end - at) / page < sizeof resident ? (range.end - at) / page : sizeof resident;
+        if (mincore((void *)at, n * page, resident) < 0) return;
+        for (size_t i = 0; i < n; i++) {
+            if (!(resident[i] & 1)) continue;
+            uintptr_t start = at + i * page;
+            if (piece.end != 0 && start - piece.end >= HOLE_PAGES * page) {
+                add_piece(parking, piece);
+                piece.end = 0;
+            }
+            if (piece.end == 0) piece.start = start;
+            piece.end = start + page;
+        }
+    }
+    if (piece.end != 0) add_piece(parking, piece);
+}
+
+static void add_known_within(struct parking *parking, struct range mapping)
+{
+    for (size_t i = 0; i < parking->n_known; i++) {
+        struct range common = parking->known[i];
+        if (common.start < mapping.start) common.start = mapping.start;
+        if (common.end > mapping.end) common.end = mapping.end;
+        if (common.start < common.end) add_resident(parking, common);
+    }
+}
+
+/* A line of /proc/self/maps: "start-end rights offset device inode path". */
+static void look_at_mapping(struct parking *parking, const char *line)
+{
+    char *at;
+    struct range mapping;
+    mapping.start = strtoul(line, &at, 16);
+    mapping.end = strtoul(at + 1, &at, 16);
+    const char *rights = at + 1;
+    const char *device = strchr(rights + 5, ' ');
+    const char *inode = device ? strchr(device + 1, ' ') : NULL;
+    if (inode != NULL && strncmp(rights, "rw-p", 4) == 0 && strtoul(inode, NULL, 10) == 0) add_known_within(parking, mapping);
+}
+
+/* Fills parking->pieces. Returns 0 or an errno. */
+static int find_pieces(struct parking *parking)
+{
+    char text[8192]; /* the longest line has a path of 4,096 bytes */
+    size_t held = 0; /* bytes of an incomplete line */
+    ssize_t n;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    parking->n_pieces = 0;
+    while ((n = read(fd, text + held, sizeof text - 1 - held)) > 0) {
+        text[held + (size_t)n] = '\0';
+        char *line = text;
+        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+            *end = '\0';
+            look_at_mapping(parking, line);
+        }
+        held = strlen(line);
+        memmove(text, line, held);
+    }
+    int error = n < 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------- */
+
+static size_t size_of(struct range range) { return range.end - range.start; }
+
+static int write_piece(int fd, struct range piece, off_t offset)
+{
+    while (piece.start < piece.end) {
+        ssize_t n = pwrite(fd, (void *)piece.start, size_of(piece), offset);
+        if (n <= 0) return n < 0 ? errno : ENOSPC;
+        piece.start += (size_t)n;
+        offset += n;
+    }
+    return 0;
+}
+
+/* Writes all pieces, and has them on the disk: what were lost on its way there could not be read back. Returns 0 or an errno. */
+static int write_pieces(const struct parking *parking, int fd)
+{
+    off_t offset = 0;
+    for (size_t i = 0; i < parking->n_pieces; i++) {
+        int error = write_piece(fd, parking->pieces[i], offset);
+        if (error != 0) return error;
+        offset += (off_t)size_of(parking->pieces[i]);
+    }
+    return fsync(fd) < 0 ? errno : 0;
+}
+
+/* A failed mmap(2) may have unmapped the piece already: it is made anew from the file. */
+static void restore(int fd, struct range piece, off_t offset)
+{
+    const int flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
+    if (mmap((void *)piece.start, size_of(piece), PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) abort();
+    while (piece.start < piece.end) {
+        ssize_t n = pread(fd, (void *)piece.start, size_of(piece), offset);
+        if (n <= 0) abort(); /* nothing in this process could go on */
+        piece.start += (size_t)n;
+        offset += n;
+    }
+}
+
+/* Maps the file in place of the pieces. Returns how many bytes; what could not be mapped is as it was. */
+static size_t map_pieces(const struct parking *parking, int fd)
+{
+    size_t mapped = 0;
+    off_t offset = 0;
+    for (size_t i = 0; i < parking->n_pieces; i++) {
+        struct range piece = parking->pieces[i];
+        void *start = (void *)piece.start;
+        if (mmap(start, size_of(piece), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset) == start) {
+            madvise(start, size_of(piece), MADV_RANDOM); /* a page that is read does not bring its neighbours */
+            mapped += size_of(piece);
+        } else {
+            restore(fd, piece, offset);
+        }
+        offset += (off_t)size_of(piece);
+    }
+    return mapped;
+}
+
+/* ---- parking -------------------------------------------------------------------------------------------------- */
+
+/* Why nothing was parked: an errno, or a reason, about a thread if that is not 0. */
+struct obstacle {
+    int error;
+    const char *why;
+    pid_t thread;
+};
+
+/* A thread whose stack is memory we park would go on writing to it. */
+static struct obstacle stack_in_the_way(const struct parking *parking)
+{
+    const struct hold *hold = &parking->hold;
+    for (uint32_t i = 0; i < hold->n; i++) {
+        if (is_known(parking, hold->threads[i].stack)) return (struct obstacle){.why = "has its stack in the heap", .thread = hold->threads[i].id};
+    }
+    uintptr_t here = (uintptr_t)&hold;
+    return (struct obstacle){.why = is_known(parking, here) ? "the stack lies in the heap" : NULL};
+}
+
+/* With every other thread held. */
+static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first_break, size_t *parked)
+{
+    find_known(parking, first_break);
+    struct obstacle obstacle = stack_in_the_way(parking);
+    if (obstacle.why != NULL) return obstacle;
+    int error = find_pieces(parking);
+    off_t size = 0;
+    for (size_t i = 0; i < parking->n_pieces; i++) size += (off_t)size_of(parking->pieces[i]);
+    /* Reserved, where the file system can: a full disk says so before anything is written. */
+    if (error == 0 && size > 0 && fallocate(fd, 0, 0, size) < 0 && errno != EOPNOTSUPP) error = errno;
+    if (error == 0) error = write_pieces(parking, fd);
+    if (error != 0) return (struct obstacle){.error = error};
+    *parked = map_pieces(parking, fd);
+    return (struct obstacle){0};
+}
+
+/* Where the break was when the process began; 0 when /proc does not say. */
+static uintptr_t find_first_break(void)
+{
+    char text[4096];
+    FILE *stat = fopen("/proc/self/stat", "re");
+    size_t n = stat ? fread(text, 1, sizeof text - 1, stat) : 0;
+    if (stat != NULL) fclose(stat);
+    text[n] = '\0';
+    char *field = strrchr(text, ')'); /* behind field 2, the name */
+    for (int i = 2; field != NULL && i < 47; i++) field = strchr(field + 1, ' ');
+    return field ? strtoul(field, NULL, 10) : 0;
+}
+
+static void raise_obstacle(struct obstacle obstacle)
+{
+    char name[32] = "";
+    if (obstacle.error != 0) {
+        errno = obstacle.error;
+        PyErr_SetFromErrno(PyExc_OSError);
+    } else if (obstacle.thread == 0) {
+        PyErr_SetString(PyExc_RuntimeError, obstacle.why);
+    } else {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)obstacle.thread);
+        FILE *comm = fopen(path, "re");
+        if (comm != NULL && fgets(name, sizeof name, comm) != NULL) name[strcspn(name, "\n")] = '\0';
+        if (comm != NULL) fclose(comm);
+        PyErr_Format(PyExc_RuntimeError, "thread %d (%s) %s", (int)obstacle.thread, name, obstacle.why);
+    }
+}
+
+/* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
+ * called once. The file may be closed afterwards.
+ * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
+PyObject *memory_park(PyObject *module, PyObject *arg)
+{
+    int fd = PyObject_AsFileDescriptor(arg);
+    if (fd < 0) return NULL;
+    struct parking *parking = find_parking();
+    if (parking == NULL || !parking->recording) {
+        const char *why = unsuitable();
+        PyErr_SetString(PyExc_RuntimeError, why ? why : parking ? "it was tried before" : "nothing was prepared for it");
+        return NULL;
+    }
+    size_t parked = 0;
+    uintptr_t first_break = find_first_break();
+    struct hold_refusal refusal = hold_threads(&parking->hold);
+    struct obstacle obstacle = {.why = refusal.why, .thread = refusal.thread};
+    if (refusal.why == NULL) {
+        obstacle = park_all(parking, fd, first_break, &parked);
+        release_threads(&parking->hold);
+    }
+    parking->recording = false;
+    mallopt(M_MMAP_MAX, MMAP_MAX);
+    if (obstacle.error != 0 || obstacle.why != NULL) {
+        raise_obstacle(obstacle);
+        return NULL;
+    }
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* so that the page cache does not hold what nobody has asked for yet */
+    return PyLong_FromSize_t(parked);
+}
+
+/* file_system(fd) -> int: the magic number of the file system that a file lies on, as in statfs(2). */
+PyObject *memory_file_system(PyObject *module, PyObject *arg)
+{
+    struct statfs about;
+    int fd = PyObject_AsFileDescriptor(arg);
+    if (fd < 0) return NULL;
+    if (fstatfs(fd, &about) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    return PyLong_FromUnsignedLong((unsigned long)about.f_type & 0xffffffff);
+}

@@ -1,0 +1,96 @@
+"""What start-up left in memory is parked in an unlinked file: per process.
+
+The work is done in _memory_park.c. Here is what can be told without it: where, and whether anything is in the way.
+"""
+
+import os
+import sys
+from errno import EISDIR, EOPNOTSUPP
+
+from . import _logging, _memory
+
+# File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
+UNSUITABLE = {
+    0x01021994: "tmpfs, which is memory itself",
+    0x858458F6: "ramfs, which is memory itself",
+    0x958458F6: "hugetlbfs, which is memory itself",
+    0x6969: "NFS, whose server may go away",
+    0x517B: "SMB, whose server may go away",
+    0xFF534D42: "CIFS, whose server may go away",
+    0xFE534D42: "SMB2, whose server may go away",
+    0x01021997: "9P, whose server may go away",
+    0x00C36400: "Ceph, whose servers may go away",
+    0x5346414F: "AFS, whose servers may go away",
+    0x65735546: "FUSE, whose process may go away",
+}
+
+
+class NotParked(Exception):
+    """The message says why."""
+
+
+def prepare():
+    """Before the app is imported: memory that is not recorded from here on cannot be parked."""
+    try:
+        check_interpreter()
+        _memory.prepare_parking()
+    except (NotParked, OSError, RuntimeError):
+        pass  # it will be said in park()
+
+
+def park(folder):
+    """Parks the heap in a file in the folder, and logs how much that was, or why nothing was parked.
+
+    Before it, garbage should be collected and malloc trimmed. gc.freeze() keeps the collector from writing to all of it.
+    """
+    try:
+        check_interpreter()
+        parked = parked_in(folder)
+    except (NotParked, RuntimeError) as reason:
+        _logging.warning(f"memory is not parked: {reason}")
+    except OSError as error:
+        _logging.warning(f"memory is not parked: {folder}: {error.strerror}")
+    else:
+        _logging.info(f"parked {parked / (1 << 20):.1f} MiB of memory in {folder}")
+
+
+def check_interpreter():
+    if not sys.flags.ignore_environment and os.environ.get("PYTHONMALLOC", "default") not in ("", "default", "pymalloc"):
+        raise NotParked(f"PYTHONMALLOC is {os.environ['PYTHONMALLOC']}")
+    if sys.flags.dev_mode:
+        raise NotParked("Python runs in its development mode")
+
+
+def parked_in(folder):
+    check_descriptors()
+    fd = unlinked_file(folder)
+    try:
+        kind = UNSUITABLE.get(_memory.file_system(fd))
+        if kind is not None:
+            raise NotParked(f"{folder} lies on {kind}")
+        return _memory.park(fd)
+    finally:
+        os.close(fd)
+
+
+def check_descriptors():
+    """The kernel writes to buffers registered with io_uring wherever they were, not where they are now."""
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[io_uring]":
+                raise NotParked("io_uring is in use")
+        except FileNotFoundError:
+            pass  # that of the listing itself
+
+
+def unlinked_file(folder):
+    """A new file that only this process can open. Some file systems, such as older overlayfs, know no O_TMPFILE."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (EOPNOTSUPP, EISDIR):
+            raise
+    name = os.path.join(folder, f".saltare-{os.getpid()}-{os.urandom(8).hex()}")
+    fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    os.unlink(name)
+    return fd
