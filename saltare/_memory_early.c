@@ -48,11 +48,12 @@ size_t early_pages_outside(const struct early_pages *early, struct range outside
 
 /* ---- which objects -------------------------------------------------------------------------------------------- */
 
-/* At least what was allocated for it. */
+/* At least what was allocated for it. Numbers keep their length in a way that changes with Python's version. */
 static size_t most_bytes(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     size_t size = MOST_BEFORE_OBJECT + (size_t)type->tp_basicsize;
+    if (PyLong_Check(object)) return SIZE_MAX;
     if (PyUnicode_Check(object)) return size + ((size_t)PyUnicode_GET_LENGTH(object) + 1) * PyUnicode_KIND(object);
     if (type->tp_itemsize != 0) size += (size_t)Py_ABS(Py_SIZE(object)) * (size_t)type->tp_itemsize;
     return size;

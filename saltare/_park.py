@@ -41,7 +41,7 @@ def prepare():
 def park(folder):
     """Parks the heap in a file in the folder, and logs how much that was, or why nothing was parked.
 
-    Before it, garbage should be collected and malloc trimmed. gc.freeze() keeps the collector from writing to all of it.
+    Before it, garbage should be collected and malloc trimmed. gc.freeze() keeps the collector from writing to it all.
     """
     try:
         check_interpreter()
@@ -55,14 +55,18 @@ def park(folder):
 
 
 def check_interpreter():
-    if not sys.flags.ignore_environment and os.environ.get("PYTHONMALLOC", "default") not in ("", "default", "pymalloc"):
+    if not sys.flags.ignore_environment and os.environ.get("PYTHONMALLOC", "default") not in (
+        "",
+        "default",
+        "pymalloc",
+    ):
         raise NotParked(f"PYTHONMALLOC is {os.environ['PYTHONMALLOC']}")
     if sys.flags.dev_mode:
         raise NotParked("Python runs in its development mode")
 
 
 def parked_in(folder):
-    check_descriptors()
+    check_rings()
     fd = unlinked_file(folder)
     try:
         kind = UNSUITABLE.get(_memory.file_system(fd))
@@ -73,14 +77,20 @@ def parked_in(folder):
         os.close(fd)
 
 
-def check_descriptors():
-    """The kernel writes to buffers registered with io_uring wherever they were, not where they are now."""
+def check_rings():
+    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first."""
     for fd in os.listdir("/proc/self/fd"):
         try:
-            if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[io_uring]":
+            if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[io_uring]" and not is_idle_ring(fd):
                 raise NotParked("io_uring is in use")
         except FileNotFoundError:
             pass  # that of the listing itself
+
+
+def is_idle_ring(fd):
+    with open(f"/proc/self/fdinfo/{fd}") as file:
+        about = file.read()
+    return "UserBufs:\t0\n" in about and "PollList:\n" in about and " op=" not in about
 
 
 def unlinked_file(folder):

@@ -11,6 +11,8 @@ from harness import HANG
 
 MIB = 1024  # KiB
 FASTAPI_RSS, FASTAPI_PRIVATE = 3 * MIB, 1.5 * MIB
+PARKED_IDLE, PARKED_USED = (18 * MIB, 7 * MIB), (20 * MIB, 8 * MIB)  # RSS and private
+PARKED_SHARE = 0.45  # of the RSS of the floor
 CONNECTIONS, PER_CONNECTION = 5000, 250  # bytes
 DESCRIPTORS = CONNECTIONS + 200
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -35,6 +37,26 @@ def test_fastapi_idle(cli_server, cache):
     )
     assert rss <= FASTAPI_RSS, f"{rss} KiB of RSS over the floor"
     assert private <= FASTAPI_PRIVATE, f"{private} KiB of private memory over the floor"
+
+
+def test_fastapi_parked(cli_server, cache, tmp_path):
+    """Idle, and after requests; all of it far below the floor."""
+    floor_rss, floor_private = floor("app_fast", cache)
+    for _ in range(2):  # the first fills the cache of bytecode
+        server = cli_server("app_fast:app", "--park-memory", tmp_path, env=environment(cache))
+        server.wait_for_log("memory")
+        if f"of memory in {tmp_path}" not in server.logs():
+            pytest.skip(server.logs())
+        time.sleep(0.5)
+        idle = held(server.pid)
+        with connect(server.port) as client:
+            for _ in range(900):
+                ask(client, GET)
+        used = held(server.pid)
+        server.stop()
+    assert idle[0] <= PARKED_IDLE[0] and idle[1] <= PARKED_IDLE[1], f"idle: {idle} KiB"
+    assert used[0] <= PARKED_USED[0] and used[1] <= PARKED_USED[1], f"used: {used} KiB"
+    assert used[0] <= PARKED_SHARE * floor_rss and used[1] <= PARKED_SHARE * floor_private
 
 
 def connect(port):

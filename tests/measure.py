@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+BUDGETS = Path(__file__).parent / "budgets"
 FLOOR = """
 import asyncio, sys
 sys.path.insert(0, {here!r})
@@ -32,7 +32,7 @@ def environment(cache):
 
 def floor(module, cache):
     """(RSS, private) of an interpreter that has imported the module and asyncio."""
-    code = FLOOR.format(here=str(HERE), module=module)
+    code = FLOOR.format(here=str(BUDGETS), module=module)
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(cache), capture_output=True, text=True, check=True
     )

@@ -1,0 +1,44 @@
+/* Preloaded: system calls of parking that answer as the environment says.  per test
+ *
+ * FAKE_FSTATFS=magic   every file lies on that kind of file system
+ * FAKE_FSYNC=errno     fsync(2) fails
+ * FAKE_MMAP=n          the n-th mapping of a file over existing memory fails, and takes what was there along */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* as Python's headers have it: the names end in 64 */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static long asked(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL ? 0 : strtol(value, NULL, 0);
+}
+
+int fstatfs(int fd, struct statfs *about)
+{
+    long status = syscall(SYS_fstatfs, fd, about);
+    if (status == 0 && asked("FAKE_FSTATFS") != 0) about->f_type = asked("FAKE_FSTATFS");
+    return (int)status;
+}
+
+int fsync(int fd)
+{
+    if (asked("FAKE_FSYNC") == 0) return (int)syscall(SYS_fsync, fd);
+    errno = (int)asked("FAKE_FSYNC");
+    return -1;
+}
+
+void *mmap(void *start, size_t size, int rights, int flags, int fd, off_t offset)
+{
+    static long count;
+    if (flags & MAP_FIXED && fd >= 0 && rights == (PROT_READ | PROT_WRITE) && ++count == asked("FAKE_MMAP")) {
+        munmap(start, size);
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, start, size, rights, flags, fd, offset);
+}

@@ -1,0 +1,517 @@
+"""Programs that park their memory and then do what is hard on it: `park_programs.py NAME FOLDER [LIBRARY]`. Per process.
+
+Each prints what it has found, and ends with an AssertionError when a byte is wrong. Names in ctypes' LIBRARY are those of
+threads.c.
+"""
+
+import ctypes
+import gc
+import hashlib
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from saltare import _memory, _park
+
+PAGES_EACH = 24 << 20  # bytes of Python objects that every program has, small ones and large ones
+
+
+class Canary:
+    """Objects of every size, with a digest of what they hold."""
+
+    def __init__(self, size=PAGES_EACH, seed=1):
+        self.random = random.Random(seed)
+        self.kept = {}
+        while size > 0:
+            size -= self.add()
+
+    def add(self):
+        length = self.random.choice((8, 30, 100, 400, 600, 3000, 20_000, 200_000))
+        data = self.random.randbytes(length)
+        about = {"text": data.hex(), "digest": hashlib.sha256(data).digest()}
+        self.kept[len(self.kept)] = (data, bytearray(data), about)
+        return 5 * length + 500
+
+    def check(self):
+        for data, copy, about in self.kept.values():
+            assert data == copy and about["text"] == data.hex()
+            assert about["digest"] == hashlib.sha256(data).digest()
+
+    def churn(self, steps):
+        for _ in range(steps):
+            at = self.random.randrange(len(self.kept))
+            data = self.random.randbytes(self.random.choice((10, 70, 300, 511, 513, 5000, 100_000, 300_000)))
+            _, copy, about = self.kept.pop(at)
+            copy[:] = data  # realloc
+            about.update(text=data.hex(), digest=hashlib.sha256(data).digest())
+            self.kept[at] = (data, copy, about)
+
+
+def private():
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:"))
+
+
+def park(folder):
+    """Returns the MiB parked; RuntimeError or _park.NotParked otherwise."""
+    gc.collect()
+    gc.freeze()
+    _memory.trim()
+    return _park.parked_in(folder) / (1 << 20)
+
+
+def parked(folder):
+    assert park(folder) > 20
+    return Canary.now
+
+
+def give_way(folder, library):
+    """What is parked is the process's own memory no more, until it is written to."""
+    gc.collect()
+    gc.freeze()
+    _memory.trim()
+    before = private()
+    parked = _park.parked_in(folder) / 1024
+    after = private()
+    assert 20_000 < 0.95 * parked < before - after, (before, after, parked)
+    Canary.now.check()
+    print("right")
+
+
+# ---- what goes on afterwards ---------------------------------------------------------------------------------------
+
+
+def allocate(folder, library):
+    """Everything that gives memory back or asks for more."""
+    canary = parked(folder)
+    for _ in range(5):
+        canary.churn(3000)
+        large = [bytes([i]) * (1 << 20) for i in range(20)]
+        many = [str(i) * 3 for i in range(300_000)]  # arenas come
+        assert all(block == bytes([i]) * (1 << 20) for i, block in enumerate(large))
+        assert all(text == str(i) * 3 for i, text in enumerate(many))
+        del large, many  # and go
+        gc.collect()
+        _memory.trim()
+        canary.check()
+    Canary.now = None
+    kept, canary.kept = canary.kept, {}
+    kept.clear()  # the parked arenas go as well
+    gc.collect()
+    _memory.trim()
+    Canary(8 << 20, seed=2).check()
+    print("right")
+
+
+def partly(folder, library):
+    """Not all of it could be mapped."""
+    assert park(folder) > 0
+    canary = Canary.now
+    canary.check()
+    for _ in range(3):
+        canary.churn(1000)
+        gc.collect()
+        _memory.trim()
+    canary.check()
+    print("right")
+
+
+def collect(folder, library):
+    canary = parked(folder)
+    frozen = gc.get_freeze_count()
+    assert frozen > 1000
+    gc.collect()
+    canary.check()
+    gc.unfreeze()
+    assert gc.get_freeze_count() == 0
+    for _ in range(3):
+        gc.collect()
+    canary.check()
+    print("right")
+
+
+def fork(folder, library):
+    canary = parked(folder)
+    import subprocess
+
+    for number in range(10):
+        pid = os.fork()
+        if pid == 0:
+            canary.check()
+            canary.churn(500)
+            gc.collect()
+            canary.check()
+            os._exit(number)
+        canary.churn(100)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == number
+    said = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
+    assert said.stdout == "42\n"
+    assert subprocess.run("exit 7", shell=True).returncode == 7
+    canary.check()
+    print("right")
+
+
+def execute(folder, library):
+    parked(folder).check()
+    os.execv("/bin/echo", ["echo", "right"])
+
+
+def week(folder, library):
+    """A week's churn, as long as PARK_CHURN_SECONDS says."""
+    canary = parked(folder)
+    end = time.monotonic() + float(os.environ.get("PARK_CHURN_SECONDS", "3"))
+    rounds = 0
+    while time.monotonic() < end or rounds < 10:
+        canary.churn(400)
+        rounds += 1
+        if rounds % 10 == 0:
+            canary.check()
+            gc.collect()
+            _memory.trim()
+        if rounds % 25 == 0:
+            thread = threading.Thread(target=canary.check)
+            thread.start()
+            thread.join()
+    canary.check()
+    assert canary.random.random() != 0
+    print("right")
+
+
+def leave(folder, library):
+    """Interpreter's end, with everything alive."""
+    import atexit
+
+    canary = parked(folder)
+    atexit.register(lambda: (canary.check(), print("right")))
+    canary.cycle = canary
+
+
+def crash(folder, library):
+    import faulthandler
+
+    faulthandler.enable()
+    parked(folder).check()
+    ctypes.string_at(8)
+
+
+def abort(folder, library):
+    import faulthandler
+
+    faulthandler.enable()
+    parked(folder).check()
+    os.abort()
+
+
+def dump(folder, library):
+    import faulthandler
+    import signal
+
+    canary = parked(folder)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    canary.check()
+    print("right")
+
+
+def wait(folder, library):
+    """For debuggers: tells its pid, waits for a line."""
+    canary = parked(folder)
+
+    def here_we_wait():
+        print("waiting", flush=True)
+        sys.stdin.readline()
+
+    here_we_wait()
+    canary.check()
+    print("right")
+
+
+def trace(folder, library):
+    import tracemalloc
+
+    tracemalloc.start()
+    canary = Canary(4 << 20, seed=3)
+    parked(folder).check()
+    canary.check()
+    assert tracemalloc.get_traced_memory()[0] > 1 << 20
+    tracemalloc.stop()
+    canary.churn(1000)
+    canary.check()
+    print("right")
+
+
+# ---- other threads -------------------------------------------------------------------------------------------------
+
+
+def idle_pool(folder, library):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        barrier = threading.Barrier(8)
+        assert sorted(pool.map(lambda i: (barrier.wait(), i)[1], range(8))) == list(range(8))
+        canary = parked(folder)
+        assert sorted(pool.map(lambda i: (barrier.wait(), i)[1], range(8))) == list(range(8))
+    canary.check()
+    print("right")
+
+
+def busy_threads(folder, library):
+    """They allocate and write at every moment, without the GIL."""
+    for number in range(6):
+        assert library.start_busy(number + 1) == 0
+    time.sleep(0.3)
+    before = library.rounds_done()
+    assert before > 0
+    canary = parked(folder)
+    while library.rounds_done() < before + 200_000:
+        time.sleep(0.01)
+    library.stop_all()
+    canary.check()
+    assert library.rounds_wrong() == 0
+    print("right")
+
+
+def long_read(folder, library):
+    """A thread sleeps in read(2), whose buffer lies in what is parked."""
+    reading, writing = os.pipe()
+    got = []
+    thread = threading.Thread(target=lambda: got.append(os.read(reading, 300)))  # a small bytes object: in an arena
+    thread.start()
+    other_reading, other_writing = os.pipe()
+    buffer = bytearray(100_000)  # in the heap
+    large = threading.Thread(target=lambda: got.append(os.readv(other_reading, [buffer])))
+    large.start()
+    time.sleep(0.2)
+    canary = parked(folder)
+    os.write(writing, b"x" * 300)
+    thread.join()
+    os.write(other_writing, b"y" * 1000)
+    large.join()
+    assert got == [b"x" * 300, 1000] and buffer == b"y" * 1000 + bytes(99_000)
+    canary.check()
+    print("right")
+
+
+def waits(folder, library):
+    """Threads in the waits of Python: their locks lie in what is parked."""
+    event, condition, results = threading.Event(), threading.Condition(), []
+
+    def with_lock():
+        event.wait()
+        results.append("lock")
+
+    def with_timeout():
+        with condition:
+            results.append(condition.wait(60))
+
+    threads = [threading.Thread(target=one) for one in (with_lock, with_timeout)] + [
+        threading.Thread(target=lambda: (time.sleep(0.5), results.append("slept")))
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    parked(folder).check()
+    event.set()
+    with condition:
+        condition.notify_all()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, results)) == ["True", "lock", "slept"]
+    print("right")
+
+
+def from_a_thread(folder, library):
+    """The main thread is one of those held."""
+    done = []
+    thread = threading.Thread(target=lambda: done.append(park(folder)))
+    thread.start()
+    thread.join()
+    assert done[0] > 20
+    Canary.now.check()
+    print("right")
+
+
+def deaf_thread(folder, library):
+    library.start_deaf()
+    refused(folder)
+
+
+def thread_on_heap(folder, library):
+    library.start_on_heap()
+    refused(folder)
+
+
+def suspended_thread(folder, library):
+    library.start_suspended()
+    refused(folder)
+
+
+def bundled_allocator(folder, library):
+    assert library.pool_fill() == 0
+    parked(folder).check()
+    assert library.pool_dirty_after_giving_up() == 0
+    print("right")
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def refused(folder, *_):
+    """Says why, and that nothing has changed. malloc maps large blocks again."""
+    try:
+        park(folder)
+        print("parked")
+    except (_park.NotParked, RuntimeError, OSError) as reason:
+        print(f"refused: {reason}")
+    Canary.now.check()
+    Canary.now.churn(1000)
+    Canary.now.check()
+
+
+def line(folder, library):
+    """The line in the log."""
+    _park.park(folder)
+    Canary.now.check()
+
+
+def twice(folder, library):
+    assert park(folder) > 20
+    refused(folder)
+
+
+def no_signal_left(folder, library):
+    import signal
+
+    for number in range(signal.SIGRTMIN, signal.SIGRTMAX + 1):
+        signal.signal(number, lambda *_: None)
+    refused(folder)
+
+
+def ring(registers):
+    """An io_uring, with a registered buffer or without; None where that is not permitted."""
+    libc = ctypes.CDLL(None)
+    fd = libc.syscall(425, 4, ctypes.create_string_buffer(120))  # io_uring_setup(2)
+    if fd < 0:
+        return None
+    buffer = bytearray(1 << 16)
+    vector = (ctypes.c_size_t * 2)(ctypes.addressof(ctypes.c_char.from_buffer(buffer)), len(buffer))
+    if registers and libc.syscall(427, fd, 0, vector, 1) < 0:  # io_uring_register(2)
+        return None
+    return buffer
+
+
+def io_uring_idle(folder, library):
+    print("not permitted" if ring(False) is None else "parked" if park(folder) > 20 else "")
+    Canary.now.check()
+
+
+def io_uring_with_buffers(folder, library):
+    if ring(True) is None:
+        print("not permitted")
+    else:
+        refused(folder)
+
+
+def file_limit(folder, library):
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+    refused(folder)
+
+
+def large_blocks(folder, library):
+    """malloc's large blocks lie in the heap until parked, and in mappings of their own afterwards."""
+    heap = ctypes.CDLL(None).sbrk
+    heap.restype, heap.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+
+    def in_heap(block):
+        return id(block) < heap(0) and id(block) > heap(0) - (1 << 30)
+
+    before = bytearray(4 << 20), bytes(4 << 20)
+    assert in_heap(before[1])
+    parked(folder)
+    after = bytes(4 << 20)
+    assert not in_heap(after)
+    before[0].extend(bytes(16 << 20))  # from the parked heap into a mapping
+    assert before[0] == bytes(20 << 20)
+    print("right")
+
+
+def nothing_left_behind(folder, library):
+    """The file has no name, and nobody else may open it."""
+    parked(folder)
+    assert os.listdir(folder) == []
+    mapped = {row.split()[4] for row in Path("/proc/self/maps").read_text().splitlines() if str(folder) in row}
+    assert len(mapped) == 1  # one inode
+    row = next(row for row in Path("/proc/self/maps").read_text().splitlines() if str(folder) in row)
+    about = os.stat(f"/proc/self/map_files/{'-'.join(part.lstrip('0') for part in row.split()[0].split('-'))}")
+    assert (about.st_mode & 0o777, about.st_nlink) == (0o600, 0)
+    print("right")
+
+
+# ---- libraries -----------------------------------------------------------------------------------------------------
+
+
+def libraries(folder, library):
+    import io
+
+    import numpy
+    import pydantic
+    import sqlalchemy
+    from PIL import Image, ImageDraw
+
+    class Person(pydantic.BaseModel):
+        name: str
+        ages: list[int] = []
+
+    weights = numpy.random.default_rng(1).standard_normal((1500, 1500))
+    numpy.save(Path(folder, "model.npy"), weights)
+    mapped = numpy.load(Path(folder, "model.npy"), mmap_mode="r")
+    loaded = numpy.load(Path(folder, "model.npy"))
+    product = loaded @ loaded.T  # starts the threads of its BLAS
+    image = Image.linear_gradient("L").resize((900, 900))
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table t (x)"))
+        connection.execute(sqlalchemy.text("insert into t values (:x)"), [{"x": i} for i in range(5000)])
+
+    def work():
+        assert numpy.array_equal(loaded, weights) and numpy.array_equal(mapped, weights)
+        assert numpy.allclose(loaded @ loaded.T, product)
+        loaded[:] = weights
+        with engine.begin() as connection:
+            assert connection.execute(sqlalchemy.text("select sum(x) from t")).scalar() == 5000 * 4999 / 2
+        one = Person.model_validate_json('{"name": "Ada", "ages": [1, 2, 3]}')
+        assert one.model_dump() == {"name": "Ada", "ages": [1, 2, 3]}
+        drawn = image.copy()
+        ImageDraw.Draw(drawn).ellipse((100, 100, 500, 500), fill=7)
+        out = io.BytesIO()
+        drawn.save(out, "PNG")
+        return hashlib.sha256(out.getvalue()).hexdigest()
+
+    before = work()
+    canary = parked(folder)
+    for _ in range(5):
+        assert work() == before
+        canary.churn(200)
+        gc.collect()
+        _memory.trim()
+    canary.check()
+    print("right")
+
+
+def main(name, folder, library=None):
+    _memory.configure()
+    if not os.environ.get("UNPREPARED"):
+        _park.prepare()
+    Canary.now = Canary()
+    globals()[name](folder, library and ctypes.CDLL(library))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

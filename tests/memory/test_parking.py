@@ -1,0 +1,46 @@
+"""Parked memory is as it was, whatever is done to it. Per process."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "give_way",
+        "allocate",
+        "large_blocks",
+        "collect",
+        "fork",
+        "execute",
+        "week",
+        "leave",
+        "dump",
+        "trace",
+        "idle_pool",
+        "busy_threads",
+        "long_read",
+        "waits",
+        "from_a_thread",
+        "bundled_allocator",
+        "nothing_left_behind",
+    ],
+)
+def test_right(program, name):
+    done = program(name)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+def test_libraries(program):
+    for module in ("numpy", "PIL", "pydantic", "sqlalchemy"):
+        pytest.importorskip(module)
+    done = program("libraries")
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.parametrize("nth", [1, 2, 5])
+def test_a_mapping_that_fails(program, library, nth):
+    """What could not be mapped is brought back from the file."""
+    done = program("partly", LD_PRELOAD=library("fakes"), FAKE_MMAP=str(nth))
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
