@@ -17,9 +17,10 @@ import sys
 import time
 from contextlib import suppress
 
-from . import _logging, _memory, _title
+from . import _logging, _title
 from ._counters import Counters
 from ._handover import Command, is_trial, received
+from ._settle import settle
 from ._signals import HEEDED, SignalPipe
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
@@ -105,7 +106,7 @@ class Master:
         if "saltare._core" in sys.modules:
             raise StartError("workers cannot be forked by a process that has served itself: Go does not survive fork")
         _logging.configure(self.config)
-        if self.config.preload and not self.config.reload:
+        if self.config.preloads():
             from ._importer import load
 
             load(self.config)
@@ -120,10 +121,7 @@ class Master:
         self._adopt(inherited)
         _title.set_title("saltare:master")
         self._check_threads()
-        gc.collect()
-        gc.freeze()
-        _memory.trim()
-        _memory.release_files()
+        settle(self.config.park_memory if self.config.preloads() else None)
 
     def _table(self, inherited):
         if "counters" in inherited:

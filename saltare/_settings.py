@@ -25,6 +25,10 @@ class Config:
         replaced = self.limit_max_requests or self.limit_max_rss or self.limit_worker_lifetime
         return self.workers != 1 or self.reload or bool(replaced)
 
+    def preloads(self):
+        """Whether the master imports the app, rather than each worker."""
+        return self.preload and not self.reload
+
     def wanted_workers(self):
         """How many processes are to serve."""
         return self.workers or min(usable_cpus(), 4)

@@ -67,7 +67,7 @@ class WorkerServer(Server):
         from ._core import build_info
 
         self.started = True
-        settle()
+        settle(None if self.config.preloads() else self.config.park_memory)
         self._tell(SERVES, build_info()["flavour"])
 
     def _retire(self, why):
