@@ -7,12 +7,13 @@ import sys
 from . import __version__, _layers, _listing
 from . import config as configuration
 from ._logging import write
-from .errors import ConfigError
+from .errors import AppError, ConfigError, StartError
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (
     "Options may also be set by environment (as named above) and by a TOML file; the order is command line, "
     "environment, file, default. Times take seconds or 500ms, 1m30s; sizes take bytes or 64KiB, 10MB. "
+    "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
     "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, 1 anything else."
 )
 
@@ -21,8 +22,12 @@ def main(arguments=None):
     """Runs the command and returns its exit code; when it serves, it does not return but becomes the server."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments[:1] == ["memory"]:
+            from ._memory_command import main as memory
+
+            return memory(arguments[1:])
         return run(parsed(arguments))
-    except ConfigError as error:
+    except (AppError, ConfigError, StartError) as error:
         write(f"saltare: {error}\n")
         return error.exit_code
     except BrokenPipeError:
@@ -142,18 +147,24 @@ def describe(option):
 
 def become_server(config):
     """Replaces this process by an interpreter that never loads what the command line needed."""
-    import marshal
-
     if not sys.executable or getattr(sys, "frozen", False):
         # Inside a frozen program the executable is that program, not an interpreter.
         from ._entry import serve
 
         return serve(config)
     keep_standard_descriptors()
+    command, _ = clean_interpreter("from saltare._entry import main; main({fd})", config.values(), config.sources)
+    return os.execv(sys.executable, command)
+
+
+def clean_interpreter(code, values, sources, flags=()):
+    """The command of an interpreter that runs `code`, and the descriptor, {fd} in it, that has its configuration."""
+    import marshal
+
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    fd = handed_over(marshal.dumps((config.values(), config.sources, sys.argv, sys.orig_argv, root)))
-    code = f"import sys; sys.path.insert(0, {root!r}); from saltare._entry import main; main({fd})"
-    return os.execv(sys.executable, [sys.executable, *interpreter_flags(), "-c", code])
+    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root)))
+    code = f"import sys; sys.path.insert(0, {root!r}); {code.format(fd=fd)}"
+    return [sys.executable, *interpreter_flags(), *flags, "-c", code], fd
 
 
 def keep_standard_descriptors():
