@@ -1,11 +1,11 @@
 """The master: forks the workers, watches over them and replaces them: per process.
 
-It never loads the core, because a Go runtime does not survive fork(2): pure Python binds the sockets, imports the app and
-waits. `_turn` is all it does: it waits for a signal, a line of a worker or a deadline, and looks at what follows. An idle
-one makes no system call.
+It never loads the core, because a Go runtime does not survive fork(2): pure Python binds the sockets, imports the app
+and waits. `_turn` is all it does: it waits for a signal, a line of a worker or a deadline, and looks at what follows.
+An idle one makes no system call.
 
-A worker is starting until it says that it serves, then serving, then leaving, from the SIGTERM that asks it to until it has
-ended. Its number is that of its place, which a successor takes over; its slot in the table of counters is its own.
+A worker is starting until it says that it serves, then serving, then leaving, from the SIGTERM that asks it to until it
+has ended. Its number is that of its place, which a successor takes over; its slot in the table of counters is its own.
 """
 
 import gc
@@ -76,7 +76,7 @@ class Master:
         self._command = Command()
 
     def run(self):
-        """Serves until it is stopped. The errors are those of a Server; SystemExit when a worker's end is that of all."""
+        """Serves until it is stopped. The errors are a Server's; SystemExit when a worker's end is that of all."""
         inherited = received()
         trial = is_trial()
         self._prepare()
@@ -349,7 +349,7 @@ class Master:
             self._kill(worker, signal.SIGTERM)
 
     def _patience(self):
-        """Until when a worker that leaves may take: its drain and its lifespan's shutdown have shutdown_timeout each."""
+        """Until when a worker that leaves may take: its drain and its lifespan have shutdown_timeout each."""
         timeout = self.config.shutdown_timeout
         return time.monotonic() + 2 * timeout + CUT if timeout else None
 

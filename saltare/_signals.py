@@ -82,8 +82,8 @@ def heard(number, frame):
 def start_anew(handlers, mask):
     """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
 
-    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide. It is `_signal` that
-    is called, since `signal` makes enums of all numbers: pages written that the worker would share with the master.
+    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide. It is `_signal`
+    that is called, since `signal` makes enums of all numbers: pages written that the worker shared with the master.
     """
     _signal.set_wakeup_fd(-1)
     for number, handler in handlers.items():

@@ -109,7 +109,7 @@ def passed_by_systemd():
 
 
 def open_passed(config, number):
-    """A listener on a socket of systemd's. The descriptor itself is ours, and closed, so that no program inherits it."""
+    """A listener on a socket of systemd's, whose own descriptor is closed, so that no program inherits it."""
     listener = on_copy(config, number)
     os.close(number)
     return [listener]

@@ -8,8 +8,9 @@ import signal
 import sys
 from collections import namedtuple
 
-from . import _logging, _process, _selector, _title  # _selector: see Server._new_loop
+from . import _logging, _process, _title
 from ._entry import explained
+from ._selector import new_loop
 from ._server import Server
 from ._settle import settle
 from ._signals import Signals, start_anew
@@ -18,8 +19,8 @@ SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
 RELOAD_PATIENCE = 0.5  # seconds
 
-# What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number of its
-# place (from 1), its slot in the table, and the descriptor it tells the master by.
+# What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number
+# of its place (from 1), its slot in the table, and the descriptor it tells the master by.
 Place = namedtuple("Place", "config listeners counters number slot pipe")
 
 
@@ -44,6 +45,9 @@ class WorkerServer(Server):
 
     def _signals(self, loop):
         return Signals(self, loop, (signal.SIGTERM,))
+
+    def _new_loop(self, core, guest):
+        return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
 
     def _core_options(self, guest):
         config = self.config
