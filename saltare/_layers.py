@@ -167,7 +167,7 @@ def check_together(config, found, cwd, app_needed):
 
 def check_processes(config, found, cwd):
     for name in ("reload_dir", "reload_include", "reload_exclude"):
-        if found.get(name) is not None and not config.reload:
+        if name in found and found[name].value != BY_NAME[name].default and not config.reload:
             raise ConfigError(f"{found[name].label}: got {brief(found[name].value)}, but reload is off")
     for folder in config.reload_dir:
         if not os.path.isdir(os.path.join(cwd, folder)):

@@ -92,10 +92,13 @@ def ask(port, paths, requests):
 
 
 def wait_until_served(popen, port, log):
+    """A server may listen before its app has started, so it has to react: to nonsense, which the app does not see."""
     deadline = time.monotonic() + PATIENCE
     while popen.poll() is None and time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as probe:
+                probe.sendall(b"?\r\n\r\n")
+                probe.recv(1)
             return
         except OSError:
             time.sleep(PAUSE)
