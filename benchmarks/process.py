@@ -31,8 +31,9 @@ class Process:
     Memory figures are bytes, summed over every process of the server's session.
     """
 
-    def __init__(self, server, app, settings, many=False):
+    def __init__(self, server, app, settings, many=False, four=False):
         self.server, self.app, self.settings = server, app, settings
+        self.workers = server.four if four else server.one
         self.many = server.many if many else ""
         self.port = free_port()
 
@@ -69,6 +70,7 @@ class Process:
             port=self.port,
             files=APPS,
             work=self.work,
+            workers=self.workers,
             config=self.config(),
         )
         return shlex.split(text)
@@ -134,6 +136,11 @@ class Process:
             total["pss"] += rollup["Pss"]
             total["private"] += rollup["Anonymous"]
         return total
+
+    def private(self):
+        """Bytes that each process has for itself, the most first."""
+        rollups = [fields(f"/proc/{pid}/smaps_rollup") for pid in self.pids()]
+        return sorted((one["Private_Dirty"] + one["Private_Clean"] for one in rollups), reverse=True)
 
     def forget_peak(self):
         for pid in self.pids():

@@ -158,7 +158,7 @@ def prepare(options, settings):
 def shown(server):
     """The command without the paths of this machine."""
     keep = {"port": "PORT", "app": "APP", "config": f"apps/{server.config}", "work": "WORK", "files": "apps"}
-    return server.command.replace("{bin}/", "").format(bin="", **keep)
+    return server.command.replace("{bin}/", "").format(bin="", workers=server.one, **keep).rstrip()
 
 
 def start_and_stop(server, app, settings):

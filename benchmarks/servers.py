@@ -9,7 +9,8 @@ from typing import NamedTuple
 APPS = Path(__file__).parent / "apps"
 TREE = Path(__file__).parent.parent
 REQUIREMENTS = APPS / "requirements.txt"
-EVERY = ("idle", "raw", "fastapi", "echo", "connections")
+EVERY = ("idle", "workers", "raw", "fastapi", "echo", "connections")
+WORKERS = "--workers 4"
 
 
 class InstallError(Exception):
@@ -17,7 +18,8 @@ class InstallError(Exception):
 
 
 class Server(NamedTuple):
-    """One row: {bin} is its virtual environment's, {config} the rendered template of apps/ named by `config`.
+    """One row: {bin} is its virtual environment's, {config} the rendered template of apps/ named by `config`, {workers}
+    what asks for one process or for four.
 
     `many` is added where thousands of connections are held open; nothing else is tuned.
     """
@@ -26,6 +28,8 @@ class Server(NamedTuple):
     command: str
     package: str = ""
     many: str = ""
+    one: str = ""
+    four: str = ""  # none: it takes no part where four processes are measured
     config: str = ""
     workloads: tuple[str, ...] = EVERY
     apps: tuple[str, ...] = ("raw", "fast")
@@ -45,50 +49,75 @@ SERVERS = {
         ),
         Server(
             "saltare",
-            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
+            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000 {workers}",
             package="saltare",
             many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+            four=WORKERS,
+        ),
+        Server(
+            "saltare-parked",
+            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000 --park-memory {work} {workers}",
+            package="saltare",
+            four=WORKERS,
+            workloads=("idle", "workers", "fastapi"),
         ),
         Server(
             "uvicorn",
-            "{bin}/uvicorn {app}:app --port {port} --no-access-log",
+            "{bin}/uvicorn {app}:app --port {port} --no-access-log {workers}",
             package="uvicorn==0.54.0",
             many="--timeout-keep-alive 3600",
+            four=WORKERS,
         ),
         Server(
             "uvicorn[standard]",
-            "{bin}/uvicorn {app}:app --port {port} --no-access-log",
+            "{bin}/uvicorn {app}:app --port {port} --no-access-log {workers}",
             package="uvicorn[standard]==0.54.0",
             many="--timeout-keep-alive 3600",
+            four=WORKERS,
+        ),
+        Server(
+            "gunicorn",
+            "{bin}/gunicorn {app}:app --bind 127.0.0.1:{port} -k uvicorn_worker.UvicornWorker --preload {workers}",
+            package="uvicorn-worker==0.4.0",
+            four=WORKERS,
+            workloads=("workers",),
         ),
         Server(
             "granian",
-            "{bin}/granian {app}:app --interface asgi --http 1 --workers 1 --port {port} --no-access-log",
+            "{bin}/granian {app}:app --interface asgi --http 1 {workers} --port {port} --no-access-log",
             package="granian[uvloop]==2.8.7",
+            one="--workers 1",
+            four=WORKERS,
             many="--backpressure 16384 --http1-header-read-timeout 60000",
         ),
         Server(
             "h2corn",
-            "{bin}/h2corn {app}:app --workers 1 --port {port} --no-access-log",
+            "{bin}/h2corn {app}:app {workers} --port {port} --no-access-log",
             package="h2corn==2.0.0",
+            one="--workers 1",
+            four=WORKERS,
             many="--timeout-keep-alive 3600",
         ),
         Server(
             "hypercorn",
-            "{bin}/hypercorn {app}:app --workers 0 --config {config}",
+            "{bin}/hypercorn {app}:app {workers} --config {config}",
             package="hypercorn[uvloop]==0.18.0",
+            one="--workers 0",
+            four=WORKERS,
             config="hypercorn.toml",
         ),
         Server(
             "fastpysgi",
             "{bin}/fastpysgi {app}:app --host 127.0.0.1 --port {port}",
             package="fastpysgi==0.6",
+            workloads=tuple(name for name in EVERY if name != "workers"),
         ),
         Server(
             "saltare-zig",
-            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
+            "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000 {workers}",
             package="saltare==1.13.0",
             many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+            four=WORKERS,
         ),
         Server(
             "nginx",

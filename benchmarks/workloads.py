@@ -5,9 +5,11 @@ import bench_echo
 import bench_fastapi
 import bench_idle
 import bench_raw
+import bench_workers
 
 WORKLOADS = {
     "idle": bench_idle,
+    "workers": bench_workers,
     "raw": bench_raw,
     "fastapi": bench_fastapi,
     "echo": bench_echo,

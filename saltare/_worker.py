@@ -40,6 +40,10 @@ class WorkerServer(Server):
             self._tell(FAILED, text)
         return code or int(not self.graceful)
 
+    def _begin(self):
+        if not self.config.preloads():  # else the master has done it
+            super()._begin()
+
     def _listen(self):
         super()._listen_at(list(self._place.listeners))
 
