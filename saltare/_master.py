@@ -449,6 +449,7 @@ class Master:
     def _stop(self):
         self._stopping += 1
         self._queue.clear()
+        self._leave_listeners()
         for worker in self._workers.values():
             if self._stopping == 1:
                 self._dismiss(worker)
@@ -456,6 +457,11 @@ class Master:
                 self.graceful = False
                 worker.deadline = time.monotonic() + CUT
                 self._kill(worker, signal.SIGTERM)
+
+    def _leave_listeners(self):
+        """The workers have their own, until they have taken what waits there; then whoever comes is refused."""
+        for listener in self._listeners:
+            listener.close()
 
     def _hung_up(self):
         """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
@@ -553,8 +559,7 @@ class Master:
                 os.waitpid(worker.pid, 0)
         if self._watcher is not None:
             self._watcher.close()
-        for listener in self._listeners:
-            listener.close()
+        self._leave_listeners()
         self._counters.close()
         gc.unfreeze()
         self.started = False

@@ -5,7 +5,7 @@
 
 import asyncio
 
-from . import _logging
+from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._signals import Signals
@@ -163,11 +163,14 @@ class Server:
 
     def _listen_at(self, listeners):
         self._listeners = listeners
+        for listener in listeners:
+            _children.promise(listener.close)
         self.url = listeners[0].url
         self.graceful = True
 
     def _end(self):
         for listener in self._listeners:
+            _children.take_back(listener.close)
             listener.close()
         self._listeners = []
         self.started = False

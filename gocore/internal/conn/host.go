@@ -26,6 +26,7 @@ type Config struct {
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
 	Debug        bool
+	Forked       *uint32 // not 0 once the process has forked; may be nil
 }
 
 // Listener is a listening socket that somebody else opened and will close.
