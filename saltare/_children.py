@@ -1,7 +1,8 @@
-"""What a child that the app forks must not keep of the server in its parent: listening sockets and signals: per process.
+"""What a child that the app forks must not keep of the server: listening sockets and signals: per process.
 
-A copy of a listening socket would hold the port when the server has ended, and a signal that the child gets would be heard by
-the parent's loop and lost to the child. Connections are ended by the core whoever has a copy; programs inherit nothing.
+A copy of a listening socket would hold the port when the server has ended, and a signal that the child gets would be
+heard by the parent's loop and lost to the child. Connections are ended by the core whoever has a copy; programs inherit
+nothing.
 """
 
 import os

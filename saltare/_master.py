@@ -41,6 +41,7 @@ class Worker:
     def __init__(self, pid, number, slot, pipe):
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
+        self.served = False
         self.born = time.monotonic()
         self.deadline = None  # what happens then depends on the state
         self.replaces = None  # the worker that leaves once this one serves
@@ -312,7 +313,7 @@ class Master:
     def _serves(self, worker, flavour):
         if worker.state != STARTING:
             return
-        worker.state = SERVING
+        worker.state, worker.served = SERVING, True
         lifetime = self.config.limit_worker_lifetime
         worker.deadline = worker.born + lifetime if lifetime else None
         if worker.replaces is not None:
@@ -401,7 +402,7 @@ class Master:
             self._poll.unregister(worker.pipe)
 
     def _left(self, worker, code):
-        if code not in (0, -signal.SIGTERM):
+        if worker.served and code not in (0, -signal.SIGTERM):
             self.graceful = False
             _logging.warning(f"{worker} {ended(code)} while it was to end")
 
@@ -422,7 +423,8 @@ class Master:
         _logging.error(f"{why}a change of a file starts the app again")
 
     def _lost(self, worker, code):
-        """One that was to go on has ended."""
+        """One that was to go on has ended. Connections that only it was told of may wait."""
+        self._counters.ring()
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
             return

@@ -103,6 +103,7 @@ async def sleeps(seconds):
 
 async def blocks(seconds):
     """A handler that holds the loop up."""
+    note("blocks")
     time.sleep(float(seconds))
     return await pid("")
 
