@@ -13,6 +13,7 @@ from ._signals import HEEDED
 
 STATE = "_SALTARE_HANDOVER"  # pid:descriptor
 TRIAL = "_SALTARE_TRIAL"  # the pid of who wants to know
+PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
 
 
 class Command:
@@ -25,8 +26,8 @@ class Command:
 
     def repeatable(self):
         """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
-        main = sys.modules.get("__main__")
-        return bool(sys.executable) and (hasattr(main, "__file__") or "-c" in self.arguments or "-m" in self.arguments)
+        file = getattr(sys.modules.get("__main__"), "__file__", "<stdin>")
+        return bool(sys.executable) and (file != "<stdin>" or "-c" in self.arguments or "-m" in self.arguments)
 
     def try_out(self):
         """Starts the trial and returns its pid."""

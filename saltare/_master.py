@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from . import _logging, _title
 from ._counters import Counters
-from ._handover import Command, is_trial, received
+from ._handover import PASSED, Command, is_trial, received
 from ._settle import settle
 from ._signals import HEEDED, SignalPipe
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
@@ -82,7 +82,7 @@ class Master:
         trial = is_trial()
         self._prepare()
         if trial:
-            raise SystemExit(0)
+            raise SystemExit(PASSED)
         self._open(inherited or {})
         try:
             with self._signals:
@@ -191,7 +191,7 @@ class Master:
     def _timeout(self):
         """Milliseconds until the next deadline; None for ever."""
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
-        if self._missing() and not self._waits_for_change():
+        if self._missing() and not self._waits_for_change() or self._queue and not self._starting():
             deadlines.append(self._spawn_at)
         if not deadlines:
             return None
@@ -233,6 +233,9 @@ class Master:
             return []
         filled = {one.number for one in self._workers.values() if one.state != LEAVING or self._watcher is not None}
         return [number for number in range(1, self._wanted + 1) if number not in filled]
+
+    def _starting(self):
+        return any(worker.state == STARTING for worker in self._workers.values())
 
     def _waits_for_change(self):
         return self._watcher is not None and self._failures > 0
@@ -487,13 +490,18 @@ class Master:
             self._trial = self._command.try_out()
 
     def _queue_all(self):
-        self._shown.clear()
+        self._forget_failures()
         self._queue += [one for one in self._workers.values() if one.state != LEAVING and one not in self._queue]
+
+    def _forget_failures(self):
+        """What comes now is another start, by somebody's will."""
+        self._failures, self._spawn_at = 0, 0.0
+        self._shown.clear()
 
     def _tried(self, code):
         if self._stopping:
             return
-        if code != 0:
+        if code != PASSED:
             _logging.error(f"SIGHUP: the code on disk {ended(code)}; the workers go on with what they have")
             return
         try:
@@ -531,7 +539,7 @@ class Master:
 
     def _roll(self):
         """Replaces the workers of the queue: one at a time, and the old one goes only when the new one serves."""
-        if self._stopping or any(worker.state == STARTING for worker in self._workers.values()):
+        if self._stopping or self._starting():
             return
         while self._queue and time.monotonic() >= self._spawn_at:
             old = self._queue.pop(0)
@@ -549,8 +557,7 @@ class Master:
 
     def _restart(self):
         """The worker goes, and when it is gone another one comes, with the code that is on disk then."""
-        self._failures, self._spawn_at = 0, 0.0
-        self._shown.clear()
+        self._forget_failures()
         for worker in self._workers.values():
             self._dismiss(worker)
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from family import (
     Load,
     alive,
@@ -25,9 +26,8 @@ from family import (
     wait_for_workers,
     workers,
 )
-from rawsocket import Raw
-
 from harness import wait_until
+from rawsocket import Raw
 
 CONNECTION_COUNTS = [8, 64]
 
