@@ -191,7 +191,7 @@ class Master:
     def _timeout(self):
         """Milliseconds until the next deadline; None for ever."""
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
-        if self._missing() and not self._waits_for_change() or self._queue and not self._starting():
+        if (self._missing() and not self._waits_for_change()) or (self._queue and not self._starting()):
             deadlines.append(self._spawn_at)
         if not deadlines:
             return None
