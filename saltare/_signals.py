@@ -27,7 +27,7 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in self._stopping:
-            self._before[number] = signal.getsignal(number)
+            self._before[number] = _signal.getsignal(number)
             self._loop.add_signal_handler(number, self._server.shutdown)
         _children.promise(self._leave)
 
