@@ -4,7 +4,6 @@ go 1.26.0
 
 require (
 	github.com/go-python/gopy v0.4.10
-	github.com/klauspost/compress v1.20.3
 	github.com/valyala/bytebufferpool v1.0.0
 	golang.org/x/sys v0.49.0
 )

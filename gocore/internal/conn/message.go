@@ -31,22 +31,33 @@ func (h *Host) readFrames(c *Conn) step {
 // takeFrames goes through what came, and parks what must wait: for its rest, for the app, or for room.
 func (h *Host) takeFrames(c *Conn, s *Stream, buf []byte) step {
 	w := h.socketOf(s)
+	before := s.unread
 	for s.unread < limits.UnreadBytes && h.inbox.HasRoom() {
 		n := w.decoder.Next(&h.heard, buf)
+		if h.heard.Kind == websocket.Failed && n == 0 && s.unread != before { // the app may still answer what came before it
+			h.wait(c)
+			break
+		}
 		buf = buf[n:]
 		if h.heard.Kind == websocket.Nothing {
-			if h.park(c, buf) {
-				c.scanned = c.held
-			}
-			return again
+			return h.parkBeginning(c, buf)
 		}
 		if h.hear(c, s, w, &h.heard) == rest {
 			return rest
 		}
 	}
+	if !h.park(c, buf) || c.waiting {
+		return rest
+	}
+	return again
+}
+
+// parkBeginning keeps the beginning of a frame, of which nothing can be made until more comes.
+func (h *Host) parkBeginning(c *Conn, buf []byte) step {
 	if !h.park(c, buf) {
 		return rest
 	}
+	c.scanned = c.held
 	return again
 }
 

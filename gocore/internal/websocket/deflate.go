@@ -3,9 +3,8 @@
 package websocket
 
 import (
+	"compress/flate"
 	"io"
-
-	"github.com/klauspost/compress/flate"
 
 	"saltare/gocore/internal/limits"
 )
@@ -78,6 +77,13 @@ func (f *Inflater) reset(message []byte) {
 	_ = f.stream.(flate.Resetter).Reset(&f.from, nil)
 }
 
+// Deflater deflates messages, one after the other. Its zero value is ready; once it was used it holds some 800 KiB, for all
+// connections.
+type Deflater struct {
+	to     appended
+	stream *flate.Writer
+}
+
 // appended is a slice that is written to.
 type appended struct{ b []byte }
 
@@ -86,26 +92,24 @@ func (a *appended) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Deflater deflates messages. Nothing of one is left when the next begins.
-type Deflater struct{ to appended }
-
 // AppendDeflated appends a whole message of at least one octet as the peer's window allows. Parts of the size of a window that know
-// nothing of each other are in any window.
+// nothing of each other are in any window. What is written to can't fail, so nothing here does.
 func (f *Deflater) AppendDeflated(dst, message []byte, d Deflate) []byte {
 	f.to.b = dst
-	for size := d.windowBytes(); len(message) > 0; {
+	if f.stream == nil {
+		f.stream, _ = flate.NewWriter(&f.to, flate.BestSpeed)
+	}
+	size := len(message)
+	if d.WindowBits < mostBits {
+		size = 1 << d.WindowBits
+	}
+	for len(message) > 0 {
 		n := min(size, len(message))
-		_ = flate.StatelessDeflate(&f.to, message[:n], false, nil) // only the writer could fail
+		f.stream.Reset(&f.to)
+		_, _ = f.stream.Write(message[:n])
+		_ = f.stream.Flush()
 		message = message[n:]
 	}
 	dst, f.to.b = f.to.b, nil
 	return dst[:len(dst)-tailLeftAway]
-}
-
-// windowBytes: the library keeps within the largest window by itself.
-func (d Deflate) windowBytes() int {
-	if d.WindowBits == mostBits {
-		return int(^uint(0) >> 1)
-	}
-	return 1 << d.WindowBits
 }
