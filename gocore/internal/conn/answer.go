@@ -40,12 +40,12 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 	case handoff.CommandWSAccept:
 		h.accept(c, s, payload)
 	case handoff.CommandWSSend:
-		h.say(c, k, piece{bytes: payload})
+		h.sendMessage(c, k, piece{bytes: payload})
 	case handoff.CommandWSSendRef:
 		ref := handoff.Ref(payload)
-		h.say(c, k, piece{bytes: handoff.Bytes(ref.Ptr, ref.Len), token: ref.Token})
+		h.sendMessage(c, k, piece{bytes: handoff.Bytes(ref.Ptr, ref.Len), token: ref.Token})
 	case handoff.CommandWSClose:
-		h.leave(c, s, uint16(k.Arg), payload)
+		h.closeByApp(c, s, uint16(k.Arg), payload)
 	}
 }
 

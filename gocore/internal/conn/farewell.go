@@ -12,8 +12,8 @@ import (
 
 var closeTicks = ticks(limits.CloseTimeout)
 
-// leave: the app closes the WebSocket. One that it has not accepted is refused.
-func (h *Host) leave(c *Conn, s *Stream, code uint16, reason []byte) {
+// closeByApp: the app closes the WebSocket. One that it has not accepted is refused.
+func (h *Host) closeByApp(c *Conn, s *Stream, code uint16, reason []byte) {
 	s.complete = true
 	switch {
 	case c.phase == Open:

@@ -162,8 +162,8 @@ func (h *Host) payPong(c *Conn) {
 	h.dropPong(w)
 }
 
-// say sends a message of the app's in one frame.
-func (h *Host) say(c *Conn, k *handoff.Command, p piece) {
+// sendMessage sends a message of the app's in one frame.
+func (h *Host) sendMessage(c *Conn, k *handoff.Command, p piece) {
 	if c.phase != Open {
 		h.giveBack(p)
 		return
@@ -173,7 +173,7 @@ func (h *Host) say(c *Conn, k *handoff.Command, p piece) {
 		op = websocket.OpText
 	}
 	h.gather(c)
-	if w := h.socketOf(h.streamOf(c)); w.deflate.On() && h.sayDeflated(w, op, p.bytes) {
+	if w := h.socketOf(h.streamOf(c)); w.deflate.On() && h.sendDeflated(w, op, p.bytes) {
 		h.giveBack(p)
 		return
 	}

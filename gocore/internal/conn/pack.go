@@ -70,8 +70,8 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	return again
 }
 
-// sayDeflated sends a message compressed, if that makes it shorter.
-func (h *Host) sayDeflated(w *Socket, op websocket.Opcode, message []byte) bool {
+// sendDeflated sends a message compressed, if that makes it shorter.
+func (h *Host) sendDeflated(w *Socket, op websocket.Opcode, message []byte) bool {
 	if len(message) < limits.DeflateFromBytes {
 		return false
 	}
