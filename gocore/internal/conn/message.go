@@ -34,7 +34,7 @@ func (h *Host) takeFrames(c *Conn, s *Stream, buf []byte) step {
 	before := s.unread
 	for s.unread < limits.UnreadBytes && h.inbox.HasRoom() {
 		n := w.decoder.Next(&h.heard, buf)
-		if h.heard.Kind == websocket.Failed && n == 0 && s.unread != before { // the app may still answer what came before it
+		if h.heard.Kind == websocket.Failed && s.unread != before { // the app may still answer what came before it
 			h.wait(c)
 			break
 		}

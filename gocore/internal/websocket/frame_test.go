@@ -158,6 +158,18 @@ func TestADataFrameTellsWhatIsComing(t *testing.T) {
 	}
 }
 
+func TestAMistakeStaysOne(t *testing.T) {
+	for _, b := range [][]byte{frame(fin|text, "a\xff"), frame(fin|byte(OpClose), "\x03\xe8\xff"), frame(fin|3, "")} {
+		var p Piece
+		d, original := decoder(1000), bytes.Clone(b)
+		for range 2 {
+			if n := d.Next(&p, b); n != 0 || p.Kind != Failed || *d != *decoder(1000) || !bytes.Equal(b, original) {
+				t.Errorf("took %d: %+v, %+v", n, p, d)
+			}
+		}
+	}
+}
+
 func TestUnmask(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for size := range 100 {

@@ -14,7 +14,7 @@ const (
 	Ping
 	Pong
 	Close
-	// Failed: the peer is wrong. Its octets have no meaning any more.
+	// Failed: the peer is wrong. Its octets have no meaning any more; nothing is taken of them, so the same comes of them again.
 	Failed
 )
 
@@ -57,7 +57,7 @@ func (d *Decoder) AllowCompressed() { d.flags |= mayCompress }
 // more behind them. Payloads are unmasked in place.
 func (d *Decoder) Next(p *Piece, b []byte) (n int) {
 	*p = Piece{}
-	first := false
+	before, first := *d, false
 	if d.flags&inFrame == 0 {
 		var h header
 		complete, failure := h.read(b, d.flags&mayCompress != 0)
@@ -76,7 +76,12 @@ func (d *Decoder) Next(p *Piece, b []byte) (n int) {
 	} else if len(b) == 0 {
 		return 0
 	}
-	return n + d.data(p, b[n:], first)
+	n += d.data(p, b[n:], first)
+	if p.Kind == Failed {
+		*d = before
+		return 0
+	}
+	return n
 }
 
 func (p *Piece) fail(failure *Failure) int {
@@ -130,6 +135,7 @@ func (d *Decoder) control(p *Piece, h *header, b []byte) int {
 	default:
 		var failure *Failure
 		if p.Code, p.Bytes, failure = readClose(payload); failure != nil {
+			unmask(payload, h.mask)
 			return p.fail(failure)
 		}
 		p.Kind = Close
@@ -141,13 +147,14 @@ func (d *Decoder) control(p *Piece, h *header, b []byte) int {
 func (d *Decoder) data(p *Piece, b []byte, first bool) int {
 	n := int(min(d.left, uint64(len(b))))
 	b = b[:n:n]
-	d.mask = unmask(b, d.mask)
+	mask := d.mask
+	d.mask = unmask(b, mask)
 	d.left -= uint64(n)
 	*p = Piece{Kind: Data, Bytes: b, Coming: d.left, First: first, Text: d.opcode == OpText, Compressed: d.flags&compressed != 0}
 	p.Last = d.left == 0 && d.flags&final != 0
 	if p.Text && !p.Compressed && (!d.text.check(b) || p.Last && !d.text.whole()) {
-		p.fail(notUTF8)
-		return n
+		unmask(b, mask)
+		return p.fail(notUTF8)
 	}
 	if d.left == 0 {
 		d.set(inFrame, false)
