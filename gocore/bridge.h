@@ -14,6 +14,11 @@
  *     COMMAND_BODY(_REF), COMMAND_FILE <- a piece of the answer's body
  *     COMMAND_TRAILERS  <- fields behind it
  *     EVENT_DRAINED, EVENT_DISCONNECT, EVENT_RELEASE -> the rest of its life
+ *   a request that asks for WebSocket (EVENT_WEBSOCKET) may be answered as any other, or become one:
+ *     COMMAND_WS_ACCEPT <- it does
+ *     EVENT_WS_EXPECT, EVENT_WS_DATA -> what the peer says: C makes one object of each message
+ *     COMMAND_WS_SEND(_REF) <- a message of the app's
+ *     EVENT_WS_CLOSE, COMMAND_WS_CLOSE -> its end
  *   saltare_drain   stop accepting, finish what is in flight
  *   saltare_close   give everything back
  *
@@ -33,8 +38,14 @@
 
 /* So many bytes of an answer may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
 #define SALTARE_SEND_WINDOW (48 * 1024)
-/* A piece of at most so many bytes travels as COMMAND_BODY, a longer one is borrowed by COMMAND_BODY_REF. */
+/* A piece of at most so many bytes travels as COMMAND_BODY, a longer one is borrowed by COMMAND_BODY_REF. So do messages. */
 #define SALTARE_INLINE (4 * 1024)
+/* The same as SALTARE_SEND_WINDOW for the messages of a WebSocket. */
+#define SALTARE_WS_WINDOW (1024 * 1024 - 16 * 1024)
+/* What a message counts in both directions, besides its bytes. */
+#define SALTARE_WS_COST 64
+/* Once the app has taken so much of what came, C says so by COMMAND_CONSUMED. */
+#define SALTARE_WS_TAKEN (32 * 1024)
 
 /* ---- saltare_open ------------------------------------------------------------------------------------------- */
 
@@ -49,12 +60,15 @@ struct saltare_config {
     const char *server_header; /* value of the Server field; length 0: no such field */
     const char *extra_headers; /* complete "name: value\r\n" lines, added to every answer */
     uint64_t max_request_body;
+    uint64_t ws_max_size; /* of a message; 0: 1 MiB */
     uint32_t server_header_len;
     uint32_t extra_headers_len;
     uint32_t header_timeout;
     uint32_t keep_alive_timeout;
     uint32_t body_timeout;
     uint32_t write_timeout;
+    uint32_t ws_keepalive_timeout;
+    uint32_t ws_per_message_deflate; /* 1: it is agreed to */
     uint32_t max_concurrent_connections;
     uint32_t max_keepalive_requests;
     uint32_t date_header; /* 1: answers carry Date */
@@ -78,12 +92,17 @@ enum saltare_event_kind {
     EVENT_FD,          /* stream: a descriptor of saltare_watch; flags: its EPOLL* bits */
     EVENT_LOG,         /* data, len: one line of UTF-8; flags: LOG_* */
     EVENT_RETIRE,      /* data, len: one line of UTF-8 that says why this worker should be replaced. Once */
+    EVENT_WS_EXPECT,   /* len: so many bytes of a message are to come in pieces, so that C can make room for them */
+    EVENT_WS_DATA,     /* data, len: bytes of a message, text of it valid UTF-8 as a whole; flags: EVENT_TEXT, EVENT_LAST */
+    EVENT_WS_CLOSE,    /* the WebSocket is over; flags: its code; data, len: the reason, UTF-8. The stream is over */
 };
 
 enum saltare_event_flags {
-    EVENT_LAST = 1,     /* of EVENT_REQUEST and EVENT_BODY: the request body ends here */
+    EVENT_LAST = 1,     /* of EVENT_REQUEST and EVENT_BODY: the request body ends here; of EVENT_WS_DATA: the message does */
     EVENT_CONTINUE = 2, /* of EVENT_REQUEST: the peer waits for COMMAND_CONTINUE (RFC 9110 10.1.1) */
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the answer's body will not be sent (RFC 9110 9.3.2: HEAD) */
+    EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: it asks for a WebSocket (RFC 6455 4.2.1) */
+    EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2 };
@@ -119,12 +138,14 @@ struct saltare_request {
     const uint8_t *path; /* percent-decoded, not checked to be UTF-8 */
     const struct saltare_field *fields;
     const uint8_t *body; /* what came of the body together with the head */
+    const struct saltare_span *subprotocols; /* that the peer offers with EVENT_WEBSOCKET */
     uint32_t path_len;
     uint32_t n_fields;
     uint32_t body_len;
     struct saltare_span method, raw_path, query;
     uint32_t minor;    /* 0: HTTP/1.0, 1: HTTP/1.1 */
     uint32_t listener; /* index into the array given to saltare_listen */
+    uint32_t n_subprotocols;
     struct saltare_address client;
     struct saltare_address local; /* only of connections to a wildcard listener, else FAMILY_UNIX */
 };
@@ -137,13 +158,17 @@ enum saltare_command_kind {
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
     COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
     COMMAND_TRAILERS,  /* payload: fields as of COMMAND_START; flags: COMMAND_MORE. After the last piece of the body, sent with COMMAND_MORE */
-    COMMAND_CONSUMED,  /* arg: so many bytes of EVENT_BODY were taken by the app */
+    COMMAND_CONSUMED,  /* arg: so many bytes of EVENT_BODY, or of messages and SALTARE_WS_COST for each, were taken by the app */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
-    COMMAND_ABORT,     /* the app is over without a complete answer: 500 if nothing was sent, else the end */
+    COMMAND_ABORT,     /* the app is over without a complete answer: 500 if nothing was sent, else the end; of a WebSocket with code 1011 */
+    COMMAND_WS_ACCEPT, /* the request becomes a WebSocket; payload: fields as of COMMAND_START */
+    COMMAND_WS_SEND,   /* payload: a message; flags: COMMAND_TEXT */
+    COMMAND_WS_SEND_REF, /* payload: struct saltare_body_ref; flags: COMMAND_TEXT */
+    COMMAND_WS_CLOSE,  /* arg: code; payload: reason, UTF-8. The app's last word. Before COMMAND_WS_ACCEPT: 403 */
 };
 
-enum saltare_command_flags { COMMAND_MORE = 1 };
+enum saltare_command_flags { COMMAND_MORE = 1, COMMAND_TEXT = 2 };
 
 /* Each command starts at a multiple of 8 and is followed by len bytes of payload. */
 struct saltare_command {
@@ -197,7 +222,7 @@ struct saltare_stats {
 
 /* What Go holds in this process, over all servers; all zero when none is open. */
 struct saltare_live {
-    uint64_t handles, connections, streams, buffers, queues, files;
+    uint64_t handles, connections, streams, sockets, buffers, queues, files;
 };
 
 #ifndef SALTARE_GO_PREAMBLE /* cgo writes these prototypes itself */

@@ -13,6 +13,7 @@ package main
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"runtime"
 	"time"
@@ -54,6 +55,9 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 			KeepAliveTimeout:     conn.Ticks(uint32(c.keep_alive_timeout)),
 			BodyTimeout:          conn.Ticks(uint32(c.body_timeout)),
 			WriteTimeout:         conn.Ticks(uint32(c.write_timeout)),
+			WSKeepAliveTimeout:   conn.Ticks(uint32(c.ws_keepalive_timeout)),
+			WSMaxBytes:           cmp.Or(uint64(c.ws_max_size), limits.DefaultMessageBytes),
+			WSDeflate:            c.ws_per_message_deflate != 0,
 			MaxConnections:       uint32(c.max_concurrent_connections),
 			MaxKeepAliveRequests: uint32(c.max_keepalive_requests),
 			MaxRequestBody:       uint64(c.max_request_body),
@@ -176,6 +180,7 @@ func saltare_live(out *C.struct_saltare_live) {
 	for _, f := range servers.stats() {
 		out.connections += C.uint64_t(f.Connections)
 		out.streams += C.uint64_t(f.Streams)
+		out.sockets += C.uint64_t(f.Sockets)
 		out.buffers += C.uint64_t(f.Buffers)
 		out.queues += C.uint64_t(f.Queues)
 		out.files += C.uint64_t(f.Files)
@@ -238,6 +243,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_address{})-unsafe.Sizeof(handoff.Address{})]
 
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_event{}.data)-unsafe.Offsetof(handoff.Event{}.Data)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.subprotocols)-unsafe.Offsetof(handoff.Request{}.Subprotocols)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.path_len)-unsafe.Offsetof(handoff.Request{}.PathLen)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.method)-unsafe.Offsetof(handoff.Request{}.Method)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.minor)-unsafe.Offsetof(handoff.Request{}.Minor)]
@@ -250,10 +256,16 @@ var (
 	_ = [1]struct{}{}[C.SALTARE_INLINE-limits.InlineBytes]
 	_ = [1]struct{}{}[C.EVENT_REQUEST-handoff.EventRequest]
 	_ = [1]struct{}{}[C.EVENT_RETIRE-handoff.EventRetire]
+	_ = [1]struct{}{}[C.SALTARE_WS_WINDOW-limits.SocketWindowBytes]
+	_ = [1]struct{}{}[C.SALTARE_WS_COST-limits.MessageCostBytes]
+	_ = [1]struct{}{}[C.SALTARE_WS_TAKEN-limits.TakenBytes]
+	_ = [1]struct{}{}[C.EVENT_WS_CLOSE-handoff.EventWSClose]
+	_ = [1]struct{}{}[C.EVENT_TEXT-handoff.EventText]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]
-	_ = [1]struct{}{}[C.COMMAND_ABORT-handoff.CommandAbort]
+	_ = [1]struct{}{}[C.COMMAND_WS_CLOSE-handoff.CommandWSClose]
+	_ = [1]struct{}{}[C.COMMAND_TEXT-handoff.CommandText]
 	_ = [1]struct{}{}[C.TURN_EMPTY-handoff.TurnEmpty]
 	_ = [1]struct{}{}[C.FAMILY_INET6-handoff.FamilyInet6]
 )

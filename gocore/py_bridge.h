@@ -14,11 +14,11 @@
 
 /* Per module: what would otherwise be global. */
 typedef struct {
-    PyTypeObject *core_type, *exchange_type, *awaitable_type, *run_type, *starter_type;
+    PyTypeObject *core_type, *exchange_type, *socket_type, *awaitable_type, *run_type, *starter_type;
     /* of saltare.errors */
     PyObject *disconnected, *order_error, *value_error, *type_error, *length_error, *body_error;
     PyObject *sent;          /* the awaitable of a send that is done */
-    PyObject *empty_bytes, *empty_tuple, *http_1_0;
+    PyObject *empty_bytes, *empty_tuple, *empty_text, *http_1_0;
     PyObject *known_names[KNOWN_NAMES_MAX]; /* bytes, by saltare_field.id */
     /* interned */
     PyObject *s_type, *s_status, *s_headers, *s_body, *s_more_body;
@@ -26,6 +26,8 @@ typedef struct {
     PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
     PyObject *s_state, *s_extensions, *s_trailers, *s_more_trailers, *s_links, *s_file, *s_offset, *s_count;
     PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_throw, *s_close;
+    PyObject *s_websocket_connect, *s_websocket_receive, *s_websocket_disconnect;
+    PyObject *s_text, *s_bytes, *s_code, *s_reason, *s_subprotocol, *s_subprotocols;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
     /* debug counters; each ends at zero */
     Py_ssize_t cores, exchanges, awaitables, borrowed;
@@ -59,6 +61,7 @@ typedef struct {
     PyObject *servers;       /* scope["server"] by listener */
     PyObject *template;      /* dict that every scope is a shallow copy of */
     PyObject *extensions;    /* dict of which every scope has a copy */
+    PyObject *ws_template, *ws_extensions; /* the same for scopes of WebSockets */
     PyObject *root_path;
     PyObject *lifespan;      /* dict copied into scope["state"] */
     PyObject *dispatch;      /* a Starter, or any callable(exchange, scope) */
@@ -94,7 +97,9 @@ void py_core_forget(core *self, exchange *ex);
 /* ---- the scope (py_scope.c) ----------------------------------------------------------------------------------- */
 
 /* New reference to the scope of a request, or NULL with an exception. */
-PyObject *py_scope(core *self, const struct saltare_request *request);
+PyObject *py_scope(core *self, const struct saltare_event *event);
+/* Makes what scopes of WebSockets are copies of, from the core's template. -1 with an exception. */
+int py_scope_prepare(core *self);
 
 /* ---- type Exchange (py_exchange.c) ---------------------------------------------------------------------------- */
 
@@ -106,6 +111,7 @@ struct exchange {
     PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
     PyObject *senders;   /* the same for send() */
     Py_ssize_t window;   /* bytes that may be sent before send() waits */
+    Py_ssize_t most;     /* what window is once little is unsent */
     int64_t declared;    /* content-length of the answer, -1: none */
     int64_t sent;        /* bytes of its body */
     short status;        /* of the answer that has started */
@@ -120,6 +126,10 @@ struct exchange {
 
 /* New reference, entered in the core's table; NULL with an exception. */
 exchange *py_exchange_new(core *self, const struct saltare_event *event);
+/* Fills in a new object, of Exchange or of Socket, that the collector does not know yet. */
+void py_exchange_init(exchange *ex, core *self, const struct saltare_event *event);
+/* Of both types. */
+extern PyType_Slot py_exchange_slots[];
 /* Events. -1 with an exception. */
 int py_exchange_body(exchange *ex, const struct saltare_event *event);
 int py_exchange_drained(exchange *ex);
@@ -131,19 +141,42 @@ PyObject *py_exchange_send_method(exchange *ex);
 int py_exchange_complete(exchange *ex);
 /* The app is over without a complete answer. -1 with an exception. */
 int py_exchange_fail(exchange *ex);
+/* What came is lost for lack of memory: to both sides the other is gone. The exception stays. */
+void py_exchange_give_up(exchange *ex);
+/* Ends the wait of every receive(). -1 with an exception. */
+int py_exchange_wake_receivers(exchange *ex);
+/* New reference to a dict with that type; NULL with an exception. */
+PyObject *py_message(module_state *st, PyObject *type);
 /* Enters a new future of the loop in *list, one of the exchange's. */
 PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result);
 
 /* ---- send() (py_send.c), header fields (py_headers.c), files (py_file.c) ---------------------------------------- */
 
 PyObject *py_exchange_send(exchange *ex, PyObject *message);
+/* Whether an answer may still be sent; -1 with an exception. Asked again after the app's objects were looked at, since
+ * that may run any code. */
+int py_check_open(exchange *ex, const char *kind);
+bool py_is_kind(PyObject *type, const char *name, Py_ssize_t len);
+/* Head and body of an answer, of messages that may be of another kind than http.response.*. */
+PyObject *py_send_start(exchange *ex, PyObject *message, const char *kind);
+PyObject *py_send_body(exchange *ex, PyObject *message, const char *kind);
+/* Reads the headers of a message, as far as that may run Python code. Owns: py_headers_free. -1 with an exception. */
+struct headers;
+int py_read_headers(struct headers *fields, module_state *st, PyObject *message, const char *kind);
+/* Commands that carry fields, a copy of bytes, or bytes that Go borrows: those of an object, which is kept alive until
+ * EVENT_RELEASE. -1 with an exception. */
+int py_put_fields(exchange *ex, struct headers *fields, int command, int flags, long arg);
+int py_put_copied(exchange *ex, int command, int flags, const void *bytes, Py_ssize_t size);
+int py_put_borrowed(exchange *ex, int command, int flags, PyObject *owner, const void *bytes, Py_ssize_t size);
+/* After so many bytes went into the outbox: the awaitable for the app. */
+PyObject *py_pace(exchange *ex, int64_t size);
 
 /* New reference to an item of the message, which is held because whoever looks at it may change the message. NULL without
  * exception when there is none. */
 static inline PyObject *py_item(PyObject *message, PyObject *key) { return Py_XNewRef(PyDict_GetItemWithError(message, key)); }
 
 /* Header fields as a command carries them. */
-typedef struct {
+typedef struct headers {
     const char *kind;       /* type of the message, for its errors */
     PyObject *pairs;        /* tuple or list of tuples or lists; NULL: no fields */
     size_t size;            /* of the payload */
@@ -167,11 +200,59 @@ int py_file_borrow(module_state *st, PyObject *message, const char *kind, struct
 int py_file_seek(const struct saltare_file *part);
 void py_file_close(struct saltare_file *part);
 
+/* ---- type Socket (py_websocket.c), its send() (py_websocket_send.c) ---------------------------------------------- */
+
+/* A message that came and was not received. */
+typedef struct {
+    PyObject *object; /* bytes or str */
+    Py_ssize_t cost;  /* what it counts in COMMAND_CONSUMED */
+} mail;
+
+/* Those messages, the oldest first. An idle one holds no memory. */
+typedef struct {
+    mail one, *more; /* the only one; or, when there were several, all of them */
+    uint32_t first, n, cap;
+} mailbox;
+
+/* A request for a WebSocket, and the WebSocket itself. */
+typedef struct {
+    exchange ex; /* first, so that it is an exchange wherever no difference is made */
+    mailbox box;
+    PyObject *offered;   /* tuple of the subprotocols that the peer speaks */
+    PyObject *reason;    /* of its end, or NULL */
+    PyObject *partial;   /* bytes object in which a message is put together, or NULL */
+    Py_ssize_t filled;   /* bytes of it */
+    Py_ssize_t taken;    /* of what came, by the app; Go was not told yet */
+    uint16_t code;       /* of its end */
+    char connected;      /* the app has received websocket.connect */
+    char accepted;
+} websocket;
+
+/* RFC 6455 7.4.1: what a close code is that nobody gave, and that of an end without any Close. */
+enum { WS_NORMAL = 1000, WS_VANISHED = 1006 };
+
+static inline bool py_is_socket(exchange *ex) { return Py_IS_TYPE(ex, ex->core->state->socket_type); }
+
+/* New reference; NULL with an exception. */
+exchange *py_socket_new(core *self, const struct saltare_event *event);
+/* Gives up what it holds besides what an exchange holds. */
+void py_socket_drop(websocket *ws);
+/* Events. -1 with an exception. */
+int py_socket_expect(websocket *ws, const struct saltare_event *event);
+int py_socket_data(websocket *ws, const struct saltare_event *event);
+int py_socket_closed(websocket *ws, const struct saltare_event *event);
+/* The app has closed it, or has returned without. -1 with an exception. */
+int py_socket_close(websocket *ws, uint16_t code, PyObject *reason);
+PyObject *py_socket_send_kind(websocket *ws, PyObject *message, PyObject *type);
+
 /* ---- type Awaitable (py_awaitable.c) -------------------------------------------------------------------------- */
 
 /* What a receive() or send() comes to at this moment. PYGEN_RETURN: it is done with *result. PYGEN_NEXT: *result is a
  * future to wait for before it is asked again. PYGEN_ERROR: it ends with an exception. */
 typedef PySendResult (*outcome)(exchange *ex, PyObject **result);
+
+/* Of receive() on a Socket. */
+PySendResult py_socket_received(exchange *ex, PyObject **result);
 
 /* New reference to an awaitable that asks for the outcome when it is awaited, so one that is given up has taken nothing. */
 PyObject *py_awaitable_new(exchange *ex, outcome ask);
@@ -223,7 +304,7 @@ PyObject *py_tasklist_enter(tasklist *self, PyObject *task);
 /* After the first step: takes the task out again, or enters it for good. Steals reference. -1 with an exception. */
 int py_tasklist_settle(tasklist *self, PyObject *task, PyObject *reference, bool goes_on);
 
-extern PyType_Spec py_core_spec, py_exchange_spec, py_awaitable_spec, py_run_spec, py_starter_spec;
+extern PyType_Spec py_core_spec, py_exchange_spec, py_socket_spec, py_awaitable_spec, py_run_spec, py_starter_spec;
 
 /* ---- errors (py_error.c) -------------------------------------------------------------------------------------- */
 

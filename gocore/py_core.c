@@ -92,8 +92,8 @@ static int refuse(core *self, const struct saltare_event *event, exchange *ex)
 static int on_request(core *self, const struct saltare_event *event)
 {
     int status = -1;
-    exchange *ex = py_exchange_new(self, event);
-    PyObject *scope = ex == NULL || enter(self, ex) < 0 ? NULL : py_scope(self, event->data);
+    exchange *ex = event->flags & EVENT_WEBSOCKET ? py_socket_new(self, event) : py_exchange_new(self, event);
+    PyObject *scope = ex == NULL || enter(self, ex) < 0 ? NULL : py_scope(self, event);
     if (scope != NULL) {
         status = dispatch(self, ex, scope);
         Py_DECREF(scope);
@@ -117,6 +117,19 @@ static int on_stream(core *self, const struct saltare_event *event)
                  : event->kind == EVENT_DRAINED ? py_exchange_drained(ex)
                                                 : py_exchange_gone(ex);
     Py_DECREF(ex);
+    return status;
+}
+
+/* Of a WebSocket. */
+static int on_socket(core *self, const struct saltare_event *event)
+{
+    exchange *ex = py_core_exchange(self, event->stream);
+    if (ex == NULL || !py_is_socket(ex)) return 0;
+    websocket *ws = (websocket *)Py_NewRef(ex);
+    int status = event->kind == EVENT_WS_DATA     ? py_socket_data(ws, event)
+                 : event->kind == EVENT_WS_EXPECT ? py_socket_expect(ws, event)
+                                                  : py_socket_closed(ws, event);
+    Py_DECREF(ws);
     return status;
 }
 
@@ -171,6 +184,9 @@ static int on_event(core *self, const struct saltare_event *event, PyObject **re
     case EVENT_BODY:
     case EVENT_DRAINED:
     case EVENT_DISCONNECT: return on_stream(self, event);
+    case EVENT_WS_DATA:
+    case EVENT_WS_EXPECT:
+    case EVENT_WS_CLOSE: return on_socket(self, event);
     case EVENT_RELEASE: release_body(self, event->stream); return 0;
     case EVENT_FD: return on_descriptor(self, event, ready);
     case EVENT_LOG: return on_log(self, event);
@@ -357,6 +373,7 @@ static int read_config(PyObject *given, struct saltare_config *config)
         NUMBER(header_timeout), NUMBER(keep_alive_timeout), NUMBER(body_timeout), NUMBER(write_timeout),
         NUMBER(max_concurrent_connections), NUMBER(max_keepalive_requests), NUMBER(max_request_body),
         NUMBER(date_header), NUMBER(guest), NUMBER(debug),
+        NUMBER(ws_max_size), NUMBER(ws_keepalive_timeout), NUMBER(ws_per_message_deflate),
         NUMBER(counters), NUMBER(slot), NUMBER(retire_requests), NUMBER(retire_rss),
     };
     Py_ssize_t known = 0;
@@ -408,7 +425,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     if (self->state == NULL) return -1;
     Py_XSETREF(self->template, PyDict_Copy(scope));
     Py_XSETREF(self->keys, PyDict_New());
-    if (self->template == NULL || self->keys == NULL || take_extensions(self) < 0) return -1;
+    if (self->template == NULL || self->keys == NULL || take_extensions(self) < 0 || py_scope_prepare(self) < 0) return -1;
     Py_XSETREF(self->root_path, Py_NewRef(root_path));
     Py_XSETREF(self->servers, PyTuple_New(0));
     if (self->servers == NULL) return -1;
@@ -487,7 +504,7 @@ static void release_outbox(core *self, outbox *box)
 {
     struct saltare_command *command;
     for (size_t at = 0; (command = py_outbox_next(box, &at)) != NULL;) {
-        if (command->kind == COMMAND_BODY_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
+        if (command->kind == COMMAND_BODY_REF || command->kind == COMMAND_WS_SEND_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
         /* A forked child may have the outbox of a turn under way, whose descriptors are the parent's affair. */
         if (command->kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
     }
@@ -545,6 +562,8 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->servers);
     Py_VISIT(self->template);
     Py_VISIT(self->extensions);
+    Py_VISIT(self->ws_template);
+    Py_VISIT(self->ws_extensions);
     Py_VISIT(self->lifespan);
     Py_VISIT(self->dispatch);
     Py_VISIT(self->create_future);
@@ -563,6 +582,8 @@ static int core_clear(core *self)
     Py_CLEAR(self->servers);
     Py_CLEAR(self->template);
     Py_CLEAR(self->extensions);
+    Py_CLEAR(self->ws_template);
+    Py_CLEAR(self->ws_extensions);
     Py_CLEAR(self->lifespan);
     Py_CLEAR(self->dispatch);
     Py_CLEAR(self->create_future);

@@ -5,15 +5,12 @@
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-exchange *py_exchange_new(core *self, const struct saltare_event *event)
+void py_exchange_init(exchange *ex, core *self, const struct saltare_event *event)
 {
-    const struct saltare_request *request = event->data;
-    exchange *ex = PyObject_GC_New(exchange, self->state->exchange_type);
-    if (ex == NULL) return NULL;
     ex->core = (core *)Py_NewRef(self);
     ex->stream = event->stream;
     ex->pieces = ex->receivers = ex->senders = NULL;
-    ex->window = SALTARE_SEND_WINDOW;
+    ex->window = ex->most = SALTARE_SEND_WINDOW;
     ex->body_open = !(event->flags & EVENT_LAST);
     ex->expecting = (event->flags & EVENT_CONTINUE) != 0;
     ex->silent = (event->flags & EVENT_SILENT) != 0;
@@ -22,6 +19,14 @@ exchange *py_exchange_new(core *self, const struct saltare_event *event)
     ex->status = 0;
     ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = 0;
     self->state->exchanges++;
+}
+
+exchange *py_exchange_new(core *self, const struct saltare_event *event)
+{
+    const struct saltare_request *request = event->data;
+    exchange *ex = PyObject_GC_New(exchange, self->state->exchange_type);
+    if (ex == NULL) return NULL;
+    py_exchange_init(ex, self, event);
     PyObject_GC_Track(ex);
     if (request->body_len > 0 || !ex->body_open) {
         PyObject *piece = PyBytes_FromStringAndSize((const char *)request->body, request->body_len);
@@ -59,6 +64,7 @@ static void exchange_dealloc(exchange *ex)
     PyTypeObject *type = Py_TYPE(ex);
     PyObject_GC_UnTrack(ex);
     exchange_clear(ex);
+    if (py_is_socket(ex)) py_socket_drop((websocket *)ex);
     ex->core->state->exchanges--;
     Py_DECREF(ex->core);
     PyObject_GC_Del(ex);
@@ -123,6 +129,8 @@ static int wake_all(module_state *st, PyObject **list)
     return status;
 }
 
+int py_exchange_wake_receivers(exchange *ex) { return wake_all(ex->core->state, &ex->receivers); }
+
 /* Nothing goes to the app or comes from it any more; whoever waits is told. */
 static int end(exchange *ex)
 {
@@ -133,7 +141,7 @@ static int end(exchange *ex)
 
 /* ---- receive -------------------------------------------------------------------------------------------------- */
 
-static PyObject *message(module_state *st, PyObject *type)
+PyObject *py_message(module_state *st, PyObject *type)
 {
     PyObject *dict = PyDict_New();
     if (dict != NULL && PyDict_SetItem(dict, st->s_type, type) < 0) Py_CLEAR(dict);
@@ -143,7 +151,7 @@ static PyObject *message(module_state *st, PyObject *type)
 static PyObject *request_message(exchange *ex, PyObject *body, bool more)
 {
     module_state *st = ex->core->state;
-    PyObject *dict = message(st, st->s_http_request);
+    PyObject *dict = py_message(st, st->s_http_request);
     if (dict == NULL) return NULL;
     if (PyDict_SetItem(dict, st->s_body, body) < 0 || PyDict_SetItem(dict, st->s_more_body, more ? Py_True : Py_False) < 0) {
         Py_DECREF(dict);
@@ -179,7 +187,7 @@ static PySendResult received(exchange *ex, PyObject **result)
     if (ex->pieces != NULL) {
         *result = take_piece(ex);
     } else if (ex->gone || ex->complete) {
-        *result = message(st, st->s_http_disconnect);
+        *result = py_message(st, st->s_http_disconnect);
     } else {
         if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return PYGEN_ERROR;
         ex->expecting = 0;
@@ -189,7 +197,10 @@ static PySendResult received(exchange *ex, PyObject **result)
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored)) { return py_awaitable_new(ex, received); }
+static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
+{
+    return py_awaitable_new(ex, py_is_socket(ex) ? py_socket_received : received);
+}
 
 static int add_piece(exchange *ex, const struct saltare_event *event)
 {
@@ -201,8 +212,8 @@ static int add_piece(exchange *ex, const struct saltare_event *event)
     return status;
 }
 
-/* The app must not take a body with a hole in it for a whole one: to both sides the other is gone. */
-static void give_up(exchange *ex)
+/* The app must not take a body with a hole in it for a whole one. */
+void py_exchange_give_up(exchange *ex)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -214,11 +225,11 @@ static void give_up(exchange *ex)
 int py_exchange_body(exchange *ex, const struct saltare_event *event)
 {
     if (add_piece(ex, event) < 0) {
-        give_up(ex);
+        py_exchange_give_up(ex);
         return -1;
     }
     if (event->flags & EVENT_LAST) ex->body_open = 0;
-    return wake_all(ex->core->state, &ex->receivers);
+    return py_exchange_wake_receivers(ex);
 }
 
 int py_exchange_gone(exchange *ex)
@@ -232,7 +243,7 @@ int py_exchange_gone(exchange *ex)
 
 int py_exchange_drained(exchange *ex)
 {
-    ex->window = SALTARE_SEND_WINDOW;
+    ex->window = ex->most;
     return wake_all(ex->core->state, &ex->senders);
 }
 
@@ -275,7 +286,7 @@ static PyMemberDef exchange_members[] = {
     {NULL},
 };
 
-static PyType_Slot exchange_slots[] = {
+PyType_Slot py_exchange_slots[] = {
     {Py_tp_methods, exchange_methods},
     {Py_tp_members, exchange_members},
     {Py_tp_traverse, exchange_traverse},
@@ -288,5 +299,5 @@ PyType_Spec py_exchange_spec = {
     .name = "saltare._core.Exchange",
     .basicsize = sizeof(exchange),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = exchange_slots,
+    .slots = py_exchange_slots,
 };

@@ -21,8 +21,8 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_ALLOW_THREADS /* it asks every server, and one may be in a turn */
     if (!py_forked()) saltare_live(&go);
     Py_END_ALLOW_THREADS
-    return Py_BuildValue("{snsnsnsnsKsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
-                         st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "buffers", go.buffers, "queues",
+    return Py_BuildValue("{snsnsnsnsKsKsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
+                         st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "sockets", go.sockets, "buffers", go.buffers, "queues",
                          go.queues, "files", go.files);
 }
 
@@ -85,6 +85,15 @@ static int intern_all(module_state *st)
         {&st->s_set_result, "set_result"},
         {&st->s_throw, "throw"},
         {&st->s_close, "close"},
+        {&st->s_websocket_connect, "websocket.connect"},
+        {&st->s_websocket_receive, "websocket.receive"},
+        {&st->s_websocket_disconnect, "websocket.disconnect"},
+        {&st->s_text, "text"},
+        {&st->s_bytes, "bytes"},
+        {&st->s_code, "code"},
+        {&st->s_reason, "reason"},
+        {&st->s_subprotocol, "subprotocol"},
+        {&st->s_subprotocols, "subprotocols"},
         {&st->m_get, "GET"},
         {&st->m_post, "POST"},
         {&st->m_put, "PUT"},
@@ -93,6 +102,7 @@ static int intern_all(module_state *st)
         {&st->m_head, "HEAD"},
         {&st->m_options, "OPTIONS"},
         {&st->http_1_0, "1.0"},
+        {&st->empty_text, ""},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (intern(all[i].to, all[i].text) < 0) return -1;
@@ -152,6 +162,7 @@ static int module_exec(PyObject *module)
     *(module_state **)PyModule_GetState(module) = st;
     if ((st->core_type = make_type(module, &py_core_spec)) == NULL) return -1;
     if ((st->exchange_type = make_type(module, &py_exchange_spec)) == NULL) return -1;
+    if ((st->socket_type = make_type(module, &py_socket_spec)) == NULL) return -1;
     if ((st->awaitable_type = make_type(module, &py_awaitable_spec)) == NULL) return -1;
     if ((st->run_type = make_type(module, &py_run_spec)) == NULL) return -1;
     if ((st->starter_type = make_type(module, &py_starter_spec)) == NULL) return -1;
@@ -163,13 +174,15 @@ static int module_exec(PyObject *module)
 }
 
 #define EACH_OBJECT(DO)                                                                                                                      \
-    DO(core_type) DO(exchange_type) DO(awaitable_type) DO(run_type) DO(starter_type)                                                         \
+    DO(core_type) DO(exchange_type) DO(socket_type) DO(awaitable_type) DO(run_type) DO(starter_type)                                                         \
     DO(disconnected) DO(order_error) DO(value_error) DO(type_error) DO(length_error) DO(body_error)                                          \
-    DO(sent) DO(empty_bytes) DO(empty_tuple) DO(http_1_0)                                                                                    \
+    DO(sent) DO(empty_bytes) DO(empty_tuple) DO(empty_text) DO(http_1_0)                                                                                  \
     DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                                \
     DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)                       \
     DO(s_extensions) DO(s_trailers) DO(s_more_trailers) DO(s_links) DO(s_file) DO(s_offset) DO(s_count)                                      \
     DO(s_done) DO(s_result) DO(s_blocking) DO(s_set_result) DO(s_throw) DO(s_close)                                           \
+    DO(s_websocket_connect) DO(s_websocket_receive) DO(s_websocket_disconnect) DO(s_text) DO(s_bytes) DO(s_code) DO(s_reason)              \
+    DO(s_subprotocol) DO(s_subprotocols)                                                                                                     \
     DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch) DO(m_head) DO(m_options)
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)

@@ -78,6 +78,8 @@ static int finish(run *self)
             Py_XDECREF(error);
             Py_XDECREF(traceback);
         }
+    } else if (py_is_socket(ex) && ((websocket *)ex)->accepted && !ex->complete && !ex->gone) {
+        status = py_socket_close((websocket *)ex, WS_NORMAL, NULL);
     } else if (!ex->complete && !ex->gone) {
         PyObject *result = PyObject_CallFunctionObjArgs(st->incomplete, ex, self->scope, NULL);
         if (result == NULL) status = -1;

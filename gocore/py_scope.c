@@ -132,19 +132,59 @@ static int put(PyObject *scope, PyObject *key, PyObject *value)
     return status;
 }
 
-PyObject *py_scope(core *self, const struct saltare_request *r)
+/* A list of the subprotocols that the peer offers. */
+static PyObject *subprotocols(const struct saltare_request *r)
+{
+    PyObject *list = PyList_New(r->n_subprotocols);
+    for (uint32_t i = 0; list != NULL && i < r->n_subprotocols; i++) {
+        struct saltare_span span = r->subprotocols[i];
+        PyObject *name = PyUnicode_DecodeLatin1((const char *)r->head + span.off, span.len, NULL);
+        if (name == NULL) {
+            Py_CLEAR(list);
+        } else {
+            PyList_SET_ITEM(list, i, name);
+        }
+    }
+    return list;
+}
+
+int py_scope_prepare(core *self)
 {
     module_state *st = self->state;
-    PyObject *scope = PyDict_Copy(self->template);
+    Py_XSETREF(self->ws_template, PyDict_Copy(self->template));
+    Py_XSETREF(self->ws_extensions, Py_BuildValue("{s{}}", "websocket.http.response"));
+    PyObject *type = PyUnicode_FromString("websocket"), *scheme = PyUnicode_FromString("ws");
+    bool made = self->ws_template && self->ws_extensions && type && scheme && PyDict_SetItem(self->ws_template, st->s_type, type) == 0 &&
+                PyDict_SetItemString(self->ws_template, "scheme", scheme) == 0;
+    Py_XDECREF(type);
+    Py_XDECREF(scheme);
+    int has_method = made ? PyDict_Contains(self->ws_template, st->s_method) : -1;
+    return has_method > 0 ? PyDict_DelItem(self->ws_template, st->s_method) : has_method;
+}
+
+/* What a request for a WebSocket has of its own, and what any other has. */
+static int put_kind(core *self, PyObject *scope, const struct saltare_event *event)
+{
+    module_state *st = self->state;
+    if (event->flags & EVENT_WEBSOCKET) return put(scope, st->s_subprotocols, subprotocols(event->data));
+    return put(scope, st->s_method, method_text(st, event->data));
+}
+
+PyObject *py_scope(core *self, const struct saltare_event *event)
+{
+    module_state *st = self->state;
+    const struct saltare_request *r = event->data;
+    bool socket = event->flags & EVENT_WEBSOCKET;
+    PyObject *scope = PyDict_Copy(socket ? self->ws_template : self->template);
     if (scope == NULL) return NULL;
-    if (put(scope, st->s_method, method_text(st, r)) < 0 ||
+    if (put_kind(self, scope, event) < 0 ||
         put(scope, st->s_path, path_text(self, r)) < 0 ||
         put(scope, st->s_raw_path, span_bytes(r, r->raw_path)) < 0 ||
         put(scope, st->s_query_string, span_bytes(r, r->query)) < 0 ||
         put(scope, st->s_headers, headers_list(st, r)) < 0 ||
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
-        put(scope, st->s_extensions, PyDict_Copy(self->extensions)) < 0 ||
+        put(scope, st->s_extensions, PyDict_Copy(socket ? self->ws_extensions : self->extensions)) < 0 ||
         put(scope, st->s_state, self->lifespan ? PyDict_Copy(self->lifespan) : PyDict_New()) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);

@@ -18,9 +18,7 @@
 /* RFC 9110 15.2: 103. */
 #define EARLY_HINTS 103
 
-/* Whether an answer may still be sent; -1 with an exception. Asked again after the app's objects were looked at, since
- * that may run any code. */
-static int check_open(exchange *ex, const char *kind)
+int py_check_open(exchange *ex, const char *kind)
 {
     module_state *st = ex->core->state;
     if (ex->gone) {
@@ -58,8 +56,7 @@ static long status_of(module_state *st, PyObject *message, const char *kind, lon
     return -1;
 }
 
-/* Reads the headers of a message, as far as that may run Python code. */
-static int read_headers(headers *fields, module_state *st, PyObject *message, const char *kind)
+int py_read_headers(headers *fields, module_state *st, PyObject *message, const char *kind)
 {
     PyObject *given = py_item(message, st->s_headers);
     int status = given == NULL && PyErr_Occurred() ? -1 : py_headers_read(fields, st, given, kind);
@@ -67,8 +64,7 @@ static int read_headers(headers *fields, module_state *st, PyObject *message, co
     return status;
 }
 
-/* A command that carries fields. */
-static int put_fields(exchange *ex, headers *fields, int command, int flags, long arg)
+int py_put_fields(exchange *ex, headers *fields, int command, int flags, long arg)
 {
     uint8_t *at = py_command(ex->core, command, flags, (uint32_t)arg, ex->stream, fields->size);
     if (at == NULL) return -1;
@@ -78,7 +74,7 @@ static int put_fields(exchange *ex, headers *fields, int command, int flags, lon
 
 static int check_not_started(exchange *ex, const char *kind)
 {
-    if (check_open(ex, kind) < 0) return -1;
+    if (py_check_open(ex, kind) < 0) return -1;
     if (!ex->started) return 0;
     bool twice = strcmp(kind, START) == 0;
     PyErr_Format(ex->core->state->order_error, twice ? "%s was sent twice" : "%s was sent after " START, kind);
@@ -88,26 +84,28 @@ static int check_not_started(exchange *ex, const char *kind)
 static int put_start(exchange *ex, headers *fields, long status)
 {
     if (check_not_started(ex, fields->kind) < 0 || py_headers_check(fields, ex->core->state) < 0) return -1;
-    if (put_fields(ex, fields, COMMAND_START, 0, status) < 0) return -1;
+    if (py_put_fields(ex, fields, COMMAND_START, 0, status) < 0) return -1;
     ex->started = 1;
     ex->status = (short)status;
     ex->declared = fields->content_length;
     return 0;
 }
 
-static PyObject *send_start(exchange *ex, PyObject *message)
+PyObject *py_send_start(exchange *ex, PyObject *message, const char *kind)
 {
     module_state *st = ex->core->state;
     headers fields;
-    long status = status_of(st, message, START, -1);
+    long status = status_of(st, message, kind, -1);
     int trailers = status < 0 ? -1 : is_true(message, st->s_trailers);
-    if (trailers < 0 || read_headers(&fields, st, message, START) < 0) return NULL;
+    if (trailers < 0 || py_read_headers(&fields, st, message, kind) < 0) return NULL;
     int failed = put_start(ex, &fields, status);
     py_headers_free(&fields);
     if (failed < 0) return NULL;
     ex->trailers = (char)trailers;
     return Py_NewRef(st->sent);
 }
+
+static PyObject *send_start(exchange *ex, PyObject *message) { return py_send_start(ex, message, START); }
 
 /* List of a (b"link", value) for each of the links. */
 static PyObject *link_headers(PyObject *links)
@@ -141,7 +139,7 @@ static PyObject *send_early_hint(exchange *ex, PyObject *message)
     Py_XDECREF(pairs);
     if (failed == 0) failed = check_not_started(ex, EARLY_HINT);
     if (failed == 0) failed = py_headers_check(&fields, st);
-    if (failed == 0) failed = put_fields(ex, &fields, COMMAND_START, 0, EARLY_HINTS);
+    if (failed == 0) failed = py_put_fields(ex, &fields, COMMAND_START, 0, EARLY_HINTS);
     py_headers_free(&fields);
     return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
@@ -154,7 +152,7 @@ static bool has_no_content(int status) { return status == 204 || status == 205 |
 /* Whether a piece of the body is in its place. */
 static int check_turn(exchange *ex, const char *kind)
 {
-    if (check_open(ex, kind) < 0) return -1;
+    if (py_check_open(ex, kind) < 0) return -1;
     if (ex->started && !ex->body_over) return 0;
     PyErr_Format(ex->core->state->order_error,
                  ex->started ? "%s was sent after the body was complete, where " TRAILERS " belongs" : "%s was sent before " START, kind);
@@ -196,7 +194,15 @@ static PySendResult drained(exchange *ex, PyObject **result)
     return PYGEN_RETURN;
 }
 
-/* After a piece of so many bytes went into the outbox: the awaitable for the app. */
+PyObject *py_pace(exchange *ex, int64_t size)
+{
+    ex->window -= size;
+    if (ex->window > 0) return Py_NewRef(ex->core->state->sent);
+    if (py_command(ex->core, COMMAND_NOTIFY, 0, 0, ex->stream, 0) == NULL) return NULL;
+    return py_awaitable_new(ex, drained);
+}
+
+/* The same after a piece of the body. */
 static PyObject *after_piece(exchange *ex, int64_t size, bool more)
 {
     module_state *st = ex->core->state;
@@ -205,68 +211,68 @@ static PyObject *after_piece(exchange *ex, int64_t size, bool more)
         ex->body_over = ex->trailers;
         return !ex->trailers && py_exchange_complete(ex) < 0 ? NULL : Py_NewRef(st->sent);
     }
-    ex->window -= size;
-    if (ex->window > 0) return Py_NewRef(st->sent);
-    if (py_command(ex->core, COMMAND_NOTIFY, 0, 0, ex->stream, 0) == NULL) return NULL;
-    return py_awaitable_new(ex, drained);
+    return py_pace(ex, size);
 }
 
-/* Hands over a bytes object that Go writes from; it is kept alive until EVENT_RELEASE. */
-static int put_borrowed(exchange *ex, PyObject *body, int flags)
+int py_put_borrowed(exchange *ex, int command, int flags, PyObject *owner, const void *bytes, Py_ssize_t size)
 {
-    uint8_t *at = py_command(ex->core, COMMAND_BODY_REF, flags, 0, ex->stream, sizeof(struct saltare_body_ref));
+    uint8_t *at = py_command(ex->core, command, flags, 0, ex->stream, sizeof(struct saltare_body_ref));
     if (at == NULL) return -1;
-    *(struct saltare_body_ref *)at = (struct saltare_body_ref){
-        .ptr = PyBytes_AS_STRING(body), .len = (uint64_t)PyBytes_GET_SIZE(body), .token = (uint64_t)(uintptr_t)Py_NewRef(body)};
+    *(struct saltare_body_ref *)at =
+        (struct saltare_body_ref){.ptr = bytes, .len = (uint64_t)size, .token = (uint64_t)(uintptr_t)Py_NewRef(owner)};
     ex->core->state->borrowed++;
     ex->core->borrowed++;
     return 0;
 }
 
-static int put_copied(exchange *ex, const void *bytes, Py_ssize_t size, int flags)
+int py_put_copied(exchange *ex, int command, int flags, const void *bytes, Py_ssize_t size)
 {
-    uint8_t *at = py_command(ex->core, COMMAND_BODY, flags, 0, ex->stream, (size_t)size);
+    uint8_t *at = py_command(ex->core, command, flags, 0, ex->stream, (size_t)size);
     if (at == NULL) return -1;
     if (size > 0) memcpy(at, bytes, (size_t)size);
     return 0;
 }
 
-static PyObject *send_bytes(exchange *ex, PyObject *body, bool more)
+static PyObject *send_bytes(exchange *ex, PyObject *body, bool more, const char *kind)
 {
     Py_ssize_t size = PyBytes_GET_SIZE(body);
     int flags = more_flag(ex, more);
-    if (check_piece(ex, BODY, size, more) < 0) return NULL;
-    int failed = size > SALTARE_INLINE ? put_borrowed(ex, body, flags) : put_copied(ex, PyBytes_AS_STRING(body), size, flags);
+    const char *bytes = PyBytes_AS_STRING(body);
+    if (check_piece(ex, kind, size, more) < 0) return NULL;
+    int failed = size > SALTARE_INLINE ? py_put_borrowed(ex, COMMAND_BODY_REF, flags, body, bytes, size)
+                                       : py_put_copied(ex, COMMAND_BODY, flags, bytes, size);
     return failed < 0 ? NULL : after_piece(ex, size, more);
 }
 
 /* The same with any contiguous buffer. */
-static PyObject *send_buffer(exchange *ex, PyObject *body, bool more)
+static PyObject *send_buffer(exchange *ex, PyObject *body, bool more, const char *kind)
 {
     Py_buffer view;
     if (!PyObject_CheckBuffer(body)) {
-        PyErr_Format(ex->core->state->type_error, BODY ": body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
+        PyErr_Format(ex->core->state->type_error, "%s: body must be bytes, not %.100s", kind, Py_TYPE(body)->tp_name);
         return NULL;
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return NULL;
-    int failed = check_piece(ex, BODY, view.len, more) < 0 || put_copied(ex, view.buf, view.len, more_flag(ex, more)) < 0;
+    int failed = check_piece(ex, kind, view.len, more) < 0 || py_put_copied(ex, COMMAND_BODY, more_flag(ex, more), view.buf, view.len) < 0;
     PyObject *result = failed ? NULL : after_piece(ex, view.len, more);
     PyBuffer_Release(&view);
     return result;
 }
 
-static PyObject *send_body(exchange *ex, PyObject *message)
+PyObject *py_send_body(exchange *ex, PyObject *message, const char *kind)
 {
     module_state *st = ex->core->state;
-    if (check_turn(ex, BODY) < 0) return NULL;
+    if (check_turn(ex, kind) < 0) return NULL;
     PyObject *body = py_item(message, st->s_body);
     if (body == NULL && PyErr_Occurred()) return NULL;
     if (body == NULL) body = Py_NewRef(st->empty_bytes);
     int more = is_true(message, st->s_more_body);
-    PyObject *result = more < 0 ? NULL : PyBytes_CheckExact(body) ? send_bytes(ex, body, more) : send_buffer(ex, body, more);
+    PyObject *result = more < 0 ? NULL : PyBytes_CheckExact(body) ? send_bytes(ex, body, more, kind) : send_buffer(ex, body, more, kind);
     Py_DECREF(body);
     return result;
 }
+
+static PyObject *send_body(exchange *ex, PyObject *message) { return py_send_body(ex, message, BODY); }
 
 /* ---- files ---------------------------------------------------------------------------------------------------- */
 
@@ -277,7 +283,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
     int flags = more_flag(ex, more);
     if (size == 0 || ex->silent) {
         py_file_close(part);
-        return put_copied(ex, NULL, 0, flags) < 0 ? NULL : after_piece(ex, size, more);
+        return py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0 ? NULL : after_piece(ex, size, more);
     }
     uint8_t *at = py_command(ex->core, COMMAND_FILE, flags, 0, ex->stream, sizeof *part);
     if (at == NULL) {
@@ -337,7 +343,7 @@ static int start_file(exchange *ex, PyObject *message, struct saltare_file *part
     module_state *st = ex->core->state;
     headers given, all = {0};
     long status = status_of(st, message, SENDFILE, 200);
-    if (status < 0 || read_headers(&given, st, message, SENDFILE) < 0) return -1;
+    if (status < 0 || py_read_headers(&given, st, message, SENDFILE) < 0) return -1;
     PyObject *pairs = given.pairs ? PySequence_List(given.pairs) : PyList_New(0); /* ours, so that it stays as it is checked */
     int failed = pairs == NULL || py_headers_read(&all, st, pairs, SENDFILE) < 0 || py_headers_check(&all, st) < 0 ? -1 : 0;
     if (failed == 0) {
@@ -368,7 +374,7 @@ static PyObject *send_file(exchange *ex, PyObject *message)
 
 static int check_trailers(exchange *ex)
 {
-    if (check_open(ex, TRAILERS) < 0) return -1;
+    if (py_check_open(ex, TRAILERS) < 0) return -1;
     if (ex->body_over) return 0;
     PyErr_SetString(ex->core->state->order_error, !ex->started    ? TRAILERS " was sent before " START
                                                   : ex->trailers ? TRAILERS " was sent before the end of the body"
@@ -381,9 +387,9 @@ static PyObject *send_trailers(exchange *ex, PyObject *message)
     module_state *st = ex->core->state;
     headers fields;
     int more = check_trailers(ex) < 0 ? -1 : is_true(message, st->s_more_trailers);
-    if (more < 0 || read_headers(&fields, st, message, TRAILERS) < 0) return NULL;
+    if (more < 0 || py_read_headers(&fields, st, message, TRAILERS) < 0) return NULL;
     int failed = check_trailers(ex) < 0 || py_headers_check(&fields, st) < 0 ? -1 : 0;
-    if (failed == 0) failed = put_fields(ex, &fields, COMMAND_TRAILERS, more ? COMMAND_MORE : 0, 0);
+    if (failed == 0) failed = py_put_fields(ex, &fields, COMMAND_TRAILERS, more ? COMMAND_MORE : 0, 0);
     py_headers_free(&fields);
     if (failed == 0 && !more) failed = py_exchange_complete(ex);
     return failed < 0 ? NULL : Py_NewRef(st->sent);
@@ -408,7 +414,7 @@ static const struct {
     {NULL, 0, NULL},
 };
 
-static bool is_kind(PyObject *type, const char *name, Py_ssize_t len)
+bool py_is_kind(PyObject *type, const char *name, Py_ssize_t len)
 {
     if (!PyUnicode_IS_COMPACT_ASCII(type)) return PyUnicode_CompareWithASCIIString(type, name) == 0; /* a subclass, such as a StrEnum */
     return PyUnicode_GET_LENGTH(type) == len && memcmp(PyUnicode_1BYTE_DATA(type), name, (size_t)len) == 0;
@@ -427,8 +433,8 @@ static PyObject *send_elsewhere(exchange *ex, PyObject *message)
 static PyObject *send_kind(exchange *ex, PyObject *message, PyObject *type)
 {
     for (int i = 0; kinds[i].name != NULL; i++) {
-        if (!is_kind(type, kinds[i].name, kinds[i].len)) continue;
-        return check_open(ex, kinds[i].name) < 0 ? NULL : kinds[i].send(ex, message);
+        if (!py_is_kind(type, kinds[i].name, kinds[i].len)) continue;
+        return py_check_open(ex, kinds[i].name) < 0 ? NULL : kinds[i].send(ex, message);
     }
     PyErr_Format(ex->core->state->value_error, "send(): unknown message type %R for an HTTP request", type);
     return NULL;
@@ -442,6 +448,7 @@ static void name_error(module_state *st, PyObject *kind)
     PyObject *ours = type == PyExc_TypeError                                     ? st->type_error
                      : type == PyExc_ValueError || type == PyExc_OverflowError ? st->value_error
                                                                                  : NULL;
+    if (type == PyExc_UnicodeEncodeError) ours = st->value_error;
     if (ours == NULL) {
         PyErr_Restore(type, value, traceback);
         return;
@@ -471,7 +478,7 @@ PyObject *py_exchange_send(exchange *ex, PyObject *message)
         Py_XDECREF(type);
         return NULL;
     }
-    PyObject *result = send_kind(ex, message, type);
+    PyObject *result = py_is_socket(ex) ? py_socket_send_kind((websocket *)ex, message, type) : send_kind(ex, message, type);
     if (result == NULL) name_error(st, type);
     Py_DECREF(type);
     if (result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(result);

@@ -102,7 +102,11 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
 {
     exchange *ex;
     PyObject *scope;
-    if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "O!O:Starter", self->state->exchange_type, &ex, &scope)) return NULL;
+    if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "OO:Starter", &ex, &scope)) return NULL;
+    if (!Py_IS_TYPE(ex, self->state->exchange_type) && !Py_IS_TYPE(ex, self->state->socket_type)) {
+        PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a Socket, not %.100s", Py_TYPE(ex)->tp_name);
+        return NULL;
+    }
     return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
 }
 

@@ -33,7 +33,7 @@ def incomplete(exchange, scope):
 
 
 def described(scope):
-    return f"{scope['method']} {scope['path']!a}"
+    return f"{scope.get('method', 'WebSocket')} {scope['path']!a}"
 
 
 def is_disconnect(error):

@@ -11,8 +11,15 @@ from ._lifespan import Lifespan, settle
 from ._signals import Signals
 from .errors import ConfigError
 
-TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout")
-NUMBERS = ("max_concurrent_connections", "max_keepalive_requests", "max_request_body", "date_header")
+TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
+NUMBERS = (
+    "max_concurrent_connections",
+    "max_keepalive_requests",
+    "max_request_body",
+    "date_header",
+    "ws_max_size",
+    "ws_per_message_deflate",
+)
 RUNNING = "this server is running already"
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 

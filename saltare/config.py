@@ -37,7 +37,7 @@ class Option:
         return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 
-APP, PROCESSES, SOCKETS, HTTP = "App", "Processes", "Sockets", "HTTP"
+APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP", "WebSocket"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
@@ -159,6 +159,22 @@ OPTIONS = (
     Option(HTTP, "date_header", Flag(), True, "send the Date field"),
     Option(
         HTTP, "header", Several(Header(), "\n", "newlines"), (), "field added to every answer; repeat it for several"
+    ),
+    Option(WEBSOCKET, "ws_max_size", Size(1, 1 << 40), 1 << 20, "message of a peer; beyond it closed with 1009"),
+    Option(
+        WEBSOCKET,
+        "ws_keepalive_timeout",
+        Seconds(DAY),
+        20.0,
+        "a peer silent for so long is sent a ping, and left when it stays silent for as long again; 0 = off",
+        aliases=("ws_ping_interval",),
+    ),
+    Option(
+        WEBSOCKET,
+        "ws_per_message_deflate",
+        Flag(),
+        False,
+        "compress messages when the peer offers it, each by itself; costs time, and no memory while idle",
     ),
     Option(
         TIMEOUTS,

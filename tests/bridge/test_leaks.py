@@ -10,7 +10,9 @@ import pytest
 
 import saltare
 import test_messages
+import test_websocket
 from bare import BODY, GET, Bare, new_core, post, result, waits
+from frames import BINARY, CONTINUATION, close, frame, text
 from harness import HANG
 from rawsocket import Raw
 from saltare._core import live
@@ -142,7 +144,31 @@ def opened(bare):
     other.close()
 
 
-WORK = [answered, in_pieces, given_up, gone, refused, failing, watched, opened]
+def sockets(bare):
+    peer, socket = test_websocket.meet(bare)
+    waiting = socket.receive()
+    future = waits(waiting)
+    peer.send(text("é" * 100) + frame(BINARY, b"b", fin=0) + frame(CONTINUATION, bytes(10_000)) + text("not received"))
+    bare.until(future.done)
+    assert len(result(waiting)["text"]) == 100
+    for message in ({"bytes": bytes(10_000)}, {"text": "é" * 10_000}, {"bytes": bytearray(10)}):
+        socket.send({"type": "websocket.send", **message})
+        peer.read_frame()
+    peer.send(frame(BINARY, b"half", fin=0) + close(3000, b"why"))
+    bare.until(lambda: socket.gone)
+    peer.close()
+    for _, message, _, _ in test_websocket.MISTAKES:
+        peer, socket = test_websocket.meet(bare, accept=False)
+        try:
+            socket.send(message)
+            socket.send(message)
+        except saltare.errors.ResponseError:
+            pass
+        socket.fail()
+        peer.close()
+
+
+WORK = [sockets, answered, in_pieces, given_up, gone, refused, failing, watched, opened]
 
 
 def objects():

@@ -1,6 +1,10 @@
 """Fixtures of the wire tests: a server on each driver. Per process."""
 
+import contextlib
+
 import pytest
+
+from frames import Peer
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -9,3 +13,10 @@ def serve_by(request, serve):
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop is not installed for this Python")
     return lambda app, **options: serve(app, loop=request.param, **options)
+
+
+@pytest.fixture
+def meet(serve):
+    """A function that gives a WebSocket peer of a server; they are closed before the server ends, which would wait for them."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *to, **options: stack.enter_context(Peer(*to, **options))

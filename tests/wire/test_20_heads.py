@@ -45,6 +45,10 @@ def test_every_split_point(serve, raw, message, body):
 
 
 async def count(scope, receive, send):
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.http.response.start", "status": 200})
+        await send({"type": "websocket.http.response.body"})
+        return
     body = await body_of(receive)
     if body is not None:
         await answer(send, b"%d bytes\n" % len(body))

@@ -6,6 +6,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/websocket"
 )
 
 // Command carries one command of the outbox out.
@@ -35,18 +36,23 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 	case handoff.CommandNotify:
 		h.notify(c, s)
 	case handoff.CommandAbort:
-		if s.started && s.answer.Mode == http1.BodyNone { // all that the peer is to have of it is said
-			h.complete(c, s)
-		} else {
-			h.abort(c, s)
-		}
+		h.giveUp(c, s)
+	case handoff.CommandWSAccept:
+		h.accept(c, s, payload)
+	case handoff.CommandWSSend:
+		h.sendMessage(c, k, piece{bytes: payload})
+	case handoff.CommandWSSendRef:
+		ref := handoff.Ref(payload)
+		h.sendMessage(c, k, piece{bytes: handoff.Bytes(ref.Ptr, ref.Len), token: ref.Token})
+	case handoff.CommandWSClose:
+		h.closeByApp(c, s, uint16(k.Arg), payload)
 	}
 }
 
 // refund gives back what a command lends that comes too late.
 func (h *Host) refund(k *handoff.Command, payload []byte) {
 	switch k.Kind {
-	case handoff.CommandBodyRef:
+	case handoff.CommandBodyRef, handoff.CommandWSSendRef:
 		h.inbox.Release(handoff.Ref(payload).Token)
 	case handoff.CommandFile:
 		h.giveBack(piece{file: h.files.take(handoff.FileOf(payload))})
@@ -64,7 +70,7 @@ func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	}
 	a := &s.answer
 	a.Status = status
-	a.Close = a.Close || h.draining || s.expecting || h.spent(c)
+	a.Close = a.Close || h.draining || s.expecting || h.spent(c) || s.socket != 0 // frames may follow, which are no request
 	h.gather(c)
 	bytes, err := http1.AppendHead(h.out.buf.B, a, fields, &h.defaults)
 	h.out.buf.B = bytes
@@ -240,6 +246,18 @@ func (h *Host) next(c *Conn) {
 func (h *Host) wrongLength(c *Conn, s *Stream, than string, sent uint64) {
 	h.appErrorf(c, "the app sent %s body than its content-length says: %d of %d bytes", than, sent, s.answer.ContentLength)
 	h.abort(c, s)
+}
+
+// giveUp: the app is over without its last word.
+func (h *Host) giveUp(c *Conn, s *Stream) {
+	switch {
+	case c.phase == Open:
+		h.farewell(c, websocket.ServerError, nil)
+	case s.started && s.answer.Mode == http1.BodyNone: // all that the peer is to have of it is said
+		h.complete(c, s)
+	default:
+		h.abort(c, s)
+	}
 }
 
 // abort ends a stream whose app is over: with a 500 when nothing was sent, else by an end that is not a clean one.

@@ -113,8 +113,9 @@ func (h *Host) oversized(s *Stream) bool {
 
 // consumed: the app took n bytes, so reading may go on.
 func (h *Host) consumed(c *Conn, s *Stream, n uint32) {
+	paused := s.unread >= limits.UnreadBytes
 	s.unread -= min(n, s.unread)
-	if c.phase == Body && s.unread < limits.UnreadBytes {
+	if s.unread < limits.UnreadBytes && (c.phase == Body || c.phase == Open && paused) {
 		c.since = h.now
 		h.arm(c)
 		h.advance(c)

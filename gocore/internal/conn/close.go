@@ -8,6 +8,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/sock"
+	"saltare/gocore/internal/websocket"
 )
 
 // finish ends a connection after its last answer. A peer that may still be sending would answer a plain close with a
@@ -90,6 +91,7 @@ func (h *Host) dropStream(c *Conn) {
 	if !s.complete {
 		h.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.handle(number)})
 	}
+	h.dropSocket(s)
 	*s = Stream{}
 	h.streams.Free(number)
 	c.stream = 0
@@ -122,6 +124,8 @@ func (h *Host) retire(c *Conn) {
 		}
 	case c.phase == Discard:
 		h.finishAnswered(c)
+	case c.phase == Open:
+		h.farewell(c, websocket.ServiceRestart, nil)
 	}
 }
 
@@ -135,6 +139,7 @@ func (h *Host) Close() {
 	}
 	h.conns.Close()
 	h.streams.Close()
+	h.sockets.Close()
 	h.buffers.Close()
 }
 
@@ -150,5 +155,7 @@ func (h *Host) sweep(do func(c *Conn)) {
 func (h *Host) Release() {
 	h.conns.Release()
 	h.streams.Release()
+	h.sockets.Release()
+	h.inflater, h.scratch = websocket.Inflater{}, nil
 	h.buffers.Release()
 }

@@ -6,6 +6,9 @@
 //	head.go     bytes -> a request, handed to the app
 //	body.go     bytes -> pieces of its body
 //	answer.go   what the app says -> the answer
+//	upgrade.go  an answer after which the connection is a WebSocket
+//	message.go  its frames -> messages, and the app's messages -> frames
+//	farewell.go how it ends
 //	write.go    the answer -> bytes
 //	sendfile.go files in it
 //	deadline.go what took too long
@@ -71,6 +74,7 @@ type Stream struct {
 	received  uint64 // decoded
 	sent      uint64 // body bytes the app gave
 	unread    uint32 // bytes handed over and not yet taken by the app
+	socket    uint32 // number + 1 of the Socket, of a request for a WebSocket
 	inChunks  bool
 	bodyDone  bool // the request is read
 	expecting bool // the peer waits for 100 Continue
@@ -106,6 +110,8 @@ func (h *Host) advance(c *Conn) {
 			next = h.watchPeer(c)
 		case Discard:
 			next = h.discardBody(c)
+		case Open, Closing:
+			next = h.readFrames(c)
 		case Linger:
 			next = h.discardAll(c)
 		case Flush, Closed:

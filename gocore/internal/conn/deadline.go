@@ -19,12 +19,17 @@ var (
 // deadline is the tick at which the connection has taken too long; 0 when it may take its time.
 func (h *Host) deadline(c *Conn) uint32 {
 	at := h.phaseDeadline(c)
-	if c.queue != 0 && h.Config.WriteTimeout > 0 {
+	if h.writeCounts(c) {
 		if w := c.wrote + h.Config.WriteTimeout + 1; at == 0 || w < at {
 			at = w
 		}
 	}
 	return at
+}
+
+// writeCounts tells whether unsent output has to make progress. That of a WebSocket need not: silence ends it.
+func (h *Host) writeCounts(c *Conn) bool {
+	return c.queue != 0 && h.Config.WriteTimeout > 0 && c.phase != Open && c.phase != Closing
 }
 
 func (h *Host) phaseDeadline(c *Conn) uint32 {
@@ -40,6 +45,10 @@ func (h *Host) phaseDeadline(c *Conn) uint32 {
 		}
 	case Discard:
 		limit = h.Config.BodyTimeout
+	case Open:
+		return h.keepAliveDeadline(c)
+	case Closing:
+		limit = closeTicks
 	case Linger:
 		limit = lingerTicks
 	}
@@ -94,7 +103,7 @@ func (h *Host) judge(i uint32) (ended bool) {
 }
 
 func (h *Host) expire(c *Conn) {
-	if c.queue != 0 && h.Config.WriteTimeout > 0 && c.wrote+h.Config.WriteTimeout < h.now {
+	if h.writeCounts(c) && c.wrote+h.Config.WriteTimeout < h.now {
 		h.expireWrite(c)
 		return
 	}
@@ -107,6 +116,8 @@ func (h *Host) expire(c *Conn) {
 		h.refuse(c, headTimeout)
 	case Body:
 		h.refuse(c, bodyTimeout)
+	case Open:
+		h.keepAlive(c)
 	default:
 		h.close(c)
 	}

@@ -16,24 +16,34 @@ import (
 )
 
 func (h *Host) readHead(c *Conn) step {
+	buf, _, ok := h.input(c)
+	if !ok {
+		return rest
+	}
+	return h.parse(c, buf)
+}
+
+// input is what is parked with what can be read behind it, in the arena. fresh: something was read. ok is false when there
+// is nothing new, or no room for it in this turn.
+func (h *Host) input(c *Conn) (buf []byte, fresh, ok bool) {
 	held := int(c.held)
 	size := min(len(h.inbox.Free())-limits.ViewBytes, held+limits.ReadBytes)
 	if size < held+limits.ReadFloorBytes || !h.inbox.HasRoom() {
 		h.wait(c)
-		return rest
+		return nil, false, false
 	}
-	buf := h.inbox.Free()[:size]
+	buf = h.inbox.Free()[:size]
 	if held > 0 {
 		copy(buf, c.parked.Bytes()[:held])
 	}
-	if int(c.scanned) == held { // nothing new among what is parked
+	if fresh = int(c.scanned) == held; fresh { // nothing new among what is parked
 		n, ok := h.read(c, buf[held:])
 		if !ok {
-			return rest
+			return nil, false, false
 		}
 		held += n
 	}
-	return h.parse(c, buf[:held:held])
+	return buf[:held:held], fresh, true
 }
 
 // read reads into b. ok is false when there is nothing: for now, or because the peer has gone.
@@ -126,6 +136,9 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	c.stream = number + 1
 	s.open(c, head, h.nextSerial())
 	body, behind, refusal := h.admitBody(s, buf[n:])
+	if refusal == nil && head.UpgradeWebSocket {
+		refusal = h.greet(c, s, buf)
+	}
 	if refusal != nil {
 		s.complete = true
 		h.refuse(c, refusal)
@@ -213,6 +226,10 @@ func (h *Host) view(c *Conn, s *Stream, number uint32, buf, body []byte) {
 	}
 	if s.answer.HEAD {
 		flags |= handoff.EventSilent
+	}
+	if s.socket != 0 {
+		flags |= handoff.EventWebSocket
+		r.Subprotocols, r.NSubprotocols = h.inbox.KeepSpans(h.shake.Subprotocols), uint32(len(h.shake.Subprotocols))
 	}
 	h.inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flags, Stream: s.handle(number), Data: requestPointer(r)})
 }

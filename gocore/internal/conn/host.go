@@ -12,19 +12,22 @@ import (
 	"saltare/gocore/internal/poll"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/timer"
+	"saltare/gocore/internal/websocket"
 )
 
 // Config is what a server was told. Times are in ticks, 0 is off.
 type Config struct {
-	HeaderTimeout, KeepAliveTimeout, BodyTimeout, WriteTimeout uint32
+	HeaderTimeout, KeepAliveTimeout, BodyTimeout, WriteTimeout, WSKeepAliveTimeout uint32
 
 	MaxConnections       uint32
 	MaxKeepAliveRequests uint32
 	MaxRequestBody       uint64
+	WSMaxBytes           uint64
 
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
+	WSDeflate    bool
 	Debug        bool
 	Forked       *uint32 // not 0 once the process has forked; may be nil
 }
@@ -51,13 +54,20 @@ type Host struct {
 	inbox    *handoff.Inbox
 	conns    pool.Slab[Conn]
 	streams  pool.Slab[Stream]
+	sockets  pool.Slab[Socket]
 	buffers  pool.Buffers
 	wheel    timer.Wheel
 	head     http1.Head
+	shake    websocket.Handshake
+	heard    websocket.Piece
+	inflater websocket.Inflater
+	deflater websocket.Deflater
+	scratch  []byte // what is written out at once: lines of an upgrade, a deflated message
 	defaults http1.Defaults
 	out      output
 	queues   queues
 	files    files
+	packs    packs
 	later    []uint32 // connections that had no room, or more of a file to send than one step
 	retry    []uint32
 	due      []uint32 // connections whose deadline may be over
@@ -170,6 +180,9 @@ func (h *Host) Connections() int { return h.conns.Live() }
 
 // Streams is how many requests are in the app's hands.
 func (h *Host) Streams() int { return h.streams.Live() }
+
+// Sockets is how many of them are, or may become, WebSockets.
+func (h *Host) Sockets() int { return h.sockets.Live() }
 
 // Buffers is how many read buffers connections hold.
 func (h *Host) Buffers() int { return h.buffers.Live() }

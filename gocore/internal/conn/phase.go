@@ -20,6 +20,10 @@ const (
 	Discard
 	// Idle: between requests; no buffer is held.
 	Idle
+	// Open: the connection is a WebSocket.
+	Open
+	// Closing: we have closed the WebSocket; the peer's Close is to come.
+	Closing
 	// Linger: our side is shut; the peer may still send, and is not listened to.
 	Linger
 
@@ -30,7 +34,8 @@ const (
 func (p Phase) String() string {
 	return [phases]string{
 		"closed", "reading the request head", "reading the request body", "waiting for the app's answer",
-		"sending the answer", "discarding the rest of the request", "idle", "lingering after the last answer",
+		"sending the answer", "discarding the rest of the request", "idle", "open as a WebSocket",
+		"closing the WebSocket", "lingering after the last answer",
 	}[p]
 }
 
@@ -39,10 +44,12 @@ var legal = [phases]uint16{
 	Closed:  1 << Head,
 	Head:    1<<Head | 1<<Body | 1<<Answer | 1<<Flush | 1<<Linger,
 	Body:    1<<Answer | 1<<Flush | 1<<Discard | 1<<Linger,
-	Answer:  1<<Flush | 1<<Idle | 1<<Linger,
+	Answer:  1<<Flush | 1<<Idle | 1<<Linger | 1<<Open,
 	Flush:   1<<Discard | 1<<Idle | 1<<Linger,
 	Discard: 1<<Idle | 1<<Linger | 1<<Flush,
 	Idle:    1<<Head | 1<<Body | 1<<Answer | 1<<Flush,
+	Open:    1<<Closing | 1<<Flush,
+	Closing: 1 << Flush,
 	Linger:  0,
 }
 

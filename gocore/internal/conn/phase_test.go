@@ -14,10 +14,12 @@ var steps = map[Phase][]Phase{
 	Closed:  {Head},
 	Head:    {Head, Body, Answer, Flush, Linger},
 	Body:    {Answer, Flush, Discard, Linger},
-	Answer:  {Flush, Idle, Linger},
+	Answer:  {Flush, Idle, Linger, Open},
 	Flush:   {Discard, Idle, Linger},
 	Discard: {Idle, Linger, Flush},
 	Idle:    {Head, Body, Answer, Flush},
+	Open:    {Closing, Flush},
+	Closing: {Flush},
 	Linger:  {},
 }
 
@@ -68,6 +70,12 @@ func TestSizesOfRecords(t *testing.T) {
 	}
 	if size := unsafe.Sizeof(Stream{}); size > limits.StreamBytes {
 		t.Errorf("a request in the app's hands takes %d bytes, the budget is %d", size, limits.StreamBytes)
+	}
+}
+
+func TestSizeOfASocket(t *testing.T) {
+	if size := unsafe.Sizeof(Socket{}); size > limits.SocketBytes {
+		t.Errorf("a WebSocket takes %d bytes more, the budget is %d", size, limits.SocketBytes)
 	}
 }
 

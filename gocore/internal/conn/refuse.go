@@ -16,12 +16,13 @@ var (
 	noTunnel    = &http1.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
 	headTimeout = &http1.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
 	bodyTimeout = &http1.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
+	appDeclined = &http1.Refusal{Status: 403, Reason: "the app closed the websocket before it accepted it", Section: "RFC 9110 15.5.4"}
 	appFailed   = &http1.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
 )
 
 // refuse answers in the app's place and ends the connection; what follows the request is never parsed as another.
 func (h *Host) refuse(c *Conn, r *http1.Refusal) {
-	if r != appFailed {
+	if r != appFailed && r != appDeclined {
 		h.Counts.Refused++
 		h.debug(c, r)
 	}
@@ -37,7 +38,7 @@ func (h *Host) refuse(c *Conn, r *http1.Refusal) {
 	h.dropStream(c)
 	h.unpark(c)
 	h.gather(c)
-	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r.Status, method, &h.defaults)
+	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r, method, &h.defaults)
 	h.enter(c, Flush)
 	h.flushOf(c)
 }

@@ -261,6 +261,7 @@ func (h *Host) writeQueue(c *Conn) {
 			h.dequeue(c, n)
 		}
 	}
+	h.payPong(c)
 	h.tellDrained(c)
 	h.sent(c)
 }

@@ -26,12 +26,17 @@ const (
 	EventFD
 	EventLog
 	EventRetire
+	EventWSExpect
+	EventWSData
+	EventWSClose
 )
 
 const (
-	EventLast     = 1
-	EventContinue = 2
-	EventSilent   = 4
+	EventLast      = 1
+	EventContinue  = 2
+	EventSilent    = 4
+	EventWebSocket = 8
+	EventText      = 16
 )
 
 const (
@@ -49,9 +54,16 @@ const (
 	CommandContinue
 	CommandNotify
 	CommandAbort
+	CommandWSAccept
+	CommandWSSend
+	CommandWSSendRef
+	CommandWSClose
 )
 
-const CommandMore = 1
+const (
+	CommandMore = 1
+	CommandText = 2
+)
 
 const (
 	TurnInterrupted = 1
@@ -83,11 +95,13 @@ type Address struct {
 // Request is struct saltare_request. The pointers point outside Go's heap.
 type Request struct {
 	Head, Path, Fields, Body uintptr
+	Subprotocols             uintptr
 	PathLen, NFields         uint32
 	BodyLen                  uint32
 	Method, RawPath, Query   http1.Span
 	Minor                    uint32
 	Listener                 uint32
+	NSubprotocols            uint32
 	Client, Local            Address
 }
 
@@ -125,7 +139,7 @@ func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 	return c, payload, outbox[min((end+7)&^7, uint64(len(outbox))):], true
 }
 
-// Ref reads the payload of a CommandBodyRef.
+// Ref reads the payload of a CommandBodyRef or a CommandWSSendRef.
 func Ref(payload []byte) *BodyRef {
 	return (*BodyRef)(unsafe.Pointer(unsafe.SliceData(payload)))
 }
@@ -134,6 +148,9 @@ func Ref(payload []byte) *BodyRef {
 func FileOf(payload []byte) *File {
 	return (*File)(unsafe.Pointer(unsafe.SliceData(payload)))
 }
+
+// Static views a constant as a slice, which C may look at for ever.
+func Static(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // Bytes views memory outside Go's heap as a slice.
 func Bytes(ptr uintptr, n uint64) []byte {

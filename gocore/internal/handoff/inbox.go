@@ -17,7 +17,8 @@ type Inbox struct {
 	memory []byte // events, then the arena
 	n      int
 	used   int
-	late   []Event // those without data that found no room
+	late   []Event  // those without data that found no room
+	stored [][]byte // mapped for what the arena has no room for
 }
 
 // OpenInbox maps an empty inbox.
@@ -30,11 +31,15 @@ func OpenInbox() (*Inbox, error) {
 }
 
 // Close unmaps it.
-func (b *Inbox) Close() { pool.Unmap(b.memory) }
+func (b *Inbox) Close() {
+	b.dropStored()
+	pool.Unmap(b.memory)
+}
 
 // Reset begins a turn: what the last one gave is void, and what it had no room for comes first.
 func (b *Inbox) Reset() {
 	b.n, b.used = 0, 0
+	b.dropStored()
 	n := min(len(b.late), limits.Events)
 	for _, e := range b.late[:n] {
 		b.Add(e)
@@ -88,12 +93,42 @@ func (b *Inbox) Fields(n int) []http1.Field {
 	return unsafe.Slice((*http1.Field)(unsafe.Pointer(&at[0])), limits.MaxFields)
 }
 
+// Store copies what was made in this turn to where C may look at it.
+func (b *Inbox) Store(data []byte) ([]byte, error) {
+	to := b.Free()
+	if len(data)+limits.ViewBytes > len(to) {
+		var err error
+		if to, err = pool.Map(max(len(data), 1)); err != nil {
+			return nil, err
+		}
+		b.stored = append(b.stored, to)
+	} else {
+		b.Keep(len(data))
+	}
+	return to[:copy(to, data)], nil
+}
+
+func (b *Inbox) dropStored() {
+	for _, mapped := range b.stored {
+		pool.Unmap(mapped)
+	}
+	b.stored = b.stored[:0]
+}
+
 // NewRequest takes a zeroed view from the arena.
 func (b *Inbox) NewRequest() *Request {
 	r := (*Request)(unsafe.Pointer(&b.Free()[0]))
 	*r = Request{}
 	b.Keep(int(unsafe.Sizeof(*r)))
 	return r
+}
+
+// KeepSpans copies spans into the arena.
+func (b *Inbox) KeepSpans(spans []http1.Span) uintptr {
+	at := b.Free()
+	copy(unsafe.Slice((*http1.Span)(unsafe.Pointer(&at[0])), len(spans)), spans)
+	b.Keep(len(spans) * int(unsafe.Sizeof(http1.Span{})))
+	return Pointer(at)
 }
 
 // Trim gives the memory back; its next use finds zeroes.

@@ -27,7 +27,7 @@ func TestAllocations(t *testing.T) {
 			a := Answer{Status: 404, Minor: 1}
 			_, _ = AppendHead(dst, &a, fields, &benchDefaults)
 		},
-		"AppendRefusal":     func() { AppendRefusal(dst, 400, "", &benchDefaults) },
+		"AppendRefusal":     func() { AppendRefusal(dst, badHost, "", &benchDefaults) },
 		"AppendChunkHeader": func() { AppendChunkHeader(dst, 65536) },
 		"AppendDate":        func() { AppendDate(dst, 784111777) },
 	} {

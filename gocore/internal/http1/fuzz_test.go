@@ -59,7 +59,7 @@ func checkHead(t *testing.T, h *Head, head []byte) {
 	at := line
 	for _, f := range h.Fields {
 		name, value := string(f.Name.In(head)), f.Value.In(head)
-		if int(f.Name.Off) <= at || !isToken([]byte(name)) || strings.ToLower(name) != name || !isText(value) || len(trim(value)) != len(value) {
+		if int(f.Name.Off) <= at || !IsToken([]byte(name)) || strings.ToLower(name) != name || !isText(value) || len(trim(value)) != len(value) {
 			t.Fatalf("field %q: %q", name, value)
 		}
 		if isKnown(name) != (f.ID != 0) || f.ID != 0 && KnownNames[f.ID] != name {
@@ -151,7 +151,7 @@ func FuzzResponse(f *testing.F) {
 		checkLines(t, out, name1+value1+name2+value2)
 		out, body = appendBody(out, &a, body, encode(name2, value2))
 		if a.Mode != BodyUntilClose {
-			out = AppendRefusal(out, 503, "GET", &benchDefaults)
+			out = AppendRefusal(out, &Refusal{Status: 503}, "GET", &benchDefaults)
 		}
 		in := bufio.NewReader(bytes.NewReader(out))
 		request := &http.Request{Method: map[bool]string{false: "GET", true: "HEAD"}[a.HEAD]}

@@ -101,7 +101,7 @@ func (m *meaning) readCoding(h *Head, v []byte) *Refusal {
 // the length of the body open (400), RFC 9112 6.1 and 6.3.
 func judgeCodings(v []byte) *Refusal {
 	for {
-		coding, rest, another := cutList(v)
+		coding, rest, another := CutList(v)
 		if !another {
 			if equalFold(coding, "chunked") {
 				return unknownCoding
@@ -118,7 +118,7 @@ func judgeCodings(v []byte) *Refusal {
 func (m *meaning) readConnection(v []byte) {
 	for another := true; another; {
 		var option []byte
-		option, v, another = cutList(v)
+		option, v, another = CutList(v)
 		switch {
 		case equalFold(option, "close"):
 			m.close = true
@@ -157,25 +157,4 @@ func (h *Head) settle(b []byte, m *meaning) *Refusal {
 	// stays plain HTTP, which RFC 9110 7.8 leaves to the server.
 	h.UpgradeWebSocket = m.webSocket && m.upgrade && !hasBody && string(h.Method.In(b)) == "GET"
 	return nil
-}
-
-// cutList splits the first element off a comma-separated list (RFC 9110 5.6.1).
-func cutList(v []byte) (element, rest []byte, another bool) {
-	for i, c := range v {
-		if c == ',' {
-			return trim(v[:i]), v[i+1:], true
-		}
-	}
-	return trim(v), nil, false
-}
-
-// listHas says whether a list has the element want, which is lower case.
-func listHas(v []byte, want string) bool {
-	for another := true; another; {
-		var element []byte
-		if element, v, another = cutList(v); equalFold(element, want) {
-			return true
-		}
-	}
-	return false
 }

@@ -16,6 +16,7 @@ type Refusal struct {
 	Reason  string // for the log, without values
 	Section string // the rule that was broken
 	Limit   int    // the limit that was passed, in octets or as a count; 0: none
+	Fields  string // complete lines that the answer has besides
 }
 
 // Error words the refusal for the log. It allocates; the hot path never calls it.

@@ -71,6 +71,19 @@ func AppendHead(dst []byte, a *Answer, fields []byte, d *Defaults) ([]byte, erro
 	return append(w.b, "\r\n"...), nil
 }
 
+// switching is the status of an answer after which the connection speaks another protocol (RFC 9110 15.2.2).
+const switching = 101
+
+// AppendUpgrade appends the head of such an answer: own, which are complete lines, then fields and defaults as of AppendHead.
+func AppendUpgrade(dst, own, fields []byte, d *Defaults) ([]byte, error) {
+	w := writer{b: append(appendStatusLine(dst, switching), own...), answer: Answer{Status: switching, Minor: 1}}
+	if err := w.appFields(fields); err != nil {
+		return dst, err
+	}
+	w.defaults(d)
+	return append(w.b, "\r\n"...), nil
+}
+
 // writer is an answer's head under way.
 type writer struct {
 	b                  []byte
@@ -85,7 +98,7 @@ func (w *writer) appFields(fields []byte) error {
 			return errEncoding
 		}
 		fields = rest
-		if !isToken(name) {
+		if !IsToken(name) {
 			return ErrName
 		}
 		if !isText(value) {
@@ -115,7 +128,8 @@ func cutField(b []byte) (name, value, rest []byte, ok bool) {
 	return b[:n], b[n : n+v], b[n+v:], true
 }
 
-func isToken(name []byte) bool {
+// IsToken: a name that may stand in a head (RFC 9110 5.6.2).
+func IsToken(name []byte) bool {
 	for _, c := range name {
 		if class[c]&token == 0 {
 			return false
@@ -142,6 +156,9 @@ func (w *writer) line(name, value []byte) {
 
 // judge says whether a field of the app is written as it is.
 func (w *writer) judge(name, value []byte) (keep bool, err error) {
+	if w.answer.Status == switching && namesUpgrade(name) {
+		return false, nil
+	}
 	switch len(name) {
 	case len("date"):
 		w.hasDate = w.hasDate || equalFold(name, "date")
@@ -161,6 +178,11 @@ func (w *writer) judge(name, value []byte) (keep bool, err error) {
 	return true, nil
 }
 
+// namesUpgrade tells whether the field is one of those that an upgrade itself writes.
+func namesUpgrade(name []byte) bool {
+	return equalFold(name, "connection") || equalFold(name, "upgrade")
+}
+
 func (w *writer) contentLength(value []byte) error {
 	if w.answer.ContentLength >= 0 {
 		return ErrContentLengths
@@ -177,7 +199,7 @@ func (w *writer) contentLength(value []byte) error {
 func (w *writer) connection(value []byte) (keep bool) {
 	for another := true; another; {
 		var option []byte
-		option, value, another = cutList(value)
+		option, value, another = CutList(value)
 		switch {
 		case equalFold(option, "close"):
 			w.answer.Close = true
@@ -228,11 +250,12 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 
 // AppendRefusal appends a complete answer in place of the app's to a request of that method, "" when
 // it is not known: text that names the status, after which the connection closes.
-func AppendRefusal(dst []byte, status int, method string, d *Defaults) []byte {
-	text := phrase(status)
-	w := writer{b: appendStatusLine(dst, status)}
-	w.answer = Answer{Status: uint16(status), Minor: 1, Close: true, ContentLength: int64(len(text)) + 1}
+func AppendRefusal(dst []byte, r *Refusal, method string, d *Defaults) []byte {
+	text := phrase(r.Status)
+	w := writer{b: appendStatusLine(dst, r.Status)}
+	w.answer = Answer{Status: uint16(r.Status), Minor: 1, Close: true, ContentLength: int64(len(text)) + 1}
 	w.b = append(w.b, "content-type: text/plain; charset=utf-8\r\n"...)
+	w.b = append(w.b, r.Fields...)
 	w.defaults(d)
 	w.framingFields()
 	w.b = append(w.b, "\r\n"...)

@@ -232,7 +232,7 @@ func TestChunksReadBack(t *testing.T) {
 
 func TestRefusalReadsBack(t *testing.T) {
 	for _, status := range []int{400, 408, 413, 414, 417, 431, 500, 501, 503, 505, 599} {
-		response, body, err := readBack("GET", AppendRefusal(nil, status, "GET", &benchDefaults))
+		response, body, err := readBack("GET", AppendRefusal(nil, &Refusal{Status: status}, "GET", &benchDefaults))
 		if err != nil {
 			t.Fatal(status, err)
 		}

@@ -27,7 +27,7 @@ func AppendTrailers(dst, fields []byte, first, last bool) (out []byte, leftOut s
 		switch {
 		case !ok:
 			return dst, "", errEncoding
-		case !isToken(name):
+		case !IsToken(name):
 			return dst, "", ErrName
 		case !isText(value):
 			return dst, "", ErrValue

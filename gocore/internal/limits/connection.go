@@ -13,8 +13,8 @@ const (
 	ReadBytes = 64 << 10
 	// ReadFloorBytes is the least worth a read(2): with less room left the connection waits for the next turn.
 	ReadFloorBytes = 4 << 10
-	// ViewBytes is kept free behind every read for the request's view: fields, decoded path and the view itself.
-	ViewBytes = MaxHeadBytes + MaxFields*20 + 512
+	// ViewBytes is kept free behind every read for the request's view: fields, decoded path, subprotocols and the view itself.
+	ViewBytes = MaxHeadBytes + MaxFields*20 + MaxSubprotocols*8 + 512
 	// Events is the capacity of the inbox, 32 bytes each.
 	Events = 2048
 	// EventsPerStep is what one step of one connection may add to the inbox.

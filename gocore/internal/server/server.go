@@ -148,7 +148,7 @@ func (s *Server) free() {
 // Stats are the figures of a server.
 type Stats struct {
 	conn.Counts
-	Connections, Streams, Buffers, Queues, Unsent, Files uint64
+	Connections, Streams, Sockets, Buffers, Queues, Unsent, Files uint64
 }
 
 // Stats reads them.
@@ -159,7 +159,7 @@ func (s *Server) Stats() Stats {
 		return Stats{}
 	}
 	h := s.host
-	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
+	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Sockets()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
 }
 
 // releaseAt is when memory that nothing uses is given back; ok is false while there is nothing to give.

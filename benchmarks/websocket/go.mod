@@ -1,0 +1,3 @@
+module saltare/benchmarks/websocket
+
+go 1.26.0

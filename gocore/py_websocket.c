@@ -1,0 +1,275 @@
+/* type Socket: a request for a WebSocket and the WebSocket itself; its life and its receive().  per message
+ *
+ * It is an Exchange that may go on: until it is accepted, and when it is denied, what it sends is an answer as any other.
+ * Each message becomes one object: decoded where it lies when it came in one piece, else put together in a bytes object that
+ * has room for all that its frames announce. */
+#include "py_bridge.h"
+
+#include <string.h>
+
+/* ---- messages that wait ---------------------------------------------------------------------------------------- */
+
+#define MAILBOX_FIRST 8
+
+static mail *letters(mailbox *box) { return box->more ? box->more : &box->one; }
+
+/* Makes room behind the last message. */
+static int grow(mailbox *box)
+{
+    uint32_t cap = box->more ? 2 * box->cap : MAILBOX_FIRST;
+    mail *more = PyMem_Malloc(cap * sizeof *more);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(more, letters(box) + box->first, box->n * sizeof *more);
+    PyMem_Free(box->more);
+    box->more = more;
+    box->cap = cap;
+    box->first = 0;
+    return 0;
+}
+
+/* Steals the object, in any case. */
+static int post(mailbox *box, PyObject *object, Py_ssize_t cost)
+{
+    uint32_t cap = box->more ? box->cap : 1;
+    if (box->first + box->n == cap && grow(box) < 0) {
+        Py_DECREF(object);
+        return -1;
+    }
+    letters(box)[box->first + box->n++] = (mail){object, cost};
+    return 0;
+}
+
+/* Takes the first message out; whoever took it owns its object. */
+static void unpost(mailbox *box)
+{
+    box->first++;
+    if (--box->n > 0) return;
+    PyMem_Free(box->more);
+    box->more = NULL;
+    box->first = 0;
+}
+
+static void empty(mailbox *box)
+{
+    while (box->n > 0) {
+        PyObject *object = letters(box)[box->first].object;
+        unpost(box);
+        Py_DECREF(object);
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static PyObject *offered(core *self, const struct saltare_request *request)
+{
+    PyObject *all = PyTuple_New(request->n_subprotocols);
+    for (uint32_t i = 0; all != NULL && i < request->n_subprotocols; i++) {
+        struct saltare_span span = request->subprotocols[i];
+        PyObject *name = PyUnicode_DecodeLatin1((const char *)request->head + span.off, span.len, NULL);
+        if (name == NULL) {
+            Py_CLEAR(all);
+        } else {
+            PyTuple_SET_ITEM(all, i, name);
+        }
+    }
+    return all;
+}
+
+exchange *py_socket_new(core *self, const struct saltare_event *event)
+{
+    PyObject *subprotocols = offered(self, event->data);
+    websocket *ws = subprotocols ? PyObject_GC_New(websocket, self->state->socket_type) : NULL;
+    if (ws == NULL) {
+        Py_XDECREF(subprotocols);
+        return NULL;
+    }
+    py_exchange_init(&ws->ex, self, event);
+    ws->box = (mailbox){0};
+    ws->offered = subprotocols;
+    ws->reason = ws->partial = NULL;
+    ws->filled = ws->taken = 0;
+    ws->code = WS_VANISHED;
+    ws->connected = ws->accepted = 0;
+    PyObject_GC_Track(ws);
+    return &ws->ex;
+}
+
+/* Drops what no message will be made of any more. */
+static void drop_partial(websocket *ws)
+{
+    Py_CLEAR(ws->partial);
+    ws->filled = 0;
+}
+
+void py_socket_drop(websocket *ws)
+{
+    empty(&ws->box);
+    drop_partial(ws);
+    Py_CLEAR(ws->offered);
+    Py_CLEAR(ws->reason);
+}
+
+/* ---- events ---------------------------------------------------------------------------------------------------- */
+
+/* Makes room for size bytes more, and some for what may follow them. */
+static int reserve(websocket *ws, Py_ssize_t size)
+{
+    Py_ssize_t room = ws->partial ? PyBytes_GET_SIZE(ws->partial) : 0, need = ws->filled + size;
+    if (ws->partial == NULL) {
+        ws->partial = PyBytes_FromStringAndSize(NULL, need);
+        return ws->partial ? 0 : -1;
+    }
+    if (need <= room) return 0;
+    return _PyBytes_Resize(&ws->partial, need > room + room / 2 ? need : room + room / 2);
+}
+
+static int add(websocket *ws, const void *data, Py_ssize_t size)
+{
+    if (reserve(ws, size) < 0) return -1;
+    if (size > 0) memcpy(PyBytes_AS_STRING(ws->partial) + ws->filled, data, (size_t)size);
+    ws->filled += size;
+    return 0;
+}
+
+static PyObject *object_of(const struct saltare_event *event, const char *data, Py_ssize_t size)
+{
+    return event->flags & EVENT_TEXT ? PyUnicode_DecodeUTF8(data, size, NULL) : PyBytes_FromStringAndSize(data, size);
+}
+
+/* The message that was put together; what it was put together in is given up. */
+static PyObject *whole(websocket *ws, const struct saltare_event *event)
+{
+    PyObject *bytes = ws->partial;
+    Py_ssize_t size = ws->filled;
+    ws->partial = NULL;
+    ws->filled = 0;
+    if (!(event->flags & EVENT_TEXT)) {
+        if (PyBytes_GET_SIZE(bytes) != size) _PyBytes_Resize(&bytes, size);
+        return bytes;
+    }
+    PyObject *text = object_of(event, PyBytes_AS_STRING(bytes), size);
+    Py_DECREF(bytes);
+    return text;
+}
+
+/* Takes a piece; the last one makes a message that waits. */
+static int take(websocket *ws, const struct saltare_event *event)
+{
+    Py_ssize_t size = (Py_ssize_t)event->len;
+    bool last = event->flags & EVENT_LAST, alone = ws->partial == NULL && last;
+    if (!alone && add(ws, event->data, size) < 0) return -1;
+    if (!last) return 0;
+    Py_ssize_t all = alone ? size : ws->filled;
+    PyObject *object = alone ? object_of(event, event->data, size) : whole(ws, event);
+    return object ? post(&ws->box, object, all + SALTARE_WS_COST) : -1;
+}
+
+int py_socket_expect(websocket *ws, const struct saltare_event *event)
+{
+    if (reserve(ws, (Py_ssize_t)event->len) == 0) return 0;
+    py_exchange_give_up(&ws->ex);
+    return -1;
+}
+
+int py_socket_data(websocket *ws, const struct saltare_event *event)
+{
+    if (take(ws, event) < 0) {
+        py_exchange_give_up(&ws->ex);
+        return -1;
+    }
+    return event->flags & EVENT_LAST ? py_exchange_wake_receivers(&ws->ex) : 0;
+}
+
+int py_socket_closed(websocket *ws, const struct saltare_event *event)
+{
+    ws->code = (uint16_t)event->flags;
+    drop_partial(ws);
+    Py_XSETREF(ws->reason, PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, NULL));
+    bool failed = ws->reason == NULL;
+    return py_exchange_gone(&ws->ex) < 0 || failed ? -1 : 0;
+}
+
+/* ---- receive --------------------------------------------------------------------------------------------------- */
+
+/* The first message that waits, taken only if nothing fails. */
+static PyObject *receive_message(websocket *ws)
+{
+    exchange *ex = &ws->ex;
+    module_state *st = ex->core->state;
+    mail *first = letters(&ws->box) + ws->box.first;
+    PyObject *dict = py_message(st, st->s_websocket_receive);
+    if (dict == NULL || PyDict_SetItem(dict, PyUnicode_Check(first->object) ? st->s_text : st->s_bytes, first->object) < 0) {
+        Py_XDECREF(dict);
+        return NULL;
+    }
+    Py_ssize_t taken = ws->taken + first->cost;
+    if (taken >= SALTARE_WS_TAKEN && !ex->gone && !ex->complete) {
+        uint32_t arg = taken > UINT32_MAX ? UINT32_MAX : (uint32_t)taken;
+        if (py_command(ex->core, COMMAND_CONSUMED, 0, arg, ex->stream, 0) == NULL) {
+            Py_DECREF(dict);
+            return NULL;
+        }
+        taken = 0;
+    }
+    ws->taken = taken;
+    PyObject *object = first->object;
+    unpost(&ws->box);
+    Py_DECREF(object);
+    return dict;
+}
+
+static PyObject *disconnect_message(websocket *ws)
+{
+    module_state *st = ws->ex.core->state;
+    PyObject *dict = py_message(st, st->s_websocket_disconnect), *code = PyLong_FromLong(ws->code);
+    int failed = dict == NULL || code == NULL || PyDict_SetItem(dict, st->s_code, code) < 0 ||
+                 PyDict_SetItem(dict, st->s_reason, ws->reason ? ws->reason : st->empty_text) < 0;
+    Py_XDECREF(code);
+    if (failed) Py_CLEAR(dict);
+    return dict;
+}
+
+PySendResult py_socket_received(exchange *ex, PyObject **result)
+{
+    websocket *ws = (websocket *)ex;
+    if (!ws->connected) {
+        *result = py_message(ex->core->state, ex->core->state->s_websocket_connect);
+        ws->connected = *result != NULL;
+    } else if (ws->box.n > 0) {
+        *result = receive_message(ws);
+    } else if (ex->gone || ex->complete) {
+        *result = disconnect_message(ws);
+    } else {
+        return py_exchange_wait(ex, &ex->receivers, result);
+    }
+    if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
+    return *result ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+/* ---- the type -------------------------------------------------------------------------------------------------- */
+
+int py_socket_close(websocket *ws, uint16_t code, PyObject *reason)
+{
+    exchange *ex = &ws->ex;
+    Py_ssize_t size = 0;
+    const char *text = reason ? PyUnicode_AsUTF8AndSize(reason, &size) : NULL;
+    if (reason != NULL && text == NULL) return -1;
+    uint8_t *at = py_command(ex->core, COMMAND_WS_CLOSE, 0, code, ex->stream, (size_t)size);
+    if (at == NULL) return -1;
+    if (size > 0) memcpy(at, text, (size_t)size);
+    if (ws->accepted) ws->code = code;
+    Py_XSETREF(ws->reason, Py_XNewRef(reason));
+    empty(&ws->box);
+    drop_partial(ws);
+    return py_exchange_complete(ex) < 0 ? -1 : py_core_wake(ex->core);
+}
+
+PyType_Spec py_socket_spec = {
+    .name = "saltare._core.Socket",
+    .basicsize = sizeof(websocket),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = py_exchange_slots,
+};
