@@ -221,7 +221,7 @@ class Master:
             if worker.state == STARTING:
                 _logging.error(f"{worker} did not start within {self.config.worker_start_timeout:g} s: it is killed")
             else:
-                self.graceful = False
+                self._cut_short()
                 _logging.error(f"{worker} did not end in time: it is killed")
             self._kill(worker, signal.SIGKILL)
 
@@ -406,8 +406,13 @@ class Master:
 
     def _left(self, worker, code):
         if worker.served and code not in (0, -signal.SIGTERM):
-            self.graceful = False
+            self._cut_short()
             _logging.warning(f"{worker} {ended(code)} while it was to end")
+
+    def _cut_short(self):
+        """A worker has not ended as it was to. Of the whole it says something only when that is to end too."""
+        if self._stopping:
+            self.graceful = False
 
     def _start_failed(self, worker, code):
         """Of the first workers one has not come to serve: there is no use in going on."""
