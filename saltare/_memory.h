@@ -2,6 +2,7 @@
  *
  *   _memory.c        settings of malloc, pages given back, the module itself
  *   _memory_park.c   parking: which memory, into the file, the file in its place
+ *   _memory_repark.c what was written to and is as in the file goes back there
  *   _memory_early.c  arenas from before that was prepared
  *   _memory_hold.c   every other thread held still meanwhile */
 #ifndef SALTARE_MEMORY_H
@@ -35,16 +36,23 @@ struct held_thread {
     uintptr_t stack; /* an address on the stack of its handler */
 };
 
-/* Zeroed memory outside malloc's heap, used once and never unmapped, since a handler may come late. */
+/* Zeroed memory outside malloc's heap, used once. */
 struct hold {
     _Atomic uint32_t released;
     _Atomic uint32_t arrived; /* how many threads are held */
+    _Atomic uint32_t gone;    /* how many of them were released and look here no more */
     int signal;
     struct sigaction before;
     sigset_t mask; /* of the caller */
     uint32_t n;
     struct held_thread threads[MOST_THREADS];
 };
+
+/* NULL: there is no memory. */
+struct hold *new_hold(void);
+
+/* After release_threads. Memory that the handler of a late thread may still look at is kept for ever. */
+void free_hold(struct hold *hold);
 
 /* Why not, as the end of a sentence about a thread; why is NULL when all is well. */
 struct hold_refusal {
@@ -82,5 +90,18 @@ size_t early_pages_outside(const struct early_pages *early, struct range outside
 PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
 PyObject *memory_park(PyObject *module, PyObject *fd);
 PyObject *memory_file_system(PyObject *module, PyObject *fd);
+
+/* Whether park() has put the byte at this address at this place of its file. */
+bool was_parked(uintptr_t at, off_t offset);
+
+/* Calls look with each line of /proc/self/maps. No malloc. Returns 0 or an errno. */
+int each_mapping(void (*look)(const char *line, void *context), void *context);
+
+/* Sets a RuntimeError about a thread, or about none in particular (0). */
+void raise_refusal(const char *why, pid_t thread);
+
+/* ---- _memory_repark.c ----------------------------------------------------------------------------------------- */
+
+PyObject *memory_repark(PyObject *module, PyObject *fd);
 
 #endif

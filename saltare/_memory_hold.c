@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +43,7 @@ static void on_hold(int number, siginfo_t *info, void *context)
     atomic_fetch_add(&hold->arrived, 1);
     futex(&hold->arrived, FUTEX_WAKE, 1, NULL);
     while (!atomic_load(&hold->released)) futex(&hold->released, FUTEX_WAIT, 0, NULL);
+    atomic_fetch_add(&hold->gone, 1);
     errno = saved;
 }
 
@@ -182,6 +185,21 @@ static int free_signal(struct sigaction *before)
         if (sigaction(number, NULL, before) == 0 && !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL) return number;
     }
     return 0;
+}
+
+struct hold *new_hold(void)
+{
+    void *memory = mmap(NULL, sizeof(struct hold), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void free_hold(struct hold *hold)
+{
+    for (int tries = 0; atomic_load(&hold->gone) < hold->n; tries++) {
+        if (tries == 1000) return;
+        sched_yield();
+    }
+    munmap(hold, sizeof *hold);
 }
 
 struct hold_refusal hold_threads(struct hold *hold)

@@ -243,8 +243,9 @@ static void add_known_within(struct parking *parking, struct range mapping)
 }
 
 /* A line of /proc/self/maps: "start-end rights offset device inode path". */
-static void look_at_mapping(struct parking *parking, const char *line)
+static void look_at_mapping(const char *line, void *context)
 {
+    struct parking *parking = context;
     char *at;
     struct range mapping;
     mapping.start = strtoul(line, &at, 16);
@@ -255,21 +256,19 @@ static void look_at_mapping(struct parking *parking, const char *line)
     if (inode != NULL && strncmp(rights, "rw-p", 4) == 0 && strtoul(inode, NULL, 10) == 0) add_known_within(parking, mapping);
 }
 
-/* Fills parking->pieces. Returns 0 or an errno. */
-static int find_pieces(struct parking *parking)
+int each_mapping(void (*look)(const char *line, void *context), void *context)
 {
     char text[8192]; /* the longest line has a path of 4,096 bytes */
     size_t held = 0; /* bytes of an incomplete line */
     ssize_t n;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno;
-    parking->n_pieces = 0;
     while ((n = read(fd, text + held, sizeof text - 1 - held)) > 0) {
         text[held + (size_t)n] = '\0';
         char *line = text;
         for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
             *end = '\0';
-            look_at_mapping(parking, line);
+            look(line, context);
         }
         held = strlen(line);
         memmove(text, line, held);
@@ -277,6 +276,13 @@ static int find_pieces(struct parking *parking)
     int error = n < 0 ? errno : 0;
     close(fd);
     return error;
+}
+
+/* Fills parking->pieces. Returns 0 or an errno. */
+static int find_pieces(struct parking *parking)
+{
+    parking->n_pieces = 0;
+    return each_mapping(look_at_mapping, parking);
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------- */
@@ -338,6 +344,18 @@ static size_t map_pieces(const struct parking *parking, int fd)
     return mapped;
 }
 
+bool was_parked(uintptr_t at, off_t offset)
+{
+    const struct parking *parking = find_parking();
+    off_t begin = 0;
+    for (size_t i = 0; parking != NULL && i < parking->n_pieces; i++) {
+        struct range piece = parking->pieces[i];
+        if (piece.start <= at && at < piece.end) return offset == begin + (off_t)(at - piece.start);
+        begin += (off_t)size_of(piece);
+    }
+    return false;
+}
+
 /* ---- parking -------------------------------------------------------------------------------------------------- */
 
 /* Why nothing was parked: an errno, or a reason, about a thread if that is not 0. */
@@ -388,26 +406,32 @@ static uintptr_t find_first_break(void)
     return field ? strtoul(field, NULL, 10) : 0;
 }
 
+void raise_refusal(const char *why, pid_t thread)
+{
+    char path[64], name[32] = "";
+    if (thread == 0) {
+        PyErr_SetString(PyExc_RuntimeError, why);
+        return;
+    }
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)thread);
+    FILE *comm = fopen(path, "re");
+    if (comm != NULL && fgets(name, sizeof name, comm) != NULL) name[strcspn(name, "\n")] = '\0';
+    if (comm != NULL) fclose(comm);
+    PyErr_Format(PyExc_RuntimeError, "thread %d (%s) %s", (int)thread, name, why);
+}
+
 static void raise_obstacle(struct obstacle obstacle)
 {
-    char name[32] = "";
     if (obstacle.error != 0) {
         errno = obstacle.error;
         PyErr_SetFromErrno(PyExc_OSError);
-    } else if (obstacle.thread == 0) {
-        PyErr_SetString(PyExc_RuntimeError, obstacle.why);
     } else {
-        char path[64];
-        snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)obstacle.thread);
-        FILE *comm = fopen(path, "re");
-        if (comm != NULL && fgets(name, sizeof name, comm) != NULL) name[strcspn(name, "\n")] = '\0';
-        if (comm != NULL) fclose(comm);
-        PyErr_Format(PyExc_RuntimeError, "thread %d (%s) %s", (int)obstacle.thread, name, obstacle.why);
+        raise_refusal(obstacle.why, obstacle.thread);
     }
 }
 
 /* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
- * called once. The file may be closed afterwards.
+ * called once. The file may be closed afterwards, unless it is to be given to repark().
  * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
 PyObject *memory_park(PyObject *module, PyObject *arg)
 {

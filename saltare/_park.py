@@ -25,6 +25,9 @@ UNSUITABLE = {
 }
 
 
+_file = None  # descriptor of the file, once this process or its master has parked
+
+
 class NotParked(Exception):
     """The message says why."""
 
@@ -66,15 +69,33 @@ def check_interpreter():
 
 
 def parked_in(folder):
+    global _file
     check_rings()
     fd = unlinked_file(folder)
     try:
         kind = UNSUITABLE.get(_memory.file_system(fd))
         if kind is not None:
             raise NotParked(f"{folder} lies on {kind}")
-        return _memory.park(fd)
-    finally:
+        parked = _memory.park(fd)
+    except BaseException:
         os.close(fd)
+        raise
+    _file = fd
+    return parked
+
+
+def repark():
+    """Gives pages back to the file that were written to and are as they were, as after a reference was taken and
+    dropped. In a worker that makes them shared again. Returns how many bytes; nothing is done unless memory is parked.
+    """
+    if _file is None:
+        return 0
+    try:
+        check_rings()
+        return _memory.repark(_file)
+    except (NotParked, RuntimeError, OSError) as reason:
+        _logging.debug(f"memory is not parked again: {reason}")
+        return 0
 
 
 def check_rings():

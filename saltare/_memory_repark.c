@@ -1,0 +1,107 @@
+/* Parking again: pages that were written to and hold once more what the file holds.  per process
+ *
+ * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
+ * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes. */
+#include "_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* pagemap(5): bits of an entry of /proc/self/pagemap, 8 bytes for each page. */
+#define PRESENT (1ULL << 63)
+#define OF_FILE (1ULL << 61)
+
+#define ENTRIES 512 /* looked at together */
+
+struct reparking {
+    int file, pagemap;
+    uintptr_t page;  /* bytes */
+    size_t reparked; /* bytes */
+};
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static bool is_as_in_file(const struct reparking *work, uintptr_t at, off_t offset)
+{
+    unsigned char bytes[4096];
+    for (size_t done = 0; done < work->page; done += sizeof bytes) {
+        if (pread(work->file, bytes, sizeof bytes, offset + (off_t)done) != sizeof bytes) return false;
+        if (memcmp(bytes, (const void *)(at + done), sizeof bytes) != 0) return false;
+    }
+    return true;
+}
+
+/* One mapping of the file, whose first byte is that at offset. */
+static void repark_mapping(struct reparking *work, struct range mapping, off_t offset)
+{
+    uint64_t entries[ENTRIES];
+    const uintptr_t page = work->page;
+    for (uintptr_t at = mapping.start; at < mapping.end; at += ENTRIES * page) {
+        size_t n = smaller((mapping.end - at) / page, ENTRIES);
+        ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
+        if (got != (ssize_t)(n * sizeof *entries)) return;
+        for (size_t i = 0; i < n; i++) {
+            uintptr_t one = at + i * page;
+            if (!(entries[i] & PRESENT) || entries[i] & OF_FILE || !is_as_in_file(work, one, offset + (off_t)(one - mapping.start))) continue;
+            if (madvise((void *)one, page, MADV_DONTNEED) == 0) work->reparked += page;
+        }
+    }
+}
+
+struct mapped_file {
+    struct reparking *work;
+    struct stat about;
+};
+
+/* A line of /proc/self/maps: "start-end rights offset major:minor inode path". */
+static void look_at_line(const char *line, void *context)
+{
+    struct mapped_file *mapped = context;
+    char *at;
+    struct range mapping;
+    mapping.start = strtoul(line, &at, 16);
+    mapping.end = strtoul(at + 1, &at, 16);
+    bool ours = strncmp(at + 1, "rw-p", 4) == 0;
+    off_t offset = (off_t)strtoull(at + 6, &at, 16);
+    strtoul(at + 1, &at, 16); /* the device: some file systems give another one here than in stat(2) */
+    strtoul(at + 1, &at, 16);
+    ours = ours && strtoull(at + 1, NULL, 10) == mapped->about.st_ino && was_parked(mapping.start, offset);
+    if (ours) repark_mapping(mapped->work, mapping, offset);
+}
+
+/* repark(fd) -> int: gives those pages of memory back to the file of park() that hold what it holds. Returns bytes.
+ * OSError: of the file or of /proc. RuntimeError: a thread could not be held still. */
+PyObject *memory_repark(PyObject *module, PyObject *arg)
+{
+    struct reparking work = {.file = PyObject_AsFileDescriptor(arg), .page = (uintptr_t)sysconf(_SC_PAGESIZE)};
+    struct mapped_file mapped = {.work = &work};
+    if (work.file < 0) return NULL;
+    if (fstat(work.file, &mapped.about) < 0 || (work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    struct hold *hold = new_hold();
+    struct hold_refusal refusal = {.why = "no memory to hold threads with"};
+    int error = 0;
+    if (hold != NULL) refusal = hold_threads(hold);
+    if (refusal.why == NULL) {
+        error = each_mapping(look_at_line, &mapped);
+        release_threads(hold);
+    }
+    if (hold != NULL) free_hold(hold);
+    close(work.pagemap);
+    posix_fadvise(work.file, 0, 0, POSIX_FADV_DONTNEED); /* what was only read to compare */
+    if (refusal.why != NULL) {
+        raise_refusal(refusal.why, refusal.thread);
+        return NULL;
+    }
+    if (error != 0) {
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyLong_FromSize_t(work.reparked);
+}
