@@ -12,16 +12,15 @@ import gc
 import os
 import select
 import signal
-import stat
 import sys
 import time
 from contextlib import suppress
 
 from . import _logging, _title
 from ._counters import Counters
-from ._handover import PASSED, Command, is_trial, received
+from ._handover import PASSED, Command, ended, is_trial, received
 from ._settle import settle
-from ._signals import HEEDED, SignalPipe
+from ._signals import HEEDED, SignalPipe, hung_up
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
@@ -141,7 +140,8 @@ class Master:
             worker.replaces = self._workers.get(worker.replaces)
         if self._workers:
             self.started = True
-            self._wanted = inherited["wanted"]
+            if self._wanted == inherited["configured"] or not self._has_slots(self._wanted):
+                self._wanted = inherited["wanted"]
             _logging.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
             self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
@@ -169,6 +169,7 @@ class Master:
 
     def _supervise(self):
         self._reap()  # who ended while we were not looking
+        self._dismiss_surplus()
         self._roll()
         self._fill()
         while self._workers or not self._stopping:
@@ -203,7 +204,7 @@ class Master:
         elif self._stopping:
             return
         elif number == signal.SIGHUP:
-            self._stop() if self._hung_up() else self._renew()
+            self._stop() if hung_up() else self._renew()
         elif number == signal.SIGTTIN:
             self._resize(self._wanted + 1)
         elif number == signal.SIGTTOU:
@@ -473,14 +474,6 @@ class Master:
         for listener in self._listeners:
             listener.close()
 
-    def _hung_up(self):
-        """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
-        poll = select.poll()
-        for fd in range(3):
-            if is_character_device(fd):
-                poll.register(fd, 0)
-        return any(events & select.POLLHUP for _, events in poll.poll(0))
-
     def _renew(self):
         """SIGHUP: other workers, with the code that is on disk now."""
         if self._watcher is not None:
@@ -510,7 +503,7 @@ class Master:
             _logging.error(f"SIGHUP: the code on disk {ended(code)}; the workers go on with what they have")
             return
         try:
-            self._command.repeat(*self._legacy())
+            self._command.repeat(*self._legacy(), masters=True)
         except OSError as error:
             _logging.error(f"SIGHUP: {sys.executable} cannot be started: {error.strerror}")
 
@@ -525,6 +518,7 @@ class Master:
             for one in self._workers.values()
         ]
         state = {"listeners": listeners, "counters": (table, bells), "workers": workers, "wanted": self._wanted}
+        state["configured"] = self.config.wanted_workers()
         kept = (
             [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
         )
@@ -533,13 +527,22 @@ class Master:
     def _resize(self, wanted):
         if wanted < 1 or self._watcher is not None:
             return
-        if wanted * 2 > self._counters.slots:
-            _logging.warning(f"there are {self._wanted} workers; for more, start again with another --workers")
+        if not self._has_slots(wanted):
             return
         self._wanted = wanted
         _logging.info(f"workers wanted: {wanted}")
+        self._dismiss_surplus()
+
+    def _has_slots(self, wanted):
+        """Twice as many as workers, since each may have a successor while it leaves."""
+        enough = wanted * 2 <= self._counters.slots
+        if not enough:
+            _logging.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
+        return enough
+
+    def _dismiss_surplus(self):
         for worker in list(self._workers.values()):
-            if worker.number > wanted:
+            if worker.number > self._wanted:
                 self._dismiss(worker)
 
     def _roll(self):
@@ -589,20 +592,3 @@ def waited(pid):
     except ChildProcessError:
         return (pid, 0) if pid > 0 else None  # somebody else has waited for it
     return (found, status) if found else None
-
-
-def is_character_device(fd):
-    try:
-        return stat.S_ISCHR(os.fstat(fd).st_mode)
-    except OSError:
-        return False
-
-
-def ended(code):
-    """What became of a process, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

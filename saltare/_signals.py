@@ -2,7 +2,9 @@
 
 import _signal
 import os
+import select
 import signal
+import stat
 import threading
 from functools import partial
 
@@ -14,21 +16,22 @@ HEEDED = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCH
 
 
 class Signals:
-    """Within it, the signals stop the server; a second one ends it at once. Afterwards they do what they did before.
+    """Within it, signals are calls that the loop makes: `actions`. Afterwards they do what they did before.
 
     In other threads it does nothing: only the main thread may set handlers.
     """
 
-    def __init__(self, server, loop, stopping=STOPPING):
-        self._server, self._loop, self._stopping = server, loop, stopping
+    def __init__(self, loop, actions):
+        self._loop, self._actions = loop, actions
         self._before = {}
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in self._stopping:
+        for number, action in self._actions.items():
             self._before[number] = _signal.getsignal(number)
-            self._loop.add_signal_handler(number, self._server.shutdown)
+            self._loop.add_signal_handler(number, action)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
         _children.promise(self._leave)
 
     def __exit__(self, *exc):
@@ -83,6 +86,22 @@ class SignalPipe:
     def send(self, number):
         """The same as the signal, from any thread."""
         os.write(self._writer, bytes([number]))
+
+
+def hung_up():
+    """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
+    poll = select.poll()
+    for fd in range(3):
+        if is_character_device(fd):
+            poll.register(fd, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def is_character_device(fd):
+    try:
+        return stat.S_ISCHR(os.fstat(fd).st_mode)
+    except OSError:
+        return False
 
 
 def restore(handlers):

@@ -74,8 +74,8 @@ def test_no_request_is_lost(served, edited, raw, tmp_path, preload, unix):
     with Load(server) as kept, Load(server, clients=3, keep=False) as closing:
         for number in range(ROLLS):
             edited(f"roll {number}")
-            pids = roll(server)
-            kept.wait_for_answers_of(pids)
+            roll(server)
+            kept.wait_for_more()
             assert version(raw, server) == f"roll {number}"
         kept.wait_for_more(100)
         closing.wait_for_more(50)
@@ -98,19 +98,15 @@ def test_one_at_a_time(served):
     server = served("--workers", "4")
     before = set(workers(server))
     server.popen.send_signal(signal.SIGHUP)
-    seen = set()
 
     def over():
         now = set(workers(server))
-        seen.update(now)
-        assert len(now - before) <= 4
+        assert len(now - before) <= 4 and len(now) <= 5
         return not now & before
 
     wait_until(over)
     wait_for_workers(server, 4, without=before)
-    log = server.logs()
-    assert log.count(") serves") == 4
-    assert len(seen) == 8
+    assert server.logs().count(") serves") == 4
 
 
 @pytest.mark.parametrize("preload", ["--preload", "--no-preload"])

@@ -603,7 +603,7 @@ def test_more_than_there_are_slots_for_is_refused(cli_server):
         server.popen.send_signal(signal.SIGTTIN)
         wait_for_workers(server, count)
     server.popen.send_signal(signal.SIGTTIN)
-    server.wait_for_log("there are 9 workers; for more, start again")
+    server.wait_for_log("there is no room for 10 workers")
     assert len(workers(server)) == 9
 
 
