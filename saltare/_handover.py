@@ -97,7 +97,7 @@ def ended(code):
         return f"was killed by signal {-code}"
 
 
-def run_exit_functions(patient=True):
+def run_exit_functions(patient):
     """What an interpreter does when it ends, as far as it concerns others. Patient: threads are waited for."""
     if patient and "threading" in sys.modules:
         sys.modules["threading"]._shutdown()

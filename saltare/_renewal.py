@@ -54,14 +54,17 @@ class Renewal:
             os.kill(self._trial, signal.SIGKILL)
             self._forget_trial()
 
-    def follow(self, wanted):
-        """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`."""
+    def follow(self, wanted, patient):
+        """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
+
+        Patient: threads of the app are waited for.
+        """
         kept, self._kept = self._kept, None
         if kept is None:
             return
         descriptors = [fd for fds in kept.values() for fd in fds]
         if wanted:
-            run_exit_functions()
+            run_exit_functions(patient)
             self._command.repeat({"listeners": kept}, descriptors)
         for fd in descriptors:
             os.close(fd)

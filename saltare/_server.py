@@ -104,7 +104,7 @@ class Server:
             self.run_here()
         finally:
             renewal, self._renewal = self._renewal, None
-            renewal.follow(wanted=self.graceful and not self._stopped)
+            renewal.follow(wanted=not self._stopped, patient=self.graceful)
 
     def run_here(self):
         """`run` in this process, whatever the options say of workers."""

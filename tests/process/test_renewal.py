@@ -103,6 +103,17 @@ def test_requests_in_progress_are_finished(cli_server, raw):
     assert raw(server).get("/pid").read_response().body == str(server.pid).encode()
 
 
+def test_what_takes_too_long_is_cut(cli_server, raw):
+    """And does not keep the new program from its start."""
+    server = cli_server("worker_apps:app", "--shutdown-timeout", "1s")
+    asking = raw(server).get("/sleeps/60")
+    server.popen.send_signal(signal.SIGHUP)
+    assert b" 200 " not in asking.read_all()
+    wait_until(lambda: server.logs().count("listening on") == 2)
+    assert raw(server).get("/pid").read_response().body == str(server.pid).encode()
+    assert server.stop() == 0
+
+
 def test_a_stop_while_it_drains_is_a_stop(cli_server, raw):
     server = cli_server("worker_apps:app")
     asking = raw(server).get("/sleeps/3")
