@@ -33,7 +33,7 @@ test-quick: ## Go tests and the Python tests that take no long breath
 	$(pytest) -m "not slow"
 
 compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, proxies (ARGS=--regenerate writes the table anew)
-	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client
+	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client chromium
 	@$(environment) compliance
 	$(pytest) tests/compliance
 
