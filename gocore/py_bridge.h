@@ -98,6 +98,8 @@ void py_core_forget(core *self, exchange *ex);
 
 /* New reference to the scope of a request, or NULL with an exception. */
 PyObject *py_scope(core *self, const struct saltare_event *event);
+/* New reference to a list of the subprotocols that the peer offers, or NULL with an exception. */
+PyObject *py_subprotocols(const struct saltare_request *request);
 /* Makes what scopes of WebSockets are copies of, from the core's template. -1 with an exception. */
 int py_scope_prepare(core *self);
 
@@ -218,7 +220,7 @@ typedef struct {
 typedef struct {
     exchange ex; /* first, so that it is an exchange wherever no difference is made */
     mailbox box;
-    PyObject *offered;   /* tuple of the subprotocols that the peer speaks */
+    PyObject *offered;   /* list of the subprotocols that the peer speaks, until one is agreed on */
     PyObject *reason;    /* of its end, or NULL */
     PyObject *partial;   /* bytes object in which a message is put together, or NULL */
     Py_ssize_t filled;   /* bytes of it */
