@@ -86,7 +86,7 @@ def measured(program, server, settings, options):
 
 
 def under_load(program, process, settings, mode, clients, size):
-    words = [program, "-mode", mode, "-path", f"/{mode}", "-port", process.port]
+    words = [program, "-mode", mode, "-path", f"/{mode}/{clients}x{size}", "-port", process.port]
     words += ["-clients", clients, "-size", size, "-seconds", settings.seconds]
     with Meter(process, settings) as meter:
         done = subprocess.run(
