@@ -72,6 +72,7 @@ typedef struct {
     PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
     Py_ssize_t borrowed;     /* bodies lent to Go */
     PyObject *on_retire;     /* (why): this worker has reached a limit */
+    PyObject *on_lull;       /* called when the app has been silent for a while */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */
     struct saltare_address host;
@@ -278,6 +279,8 @@ typedef struct {
     PyObject *incomplete; /* incomplete(exchange, scope) */
     PyObject *tasks;      /* exchange -> task, of those that have not ended */
     PyObject *on_idle;
+    PyObject *collect; /* called every collect_every requests */
+    unsigned int collect_every, since_collect;
     PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
     tasklist list;            /* of asyncio, when intercepting */
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */

@@ -17,6 +17,7 @@ class Core:
     log: Callable[[int, str], object]
     elsewhere: Callable[[Callable[[Message], AwaitableOf[None]], Message], AwaitableOf[None]]
     wake: Callable[[], object]
+    on_lull: Callable[[], object]
     on_empty: Callable[[], object]
     on_retire: Callable[[str], object]
     @property
@@ -67,6 +68,8 @@ class Socket:
 
 class Starter:
     on_idle: Callable[[], object]
+    collect: Callable[[], object]
+    collect_every: int
     @property
     def tasks(self) -> dict[Exchange | Socket, Task[None]]: ...
     def __init__(
