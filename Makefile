@@ -10,7 +10,7 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 pytest := $(bin)/python -m pytest $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,7 +33,7 @@ test-quick: ## Go tests and the Python tests that take no long breath
 	$(pytest) -m "not slow"
 
 compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, proxies (ARGS=--regenerate writes the table anew)
-	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client
+	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client chromium
 	@$(environment) compliance
 	$(pytest) tests/compliance
 
@@ -48,6 +48,9 @@ bench-quick: ## the same in two minutes, against uvicorn alone
 bench-parser: ## how fast request heads are parsed, beside fasthttp, net/http and llhttp (results/parser.md)
 	@$(environment) dev
 	cd benchmarks/parser && go run . -to ../results/parser.md -python $(abspath $(bin)/python) $(ARGS)
+
+bench-websocket: ## echo, broadcast and idle WebSockets beside other servers (a quarter of an hour; results/websocket.md)
+	$(PYTHON) benchmarks/bench_websocket.py $(ARGS)
 
 fmt: ## format Go and Python
 	@$(environment) dev

@@ -143,7 +143,7 @@ def install(server, python, cache):
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
         command([python, "-m", "venv", home])
-        pip(home, server.package if "==" in server.package else "", "-r", REQUIREMENTS)
+        pip(home, *(server.package.split() if "==" in server.package else ()), "-r", REQUIREMENTS)
         stamp.write_text(wanted)
     if server.package and "==" not in server.package:
         pip(home, "--force-reinstall", "--no-deps", TREE)

@@ -198,6 +198,7 @@ enum saltare_turn_flags {
     TURN_INTERRUPTED = 1, /* a signal ended the wait: run its handler before the next turn */
     TURN_MORE = 2,        /* work is left: do not wait in the next turn (the server will not either) */
     TURN_EMPTY = 4,       /* the server drains and its last connection is gone; said once */
+    TURN_LULL = 8,        /* the app has been silent for a while; said once, until it speaks again */
 };
 
 struct saltare_turn {

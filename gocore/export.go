@@ -267,5 +267,6 @@ var (
 	_ = [1]struct{}{}[C.COMMAND_WS_CLOSE-handoff.CommandWSClose]
 	_ = [1]struct{}{}[C.COMMAND_TEXT-handoff.CommandText]
 	_ = [1]struct{}{}[C.TURN_EMPTY-handoff.TurnEmpty]
+	_ = [1]struct{}{}[C.TURN_LULL-handoff.TurnLull]
 	_ = [1]struct{}{}[C.FAMILY_INET6-handoff.FamilyInet6]
 )

@@ -13,6 +13,14 @@
 //	internal/conn/write.go      its bytes leave, and in sendfile.go its files
 //	internal/conn/close.go      the one way out
 //
+// A request for a WebSocket goes on, once the app accepts it:
+//
+//	internal/conn/upgrade.go    the handshake, read by internal/websocket, and its answer
+//	internal/conn/message.go    frames become pieces of messages in the inbox
+//	py_websocket.c              each message becomes one object
+//	py_websocket_send.c         the app's messages in the outbox, of which message.go makes frames
+//	internal/conn/farewell.go   its end, by either side
+//
 // bridge.h is the border between C and Go. Everything under internal/ is pure Go and is tested without Python.
 package main
 

@@ -72,6 +72,7 @@ typedef struct {
     PyObject *wake;          /* of a guest: called when the outbox is no longer empty; else NULL */
     Py_ssize_t borrowed;     /* bodies lent to Go */
     PyObject *on_retire;     /* (why): this worker has reached a limit */
+    PyObject *on_lull;       /* called when the app has been silent for a while */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */
     struct saltare_address host;
@@ -98,6 +99,8 @@ void py_core_forget(core *self, exchange *ex);
 
 /* New reference to the scope of a request, or NULL with an exception. */
 PyObject *py_scope(core *self, const struct saltare_event *event);
+/* New reference to a list of the subprotocols that the peer offers, or NULL with an exception. */
+PyObject *py_subprotocols(const struct saltare_request *request);
 /* Makes what scopes of WebSockets are copies of, from the core's template. -1 with an exception. */
 int py_scope_prepare(core *self);
 
@@ -218,7 +221,7 @@ typedef struct {
 typedef struct {
     exchange ex; /* first, so that it is an exchange wherever no difference is made */
     mailbox box;
-    PyObject *offered;   /* tuple of the subprotocols that the peer speaks */
+    PyObject *offered;   /* list of the subprotocols that the peer speaks, until one is agreed on */
     PyObject *reason;    /* of its end, or NULL */
     PyObject *partial;   /* bytes object in which a message is put together, or NULL */
     Py_ssize_t filled;   /* bytes of it */
@@ -276,6 +279,8 @@ typedef struct {
     PyObject *incomplete; /* incomplete(exchange, scope) */
     PyObject *tasks;      /* exchange -> task, of those that have not ended */
     PyObject *on_idle;
+    PyObject *collect; /* called every collect_every requests */
+    unsigned int collect_every, since_collect;
     PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
     tasklist list;            /* of asyncio, when intercepting */
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */

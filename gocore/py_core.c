@@ -245,6 +245,28 @@ static int call_on_empty(core *self)
     return result ? 0 : -1;
 }
 
+/* What a burst has made large, and now is empty, begins small again. */
+static void shrink(core *self)
+{
+    for (int i = 0; i < 2; i++) {
+        if (self->boxes[i].len == 0) py_outbox_free(&self->boxes[i]);
+    }
+    for (uint32_t slot = 0; slot < self->n_exchanges; slot++) {
+        if (self->exchanges[slot] != NULL) return;
+    }
+    PyMem_Free(self->exchanges);
+    self->exchanges = NULL;
+    self->n_exchanges = 0;
+}
+
+static int call_on_lull(core *self)
+{
+    shrink(self);
+    PyObject *result = self->on_lull ? py_call_hook(self->on_lull, "on_lull", NULL, 0) : Py_NewRef(Py_None);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 static PyObject *take_turn(core *self, struct saltare_turn *turn)
 {
     outbox *box = &self->boxes[self->filling];
@@ -261,7 +283,8 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     if (status < 0) return py_raise_status(status, "poll");
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;
-    if (on_events(self, turn, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0)) {
+    if (on_events(self, turn, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
+        (turn->flags & TURN_LULL && call_on_lull(self) < 0)) {
         Py_XDECREF(ready);
         return NULL;
     }
@@ -570,6 +593,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->log);
     Py_VISIT(self->elsewhere);
     Py_VISIT(self->wake);
+    Py_VISIT(self->on_lull);
     Py_VISIT(self->on_empty);
     Py_VISIT(self->on_retire);
     return 0;
@@ -590,6 +614,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->log);
     Py_CLEAR(self->elsewhere);
     Py_CLEAR(self->wake);
+    Py_CLEAR(self->on_lull);
     Py_CLEAR(self->on_empty);
     Py_CLEAR(self->on_retire);
     return 0;
@@ -640,6 +665,7 @@ static PyMemberDef core_members[] = {
     {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
+    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for some seconds."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},

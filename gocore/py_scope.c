@@ -132,8 +132,7 @@ static int put(PyObject *scope, PyObject *key, PyObject *value)
     return status;
 }
 
-/* A list of the subprotocols that the peer offers. */
-static PyObject *subprotocols(const struct saltare_request *r)
+PyObject *py_subprotocols(const struct saltare_request *r)
 {
     PyObject *list = PyList_New(r->n_subprotocols);
     for (uint32_t i = 0; list != NULL && i < r->n_subprotocols; i++) {
@@ -166,7 +165,7 @@ int py_scope_prepare(core *self)
 static int put_kind(core *self, PyObject *scope, const struct saltare_event *event)
 {
     module_state *st = self->state;
-    if (event->flags & EVENT_WEBSOCKET) return put(scope, st->s_subprotocols, subprotocols(event->data));
+    if (event->flags & EVENT_WEBSOCKET) return put(scope, st->s_subprotocols, py_subprotocols(event->data));
     return put(scope, st->s_method, method_text(st, event->data));
 }
 

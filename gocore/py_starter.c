@@ -121,17 +121,28 @@ int py_starter_start(starter *self, exchange *ex, PyObject *scope)
     return status;
 }
 
+static int call_if_set(PyObject *hook)
+{
+    PyObject *result = hook ? PyObject_CallNoArgs(hook) : Py_NewRef(Py_None);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static int collect_in_turn(starter *self)
+{
+    if (self->collect_every == 0 || ++self->since_collect < self->collect_every) return 0;
+    self->since_collect = 0;
+    return call_if_set(self->collect);
+}
+
 int py_starter_ended(starter *self, exchange *ex)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int status = PyDict_Contains(self->tasks, (PyObject *)ex);
     if (status > 0) status = PyDict_DelItem(self->tasks, (PyObject *)ex);
-    if (status == 0 && self->on_idle != NULL && PyDict_GET_SIZE(self->tasks) == 0) {
-        PyObject *result = PyObject_CallNoArgs(self->on_idle);
-        Py_XDECREF(result);
-        status = result ? 0 : -1;
-    }
+    if (status == 0 && PyDict_GET_SIZE(self->tasks) == 0) status = call_if_set(self->on_idle);
+    if (status == 0) status = collect_in_turn(self);
     if (type == NULL) return status;
     if (status < 0) PyErr_WriteUnraisable((PyObject *)self);
     PyErr_Restore(type, value, traceback);
@@ -214,6 +225,7 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
     Py_VISIT(self->incomplete);
     Py_VISIT(self->tasks);
     Py_VISIT(self->on_idle);
+    Py_VISIT(self->collect);
     Py_VISIT(self->task_type);
     Py_VISIT(self->get_task_factory);
     Py_VISIT(self->create_task);
@@ -233,6 +245,7 @@ static int starter_clear(starter *self)
     Py_CLEAR(self->incomplete);
     Py_CLEAR(self->tasks);
     Py_CLEAR(self->on_idle);
+    Py_CLEAR(self->collect);
     Py_CLEAR(self->task_type);
     Py_CLEAR(self->get_task_factory);
     Py_CLEAR(self->create_task);
@@ -264,6 +277,8 @@ static PyMethodDef starter_methods[] = {
 static PyMemberDef starter_members[] = {
     {"tasks", T_OBJECT, offsetof(starter, tasks), READONLY, "dict: the tasks that have not ended, by exchange."},
     {"on_idle", T_OBJECT, offsetof(starter, on_idle), 0, "Called when the last task has ended."},
+    {"collect", T_OBJECT, offsetof(starter, collect), 0, "Called every collect_every requests."},
+    {"collect_every", T_UINT, offsetof(starter, collect_every), 0, "0: never."},
     {NULL},
 };
 

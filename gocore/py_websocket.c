@@ -63,32 +63,17 @@ static void empty(mailbox *box)
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-static PyObject *offered(core *self, const struct saltare_request *request)
-{
-    PyObject *all = PyTuple_New(request->n_subprotocols);
-    for (uint32_t i = 0; all != NULL && i < request->n_subprotocols; i++) {
-        struct saltare_span span = request->subprotocols[i];
-        PyObject *name = PyUnicode_DecodeLatin1((const char *)request->head + span.off, span.len, NULL);
-        if (name == NULL) {
-            Py_CLEAR(all);
-        } else {
-            PyTuple_SET_ITEM(all, i, name);
-        }
-    }
-    return all;
-}
-
 exchange *py_socket_new(core *self, const struct saltare_event *event)
 {
-    PyObject *subprotocols = offered(self, event->data);
-    websocket *ws = subprotocols ? PyObject_GC_New(websocket, self->state->socket_type) : NULL;
+    PyObject *offered = py_subprotocols(event->data);
+    websocket *ws = offered ? PyObject_GC_New(websocket, self->state->socket_type) : NULL;
     if (ws == NULL) {
-        Py_XDECREF(subprotocols);
+        Py_XDECREF(offered);
         return NULL;
     }
     py_exchange_init(&ws->ex, self, event);
     ws->box = (mailbox){0};
-    ws->offered = subprotocols;
+    ws->offered = offered;
     ws->reason = ws->partial = NULL;
     ws->filled = ws->taken = 0;
     ws->code = WS_VANISHED;

@@ -11,12 +11,13 @@ def live() -> dict[str, int]: ...
 def build_info() -> dict[str, str]: ...
 
 class Core:
-    dispatch: Callable[[Exchange, dict[str, Any]], object]
+    dispatch: Callable[[Exchange | Socket, dict[str, Any]], object]
     state: dict[str, Any]
     create_future: Callable[[], Future[Any]]
     log: Callable[[int, str], object]
     elsewhere: Callable[[Callable[[Message], AwaitableOf[None]], Message], AwaitableOf[None]]
     wake: Callable[[], object]
+    on_lull: Callable[[], object]
     on_empty: Callable[[], object]
     on_retire: Callable[[str], object]
     @property
@@ -51,19 +52,35 @@ class Exchange:
     def send(self, message: Message, /) -> AwaitableOf[None]: ...
     def fail(self) -> None: ...
 
+@final
+class Socket:
+    """A request for a WebSocket, and the WebSocket itself; where an Exchange is asked for, it is one."""
+
+    @property
+    def started(self) -> bool: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def gone(self) -> bool: ...
+    def receive(self) -> AwaitableOf[Event]: ...
+    def send(self, message: Message, /) -> AwaitableOf[None]: ...
+    def fail(self) -> None: ...
+
 class Starter:
     on_idle: Callable[[], object]
+    collect: Callable[[], object]
+    collect_every: int
     @property
-    def tasks(self) -> dict[Exchange, Task[None]]: ...
+    def tasks(self) -> dict[Exchange | Socket, Task[None]]: ...
     def __init__(
         self,
         app: App,
         loop: AbstractEventLoop,
         ours: bool,
-        failed: Callable[[Exchange, dict[str, Any], BaseException], bool],
-        incomplete: Callable[[Exchange, dict[str, Any]], object],
+        failed: Callable[[Exchange | Socket, dict[str, Any], BaseException], bool],
+        incomplete: Callable[[Exchange | Socket, dict[str, Any]], object],
     ) -> None: ...
-    def __call__(self, exchange: Exchange, scope: dict[str, Any], /) -> None: ...
+    def __call__(self, exchange: Exchange | Socket, scope: dict[str, Any], /) -> None: ...
     def detach(self) -> None: ...
 
 class _Steps:

@@ -86,10 +86,11 @@ def single(config):
 
     load(config)  # before what serves it is, so that its errors come at once
     from ._server import Server
-    from ._settle import settle
+    from ._settle import rest, settle
 
     server = Server.from_config(config)
     server.after_start = lambda: settle(config.park_memory)
+    server.on_lull = rest
     return server
 
 

@@ -19,8 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A thread that is not held by then will not be: it blocks signals, or hangs in the kernel. */
-#define PATIENCE_NS 1000000000LL
+/* A thread that is not held by then hangs in the kernel; on a busy machine others take their time. */
+#define PATIENCE_NS 5000000000LL
+/* One that blocks signals for longer than it takes to make a thread does so for good. */
+#define DEAF_NS 500000000LL
 /* The list of threads is looked at again after so long, or when one more is held. */
 #define LOOK_AGAIN_NS 1000000L
 
@@ -66,6 +68,8 @@ static unsigned long long number_in(const char *text, const char *word, int base
     const char *found = strstr(text, word);
     return found == NULL ? 0 : strtoull(found + strlen(word), NULL, base);
 }
+
+static const char DEAF[] = "blocks signals";
 
 static bool is_blocked(int tasks, pid_t id, int signal)
 {
@@ -121,7 +125,7 @@ static bool ask(struct hold *hold, int tasks, pid_t id, struct hold_refusal *ref
         return true;
     }
     if (is_blocked(tasks, id, hold->signal)) { /* for good, or for a moment as while a thread is made */
-        *refusal = (struct hold_refusal){"blocks signals", id};
+        *refusal = (struct hold_refusal){DEAF, id};
         return true;
     }
     int error = send_signal(hold, id);
@@ -166,14 +170,14 @@ static int64_t now_ns(void)
 static struct hold_refusal hold_all(struct hold *hold, int tasks)
 {
     const struct timespec look_again = {0, LOOK_AGAIN_NS};
-    const int64_t deadline = now_ns() + PATIENCE_NS;
+    const int64_t begun = now_ns();
     const pid_t self = (pid_t)syscall(SYS_gettid);
     for (;;) {
         struct hold_refusal refusal = {"the list of threads changes all the time", 0};
         uint32_t arrived = atomic_load(&hold->arrived);
         bool all = ask_all(hold, tasks, self, &refusal);
         if (all && threads_of_process(tasks) == (uint64_t)atomic_load(&hold->arrived) + 1) return (struct hold_refusal){NULL, 0};
-        if (now_ns() > deadline) return refusal;
+        if (now_ns() - begun > (refusal.why == DEAF ? DEAF_NS : PATIENCE_NS)) return refusal;
         futex(&hold->arrived, FUTEX_WAIT, arrived, &look_again);
     }
 }

@@ -312,7 +312,10 @@ static int write_pieces(const struct parking *parking, int fd)
     return fsync(fd) < 0 ? errno : 0;
 }
 
-/* A failed mmap(2) may have unmapped the piece already: it is made anew from the file. */
+/* Whether a piece is there after a failed mmap(2), as when there are too many mappings. */
+static bool is_mapped(struct range piece) { return msync((void *)piece.start, size_of(piece), MS_ASYNC) == 0; }
+
+/* One that is not is made anew from the file. */
 static void restore(int fd, struct range piece, off_t offset)
 {
     const int flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
@@ -336,7 +339,7 @@ static size_t map_pieces(const struct parking *parking, int fd)
         if (mmap(start, size_of(piece), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset) == start) {
             madvise(start, size_of(piece), MADV_RANDOM); /* a page that is read does not bring its neighbours */
             mapped += size_of(piece);
-        } else {
+        } else if (!is_mapped(piece)) {
             restore(fd, piece, offset);
         }
         offset += (off_t)size_of(piece);

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import signal
 import threading
 from functools import partial
@@ -49,6 +50,7 @@ class Server:
         self.graceful = True  # nothing was cancelled at the last stop
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
+        self.on_lull = None  # called when the app has been silent for some seconds
         self._loop = None
         self._master = None  # while it runs, when there are workers
         self._renewal = None  # while it runs without, in the main thread
@@ -248,6 +250,7 @@ class Server:
             return
         try:
             attach(core, starter, self._loop, lifespan.state)
+            self._set_rests(core, starter)
             if self.config.startup_request:
                 from ._warmup import warm_up
 
@@ -259,6 +262,13 @@ class Server:
         finally:
             await self._cancel(starter.tasks.values())
             await self._shut(lifespan)
+
+    def _set_rests(self, core, starter):
+        if self.on_lull is not None:
+            core.on_lull = self.on_lull
+        if self.config.gc_collect_every_n_requests:
+            starter.collect = partial(gc.collect, 0)
+            starter.collect_every = self.config.gc_collect_every_n_requests
 
     async def _or_stop(self, coroutine):
         """Waits for the coroutine, or gives it up for a stop; returns whether it came to its end."""

@@ -1,4 +1,4 @@
-"""Once start-up is over: what only it needed goes back to the system, or into a file: per process."""
+"""Once start-up is over, and after every burst: what is no longer needed goes back to the system: per process."""
 
 import gc
 
@@ -16,4 +16,12 @@ def settle(park_memory=None):
         from ._park import park
 
         park(park_memory)
+    _memory.release_files()
+
+
+def rest():
+    """When the app has been silent for a while. Nothing is frozen again: garbage that waits for its end would stay."""
+    if gc.isenabled():
+        gc.collect()
+    _memory.trim()
     _memory.release_files()

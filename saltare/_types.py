@@ -30,6 +30,23 @@ class HTTPScope(TypedDict):
     state: dict[str, Any]  # a shallow copy of what lifespan left
 
 
+class WebSocketScope(TypedDict):
+    type: Literal["websocket"]
+    asgi: Versions
+    http_version: Literal["1.1"]
+    scheme: Literal["ws"]
+    path: str
+    raw_path: bytes
+    query_string: bytes
+    root_path: str
+    headers: Iterable[Header]
+    subprotocols: list[str]  # that the peer offers, in its order
+    client: Address | None
+    server: ServerAddress | None
+    extensions: dict[str, dict[str, Any]]
+    state: dict[str, Any]
+
+
 class LifespanScope(TypedDict):
     type: Literal["lifespan"]
     asgi: Versions
@@ -44,6 +61,22 @@ class RequestEvent(TypedDict):
 
 class DisconnectEvent(TypedDict):
     type: Literal["http.disconnect"]
+
+
+class ConnectEvent(TypedDict):
+    type: Literal["websocket.connect"]
+
+
+class ReceiveEvent(TypedDict, total=False):
+    type: Literal["websocket.receive"]
+    text: str  # one of the two
+    bytes: bytes
+
+
+class CloseEvent(TypedDict):
+    type: Literal["websocket.disconnect"]
+    code: int  # 1005: the peer gave none; 1006: it vanished
+    reason: str
 
 
 class LifespanEvent(TypedDict):
@@ -94,6 +127,36 @@ class SendFile(TypedDict, total=False):
     headers: Iterable[Header]
 
 
+class Accept(TypedDict, total=False):
+    type: Literal["websocket.accept"]
+    subprotocol: str | None  # one of the scope's
+    headers: Iterable[Header]
+
+
+class SendMessage(TypedDict, total=False):
+    type: Literal["websocket.send"]
+    text: str | None  # one of the two
+    bytes: bytes | None
+
+
+class Close(TypedDict, total=False):
+    type: Literal["websocket.close"]  # before accept: 403
+    code: int  # default 1000
+    reason: str | None
+
+
+class DenialStart(TypedDict, total=False):
+    type: Literal["websocket.http.response.start"]  # in place of accept: an answer as of HTTP
+    status: int
+    headers: Iterable[Header]
+
+
+class DenialBody(TypedDict, total=False):
+    type: Literal["websocket.http.response.body"]
+    body: bytes
+    more_body: bool
+
+
 class LifespanAnswer(TypedDict, total=False):
     type: Literal[
         "lifespan.startup.complete", "lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"
@@ -101,11 +164,14 @@ class LifespanAnswer(TypedDict, total=False):
     message: str
 
 
-Scope = HTTPScope | LifespanScope
+Scope = HTTPScope | WebSocketScope | LifespanScope
 # What apps are annotated with in practice: any mapping with a "type".
-Event = RequestEvent | DisconnectEvent | LifespanEvent | MutableMapping[str, Any]
+Event = (
+    RequestEvent | DisconnectEvent | ConnectEvent | ReceiveEvent | CloseEvent | LifespanEvent | MutableMapping[str, Any]
+)
 Answer = ResponseStart | ResponseBody | ResponseTrailers | EarlyHint | PathSend | ZeroCopySend | SendFile
-Message = Answer | LifespanAnswer | MutableMapping[str, Any]
+SocketMessage = Accept | SendMessage | Close | DenialStart | DenialBody
+Message = Answer | SocketMessage | LifespanAnswer | MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[None]]

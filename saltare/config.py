@@ -218,6 +218,13 @@ OPTIONS = (
         "folder on a real disk: what start-up left in memory moves into an unlinked file there, see Memory below",
     ),
     Option(
+        MEMORY,
+        "gc_collect_every_n_requests",
+        Integer(0, 1 << 30),
+        0,
+        "collect the youngest garbage after each N requests; 0 = only when Python itself sees fit",
+    ),
+    Option(
         LOGS,
         "log_level",
         Choice("critical", "error", "warning", "info", "debug"),

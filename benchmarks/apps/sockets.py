@@ -1,10 +1,11 @@
-"""Plain ASGI over WebSocket: /echo sends back what came, /broadcast sends it to everybody there. Per message."""
+"""Plain ASGI over WebSocket: /echo/... sends back what came, /broadcast/ROOM sends it to all in the room. Per message."""
 
 import asyncio
+from collections import defaultdict
 
 from raw import app as answer
 
-there = set()
+rooms = defaultdict(set)
 
 
 async def app(scope, receive, send):
@@ -13,12 +14,13 @@ async def app(scope, receive, send):
         return
     await receive()
     await send({"type": "websocket.accept"})
-    if scope["path"] == "/echo":
+    if scope["path"].startswith("/echo"):
         await echo(receive, send)
-    else:
-        there.add(send)
-        await broadcast(receive)
-        there.discard(send)
+        return
+    there = rooms[scope["path"]]
+    there.add(send)
+    await broadcast(receive, there)
+    there.discard(send)
 
 
 async def echo(receive, send):
@@ -26,7 +28,7 @@ async def echo(receive, send):
         await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
-async def broadcast(receive):
+async def broadcast(receive, there):
     while (message := await receive())["type"] == "websocket.receive":
         out = {"type": "websocket.send", "bytes": message["bytes"]}
-        await asyncio.gather(*[send(out) for send in there])
+        await asyncio.gather(*[send(out) for send in there], return_exceptions=True)  # some may just be leaving

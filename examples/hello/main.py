@@ -11,12 +11,15 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BaseModel
 
 app = FastAPI(title="hello", docs_url=None, redoc_url=None)  # their pages load scripts from elsewhere
 page = Path(__file__).with_name("page.html").read_text()
+chat_page = Path(__file__).with_name("chat.html").read_text()
+
+talking: set[WebSocket] = set()
 
 TICKS_PER_STREAM = 5  # then the browser reconnects, so that a graceful stop never waits longer for an open page
 
@@ -34,6 +37,23 @@ def rss_mib() -> float:
 @app.get("/", response_class=HTMLResponse)
 async def index() -> str:
     return page
+
+
+@app.get("/chat", response_class=HTMLResponse)
+async def chat() -> str:
+    return chat_page
+
+
+@app.websocket("/talk")
+async def talk(socket: WebSocket) -> None:
+    """Whatever somebody says, all hear."""
+    await socket.accept()
+    talking.add(socket)
+    try:
+        async for text in socket.iter_text():
+            await asyncio.gather(*[one.send_text(text) for one in talking], return_exceptions=True)
+    finally:
+        talking.discard(socket)
 
 
 @app.get("/about")

@@ -143,7 +143,7 @@ MISTAKES = [
     (BEFORE, START, VALUE, "unknown message type 'http.response.start' for a WebSocket"),
     (BEFORE, {}, VALUE, "the message has no type"),
     (BEFORE, None, TYPE, "send() takes a dict, not NoneType"),
-    (BEFORE, {**ACCEPT, "subprotocol": "c"}, VALUE, "the peer did not offer the subprotocol 'c', but ('a', 'b')"),
+    (BEFORE, {**ACCEPT, "subprotocol": "c"}, VALUE, "the peer did not offer the subprotocol 'c', but ['a', 'b']"),
     (BEFORE, {**ACCEPT, "subprotocol": b"a"}, TYPE, "subprotocol must be a str or None, not bytes"),
     (BEFORE, {**ACCEPT, "headers": [(b"Sec-WebSocket-Protocol", b"a")]}, VALUE, "is not the app's to send"),
     (BEFORE, {**ACCEPT, "headers": [(b"a", b"b\r\nc: d")]}, VALUE, "octet that is not allowed (0x0d)"),

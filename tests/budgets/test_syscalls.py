@@ -14,6 +14,7 @@ from harness import HANG
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
+CALM = 6  # seconds after which the deadlines of heads are past, and the clean-up after the last request is done
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 READS, WRITES, WAITS = (
     {"read", "recvfrom", "recvmsg"},
@@ -57,7 +58,7 @@ class Trace:
 def test_an_idle_server_makes_none(cli_server, tmp_path):
     server = cli_server("app_raw:app", "--keep-alive-timeout", 60)
     clients = [connect(server.port) for _ in range(100)]
-    time.sleep(1)
+    time.sleep(CALM)
     with Trace(server.pid, tmp_path / "trace") as trace:
         time.sleep(3)
     for client in clients:

@@ -4,7 +4,8 @@ NEED_NO_PROGRAM = ["test_parsers.py"]
 
 
 def pytest_addoption(parser):
-    parser.addoption("--regenerate", action="store_true", help="write differences.md anew")
+    parser.addoption("--regenerate", action="store_true", help="write differences.md and autobahn.md anew")
+    parser.addoption("--sections", default="", help="of Autobahn, separated by commas; all without")
     parser.addoption("--requests", type=int, default=100_000, help="to send through each proxy")
 
 

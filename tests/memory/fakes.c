@@ -2,7 +2,8 @@
  *
  * FAKE_FSTATFS=magic   every file lies on that kind of file system
  * FAKE_FSYNC=errno     fsync(2) fails
- * FAKE_MMAP=n          the n-th mapping of a file over existing memory fails, and takes what was there along */
+ * FAKE_MMAP=n          the n-th mapping of a file over existing memory fails, and takes what was there along
+ * FAKE_MMAP=-n         from the n-th on every mapping over existing memory fails, as when there are too many */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64 /* as Python's headers have it: the names end in 64 */
 #include <errno.h>
@@ -35,8 +36,10 @@ int fsync(int fd)
 void *mmap(void *start, size_t size, int rights, int flags, int fd, off_t offset)
 {
     static long count;
-    if (flags & MAP_FIXED && fd >= 0 && rights == (PROT_READ | PROT_WRITE) && ++count == asked("FAKE_MMAP")) {
-        munmap(start, size);
+    long n = asked("FAKE_MMAP");
+    count += flags & MAP_FIXED && fd >= 0 && rights == (PROT_READ | PROT_WRITE);
+    if (flags & MAP_FIXED && ((fd >= 0 && n > 0 && count == n) || (n < 0 && count >= -n))) {
+        if (n > 0) munmap(start, size);
         errno = ENOMEM;
         return MAP_FAILED;
     }

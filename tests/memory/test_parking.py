@@ -41,8 +41,8 @@ def test_libraries(program):
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
-@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("nth", [1, 2, 5, -2, -5])
 def test_a_mapping_that_fails(program, library, nth):
-    """What could not be mapped is brought back from the file."""
+    """What could not be mapped is brought back from the file, unless it is still there."""
     done = program("partly", LD_PRELOAD=library("fakes"), FAKE_MMAP=str(nth))
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

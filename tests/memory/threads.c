@@ -79,7 +79,7 @@ static void *suspended(void *argument)
     atomic_fetch_add(&ready, 1);
     child = vfork();
     if (child == 0) {
-        struct timespec time = {3, 0};
+        struct timespec time = {8, 0};
         nanosleep(&time, NULL);
         _exit(0);
     }

@@ -156,6 +156,6 @@ func (h *Host) Release() {
 	h.conns.Release()
 	h.streams.Release()
 	h.sockets.Release()
-	h.inflater, h.scratch = websocket.Inflater{}, nil
+	h.inflater, h.deflater, h.scratch = websocket.Inflater{}, websocket.Deflater{}, nil
 	h.buffers.Release()
 }

@@ -69,6 +69,7 @@ const (
 	TurnInterrupted = 1
 	TurnMore        = 2
 	TurnEmpty       = 4
+	TurnLull        = 8
 )
 
 const (

@@ -86,16 +86,43 @@ func (s *Slab[T]) Live() int { return s.live }
 // Len is the number after the highest ever handed out.
 func (s *Slab[T]) Len() uint32 { return s.next }
 
-// Release gives all but the first chunk back, if no record is in use.
+// Release gives the chunks behind the last record in use back, all but the first.
 func (s *Slab[T]) Release() {
-	if s.live > 0 || len(s.chunks) <= 1 {
+	keep := max(s.lastUsedChunk()+1, 1)
+	if keep >= len(s.chunks) {
 		return
 	}
-	for _, chunk := range s.chunks[1:] {
+	for _, chunk := range s.chunks[keep:] {
 		Unmap(chunk)
 	}
-	s.chunks = s.chunks[:1]
-	s.free, s.next = nil, 0
+	s.chunks = s.chunks[:keep]
+	s.next = min(s.next, uint32(keep)<<s.perBits)
+	if s.live == 0 {
+		s.next = 0
+	}
+	var free []uint32 // anew, since the old one has grown with the burst
+	for _, i := range s.free {
+		if i < s.next {
+			free = append(free, i)
+		}
+	}
+	s.free = free
+}
+
+// lastUsedChunk is the number of the last chunk with a record in use, -1 when there is none.
+func (s *Slab[T]) lastUsedChunk() int {
+	free := make([]uint32, len(s.chunks))
+	for _, i := range s.free {
+		free[i>>s.perBits]++
+	}
+	last := len(s.chunks) - 1
+	for ; last >= 0; last-- {
+		handedOut := min(s.next-uint32(last)<<s.perBits, 1<<s.perBits)
+		if free[last] < handedOut {
+			break
+		}
+	}
+	return last
 }
 
 // Close gives everything back.

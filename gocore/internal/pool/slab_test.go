@@ -62,7 +62,7 @@ func TestSlabHandsOutTheLastFreedFirstAndZeroed(t *testing.T) {
 	}
 }
 
-func TestSlabReleaseKeepsOneChunk(t *testing.T) {
+func TestSlabReleaseKeepsWhatIsUsed(t *testing.T) {
 	var s Slab[record]
 	defer s.Close()
 	for range 10000 {
@@ -71,6 +71,19 @@ func TestSlabReleaseKeepsOneChunk(t *testing.T) {
 	s.Release()
 	if len(s.chunks) < 2 || s.Live() != 10000 {
 		t.Fatal("released while records are in use")
+	}
+	chunks := len(s.chunks)
+	for i := uint32(10000 - 1); i > 5000; i-- {
+		s.Free(i)
+	}
+	s.Release()
+	if len(s.chunks) >= chunks || !s.Has(5000) || s.Has(9999) || s.Live() != 5001 {
+		t.Fatalf("%d of %d chunks are left, %d live", len(s.chunks), chunks, s.Live())
+	}
+	for range 4999 {
+		if i, r := alloc(t, &s); i <= 5000 || *r != (record{}) {
+			t.Fatalf("number %d with %v is in use", i, *r)
+		}
 	}
 	for i := range uint32(10000) {
 		s.Free(i)

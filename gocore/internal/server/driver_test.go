@@ -81,7 +81,7 @@ func (d *driver) close() {
 	for _, e := range d.events() {
 		d.note(e)
 	}
-	if s := d.server.Stats(); s.Connections+s.Streams+s.Buffers+s.Queues+s.Unsent != 0 {
+	if s := d.server.Stats(); s.Connections+s.Streams+s.Sockets+s.Buffers+s.Queues+s.Unsent != 0 {
 		d.Errorf("left after the end: %+v", s)
 	}
 	d.server.Close()
@@ -198,7 +198,7 @@ func (d *driver) events() (all []event) {
 		switch e.Kind {
 		case handoff.EventRequest:
 			one.request = read(view[handoff.Request](e.Data, 1)[0])
-		case handoff.EventBody, handoff.EventLog:
+		case handoff.EventBody, handoff.EventLog, handoff.EventWSData, handoff.EventWSClose:
 			one.data = text(e.Data, e.Len)
 		}
 		all = append(all, one)

@@ -34,10 +34,12 @@ type Server struct {
 	emptied  bool // the listeners are left, and connections without a request are closed
 	told     bool // that the last connection is gone
 	closed   bool
-	used     bool      // since the last release
-	idleAt   time.Time // when the last connection went
+	open     int       // connections at the end of the last turn
+	changed  bool      // since the last release
+	changeAt time.Time // when connections last came or went
 
 	retirement retirement
+	lull       lull
 }
 
 // Open makes a server without listeners.
@@ -162,19 +164,19 @@ func (s *Server) Stats() Stats {
 	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Sockets()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
 }
 
-// releaseAt is when memory that nothing uses is given back; ok is false while there is nothing to give.
+// releaseAt is when memory that nothing uses is given back: a while after connections last came or went. ok is false while
+// there is nothing to give.
 func (s *Server) releaseAt() (at time.Time, ok bool) {
-	return s.idleAt.Add(limits.IdleRelease), s.used && s.host.Connections() == 0
+	return s.changeAt.Add(limits.IdleRelease), s.changed
 }
 
 func (s *Server) release(now time.Time) {
-	if s.host.Connections() > 0 {
-		s.used = true
-		s.idleAt = now
+	if open := s.host.Connections(); open != s.open {
+		s.open, s.changed, s.changeAt = open, true, now
 		return
 	}
 	if at, ok := s.releaseAt(); ok && !now.Before(at) && !s.host.Waiting() {
-		s.used = false
+		s.changed = false
 		s.host.Release()
 		s.inbox.Trim()
 	}

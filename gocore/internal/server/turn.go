@@ -26,6 +26,9 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	s.inbox.Reset()
 	s.host.Clock(before)
 	s.carryOut(outbox)
+	if len(outbox) > 0 {
+		s.lull.speaks(before)
+	}
 	s.host.Resume()
 	if s.draining && !s.emptied {
 		s.stopAccepting()
@@ -59,6 +62,9 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	}
 	if interrupted {
 		flags |= handoff.TurnInterrupted
+	}
+	if s.lull.begins(now) {
+		flags |= handoff.TurnLull
 	}
 	if s.drained() {
 		s.told = true
@@ -117,12 +123,21 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
 	d, ok := s.host.NextDeadline(now)
 	if at, release := s.releaseAt(); release {
-		left := max(at.Sub(now), 0)
-		if !ok || left < d {
-			return left, true
-		}
+		d, ok = sooner(d, ok, at.Sub(now))
+	}
+	if at, armed := s.lull.due(); armed {
+		d, ok = sooner(d, ok, at.Sub(now))
 	}
 	return d, ok
+}
+
+// sooner is the time left until the first of two deadlines, of which there may be only the second.
+func sooner(d time.Duration, ok bool, other time.Duration) (time.Duration, bool) {
+	other = max(other, 0)
+	if ok && d <= other {
+		return d, true
+	}
+	return other, true
 }
 
 // milliseconds rounds up, so that nothing is looked at before its time.

@@ -77,7 +77,7 @@ func (f *Inflater) reset(message []byte) {
 	_ = f.stream.(flate.Resetter).Reset(&f.from, nil)
 }
 
-// Deflater deflates messages, one after the other. Its zero value is ready; once it was used it holds some 800 KiB, for all
+// Deflater deflates messages, one after the other. Its zero value is ready; once it was used it holds some 1.2 MiB, for all
 // connections.
 type Deflater struct {
 	to     appended

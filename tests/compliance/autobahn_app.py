@@ -1,0 +1,8 @@
+"""What Autobahn's fuzzing client talks to: every message comes back. Per message."""
+
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})

@@ -1,0 +1,48 @@
+"""Apps that tell when garbage is collected: in a file named by LULL_REPORT, or in their answers. Per process."""
+
+import gc
+import json
+import os
+
+collections = [0, 0, 0]
+
+
+def count(phase, info):
+    if phase == "stop":
+        collections[info["generation"]] += 1
+
+
+class Report:
+    """Garbage as soon as it is made; only a collection ends it."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        with open(os.environ["LULL_REPORT"], "a") as file:
+            file.write("collected\n")
+
+
+async def reply(send, body):
+    fields = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def littering(scope, receive, send):
+    assert scope["type"] == "http"
+    Report()
+    await reply(send, b"littered")
+
+
+async def without_collector(scope, receive, send):
+    gc.disable()
+    await littering(scope, receive, send)
+
+
+async def counting(scope, receive, send):
+    assert scope["type"] == "http"
+    if count not in gc.callbacks:
+        gc.disable()
+        gc.callbacks.append(count)
+    await reply(send, json.dumps(collections).encode())
