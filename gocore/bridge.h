@@ -78,6 +78,7 @@ struct saltare_config {
     uint32_t slot;        /* ours in it, from 1; 0: there are no other workers */
     uint64_t retire_requests;
     uint64_t retire_rss; /* bytes. At either, EVENT_RETIRE */
+    const uint32_t *forked; /* not 0 once this process has forked. Memory of the process, for ever; may be NULL */
 };
 
 /* ---- the inbox: what a turn gives --------------------------------------------------------------------------- */

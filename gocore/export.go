@@ -64,6 +64,7 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 			ExtraHeaders:         C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len)),
 			DateHeader:           c.date_header != 0,
 			Debug:                c.debug != 0,
+			Forked:               (*uint32)(unsafe.Pointer(c.forked)),
 		},
 	}
 	if c.server_header_len > 0 {

@@ -317,6 +317,8 @@ extern PyType_Spec py_core_spec, py_exchange_spec, py_socket_spec, py_awaitable_
 PyObject *py_raise_status(int64_t status, const char *doing);
 /* Nonzero in a child forked from a process with servers: Go does not survive fork, so it is never called there. */
 int py_forked(void);
+/* Not 0 once this process itself has forked: a child may have copies of its descriptors. */
+const uint32_t *py_has_forked(void);
 /* Sets RuntimeError for such a child and returns -1; 0 otherwise. */
 int py_refuse_forked(void);
 int py_watch_fork(void);

@@ -437,7 +437,8 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     struct saltare_config config = {.server_header = server_header, .server_header_len = (uint32_t)server_len,
-                                    .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len};
+                                    .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len,
+                                    .forked = py_has_forked()};
     if (self->state != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
         return -1;

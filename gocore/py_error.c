@@ -1,4 +1,4 @@
-/* Status -> exception, and the one thing that is truly per process: whether it was forked.  per process */
+/* Status -> exception, and the one thing that is truly per process: whether it was forked, or has forked.  per process */
 #include "py_bridge.h"
 
 #include <errno.h>
@@ -16,8 +16,13 @@ PyObject *py_raise_status(int64_t status, const char *doing)
 }
 
 static volatile sig_atomic_t forked;
+static uint32_t has_forked;
+
+static void before_fork(void) { __atomic_store_n(&has_forked, 1, __ATOMIC_RELAXED); }
 
 static void after_fork_in_child(void) { forked = 1; }
+
+const uint32_t *py_has_forked(void) { return &has_forked; }
 
 int py_forked(void) { return forked; }
 
@@ -32,7 +37,7 @@ int py_watch_fork(void)
 {
     static char watching; /* under the GIL */
     if (watching) return 0;
-    if (pthread_atfork(NULL, NULL, after_fork_in_child) != 0) {
+    if (pthread_atfork(before_fork, NULL, after_fork_in_child) != 0) {
         PyErr_NoMemory();
         return -1;
     }

@@ -6,6 +6,7 @@ the number of an eventfd, its bell: who has connections to spare rings it. Descr
 processes, since all of them come from the master by fork.
 """
 
+import contextlib
 import os
 import struct
 
@@ -58,6 +59,12 @@ class Counters:
     def totals(self, slot):
         """(requests, accepted, refused) of a slot's worker; of slot 0: of all that are gone."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
+
+    def ring(self):
+        """Asks every worker to look at the listeners."""
+        for bell in self._bells:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_write(bell, 1)
 
     def close(self):
         for fd in (self.fd, *self._bells):

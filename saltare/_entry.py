@@ -4,6 +4,7 @@ import os
 import sys
 
 from . import _logging, _title
+from ._handover import needs_master
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 
@@ -69,7 +70,7 @@ def run(config):
         from ._park import prepare
 
         prepare()
-    if config.supervised():
+    if needs_master(config):
         from ._master import Master
 
         server = Master(config)

@@ -12,7 +12,9 @@ import sys
 from ._signals import HEEDED
 
 STATE = "_SALTARE_HANDOVER"  # pid:descriptor
+MASTERS = ":master"  # behind it, when a master has left it
 TRIAL = "_SALTARE_TRIAL"  # the pid of who wants to know
+PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
 
 
 class Command:
@@ -25,8 +27,8 @@ class Command:
 
     def repeatable(self):
         """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
-        main = sys.modules.get("__main__")
-        return bool(sys.executable) and (hasattr(main, "__file__") or "-c" in self.arguments or "-m" in self.arguments)
+        file = getattr(sys.modules.get("__main__"), "__file__", "<stdin>")
+        return bool(sys.executable) and (file != "<stdin>" or "-c" in self.arguments or "-m" in self.arguments)
 
     def try_out(self):
         """Starts the trial and returns its pid."""
@@ -39,7 +41,7 @@ class Command:
             os.fchdir(here)
             os.close(here)
 
-    def repeat(self, state, descriptors):
+    def repeat(self, state, descriptors, masters=False):
         """Becomes the new program. Returns only by OSError, and then nothing has changed."""
         import marshal
 
@@ -52,7 +54,11 @@ class Command:
             for one in descriptors:
                 os.set_inheritable(one, True)
             os.chdir(self.folder)
-            os.execve(sys.executable, self.arguments, {**self.environment, STATE: f"{os.getpid()}:{fd}"})
+            os.execve(
+                sys.executable,
+                self.arguments,
+                {**self.environment, STATE: f"{os.getpid()}:{fd}{MASTERS if masters else ''}"},
+            )
         finally:
             for one in descriptors:
                 os.set_inheritable(one, False)
@@ -62,7 +68,7 @@ class Command:
 
 def received():
     """What the program before us left, once; None when there was none."""
-    pid, _, fd = os.environ.pop(STATE, "").partition(":")
+    pid, _, fd = os.environ.pop(STATE, "").removesuffix(MASTERS).partition(":")
     if pid != str(os.getpid()):
         return None
     import marshal
@@ -71,6 +77,32 @@ def received():
         return marshal.load(file)
 
 
+def needs_master(config):
+    """Also where one process would do now, but the program before us has left workers to be replaced."""
+    return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
+
+
 def is_trial():
     """Whether this process only is to find out if the app loads."""
     return os.environ.pop(TRIAL, None) == str(os.getppid())
+
+
+def ended(code):
+    """What became of a process, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def run_exit_functions(patient):
+    """What an interpreter does when it ends, as far as it concerns others. Patient: threads are waited for."""
+    if patient and "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    if "atexit" in sys.modules:
+        sys.modules["atexit"]._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

@@ -12,16 +12,15 @@ import gc
 import os
 import select
 import signal
-import stat
 import sys
 import time
 from contextlib import suppress
 
 from . import _logging, _title
 from ._counters import Counters
-from ._handover import Command, is_trial, received
+from ._handover import PASSED, Command, ended, is_trial, received
 from ._settle import settle
-from ._signals import HEEDED, SignalPipe
+from ._signals import HEEDED, SignalPipe, hung_up
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
@@ -41,6 +40,7 @@ class Worker:
     def __init__(self, pid, number, slot, pipe):
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
+        self.served = False
         self.born = time.monotonic()
         self.deadline = None  # what happens then depends on the state
         self.replaces = None  # the worker that leaves once this one serves
@@ -81,7 +81,7 @@ class Master:
         trial = is_trial()
         self._prepare()
         if trial:
-            raise SystemExit(0)
+            raise SystemExit(PASSED)
         self._open(inherited or {})
         try:
             with self._signals:
@@ -140,7 +140,8 @@ class Master:
             worker.replaces = self._workers.get(worker.replaces)
         if self._workers:
             self.started = True
-            self._wanted = inherited["wanted"]
+            if self._wanted == inherited["configured"] or not self._has_slots(self._wanted):
+                self._wanted = inherited["wanted"]
             _logging.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
             self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
@@ -168,6 +169,7 @@ class Master:
 
     def _supervise(self):
         self._reap()  # who ended while we were not looking
+        self._dismiss_surplus()
         self._roll()
         self._fill()
         while self._workers or not self._stopping:
@@ -190,7 +192,7 @@ class Master:
     def _timeout(self):
         """Milliseconds until the next deadline; None for ever."""
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
-        if self._missing() and not self._waits_for_change():
+        if (self._missing() and not self._waits_for_change()) or (self._queue and not self._starting()):
             deadlines.append(self._spawn_at)
         if not deadlines:
             return None
@@ -202,7 +204,7 @@ class Master:
         elif self._stopping:
             return
         elif number == signal.SIGHUP:
-            self._stop() if self._hung_up() else self._renew()
+            self._stop() if hung_up() else self._renew()
         elif number == signal.SIGTTIN:
             self._resize(self._wanted + 1)
         elif number == signal.SIGTTOU:
@@ -220,7 +222,7 @@ class Master:
             if worker.state == STARTING:
                 _logging.error(f"{worker} did not start within {self.config.worker_start_timeout:g} s: it is killed")
             else:
-                self.graceful = False
+                self._cut_short()
                 _logging.error(f"{worker} did not end in time: it is killed")
             self._kill(worker, signal.SIGKILL)
 
@@ -232,6 +234,9 @@ class Master:
             return []
         filled = {one.number for one in self._workers.values() if one.state != LEAVING or self._watcher is not None}
         return [number for number in range(1, self._wanted + 1) if number not in filled]
+
+    def _starting(self):
+        return any(worker.state == STARTING for worker in self._workers.values())
 
     def _waits_for_change(self):
         return self._watcher is not None and self._failures > 0
@@ -312,7 +317,7 @@ class Master:
     def _serves(self, worker, flavour):
         if worker.state != STARTING:
             return
-        worker.state = SERVING
+        worker.state, worker.served = SERVING, True
         lifetime = self.config.limit_worker_lifetime
         worker.deadline = worker.born + lifetime if lifetime else None
         if worker.replaces is not None:
@@ -401,9 +406,14 @@ class Master:
             self._poll.unregister(worker.pipe)
 
     def _left(self, worker, code):
-        if code not in (0, -signal.SIGTERM):
-            self.graceful = False
+        if worker.served and code not in (0, -signal.SIGTERM):
+            self._cut_short()
             _logging.warning(f"{worker} {ended(code)} while it was to end")
+
+    def _cut_short(self):
+        """A worker has not ended as it was to. Of the whole it says something only when that is to end too."""
+        if self._stopping:
+            self.graceful = False
 
     def _start_failed(self, worker, code):
         """Of the first workers one has not come to serve: there is no use in going on."""
@@ -422,7 +432,8 @@ class Master:
         _logging.error(f"{why}a change of a file starts the app again")
 
     def _lost(self, worker, code):
-        """One that was to go on has ended."""
+        """One that was to go on has ended. Connections that only it was told of may wait."""
+        self._counters.ring()
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
             return
@@ -449,6 +460,7 @@ class Master:
     def _stop(self):
         self._stopping += 1
         self._queue.clear()
+        self._leave_listeners()
         for worker in self._workers.values():
             if self._stopping == 1:
                 self._dismiss(worker)
@@ -457,13 +469,10 @@ class Master:
                 worker.deadline = time.monotonic() + CUT
                 self._kill(worker, signal.SIGTERM)
 
-    def _hung_up(self):
-        """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
-        poll = select.poll()
-        for fd in range(3):
-            if is_character_device(fd):
-                poll.register(fd, 0)
-        return any(events & select.POLLHUP for _, events in poll.poll(0))
+    def _leave_listeners(self):
+        """The workers have their own, until they have taken what waits there; then whoever comes is refused."""
+        for listener in self._listeners:
+            listener.close()
 
     def _renew(self):
         """SIGHUP: other workers, with the code that is on disk now."""
@@ -479,17 +488,22 @@ class Master:
             self._trial = self._command.try_out()
 
     def _queue_all(self):
-        self._shown.clear()
+        self._forget_failures()
         self._queue += [one for one in self._workers.values() if one.state != LEAVING and one not in self._queue]
+
+    def _forget_failures(self):
+        """What comes now is another start, by somebody's will."""
+        self._failures, self._spawn_at = 0, 0.0
+        self._shown.clear()
 
     def _tried(self, code):
         if self._stopping:
             return
-        if code != 0:
+        if code != PASSED:
             _logging.error(f"SIGHUP: the code on disk {ended(code)}; the workers go on with what they have")
             return
         try:
-            self._command.repeat(*self._legacy())
+            self._command.repeat(*self._legacy(), masters=True)
         except OSError as error:
             _logging.error(f"SIGHUP: {sys.executable} cannot be started: {error.strerror}")
 
@@ -504,6 +518,7 @@ class Master:
             for one in self._workers.values()
         ]
         state = {"listeners": listeners, "counters": (table, bells), "workers": workers, "wanted": self._wanted}
+        state["configured"] = self.config.wanted_workers()
         kept = (
             [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
         )
@@ -512,18 +527,27 @@ class Master:
     def _resize(self, wanted):
         if wanted < 1 or self._watcher is not None:
             return
-        if wanted * 2 > self._counters.slots:
-            _logging.warning(f"there are {self._wanted} workers; for more, start again with another --workers")
+        if not self._has_slots(wanted):
             return
         self._wanted = wanted
         _logging.info(f"workers wanted: {wanted}")
+        self._dismiss_surplus()
+
+    def _has_slots(self, wanted):
+        """Twice as many as workers, since each may have a successor while it leaves."""
+        enough = wanted * 2 <= self._counters.slots
+        if not enough:
+            _logging.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
+        return enough
+
+    def _dismiss_surplus(self):
         for worker in list(self._workers.values()):
-            if worker.number > wanted:
+            if worker.number > self._wanted:
                 self._dismiss(worker)
 
     def _roll(self):
         """Replaces the workers of the queue: one at a time, and the old one goes only when the new one serves."""
-        if self._stopping or any(worker.state == STARTING for worker in self._workers.values()):
+        if self._stopping or self._starting():
             return
         while self._queue and time.monotonic() >= self._spawn_at:
             old = self._queue.pop(0)
@@ -541,8 +565,7 @@ class Master:
 
     def _restart(self):
         """The worker goes, and when it is gone another one comes, with the code that is on disk then."""
-        self._failures, self._spawn_at = 0, 0.0
-        self._shown.clear()
+        self._forget_failures()
         for worker in self._workers.values():
             self._dismiss(worker)
 
@@ -553,8 +576,7 @@ class Master:
                 os.waitpid(worker.pid, 0)
         if self._watcher is not None:
             self._watcher.close()
-        for listener in self._listeners:
-            listener.close()
+        self._leave_listeners()
         self._counters.close()
         gc.unfreeze()
         self.started = False
@@ -570,20 +592,3 @@ def waited(pid):
     except ChildProcessError:
         return (pid, 0) if pid > 0 else None  # somebody else has waited for it
     return (found, status) if found else None
-
-
-def is_character_device(fd):
-    try:
-        return stat.S_ISCHR(os.fstat(fd).st_mode)
-    except OSError:
-        return False
-
-
-def ended(code):
-    """What became of a process, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

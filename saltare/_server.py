@@ -5,12 +5,15 @@
 
 import asyncio
 import gc
+import signal
+import threading
 from functools import partial
 
-from . import _logging
+from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
+from ._handover import PASSED, is_trial, needs_master, received
 from ._lifespan import Lifespan, settle
-from ._signals import Signals
+from ._signals import STOPPING, Signals
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -50,6 +53,9 @@ class Server:
         self.on_lull = None  # called when the app has been silent for some seconds
         self._loop = None
         self._master = None  # while it runs, when there are workers
+        self._renewal = None  # while it runs without, in the main thread
+        self._inherited = None  # what the program before us has left
+        self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
         self._stop = None  # future, while running: done when it is to stop
         self._stop_asked = 0
@@ -81,10 +87,26 @@ class Server:
 
     def run(self):
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
-        if self.config.supervised():
+        if needs_master(self.config):
             self._run_workers()
+        elif threading.current_thread() is threading.main_thread():
+            self._run_alone()
         else:
             self.run_here()
+
+    def _run_alone(self):
+        """In the main thread, where SIGHUP is heard: it may make this another program, and may have made this one."""
+        from ._renewal import Renewal
+
+        self._renewal, self._inherited, trial = Renewal(self), received(), is_trial()
+        if trial:
+            self._begin()
+            raise SystemExit(PASSED)
+        try:
+            self.run_here()
+        finally:
+            renewal, self._renewal = self._renewal, None
+            renewal.follow(wanted=not self._stopped, patient=self.graceful)
 
     def run_here(self):
         """`run` in this process, whatever the options say of workers."""
@@ -135,9 +157,22 @@ class Server:
         asyncio.set_event_loop(loop)
         with self._signals(loop):
             loop.run_until_complete(self._life(core, guest))
+            if self._renewal is not None:
+                self._renewal.give_up()
 
     def _signals(self, loop):
-        return Signals(self, loop)
+        actions = dict.fromkeys(STOPPING, self.shutdown)
+        if self._renewal is not None:
+            actions[signal.SIGHUP] = partial(self._renewal.heed, loop)
+        return Signals(loop, actions)
+
+    def hand_over(self):
+        """Stops for the sake of a successor; returns the listening sockets' descriptors, kept open for it, by key."""
+        kept = {}
+        for listener in self._listeners:
+            kept.setdefault(listener.key, []).append(listener.keep())
+        settle(self._stop)
+        return kept
 
     # ---- as a guest ----
 
@@ -169,20 +204,24 @@ class Server:
     def _listen(self):
         from ._sockets import open_listeners
 
-        self._listen_at(open_listeners(self.config))
+        inherited, self._inherited = self._inherited or {}, None
+        self._listen_at(open_listeners(self.config, inherited.get("listeners")))
 
     def _listen_at(self, listeners):
         self._listeners = listeners
+        for listener in listeners:
+            _children.promise(listener.close)
         self.url = listeners[0].url
         self.graceful = True
 
     def _end(self):
         for listener in self._listeners:
+            _children.take_back(listener.close)
             listener.close()
         self._listeners = []
         self.started = False
         self._loop = self._stop = self._hurry = None
-        self._stop_asked = 0
+        self._stopped, self._stop_asked = self._stop_asked > 0, 0
         self._stubborn = set()
 
     async def _life(self, core, guest):

@@ -2,35 +2,49 @@
 
 import _signal
 import os
+import select
 import signal
+import stat
 import threading
+from functools import partial
+
+from . import _children
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 HEEDED = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)  # by the master
 
 
 class Signals:
-    """Within it, the signals stop the server; a second one ends it at once. Afterwards they do what they did before.
+    """Within it, signals are calls that the loop makes: `actions`. Afterwards they do what they did before.
 
     In other threads it does nothing: only the main thread may set handlers.
     """
 
-    def __init__(self, server, loop, stopping=STOPPING):
-        self._server, self._loop, self._stopping = server, loop, stopping
+    def __init__(self, loop, actions):
+        self._loop, self._actions = loop, actions
         self._before = {}
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in self._stopping:
-            self._before[number] = signal.getsignal(number)
-            self._loop.add_signal_handler(number, self._server.shutdown)
+        for number, action in self._actions.items():
+            self._before[number] = _signal.getsignal(number)
+            self._loop.add_signal_handler(number, action)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
+        _children.promise(self._leave)
 
     def __exit__(self, *exc):
+        _children.take_back(self._leave)
         for number, handler in self._before.items():
             self._loop.remove_signal_handler(number)
             if handler is not None:  # None: it was not set from Python, and cannot be
                 signal.signal(number, handler)
+
+    def _leave(self):
+        """In a forked child, which has the wake-up descriptor of its parent's loop."""
+        signal.set_wakeup_fd(-1)
+        restore(self._before)
 
 
 class SignalPipe:
@@ -50,8 +64,7 @@ class SignalPipe:
         return self
 
     def __exit__(self, *exc):
-        for number, handler in self.before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        restore(self.before)
         signal.set_wakeup_fd(self._wakeup_before)
         self.leave()
 
@@ -75,6 +88,27 @@ class SignalPipe:
         os.write(self._writer, bytes([number]))
 
 
+def hung_up():
+    """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
+    poll = select.poll()
+    for fd in range(3):
+        if is_character_device(fd):
+            poll.register(fd, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def is_character_device(fd):
+    try:
+        return stat.S_ISCHR(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def restore(handlers):
+    for number, handler in handlers.items():
+        _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
+
+
 def heard(number, frame):
     """Does nothing: the wake-up descriptor has the number. Unlike SIG_IGN it is not passed on to programs."""
 
@@ -82,13 +116,14 @@ def heard(number, frame):
 def start_anew(handlers, mask):
     """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
 
-    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide. It is `_signal`
-    that is called, since `signal` makes enums of all numbers: pages written that the worker shared with the master.
+    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide; a child of the
+    app's does not. It is `_signal` that is called, since `signal` makes enums of all numbers: pages written that the
+    worker shared with the master.
     """
     _signal.set_wakeup_fd(-1)
-    for number, handler in handlers.items():
-        _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
-    for number in (_signal.SIGINT, _signal.SIGHUP):
+    restore(handlers)
+    _children.promise(partial(restore, {number: handlers[number] for number in OF_A_TERMINAL}))
+    for number in OF_A_TERMINAL:
         _signal.signal(number, heard)
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)

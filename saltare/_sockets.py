@@ -34,6 +34,11 @@ class Listener:
     def fileno(self):
         return self.socket.fileno()
 
+    def keep(self):
+        """A copy of the descriptor; the name is from now on its owner's to remove."""
+        self._path = None
+        return os.dup(self.socket.fileno())
+
     def close(self):
         # A forked child closes its copy only; the name belongs to the process that made it.
         if self._path and self._pid == os.getpid() and inode(self._path) == self._inode:

@@ -5,11 +5,11 @@ What it has to tell, the master reads from a pipe, a line each: `serves FLAVOUR`
 
 import os
 import signal
-import sys
 from collections import namedtuple
 
 from . import _logging, _process, _title
 from ._entry import explained
+from ._handover import run_exit_functions
 from ._park import repark
 from ._selector import new_loop
 from ._server import Server
@@ -50,7 +50,7 @@ class WorkerServer(Server):
         super()._listen_at(list(self._place.listeners))
 
     def _signals(self, loop):
-        return Signals(self, loop, (signal.SIGTERM,))
+        return Signals(loop, {signal.SIGTERM: self.shutdown})
 
     def _new_loop(self, core, guest):
         return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
@@ -132,12 +132,6 @@ def exit_code(ended):
 def leave(code):
     """Ends the process as the interpreter would, but for what belongs to the master: its frames and its objects."""
     try:
-        if code == 0 and "threading" in sys.modules:
-            sys.modules["threading"]._shutdown()
-        if "atexit" in sys.modules:
-            sys.modules["atexit"]._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        run_exit_functions(patient=code == 0)
     finally:
         os._exit(code)

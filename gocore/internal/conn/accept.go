@@ -67,8 +67,20 @@ func (h *Host) leave(i uint32) bool {
 	bell, found := h.Workers.Lighter(h.wall)
 	if found && sock.Readable(h.Listeners[i].FD) {
 		counters.Ring(bell)
+		h.lookAt = h.now + attentiveTicks
 	}
 	return found
+}
+
+// lookAgain takes a connection after all that was left to a worker which the app then kept busy.
+func (h *Host) lookAgain() {
+	if h.lookAt == 0 || h.lookAt > h.now || h.draining {
+		return
+	}
+	h.lookAt = 0
+	if h.acceptAt == 0 {
+		h.AcceptAll()
+	}
 }
 
 // AcceptAll tries every listener, because another worker said that something waits, or because an edge of epoll was not

@@ -3,6 +3,8 @@
 package conn
 
 import (
+	"sync/atomic"
+
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/sock"
@@ -58,10 +60,18 @@ func (h *Host) close(c *Conn) {
 	if c.reset {
 		sock.Reset(int(c.fd))
 	}
+	if h.forked() {
+		sock.End(int(c.fd))
+	}
 	sock.Close(int(c.fd))
 	h.enter(c, Closed)
 	c.waiting = false
 	h.conns.Free(c.number)
+}
+
+// forked: a child of the app may have a copy of a descriptor, and with it would keep the connection open.
+func (h *Host) forked() bool {
+	return h.Config.Forked != nil && atomic.LoadUint32(h.Config.Forked) != 0
 }
 
 func (h *Host) dropGathered() {

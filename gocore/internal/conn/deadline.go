@@ -2,11 +2,18 @@
 
 package conn
 
-import "saltare/gocore/internal/limits"
+import (
+	"time"
+
+	"saltare/gocore/internal/limits"
+)
 
 var (
 	lingerTicks = ticks(limits.LingerTimeout)
 	drainTicks  = ticks(limits.DrainLinger)
+
+	// By then a worker is no longer taken for an attentive one because of its last turn.
+	attentiveTicks = ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
 )
 
 // deadline is the tick at which the connection has taken too long; 0 when it may take its time.
@@ -65,6 +72,7 @@ func (h *Host) arm(c *Conn) {
 // RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody.
 func (h *Host) RunTimers() {
 	h.resumeAccepting()
+	h.lookAgain()
 	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
 	looked, ended := 0, 0
 	for most := limits.ExpirePerTurn * len(h.Listeners); looked < len(h.due) && ended < most; looked++ {

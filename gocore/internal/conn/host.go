@@ -29,6 +29,7 @@ type Config struct {
 	DateHeader   bool
 	WSDeflate    bool
 	Debug        bool
+	Forked       *uint32 // not 0 once the process has forked; may be nil
 }
 
 // Listener is a listening socket that somebody else opened and will close.
@@ -78,6 +79,7 @@ type Host struct {
 	serial   uint32
 	reserve  int    // a descriptor to spend when there are none left
 	acceptAt uint32 // tick at which a pause of accepting ends; 0: there is none
+	lookAt   uint32 // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
 	starved  bool   // connections are turned away, and the log says so
 	draining bool
 
@@ -197,8 +199,10 @@ func (h *Host) Unsent() int { return h.queues.bytes }
 // NextDeadline is how long the server may sleep; ok is false when nothing is due.
 func (h *Host) NextDeadline(now time.Time) (d time.Duration, ok bool) {
 	at, ok := h.wheel.Next()
-	if h.acceptAt != 0 && !h.draining && (!ok || h.acceptAt < at) {
-		at, ok = h.acceptAt, true
+	for _, look := range [...]uint32{h.acceptAt, h.lookAt} {
+		if look != 0 && !h.draining && (!ok || look < at) {
+			at, ok = look, true
+		}
 	}
 	if !ok {
 		return 0, false

@@ -135,7 +135,12 @@ func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 // Finish ends our side of the connection; the peer still may send (RFC 9112 9.6).
 func Finish(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
 
-// Reset makes the next Close drop the connection at once instead of sending what is left.
+// End ends both sides of the connection, though another process may have a copy of the descriptor.
+func End(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR, 0) }
+
+// Reset drops the connection at once instead of sending what is left (connect(2): AF_UNSPEC), though another process may have a
+// copy of the descriptor. A unix socket has no such end.
 func Reset(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	nowhere := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nowhere)), unsafe.Sizeof(nowhere))
 }

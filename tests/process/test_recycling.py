@@ -1,0 +1,83 @@
+"""Recycling: a worker that has served enough, or has grown too large or too old, is replaced without a lost request. Per process."""
+
+import re
+
+import pytest
+
+from family import Load, children, wait_for_rolls, wait_for_workers, workers
+from harness import wait_until
+
+KEEP = pytest.mark.parametrize("keep", [True, False], ids=["kept", "closed"])
+
+
+@KEEP
+def test_by_requests_with_jitter(cli_server, keep):
+    """Under load, several times over; each worker draws its own limit."""
+    options = ["--workers", "2", "--limit-max-requests", "150", "--limit-max-requests-jitter", "100"]
+    server = cli_server("worker_apps:app", *options)
+    with Load(server, clients=4, keep=keep, pause=0.001) as load:
+        wait_for_rolls(server, 4)
+    assert load.failures == []
+    counts = [int(count) for count in re.findall(r"is replaced: (\d+) requests", server.logs())]
+    assert len(counts) >= 4
+    assert min(counts) >= 150
+    assert len(set(counts)) > 1
+    assert len(set(load.answers)) >= 5
+    assert server.stop() == 0
+
+
+def test_a_single_worker_is_replaced_too(cli_server):
+    server = cli_server("worker_apps:app", "--limit-max-requests", "100")
+    assert len(workers(server)) == 1
+    with Load(server, clients=3) as load:
+        wait_for_rolls(server, 3)
+    assert load.failures == []
+    wait_for_workers(server, 1)
+
+
+@KEEP
+def test_by_memory(cli_server, raw, keep):
+    server = cli_server("worker_apps:app", "--workers", "2", "--limit-max-rss", "150")
+    before = workers(server)
+    with Load(server, clients=3, keep=keep) as load:
+        load.wait_for_answers_of(before)
+        grown = int(raw(server).get("/grow/160").read_response().body)
+        wait_for_workers(server, 2, without=[grown])
+        load.wait_for_more(50)
+    assert load.failures == []
+    (line,) = re.findall(r"worker \d \(pid (\d+)\) is replaced: (\d+) MiB of resident memory", server.logs())
+    assert int(line[0]) == grown and int(line[1]) >= 150
+    assert set(before) - {grown} <= set(workers(server))
+
+
+@KEEP
+def test_by_lifetime(cli_server, keep):
+    server = cli_server("worker_apps:app", "--workers", "2", "--limit-worker-lifetime", "1s")
+    with Load(server, clients=3, keep=keep) as load:
+        wait_for_rolls(server, 4)
+    assert load.failures == []
+    assert "its 1 s are over" in server.logs()
+    assert server.stop() == 0
+
+
+def test_without_a_request_nobody_is_replaced_for_its_requests(cli_server):
+    server = cli_server("worker_apps:app", "--workers", "2", "--limit-max-requests", "1")
+    before = workers(server)
+    with Load(server, clients=1, pause=0.1):
+        wait_for_rolls(server, 2)
+    wait_until(lambda: len(children(server.pid)) == 2)
+    settled = workers(server)
+    assert settled != before
+
+
+def test_a_successor_that_does_not_start_leaves_the_old_one(cli_server, raw, tmp_path):
+    """It serves on, and later it is tried again."""
+    env = {"MARKS": str(tmp_path), "STARTUP": "fails,3"}
+    server = cli_server("worker_apps:app", "--workers", "2", "--limit-max-requests", "20", "--lifespan", "on", env=env)
+    before = workers(server)
+    with Load(server, clients=2) as load:
+        server.wait_for_log("before it served; worker")
+        load.wait_for_more(50)
+    assert load.failures == []
+    assert set(workers(server)) <= set(before) | set(children(server.pid))
+    assert raw(server).get("/pid").read_response().body in [b"%d" % pid for pid in before]

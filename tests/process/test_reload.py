@@ -1,0 +1,276 @@
+"""--reload: a change of a file starts the app again, whatever state it is in. Per process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from family import alive, children, wait_for_end, workers
+from harness import wait_until
+from rawsocket import Raw
+
+pytest.importorskip("watchfiles")
+
+APP = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise ValueError("none")
+    fields = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    if scope["path"] == "/stream":
+        while True:
+            await send({"type": "http.response.body", "body": b"event\\n", "more_body": True})
+            await asyncio.sleep(0.1)
+    await send({"type": "http.response.body", "body": VERSION})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "app").mkdir()
+    write(tmp_path / "app", "first")
+    return tmp_path / "app"
+
+
+@pytest.fixture
+def reloading(cli_server, folder):
+    def start(*args, watched=folder):
+        server = cli_server("edited:app", "--reload", *args, cwd=folder)
+        wait_until(lambda: watcher(server, watched))
+        return server
+
+    return start
+
+
+def write(folder, version, text=APP):
+    (folder / "edited.py").write_text(f"VERSION = {version.encode()!r}\n{text}")
+
+
+def watches(pid):
+    """How many folders it watches (inotify(7): fdinfo); 0 when it has ended."""
+    try:
+        return sum(text.count("inotify wd") for text in map(Path.read_text, Path(f"/proc/{pid}/fdinfo").iterdir()))
+    except OSError:
+        return 0
+
+
+def watcher(server, folder=None):
+    """The pid of the program that watches, once it does so with all folders in this one."""
+    wanted = len(list(os.walk(folder))) if folder else 1
+    return next((pid for pid in children(server.pid) if watches(pid) >= wanted), None)
+
+
+def version(server):
+    with Raw(server) as client:
+        return client.get("/", "Connection: close").read_response().body.decode()
+
+
+def becomes(server, expected):
+    wait_until(lambda: version(server) == expected, server.logs)
+
+
+def test_a_change_restarts_and_is_named(reloading, folder):
+    server = reloading()
+    assert version(server) == "first"
+    (before,) = workers(server)
+    for number in range(3):  # quick ones too, within the second that a .pyc is believed
+        write(folder, f"{number}")
+        becomes(server, f"{number}")
+    assert "edited.py has changed: restarting" in server.logs()
+    assert before not in workers(server)
+    assert len(workers(server)) == 1
+    assert server.stop() == 0
+
+
+def test_who_connects_meanwhile_waits(reloading, folder):
+    """The listener is the master's: nobody is refused."""
+    server = reloading()
+    failures, over = [], threading.Event()
+
+    def ask():
+        while not over.is_set():
+            try:
+                version(server)
+            except (OSError, EOFError) as error:
+                failures.append(error)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        write(folder, "second")
+        becomes(server, "second")
+    finally:
+        over.set()
+        client.join()
+    assert failures == []
+
+
+def test_a_syntax_error_waits_for_the_next_change(reloading, folder):
+    server = reloading()
+    write(folder, "broken", "def app(:")
+    server.wait_for_log("a change of a file starts the app again")
+    assert server.logs().count("SyntaxError") >= 1
+    assert server.popen.poll() is None
+    assert workers(server) == []
+    write(folder, "mended")
+    becomes(server, "mended")
+    assert server.stop() == 0
+
+
+def test_an_app_that_is_broken_from_the_start(cli_server, folder, tmp_path):
+    """It says so, and waits."""
+    write(folder, "broken", "raise RuntimeError('not yet')")
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "saltare", "edited:app", "--reload", "--port", "0"]
+    with open(log, "w") as stderr:
+        process = subprocess.Popen(command, cwd=folder, stderr=stderr)
+    try:
+        wait_until(lambda: "a change of a file starts the app again" in log.read_text(), log.read_text)
+        assert "RuntimeError: not yet" in log.read_text()
+        wait_until(lambda: watcher(process, folder))
+        write(folder, "mended")
+        wait_until(lambda: "listening on" in log.read_text(), log.read_text)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_an_app_that_dies_waits_for_the_next_change(reloading, folder):
+    server = reloading()
+    os.kill(workers(server)[0], signal.SIGKILL)
+    server.wait_for_log("was killed by SIGKILL; a change of a file starts the app again")
+    write(folder, "second")
+    becomes(server, "second")
+
+
+def test_a_stream_does_not_hold_it_up(reloading, folder, raw):
+    """Nor does a shutdown_timeout that is off."""
+    server = reloading("--shutdown-timeout", "0")
+    stream = raw(server).get("/stream")
+    stream.read_until(b"event")
+    write(folder, "second")
+    becomes(server, "second")
+    assert stream.read_all()
+    assert server.popen.poll() is None
+
+
+def test_sighup_restarts_too(reloading, folder):
+    server = reloading()
+    (before,) = workers(server)
+    server.popen.send_signal(signal.SIGHUP)
+    wait_until(lambda: workers(server) and before not in workers(server))
+    becomes(server, "first")
+
+
+def restarts(server):
+    return len(re.findall("has changed: restarting", server.logs()))
+
+
+def test_what_is_watched_and_what_is_not(reloading, folder, tmp_path):
+    (folder / "__pycache__").mkdir(exist_ok=True)
+    (folder / ".hidden").mkdir()
+    server = reloading()
+    for ignored in ("notes.txt", "__pycache__/made.py", ".hidden/made.py"):
+        (folder / ignored).write_text("changed")
+    (folder / "other.py").write_text("changed = True")
+    server.wait_for_log("other.py has changed: restarting")
+    becomes(server, "first")
+    assert restarts(server) == 1
+
+
+def test_include_and_exclude(reloading, folder):
+    server = reloading("--reload-include", "*.html", "--reload-include", "*.py", "--reload-exclude", "made_*")
+    (folder / "made_up.py").write_text("changed = True")
+    (folder / "page.html").write_text("<p>changed")
+    server.wait_for_log("page.html has changed: restarting")
+    becomes(server, "first")
+    assert restarts(server) == 1
+
+
+def test_another_folder(reloading, folder, tmp_path):
+    (tmp_path / "library").mkdir()
+    server = reloading("--reload-dir", "../library", watched=tmp_path / "library")
+    (folder / "other.py").write_text("changed = True")
+    (tmp_path / "library" / "part.py").write_text("changed = True")
+    server.wait_for_log("part.py has changed: restarting")
+    becomes(server, "first")
+    assert restarts(server) == 1
+
+
+def test_nothing_is_left(reloading, folder):
+    server = reloading()
+    family = [watcher(server), *workers(server)]
+    assert len(family) == 2
+    assert server.stop() == 0
+    assert not any(map(alive, family))
+
+
+def test_a_killed_master_takes_the_watcher_with_it(reloading):
+    server = reloading()
+    family = [watcher(server), *workers(server)]
+    server.popen.kill()
+    server.wait()
+    wait_for_end(family)
+
+
+def test_a_watcher_that_ends_is_said(reloading, raw):
+    server = reloading()
+    os.kill(watcher(server), signal.SIGKILL)
+    server.wait_for_log("files are no longer watched")
+    assert version(server) == "first"
+    assert server.stop() == 0
+
+
+def test_without_watchfiles_it_says_what_to_install(folder, tmp_path):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hides:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'watchfiles':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hides())\n"
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, package=None: None if name == 'watchfiles' else found(name, package)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "saltare", "edited:app", "--reload"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(hidden)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr == 'saltare: --reload: got True, which needs pip install "saltare[reload]"\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "include", "exclude", "wanted"),
+    [
+        ("/app/main.py", ["*.py"], [], True),
+        ("/app/deep/er/main.py", ["*.py"], [], True),
+        ("/app/main.txt", ["*.py"], [], False),
+        ("/app/main.txt", ["*"], [], True),
+        ("/app/main.py", ["*.py"], ["main.*"], False),
+        ("/app/made/main.py", ["*.py"], ["made/*"], False),
+        ("/app/.venv/lib/main.py", ["*.py"], [], False),
+        ("/app/node_modules/main.py", ["*.py"], [], False),
+        ("/app/__pycache__/main.py", ["*.py"], [], False),
+        ("/elsewhere/main.py", ["*.py"], [], False),
+        ("/application/main.py", ["*.py"], [], False),
+    ],
+)
+def test_patterns(path, include, exclude, wanted):
+    from saltare._reload import is_wanted
+
+    assert is_wanted(path, ["/app"], include, exclude) == wanted
