@@ -53,11 +53,14 @@ def workers(server):
 
 def wait_for_workers(server, count, without=()):
     """The workers, once there are so many and none of `without` is left."""
-    wait_until(
-        lambda: len(workers(server)) == count and not set(without) & set(workers(server)),
-        lambda: f"workers: {workers(server)}, not {count} without {without}\n{server.logs()}",
-    )
-    return workers(server)
+    seen = []
+
+    def there():
+        seen[:] = workers(server)
+        return len(seen) == count and not set(without) & set(seen)
+
+    wait_until(there, lambda: f"workers: {seen}, not {count} without {without}\n{server.logs()}")
+    return seen
 
 
 def wait_for_end(pids):

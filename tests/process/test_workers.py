@@ -306,11 +306,11 @@ def test_a_killed_worker_loses_only_what_was_in_it(cli_server):
         kept.wait_for_answers_of(pids)
         victim = pids[0]
         os.kill(victim, signal.SIGKILL)
-        wait_for_workers(server, 3, without=[victim])
+        now = wait_for_workers(server, 3, without=[victim])
         kept.wait_for_more(200)
         closing.wait_for_more(100)
-        (new,) = set(workers(server)) - set(pids)
-        wait_until(lambda: str(new) in closing.answers)
+        (new,) = set(now) - set(pids)
+        wait_until(lambda: str(new) in closing.answers, server.logs)
     assert {last for last, error in kept.failures} <= {str(victim)}
     assert len(kept.failures) <= 6
     assert len(closing.failures) <= 3
@@ -435,7 +435,6 @@ def test_an_import_that_ends_the_worker(ended, tmp_path, source, code):
     (tmp_path / "broken.py").write_text(f"import ctypes, os\n{source}")
     got, log = ended("broken:app", "--workers", 2, "--no-preload", cwd=tmp_path)
     assert got == code
-    assert "before it served" in log
     assert log.count("before it served") == 1
 
 
