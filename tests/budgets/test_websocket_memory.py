@@ -17,7 +17,7 @@ GIB = 1 << 30
 
 
 def server_of(cli_server, *options):
-    server = cli_server("app_sockets:app", "--lifespan", "off", "--max-concurrent-connections", DESCRIPTORS, *options)
+    server = cli_server("app_messages:app", "--lifespan", "off", "--max-concurrent-connections", DESCRIPTORS, *options)
     with Peer(server, "/echo") as peer:  # brings back the pages of code that serving needs
         for size in (1, 1000, 100_000, MIB):
             assert peer.send(frame(BINARY, bytes(size))).read_frame() == Frame(BINARY, bytes(size))
