@@ -53,7 +53,7 @@ def litestar():
                 return await socket.close(4000, "see you")
             await socket.send({**message, "type": "websocket.send"})
 
-    return Litestar([chat])
+    return Litestar([chat], logging_config=None)
 
 
 def quart():
