@@ -4,7 +4,7 @@ import os
 import sys
 
 from . import _logging, _title
-from ._handover import needs_master
+from ._origin import needs_master
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 

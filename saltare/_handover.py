@@ -9,21 +9,18 @@ import os
 import signal
 import sys
 
-from ._signals import HEEDED
+from ._origin import MASTERS, STATE, TRIAL
+from ._signal_pipe import HEEDED
 
-STATE = "_SALTARE_HANDOVER"  # pid:descriptor
-MASTERS = ":master"  # behind it, when a master has left it
-TRIAL = "_SALTARE_TRIAL"  # the pid of who wants to know
 PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
 
 
 class Command:
     """How this process was started, taken down before anything changed it."""
 
-    def __init__(self):
-        self.arguments = list(sys.orig_argv)
-        self.environment = {name: value for name, value in os.environ.items() if name not in (STATE, TRIAL)}
-        self.folder = os.getcwd()
+    def __init__(self, origin):
+        self.arguments, environment, self.folder = origin
+        self.environment = {name: value for name, value in environment.items() if name not in (STATE, TRIAL)}
 
     def repeatable(self):
         """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
@@ -75,11 +72,6 @@ def received():
 
     with open(int(fd), "rb") as file:
         return marshal.load(file)
-
-
-def needs_master(config):
-    """Also where one process would do now, but the program before us has left workers to be replaced."""
-    return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
 
 
 def is_trial():

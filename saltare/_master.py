@@ -19,8 +19,9 @@ from contextlib import suppress
 from . import _logging, _title
 from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
+from ._origin import origin
 from ._settle import settle
-from ._signals import HEEDED, SignalPipe, hung_up
+from ._signal_pipe import HEEDED, SignalPipe, hung_up
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
@@ -63,7 +64,7 @@ class Master:
         self.url = None  # of the first listener
         self.after_start = None  # called once all workers serve
         self._workers = {}  # by pid
-        self._wanted = config.wanted_workers()
+        self._wanted = wanted_workers(config)
         self._queue = []  # workers to be replaced, one at a time
         self._failures = 0  # in a row
         self._spawn_at = 0.0  # not before
@@ -73,7 +74,7 @@ class Master:
         self._signals = SignalPipe()
         self._trial = None  # pid
         self._watcher = None
-        self._command = Command()
+        self._command = Command(origin())
 
     def run(self):
         """Serves until it is stopped. The errors are a Server's; SystemExit when a worker's end is that of all."""
@@ -518,7 +519,7 @@ class Master:
             for one in self._workers.values()
         ]
         state = {"listeners": listeners, "counters": (table, bells), "workers": workers, "wanted": self._wanted}
-        state["configured"] = self.config.wanted_workers()
+        state["configured"] = wanted_workers(self.config)
         kept = (
             [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
         )
@@ -592,3 +593,19 @@ def waited(pid):
     except ChildProcessError:
         return (pid, 0) if pid > 0 else None  # somebody else has waited for it
     return (found, status) if found else None
+
+
+def wanted_workers(config):
+    """How many processes are to serve."""
+    return config.workers or min(usable_cpus(), 4)
+
+
+def usable_cpus():
+    """The CPUs this process may run on, no more than the quota of its control group (cgroup-v2, cpu.max) is worth."""
+    cpus = len(os.sched_getaffinity(0))
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        return min(cpus, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return cpus

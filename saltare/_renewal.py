@@ -8,14 +8,14 @@ import os
 
 from . import _logging
 from ._handover import PASSED, Command, ended, run_exit_functions
-from ._signals import hung_up
+from ._signal_pipe import hung_up
 
 
 class Renewal:
-    """Of one server, from before its app is loaded."""
+    """Of one server."""
 
-    def __init__(self, server):
-        self._server, self._command = server, Command()
+    def __init__(self, server, origin):
+        self._server, self._command = server, Command(origin)
         self._loop = self._trial = self._ends = None  # pid and pidfd of the trial
         self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
 

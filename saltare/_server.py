@@ -11,8 +11,8 @@ from functools import partial
 
 from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
-from ._handover import PASSED, is_trial, needs_master, received
 from ._lifespan import Lifespan, settle
+from ._origin import is_successor, needs_master, origin
 from ._signals import STOPPING, Signals
 from .errors import ConfigError
 
@@ -53,7 +53,8 @@ class Server:
         self.on_lull = None  # called when the app has been silent for some seconds
         self._loop = None
         self._master = None  # while it runs, when there are workers
-        self._renewal = None  # while it runs without, in the main thread
+        self._origin = None  # how the process was started, while it runs without, in the main thread
+        self._renewal = None  # after a SIGHUP
         self._inherited = None  # what the program before us has left
         self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
@@ -96,17 +97,31 @@ class Server:
 
     def _run_alone(self):
         """In the main thread, where SIGHUP is heard: it may make this another program, and may have made this one."""
-        from ._renewal import Renewal
-
-        self._renewal, self._inherited, trial = Renewal(self), received(), is_trial()
-        if trial:
-            self._begin()
-            raise SystemExit(PASSED)
+        self._origin = origin()
+        if is_successor():
+            self._succeed()
         try:
             self.run_here()
         finally:
-            renewal, self._renewal = self._renewal, None
-            renewal.follow(wanted=not self._stopped, patient=self.graceful)
+            renewal, self._renewal, self._origin = self._renewal, None, None
+            if renewal is not None:
+                renewal.follow(wanted=not self._stopped, patient=self.graceful)
+
+    def _succeed(self):
+        from ._handover import PASSED, is_trial, received
+
+        self._inherited = received()
+        if is_trial():
+            self._begin()
+            raise SystemExit(PASSED)
+
+    def _hang_up(self):
+        """SIGHUP."""
+        if self._renewal is None:
+            from ._renewal import Renewal
+
+            self._renewal = Renewal(self, self._origin)
+        self._renewal.heed(self._loop)
 
     def run_here(self):
         """`run` in this process, whatever the options say of workers."""
@@ -162,8 +177,8 @@ class Server:
 
     def _signals(self, loop):
         actions = dict.fromkeys(STOPPING, self.shutdown)
-        if self._renewal is not None:
-            actions[signal.SIGHUP] = partial(self._renewal.heed, loop)
+        if self._origin is not None:
+            actions[signal.SIGHUP] = self._hang_up
         return Signals(loop, actions)
 
     def hand_over(self):

@@ -1,7 +1,5 @@
 """The options' values in force, all that a serving process needs of the configuration: per process."""
 
-import os
-
 
 class Config:
     """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
@@ -29,21 +27,6 @@ class Config:
         """Whether the master imports the app, rather than each worker."""
         return self.preload and not self.reload
 
-    def wanted_workers(self):
-        """How many processes are to serve."""
-        return self.workers or min(usable_cpus(), 4)
-
     def __repr__(self):
         given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
         return f"Config({', '.join(given)})"
-
-
-def usable_cpus():
-    """The CPUs this process may run on, no more than the quota of its control group (cgroup-v2, cpu.max) is worth."""
-    cpus = len(os.sched_getaffinity(0))
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        return min(cpus, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no such file, or "max"
-        return cpus

@@ -4,13 +4,8 @@ import contextlib
 import errno
 import os
 import socket
-import stat
 
 from .errors import StartError
-
-# sun_path holds 108 bytes, the last of them NUL (unix(7)).
-UNIX_PATH_MAX_BYTES = 107
-FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 class Listener:
@@ -62,7 +57,7 @@ def open_listeners(config, inherited=None):
         for wanted in addresses(config):
             key = " ".join(map(str, wanted))
             found = inherited.pop(key, None)
-            opened = OPENERS[wanted[0]](config, *wanted[1:]) if found is None else adopted(wanted, found)
+            opened = opened_as(config, *wanted) if found is None else taken_over(wanted, found)
             listeners += opened
             for one in opened:
                 one.key = key
@@ -76,24 +71,32 @@ def open_listeners(config, inherited=None):
     return listeners
 
 
-def adopted(wanted, fds):
-    """Listeners on descriptors of the program whose place we took."""
-    path = os.path.abspath(wanted[1]) if wanted[0] == "unix" else None
-    sockets = [socket.socket(fileno=fd) for fd in fds]
-    for one in sockets:
-        os.set_inheritable(one.fileno(), False)
-        one.setblocking(False)
-    return [Listener(one, path) for one in sockets]
+def opened_as(config, kind, *address):
+    """What is seldom asked for is loaded only then."""
+    if kind == "tcp":
+        return open_tcp(config, *address)
+    if kind == "unix":
+        from ._sockets_unix import open_unix
+
+        return open_unix(config, *address)
+    from . import _sockets_passed
+
+    return _sockets_passed.OPENERS[kind](config, *address)
+
+
+def taken_over(wanted, fds):
+    from ._sockets_passed import adopted
+
+    return adopted(wanted, fds)
 
 
 def addresses(config):
     way = config.way()
-    if passed := passed_by_systemd():
-        if config.sources[way if way != "tcp" else "port"] != "default" or config.sources["host"] != "default":
-            from . import _logging
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        from ._sockets_passed import passed_by_systemd
 
-            _logging.warning(f"listening on the sockets that systemd passes, not as {way} says")
-        return [("systemd", fd) for fd in passed]
+        if passed := passed_by_systemd(config):
+            return passed
     if way == "bind":
         from ._net_values import address
 
@@ -101,23 +104,6 @@ def addresses(config):
     if way == "tcp":
         return [("tcp", config.host, config.port)]
     return [("unix", config.uds_path)] if way == "uds_path" else [("fd", config.fd)]
-
-
-def passed_by_systemd():
-    """The descriptors of socket activation (sd_listen_fds(3)), once: programs that the app starts must not see it."""
-    pid, n = os.environ.get("LISTEN_PID"), os.environ.get("LISTEN_FDS", "")
-    if pid != str(os.getpid()) or not n.isdigit():
-        return []
-    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-        os.environ.pop(name, None)
-    return list(range(FIRST_PASSED, FIRST_PASSED + int(n)))
-
-
-def open_passed(config, number):
-    """A listener on a socket of systemd's, whose own descriptor is closed, so that no program inherits it."""
-    listener = on_copy(config, number)
-    os.close(number)
-    return [listener]
 
 
 def open_tcp(config, host, port):
@@ -192,99 +178,6 @@ def tcp_failure(error, host, port):
     return StartError(where + os.strerror(error.errno).lower() if error.errno else f"{where}{error}")
 
 
-def open_unix(config, given):
-    """A listener at a path; a socket there that nobody listens on is replaced."""
-    try:
-        check_length(given)
-        make_room(given)
-        return [Listener(bound_unix(config, given), os.path.abspath(given))]
-    except OSError as error:
-        raise unix_failure(given, os.strerror(error.errno).lower() if error.errno else str(error)) from None
-
-
-def check_length(path):
-    size = len(os.fsencode(path))
-    if size > UNIX_PATH_MAX_BYTES:
-        raise unix_failure(path, f"the path has {size} bytes and a socket's can have {UNIX_PATH_MAX_BYTES}")
-
-
-def make_room(path):
-    stale = inode(path)
-    if stale is None:
-        return
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
-        raise unix_failure(path, "there is a file of that name that is not a socket")
-    if not nobody_listens(path):
-        raise unix_failure(path, "the socket is in use by another process")
-    # Another server may have replaced the stale socket since we looked at it.
-    if inode(path) == stale:
-        os.unlink(path)
-
-
-def nobody_listens(path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT)
-
-
-def bound_unix(config, path):
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if config.uds_permissions is not None:
-            # Linux gives the name the socket's own mode, so that it never is more open than asked for;
-            # umask has its say at bind, which is why the mode is set once more.
-            os.fchmod(sock.fileno(), config.uds_permissions)
-        sock.bind(path)
-        if config.uds_permissions is not None:
-            os.chmod(path, config.uds_permissions)
-        return listening(sock, config.listen_backlog)
-    except BaseException:
-        sock.close()
-        raise
-
-
-def unix_failure(path, reason):
-    return StartError(f"cannot listen on unix:{path}: {reason}")
-
-
-def open_fd(config, number):
-    """A listener on a copy of an inherited descriptor, so that closing ours leaves the giver's alone."""
-    return [on_copy(config, number)]
-
-
-def on_copy(config, number):
-    sock = copied(number)
-    try:
-        check_listening(sock, number)
-        return Listener(listening(sock, config.listen_backlog))
-    except BaseException:
-        sock.close()
-        raise
-
-
-def copied(number):
-    copy = None
-    try:
-        copy = os.dup(number)
-        return socket.socket(fileno=copy)
-    except OSError as error:
-        if copy is not None:
-            os.close(copy)
-        reason = "not a socket" if error.errno == errno.ENOTSOCK else os.strerror(error.errno).lower()
-        raise fd_failure(number, reason) from None
-
-
-def check_listening(sock, number):
-    if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
-        raise fd_failure(number, "not a TCP or unix stream socket")
-    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        raise fd_failure(number, "a socket that does not listen")
-
-
-def fd_failure(number, reason):
-    return StartError(f"cannot listen on fd {number}: {reason}")
-
-
 def inode(path):
     """What tells a file from another one that took its name; None when there is none."""
     try:
@@ -296,6 +189,3 @@ def inode(path):
 
 def in_url(host):
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
-
-
-OPENERS = {"tcp": open_tcp, "unix": open_unix, "fd": open_fd, "systemd": open_passed}

@@ -14,7 +14,8 @@ from ._park import repark
 from ._selector import new_loop
 from ._server import Server
 from ._settle import rest, settle
-from ._signals import Signals, start_anew
+from ._signal_pipe import start_anew
+from ._signals import Signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
