@@ -8,7 +8,8 @@ import stat
 import pytest
 
 from saltare import config
-from saltare._sockets import UNIX_PATH_MAX_BYTES, open_listeners
+from saltare._sockets import open_listeners
+from saltare._sockets_unix import UNIX_PATH_MAX_BYTES
 from saltare.errors import StartError
 
 
