@@ -316,7 +316,7 @@ class Server:
             listener.close()
         await self._in_time(done.future)
         done.detach()
-        if not done.future.done():
+        if not done.future.done() and is_busy(core, starter):
             self.graceful = False
             _logging.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(starter.tasks)}")
 
@@ -383,6 +383,12 @@ class Drained:
     def detach(self):
         del self._starter.on_idle
         del self._core.on_empty
+
+
+def is_busy(core, starter):
+    """Whether something is in progress, beyond connections that wait for a request."""
+    figures = core.stats()
+    return bool(starter.tasks or figures["streams"] or figures["unsent"])
 
 
 def attach(core, starter, loop, state):

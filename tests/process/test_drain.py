@@ -174,6 +174,15 @@ def test_the_shutdown_timeout(drained, raw, what, loop):
     server.wait_for_log("shutdown_timeout of 0.3 s is over")
 
 
+@LOOPS
+def test_connections_that_ask_for_nothing_are_no_reason_to_complain(drained, raw, loop):
+    """One that had an answer a moment ago is given longer than this."""
+    server = drained("--shutdown-timeout", "0.1", loop=loop)
+    idle = ask(raw, server, "quick", b"quick\r\n0\r\n\r\n")
+    assert server.stop() == 0
+    assert idle.read_all() == b"" and "is over" not in server.logs()
+
+
 def test_a_client_that_reads_slowly_has_its_answer(drained, raw):
     """It is in the kernel's buffers, or waits in the server's."""
     server = drained()
