@@ -211,7 +211,19 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body"})
 
+def is_zombie(pid):
+    try:
+        return ") Z 1 " in open(f"/proc/{pid}/stat").read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # reaped since it was listed
+
 def ask():
+    try:
+        look()
+    finally:
+        server.shutdown()
+
+def look():
     import http.client
     while not server.started:
         time.sleep(0.01)
@@ -220,13 +232,11 @@ def ask():
         connection.request("GET", "/")
         assert connection.getresponse().status == 200
     for _ in range(500):
-        zombies = [name for name in os.listdir("/proc") if name.isdigit()
-                   and ") Z 1 " in open(f"/proc/{name}/stat").read()]
+        zombies = [name for name in os.listdir("/proc") if name.isdigit() and is_zombie(name)]
         if not zombies:
             break
         time.sleep(0.01)
     print(f"pid {os.getpid()}, zombies {zombies}", flush=True)
-    server.shutdown()
 
 server = saltare.Server(app, workers=2, port=0, lifespan="off", log_level="error")
 threading.Thread(target=ask, daemon=True).start()
