@@ -48,6 +48,7 @@ type driver struct {
 	empty    bool    // some turn told that the last connection is gone
 	kept     []event // that no expect has asked for yet
 	released []uint64
+	lent     [][]byte // kept here, since the server knows memory that it borrows by address only
 	ended    error // how the last receive found a peer's stream to end
 }
 
@@ -259,8 +260,13 @@ func (d *driver) body(stream uint64, data string, more uint16) {
 
 // lend sends a body that Go borrows.
 func (d *driver) lend(stream, token uint64, data []byte, more uint16) {
+	d.lendAs(handoff.CommandBodyRef, stream, token, data, more)
+}
+
+func (d *driver) lendAs(kind uint16, stream, token uint64, data []byte, flags uint16) {
+	d.lent = append(d.lent, data)
 	ref := handoff.BodyRef{Ptr: handoff.Pointer(data), Len: uint64(len(data)), Token: token}
-	d.command(handoff.CommandBodyRef, more, 0, stream, octets(&ref))
+	d.command(kind, flags, 0, stream, octets(&ref))
 }
 
 // answer says 200 with a body.

@@ -107,8 +107,7 @@ func TestMessagesOfTheApp(t *testing.T) {
 	c, e := d.meet()
 	lent := []byte(strings.Repeat("x", 70_000))
 	d.message(e.Stream, "short")
-	ref := handoff.BodyRef{Ptr: handoff.Pointer(lent), Len: uint64(len(lent)), Token: 7}
-	d.command(handoff.CommandWSSendRef, 0, 0, e.Stream, octets(&ref))
+	d.lendAs(handoff.CommandWSSendRef, e.Stream, 7, lent, 0)
 	d.command(handoff.CommandWSClose, 0, 4000, e.Stream, []byte("why"))
 	want := "\x81\x05short\x82\x7f\x00\x00\x00\x00\x00\x01\x11\x70" + string(lent) + "\x88\x05\x0f\xa0why"
 	if got := d.receive(c, len(want)); got != want {
@@ -187,9 +186,7 @@ func TestNothingIsLeftOfSocketsThatAreAbandoned(t *testing.T) {
 	for i := range 5 {
 		c, e := d.meet()
 		d.write(c, said(0x01, "half")+said(0x89, "?"))
-		lent := make([]byte, 10<<20)
-		ref := handoff.BodyRef{Ptr: handoff.Pointer(lent), Len: uint64(len(lent)), Token: uint64(i + 1)}
-		d.command(handoff.CommandWSSendRef, 0, 0, e.Stream, octets(&ref))
+		d.lendAs(handoff.CommandWSSendRef, e.Stream, uint64(i+1), make([]byte, 10<<20), 0)
 		d.turn(time.Millisecond)
 		d.write(c, strings.Repeat(said(0x89, strings.Repeat("p", 125)), 10))
 	}
