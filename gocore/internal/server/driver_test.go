@@ -49,7 +49,7 @@ type driver struct {
 	kept     []event // that no expect has asked for yet
 	released []uint64
 	lent     [][]byte // kept here, since the server knows memory that it borrows by address only
-	ended    error // how the last receive found a peer's stream to end
+	ended    error    // how the last receive found a peer's stream to end
 }
 
 func open(t *testing.T, config server.Config) *driver {
