@@ -1,8 +1,8 @@
-"""What the master leaves to the program that takes its place by exec, with the code that is now on disk: per process.
+"""What a process leaves to the program that takes its place by exec, with the code that is now on disk: per process.
 
 The process stays the same: so do its pid, its children and the descriptors that it lets pass. Signals are blocked on
-the way, for nobody could heed them; the new program takes them up when it can. Before it dares, the master has a trial:
-a child that starts by the same command, loads configuration and app, and ends.
+the way, for nobody could heed them; the new program takes them up when it can. Before it dares, it has a trial: a child
+that starts by the same command, loads configuration and app, and ends.
 """
 
 import os

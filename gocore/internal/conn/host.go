@@ -74,7 +74,7 @@ type Host struct {
 
 	epoch    time.Time
 	now      uint32 // tick
-	wall     int64  // milliseconds
+	wall     int64  // milliseconds, for other workers
 	second   int64  // of the Date line
 	serial   uint32
 	reserve  int    // a descriptor to spend when there are none left
@@ -100,7 +100,9 @@ func NewHost(config Config, set *poll.Poll, inbox *handoff.Inbox) *Host {
 // Clock sets the time for what follows.
 func (h *Host) Clock(now time.Time) {
 	h.now = uint32(now.Sub(h.epoch) / limits.Tick)
-	h.wall = now.UnixMilli()
+	if h.Workers != nil {
+		h.wall = now.UnixMilli()
+	}
 	if second := now.Unix(); h.Config.DateHeader && second != h.second {
 		h.second = second
 		h.defaults.Date = http1.AppendDate(h.defaults.Date[:0], second)
