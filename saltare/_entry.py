@@ -66,11 +66,12 @@ def run(config):
 
     _memory.configure()
     _logging.configure(config)
-    if config.park_memory is not None:
+    forks = needs_master(config)
+    if config.park_memory is not None or forks and config.preloads():
         from ._park import prepare
 
         prepare()
-    if needs_master(config):
+    if forks:
         from ._master import Master
 
         server = Master(config)
@@ -86,11 +87,11 @@ def single(config):
 
     load(config)  # before what serves it is, so that its errors come at once
     from ._server import Server
-    from ._settle import rest, settle
+    from ._settle import rest, rest_parked, settle
 
     server = Server.from_config(config)
     server.after_start = lambda: settle(config.park_memory)
-    server.on_lull = rest
+    server.on_lull = rest if config.park_memory is None else rest_parked
     return server
 
 

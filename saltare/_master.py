@@ -20,7 +20,7 @@ from . import _logging, _title
 from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
-from ._settle import settle
+from ._settle import settle, settle_to_fork
 from ._signal_pipe import HEEDED, SignalPipe, hung_up
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
@@ -122,7 +122,10 @@ class Master:
         self._adopt(inherited)
         _title.set_title("saltare:master")
         self._check_threads()
-        settle(self.config.park_memory if self.config.preloads() else None)
+        if self.config.preloads():
+            settle_to_fork(self.config.park_memory)
+        else:
+            settle()
 
     def _table(self, inherited):
         if "counters" in inherited:

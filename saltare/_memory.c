@@ -132,6 +132,8 @@ static PyMethodDef memory_methods[] = {
      "release_files() -> bytes: drops what start-up touched of code and constants; what is used again comes back."},
     {"prepare_parking", memory_prepare_parking, METH_NOARGS, "prepare_parking(): what park() needs from before the app is imported."},
     {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
+    {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
+    {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
     {"repark", memory_repark, METH_O, "repark(fd) -> bytes: gives pages back to the file that hold what it holds."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},

@@ -3,6 +3,7 @@
  *   _memory.c        settings of malloc, pages given back, the module itself
  *   _memory_park.c   parking: which memory, into the file, the file in its place
  *   _memory_repark.c what was written to and is as in the file goes back there
+ *   _memory_fresh.c  before either: what is written from then on lies together
  *   _memory_early.c  arenas from before that was prepared
  *   _memory_hold.c   every other thread held still meanwhile */
 #ifndef SALTARE_MEMORY_H
@@ -89,6 +90,7 @@ size_t early_pages_outside(const struct early_pages *early, struct range outside
 
 PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
 PyObject *memory_park(PyObject *module, PyObject *fd);
+PyObject *memory_share(PyObject *module, PyObject *fd);
 PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
 /* Whether park() has put the byte at this address at this place of its file. */
@@ -103,5 +105,9 @@ void raise_refusal(const char *why, pid_t thread);
 /* ---- _memory_repark.c ----------------------------------------------------------------------------------------- */
 
 PyObject *memory_repark(PyObject *module, PyObject *fd);
+
+/* ---- _memory_fresh.c ------------------------------------------------------------------------------------------ */
+
+PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
 
 #endif

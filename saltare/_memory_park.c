@@ -3,6 +3,9 @@
  * Same bytes, same addresses. But a page that nobody touches is no longer anybody's memory, one that is read is page cache,
  * which the kernel can drop and read again, and one that is written becomes private to the process once more.
  *
+ * A file that is itself memory (memfd_create) saves nothing of that, but a process and the children it forks then have
+ * something to give pages back to: see _memory_repark.c.
+ *
  * Only memory we know is parked: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, and
  * malloc's heap below the break. The kernel must agree that it is private, anonymous and writable. Never any other mapping:
  *
@@ -35,6 +38,12 @@
 #define HOLE_PAGES 16
 /* malloc's own M_MMAP_MAX. */
 #define MMAP_MAX 65536
+/* Into memory: bytes that are there twice meanwhile. */
+#define MOVED_AT_ONCE ((size_t)1 << 20)
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* since Linux 5.14; before, pages come as they are touched */
+#endif
 
 #define PAGE ((uintptr_t)sysconf(_SC_PAGESIZE))
 
@@ -328,23 +337,45 @@ static void restore(int fd, struct range piece, off_t offset)
     }
 }
 
-/* Maps the file in place of the pieces. Returns how many bytes; what could not be mapped is as it was. */
+/* Maps the file in place of a piece. Returns how many bytes: all, or 0 when it could not be mapped and is as it was. */
+static size_t map_piece(int fd, struct range piece, off_t offset, int advice)
+{
+    void *start = (void *)piece.start;
+    if (mmap(start, size_of(piece), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset) == start) {
+        madvise(start, size_of(piece), advice);
+        return size_of(piece);
+    }
+    if (!is_mapped(piece)) restore(fd, piece, offset);
+    return 0;
+}
+
 static size_t map_pieces(const struct parking *parking, int fd)
 {
     size_t mapped = 0;
     off_t offset = 0;
     for (size_t i = 0; i < parking->n_pieces; i++) {
-        struct range piece = parking->pieces[i];
-        void *start = (void *)piece.start;
-        if (mmap(start, size_of(piece), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset) == start) {
-            madvise(start, size_of(piece), MADV_RANDOM); /* a page that is read does not bring its neighbours */
-            mapped += size_of(piece);
-        } else if (!is_mapped(piece)) {
-            restore(fd, piece, offset);
-        }
-        offset += (off_t)size_of(piece);
+        mapped += map_piece(fd, parking->pieces[i], offset, MADV_RANDOM); /* a page that is read does not bring its neighbours */
+        offset += (off_t)size_of(parking->pieces[i]);
     }
     return mapped;
+}
+
+/* Where the file is memory: a little at a time, so that little is there twice. Returns 0 or an errno, with which the rest
+ * stays where it is. */
+static int move_pieces(const struct parking *parking, int fd, size_t *moved)
+{
+    off_t offset = 0;
+    for (size_t i = 0; i < parking->n_pieces; i++) {
+        struct range piece = parking->pieces[i], part = piece;
+        for (; part.start < piece.end; part.start = part.end) {
+            part.end = piece.end - part.start > MOVED_AT_ONCE ? part.start + MOVED_AT_ONCE : piece.end;
+            int error = write_piece(fd, part, offset);
+            if (error != 0) return error;
+            *moved += map_piece(fd, part, offset, MADV_POPULATE_READ); /* all of it counts as memory of this process, as it did */
+            offset += (off_t)size_of(part);
+        }
+    }
+    return 0;
 }
 
 bool was_parked(uintptr_t at, off_t offset)
@@ -379,21 +410,29 @@ static struct obstacle stack_in_the_way(const struct parking *parking)
     return (struct obstacle){.why = is_known(parking, here) ? "the stack lies in the heap" : NULL};
 }
 
+static int park_pieces(const struct parking *parking, int fd, size_t *parked)
+{
+    off_t size = 0;
+    for (size_t i = 0; i < parking->n_pieces; i++) size += (off_t)size_of(parking->pieces[i]);
+    /* Reserved, where the file system can: a full disk says so before anything is written. */
+    if (size > 0 && fallocate(fd, 0, 0, size) < 0 && errno != EOPNOTSUPP) return errno;
+    int error = write_pieces(parking, fd);
+    if (error == 0) *parked = map_pieces(parking, fd);
+    return error;
+}
+
+/* How pieces get into a file. Returns 0 or an errno, and counts the bytes that were mapped. */
+typedef int way(const struct parking *parking, int fd, size_t *bytes);
+
 /* With every other thread held. */
-static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first_break, size_t *parked)
+static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first_break, way *into, size_t *parked)
 {
     find_known(parking, first_break);
     struct obstacle obstacle = stack_in_the_way(parking);
     if (obstacle.why != NULL) return obstacle;
     int error = find_pieces(parking);
-    off_t size = 0;
-    for (size_t i = 0; i < parking->n_pieces; i++) size += (off_t)size_of(parking->pieces[i]);
-    /* Reserved, where the file system can: a full disk says so before anything is written. */
-    if (error == 0 && size > 0 && fallocate(fd, 0, 0, size) < 0 && errno != EOPNOTSUPP) error = errno;
-    if (error == 0) error = write_pieces(parking, fd);
-    if (error != 0) return (struct obstacle){.error = error};
-    *parked = map_pieces(parking, fd);
-    return (struct obstacle){0};
+    if (error == 0) error = into(parking, fd, parked);
+    return (struct obstacle){.error = error};
 }
 
 /* Where the break was when the process began; 0 when /proc does not say. */
@@ -433,10 +472,8 @@ static void raise_obstacle(struct obstacle obstacle)
     }
 }
 
-/* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
- * called once. The file may be closed afterwards, unless it is to be given to repark().
- * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
-PyObject *memory_park(PyObject *module, PyObject *arg)
+/* Returns how many bytes, or NULL with an exception. */
+static PyObject *park_into(PyObject *arg, way *into)
 {
     int fd = PyObject_AsFileDescriptor(arg);
     if (fd < 0) return NULL;
@@ -451,7 +488,7 @@ PyObject *memory_park(PyObject *module, PyObject *arg)
     struct hold_refusal refusal = hold_threads(&parking->hold);
     struct obstacle obstacle = {.why = refusal.why, .thread = refusal.thread};
     if (refusal.why == NULL) {
-        obstacle = park_all(parking, fd, first_break, &parked);
+        obstacle = park_all(parking, fd, first_break, into, &parked);
         release_threads(&parking->hold);
     }
     parking->recording = false;
@@ -463,6 +500,14 @@ PyObject *memory_park(PyObject *module, PyObject *arg)
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* so that the page cache does not hold what nobody has asked for yet */
     return PyLong_FromSize_t(parked);
 }
+
+/* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
+ * called once. The file may be closed afterwards, unless it is to be given to repark().
+ * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
+PyObject *memory_park(PyObject *module, PyObject *fd) { return park_into(fd, park_pieces); }
+
+/* share(fd) -> int: the same with a file that is memory. OSError: there was too little; part of the heap may be in it. */
+PyObject *memory_share(PyObject *module, PyObject *fd) { return park_into(fd, move_pieces); }
 
 /* file_system(fd) -> int: the magic number of the file system that a file lies on, as in statfs(2). */
 PyObject *memory_file_system(PyObject *module, PyObject *arg)

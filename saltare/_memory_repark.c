@@ -1,7 +1,9 @@
 /* Parking again: pages that were written to and hold once more what the file holds.  per process
  *
  * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
- * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes. */
+ * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes.
+ *
+ * Only what is in memory is compared with: nothing waits for a disk while threads are held. */
 #include "_memory.h"
 
 #include <errno.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* pagemap(5): bits of an entry of /proc/self/pagemap, 8 bytes for each page. */
@@ -17,20 +20,36 @@
 #define OF_FILE (1ULL << 61)
 
 #define ENTRIES 512 /* looked at together */
+/* Pages looked at in one go: some 25 ms. A process that has written to more of its heap will not share much of it. */
+#define MOST_COMPARED 16384
 
 struct reparking {
     int file, pagemap;
-    uintptr_t page;  /* bytes */
+    uintptr_t page; /* bytes */
+    bool waits;     /* the file system does not tell what is in memory */
+    size_t compared;
     size_t reparked; /* bytes */
 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-static bool is_as_in_file(const struct reparking *work, uintptr_t at, off_t offset)
+static ssize_t read_file(struct reparking *work, void *bytes, size_t n, off_t offset)
+{
+    if (!work->waits) {
+        struct iovec to = {bytes, n};
+        ssize_t got = preadv2(work->file, &to, 1, offset, RWF_NOWAIT);
+        if (got >= 0 || errno != EOPNOTSUPP) return got;
+        work->waits = true;
+    }
+    return pread(work->file, bytes, n, offset);
+}
+
+static bool is_as_in_file(struct reparking *work, uintptr_t at, off_t offset)
 {
     unsigned char bytes[4096];
+    work->compared++;
     for (size_t done = 0; done < work->page; done += sizeof bytes) {
-        if (pread(work->file, bytes, sizeof bytes, offset + (off_t)done) != sizeof bytes) return false;
+        if (read_file(work, bytes, sizeof bytes, offset + (off_t)done) != sizeof bytes) return false;
         if (memcmp(bytes, (const void *)(at + done), sizeof bytes) != 0) return false;
     }
     return true;
@@ -41,7 +60,7 @@ static void repark_mapping(struct reparking *work, struct range mapping, off_t o
 {
     uint64_t entries[ENTRIES];
     const uintptr_t page = work->page;
-    for (uintptr_t at = mapping.start; at < mapping.end; at += ENTRIES * page) {
+    for (uintptr_t at = mapping.start; at < mapping.end && work->compared < MOST_COMPARED; at += ENTRIES * page) {
         size_t n = smaller((mapping.end - at) / page, ENTRIES);
         ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
         if (got != (ssize_t)(n * sizeof *entries)) return;
@@ -94,7 +113,6 @@ PyObject *memory_repark(PyObject *module, PyObject *arg)
     }
     if (hold != NULL) free_hold(hold);
     close(work.pagemap);
-    posix_fadvise(work.file, 0, 0, POSIX_FADV_DONTNEED); /* what was only read to compare */
     if (refusal.why != NULL) {
         raise_refusal(refusal.why, refusal.thread);
         return NULL;

@@ -1,4 +1,4 @@
-"""What start-up left in memory is parked in an unlinked file: per process.
+"""What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked: per process.
 
 The work is done in _memory_park.c. Here is what can be told without it: where, and whether anything is in the way.
 """
@@ -25,7 +25,7 @@ UNSUITABLE = {
 }
 
 
-_file = None  # descriptor of the file, once this process or its master has parked
+_file = None  # descriptor of the file, once this process or its master has parked or shares
 
 
 class NotParked(Exception):
@@ -39,6 +39,27 @@ def prepare():
         _memory.prepare_parking()
     except (NotParked, OSError, RuntimeError):
         pass  # it will be said in park()
+
+
+def share():
+    """For a process that will fork others: moves the heap into a file that is memory itself, to which the others give back
+    what they have written to and is as it was. Where that is not possible, they share what fork() shares.
+    """
+    global _file
+    if _file is not None:
+        return  # it is parked
+    try:
+        check_interpreter()
+        check_rings()
+        fd = os.memfd_create("saltare-heap", os.MFD_CLOEXEC)
+        try:
+            _memory.share(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        _file = fd
+    except (NotParked, RuntimeError, OSError) as reason:
+        _logging.debug(f"workers share memory as fork leaves it: {reason}")
 
 
 def park(folder):
@@ -86,7 +107,7 @@ def parked_in(folder):
 
 def repark():
     """Gives pages back to the file that were written to and are as they were, as after a reference was taken and
-    dropped. In a worker that makes them shared again. Returns how many bytes; nothing is done unless memory is parked.
+    dropped. In a worker that makes them shared again. Returns how many bytes; nothing is done where there is no such file.
     """
     if _file is None:
         return 0

@@ -6,17 +6,35 @@ from . import _memory
 
 
 def settle(park_memory=None):
-    """For a process that only serves, or forks those that do: what is alive now will stay, so the collector need not
-    look at it again. With `park_memory`, a folder, it is parked there.
+    """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
+    `park_memory`, a folder, it is parked there.
     """
     gc.collect()
+    if park_memory is None:
+        gc.freeze()
+        _memory.trim()
+    else:
+        _move(park_memory)
+    _memory.release_files()
+
+
+def settle_to_fork(park_memory=None):
+    """The same for a process that forks those that serve."""
+    gc.collect()
+    _move(park_memory, forks=True)
+    _memory.release_files()
+
+
+def _move(park_memory, forks=False):
+    from ._park import park, share
+
+    _memory.start_fresh()
     gc.freeze()
     _memory.trim()
     if park_memory is not None:
-        from ._park import park
-
         park(park_memory)
-    _memory.release_files()
+    if forks:
+        share()
 
 
 def rest():
@@ -25,3 +43,11 @@ def rest():
         gc.collect()
     _memory.trim()
     _memory.release_files()
+
+
+def rest_parked():
+    """The same where memory is parked or shared."""
+    from ._park import repark
+
+    rest()
+    repark()

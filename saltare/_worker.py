@@ -13,7 +13,7 @@ from ._handover import run_exit_functions
 from ._park import repark
 from ._selector import new_loop
 from ._server import Server
-from ._settle import rest, settle
+from ._settle import rest_parked, settle
 from ._signal_pipe import start_anew
 from ._signals import Signals
 
@@ -33,7 +33,7 @@ class WorkerServer(Server):
     def at(cls, place):
         server = cls.from_config(place.config)
         server._place, server._tell = place, Teller(place.pipe)
-        server.on_lull = rest
+        server.on_lull = rest_parked
         return server
 
     def run(self):
