@@ -45,19 +45,11 @@ def share():
     """For a process that will fork others: moves the heap into a file that is memory itself, to which the others give back
     what they have written to and is as it was. Where that is not possible, they share what fork() shares.
     """
-    global _file
     if _file is not None:
         return  # it is parked
     try:
         check_interpreter()
-        check_rings()
-        fd = os.memfd_create("saltare-heap", os.MFD_CLOEXEC)
-        try:
-            _memory.share(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        _file = fd
+        shared()
     except (NotParked, RuntimeError, OSError) as reason:
         _logging.debug(f"workers share memory as fork leaves it: {reason}")
 
@@ -90,19 +82,31 @@ def check_interpreter():
 
 
 def parked_in(folder):
-    global _file
-    check_rings()
     fd = unlinked_file(folder)
     try:
         kind = UNSUITABLE.get(_memory.file_system(fd))
         if kind is not None:
             raise NotParked(f"{folder} lies on {kind}")
-        parked = _memory.park(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return moved_by(_memory.park, fd)
+
+
+def shared():
+    return moved_by(_memory.share, os.memfd_create("saltare-heap", os.MFD_CLOEXEC))
+
+
+def moved_by(move, fd):
+    global _file
+    try:
+        check_rings()
+        moved = move(fd)
     except BaseException:
         os.close(fd)
         raise
     _file = fd
-    return parked
+    return moved
 
 
 def repark():

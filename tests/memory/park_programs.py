@@ -1,7 +1,7 @@
 """Programs that park their memory and then do what is hard on it: `park_programs.py NAME FOLDER [LIBRARY]`. Per process.
 
-Each prints what it has found, and ends with an AssertionError when a byte is wrong. Names in ctypes' LIBRARY are those of
-threads.c.
+With "memory" as the folder they share it as a master does. Each prints what it has found, and ends with an AssertionError when
+a byte is wrong. Names in ctypes' LIBRARY are those of threads.c.
 """
 
 import ctypes
@@ -60,9 +60,10 @@ def private():
 def park(folder):
     """Returns the MiB parked; RuntimeError or _park.NotParked otherwise."""
     gc.collect()
+    _memory.start_fresh()
     gc.freeze()
     _memory.trim()
-    return _park.parked_in(folder) / (1 << 20)
+    return (_park.shared() if folder == "memory" else _park.parked_in(folder)) / (1 << 20)
 
 
 def parked(folder):
@@ -118,6 +119,33 @@ def partly(folder, library):
         gc.collect()
         _memory.trim()
     canary.check()
+    print("right")
+
+
+def half(folder, library):
+    """There was no room for more of it."""
+    file_limit(folder, library)
+    shared = [line for line in open("/proc/self/maps") if "saltare-heap" in line]
+    assert shared
+    canary = Canary.now
+    for _ in range(3):
+        canary.churn(1000)
+        gc.collect()
+        _memory.trim()
+    canary.check()
+    print("right")
+
+
+def lie_together(folder, library):
+    """New objects lie in no pool that has old ones, of whatever size they are."""
+    old = [bytes(size) for _ in range(3000) for size in range(0, 470, 16)]
+    del old[::2], old[::3]  # holes everywhere
+    gc.collect()
+    _memory.start_fresh()
+    pools = {id(one) >> 14 for one in old}
+    new = [bytes(size) for _ in range(100) for size in range(0, 470, 16)]
+    assert not pools & {id(one) >> 14 for one in new}
+    assert len({id(one) >> 14 for one in new}) < 2 * sum(map(sys.getsizeof, new)) >> 14
     print("right")
 
 

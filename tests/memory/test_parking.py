@@ -5,10 +5,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
 @pytest.mark.parametrize(
     "name",
     [
-        "give_way",
         "allocate",
         "large_blocks",
         "collect",
@@ -26,12 +26,23 @@ pytestmark = pytest.mark.slow
         "waits",
         "from_a_thread",
         "bundled_allocator",
-        "nothing_left_behind",
     ],
 )
-def test_right(program, name):
+def test_right(program, folder, name):
+    done = program(name, folder)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["give_way", "nothing_left_behind"])
+def test_parked(program, name):
     done = program(name)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["half", "lie_together"])
+def test_shared(program, name):
+    done = program(name, "memory")
+    assert done.returncode == 0 and done.stdout.endswith("right\n"), done.stdout + done.stderr
 
 
 def test_libraries(program):
