@@ -69,6 +69,7 @@ struct saltare_config {
     uint32_t write_timeout;
     uint32_t ws_keepalive_timeout;
     uint32_t ws_per_message_deflate; /* 1: it is agreed to */
+    uint32_t ws_deflate_context;     /* 1: with context takeover (RFC 7692 7.1.1) */
     uint32_t max_concurrent_connections;
     uint32_t max_keepalive_requests;
     uint32_t date_header; /* 1: answers carry Date */

@@ -58,6 +58,7 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 			WSKeepAliveTimeout:   conn.Ticks(uint32(c.ws_keepalive_timeout)),
 			WSMaxBytes:           cmp.Or(uint64(c.ws_max_size), limits.DefaultMessageBytes),
 			WSDeflate:            c.ws_per_message_deflate != 0,
+			WSContext:            c.ws_deflate_context != 0,
 			MaxConnections:       uint32(c.max_concurrent_connections),
 			MaxKeepAliveRequests: uint32(c.max_keepalive_requests),
 			MaxRequestBody:       uint64(c.max_request_body),

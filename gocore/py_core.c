@@ -396,7 +396,7 @@ static int read_config(PyObject *given, struct saltare_config *config)
         NUMBER(header_timeout), NUMBER(keep_alive_timeout), NUMBER(body_timeout), NUMBER(write_timeout),
         NUMBER(max_concurrent_connections), NUMBER(max_keepalive_requests), NUMBER(max_request_body),
         NUMBER(date_header), NUMBER(guest), NUMBER(debug),
-        NUMBER(ws_max_size), NUMBER(ws_keepalive_timeout), NUMBER(ws_per_message_deflate),
+        NUMBER(ws_max_size), NUMBER(ws_keepalive_timeout), NUMBER(ws_per_message_deflate), NUMBER(ws_deflate_context),
         NUMBER(counters), NUMBER(slot), NUMBER(retire_requests), NUMBER(retire_rss),
     };
     Py_ssize_t known = 0;

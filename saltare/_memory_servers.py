@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+from ._master import wanted_workers
 from ._memory_imports import Amount, held, rollup
 from .errors import StartError
 
@@ -162,13 +163,13 @@ class Peer:
 
 def uvicorn(config, port):
     command = [sys.executable, "-m", "uvicorn", config.app, "--port", port, "--app-dir", config.app_dir]
-    command += ["--log-level", "warning", "--workers", str(config.wanted_workers())]
+    command += ["--log-level", "warning", "--workers", str(wanted_workers(config))]
     return command + ["--factory"] * config.factory
 
 
 def granian(config, port):
     command = [sys.executable, "-m", "granian", config.app, "--interface", "asgi", "--port", port]
-    command += ["--no-log", "--workers", str(config.wanted_workers()), "--working-dir", config.app_dir]
+    command += ["--no-log", "--workers", str(wanted_workers(config)), "--working-dir", config.app_dir]
     return command + ["--factory"] * config.factory
 
 

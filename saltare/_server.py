@@ -24,6 +24,7 @@ NUMBERS = (
     "date_header",
     "ws_max_size",
     "ws_per_message_deflate",
+    "ws_deflate_context",
 )
 RUNNING = "this server is running already"
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping

@@ -177,6 +177,13 @@ OPTIONS = (
         "compress messages when the peer offers it, each by itself; costs time, and no memory while idle",
     ),
     Option(
+        WEBSOCKET,
+        "ws_deflate_context",
+        Flag(),
+        False,
+        "let compressed messages refer to earlier ones: shorter, for more time and up to 6 KiB a connection",
+    ),
+    Option(
         TIMEOUTS,
         "header_timeout",
         Seconds(DAY),

@@ -1,7 +1,7 @@
 """Autobahn's fuzzing client, the judge of WebSocket: hundreds of conversations, each with a verdict of its own. Per process.
 
-The suite is a program for Python 2.7, which the machine may have (PYTHON27 names it); else this is skipped. All of it takes ten
-minutes, most of them for compression: ARGS="--sections 1,2" chooses.
+The suite is a program for Python 2.7, which the machine may have (PYTHON27 names it); else this is skipped. All of it takes a
+quarter of an hour, most of it for compression: ARGS="--sections 1,2" chooses.
 """
 
 import collections
@@ -29,6 +29,8 @@ SECTIONS = {
     12: "compression of different payloads",
     13: "compression with different parameters",
 }
+COMPRESSED = (12, 13)
+CONTEXT = ", with context"
 REASONS = {
     "7.1.6": "the suite only looks whether 256 KiB before a Close are echoed: ours may be, or not, since the Close is answered at once",
     "7.13.1": "the suite only looks at what becomes of close code 5000: it is refused with 1002",
@@ -85,11 +87,17 @@ def table(found):
         "| section | cases | OK | INFORMATIONAL | other |",
         "|---|---:|---:|---:|---:|",
     ]
-    for section, title in SECTIONS.items():
-        kinds = collections.Counter(one for case, (one, _) in found.items() if case.split(".")[0] == str(section))
+    rows = [(section, title, "") for section, title in SECTIONS.items()]
+    rows += [(section, SECTIONS[section], CONTEXT) for section in COMPRESSED]
+    for section, title, mode in rows:
+        kinds = collections.Counter(
+            one
+            for case, (one, _) in found.items()
+            if case.split(".")[0] == str(section) and case.endswith(CONTEXT) == bool(mode)
+        )
         ok, informational = kinds.pop("OK", 0), kinds.pop("INFORMATIONAL", 0)
         other = sum(kinds.values())
-        lines.append(f"| {section} {title} | {ok + informational + other} | {ok} | {informational} | {other} |")
+        lines.append(f"| {section} {title}{mode} | {ok + informational + other} | {ok} | {informational} | {other} |")
     lines += ["", "Every close is clean. Not OK, and why:", "", "| case | verdict | reason |", "|---|---|---|"]
     lines += [f"| {case} | {found[case][0]} | {REASONS[case]} |" for case in sorted(unusual(found))]
     return "\n".join(lines) + "\n"
@@ -103,8 +111,12 @@ def unusual(found):
 def test_autobahn(wstest, tmp_path, cli_server, pytestconfig):
     chosen = pytestconfig.getoption("sections")
     sections = [int(one) for one in chosen.split(",")] if chosen else list(SECTIONS)
-    server = cli_server("autobahn_app:app", "--lifespan", "off", "--ws-max-size", "32MiB", "--ws-per-message-deflate")
-    found = verdicts(wstest, tmp_path, server, sections)
+    options = ("--lifespan", "off", "--ws-max-size", "32MiB", "--ws-per-message-deflate")
+    found = verdicts(wstest, tmp_path, cli_server("autobahn_app:app", *options), sections)
+    if compressed := [one for one in sections if one in COMPRESSED]:
+        server = cli_server("autobahn_app:app", *options, "--ws-deflate-context")
+        more = verdicts(wstest, tmp_path, server, compressed)
+        found |= {case + CONTEXT: verdict for case, verdict in more.items()}
     assert found and not {case for case, both in found.items() if not {"OK", "INFORMATIONAL"}.issuperset(both)}
     assert unusual(found) == {case for case in REASONS if int(case.split(".")[0]) in sections}
     if chosen:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from saltare import config
+from saltare._memory_servers import PEERS
+
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 ROW = re.compile(r"^  (\S.*?)  +(-?[\d.]+) \( *(-?[\d.]+)\)", re.MULTILINE)
@@ -70,6 +73,13 @@ def test_options_and_peers(heavy):
     for name in ("uvicorn", "granian"):
         installed = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode == 0
         assert (name in found) == installed
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_has_as_many_workers_and_the_same_app(name):
+    command = PEERS[name](config.load("module:make", {"workers": 3, "factory": True}, environ={}), "8123")
+    assert {"module:make", "8123", "--factory"} < set(command)
+    assert command[command.index("--workers") + 1] == "3"
 
 
 def test_workers_are_counted_together(heavy):

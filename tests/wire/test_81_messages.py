@@ -1,6 +1,7 @@
 """Messages in both directions, control frames between them, and every mistake of a peer. Per message."""
 
 import os
+import random
 import threading
 import zlib
 
@@ -168,6 +169,59 @@ def test_compressed(serve_by, bits, meet):
                 echoed = peer.read_frame()
             assert (inflated(echoed.payload, -max(bits, 9)) if echoed.compressed else echoed.payload) == payload
     assert echoed.opcode == BINARY
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_compressed_with_context(serve_by, bits, meet):
+    """Messages refer to earlier ones both ways, no further back than was agreed on."""
+    server = serve_by(echo, ws_per_message_deflate=True, ws_deflate_context=True, **QUIET)
+    peer = meet(server, "/", f"{OFFER}={bits}; server_max_window_bits={bits}")
+    agreed = min(bits, 12)
+    assert peer.answer.get("sec-websocket-extensions") == (
+        f"permessage-deflate; client_max_window_bits={agreed}; server_max_window_bits={agreed}"
+    )
+    packer, unpacker = zlib.compressobj(wbits=-agreed), zlib.decompressobj(-agreed)
+    chance = random.Random(bits)
+    sent = []
+    for number in range(200):
+        payload = b"".join(b"{'price': %d, 'of': 'what is told often'}" % chance.randrange(10**6) for _ in range(5))
+        payload = payload * 300 if number % 50 == 7 else os.urandom(300) if number % 10 == 3 else payload
+        packed = (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        if number % 5 == 1:
+            half = len(packed) // 2
+            message = frame(BINARY, packed[:half], fin=0, rsv=RSV1) + frame(CONTINUATION, packed[half:])
+        else:
+            message = frame(BINARY, packed, rsv=RSV1)
+        echoed = peer.send(message).read_frame()
+        if echoed.compressed:
+            sent.append((number, len(payload), len(echoed.payload)))
+            assert unpacker.decompress(echoed.payload + b"\x00\x00\xff\xff") == payload
+        else:
+            assert echoed.payload == payload  # noise, which compression does not make shorter
+    usual = [size for _, length, size in sent if length < 300]
+    assert len(usual) > 100 and sum(usual) / len(usual) < 0.6 * usual[0]
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer"),
+    [
+        ("permessage-deflate", "permessage-deflate; client_no_context_takeover; server_max_window_bits=12"),
+        (
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        ),
+    ],
+)
+def test_context_that_a_peer_cannot_keep(serve, offer, answer, meet):
+    options = dict(ws_per_message_deflate=True, ws_deflate_context=True)
+    peer = meet(serve(echo, **options, **QUIET), "/", f"Sec-WebSocket-Extensions: {offer}")
+    assert peer.answer.get("sec-websocket-extensions") == answer
+    payload = b"as often as one likes, " * 20
+    for _ in range(3):
+        echoed = peer.send(frame(TEXT, deflated(payload), rsv=RSV1)).read_frame()
+        assert echoed.compressed
+        if "server_no" in answer:
+            assert inflated(echoed.payload) == payload
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ type Config struct {
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
 	WSDeflate    bool
+	WSContext    bool // of compressed messages is kept
 	Debug        bool
 	Forked       *uint32 // not 0 once the process has forked; may be nil
 }

@@ -9,13 +9,19 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// packs are the compressed messages under way; a WebSocket knows its own by number.
+// pack is what compression holds of a WebSocket.
+type pack struct {
+	gathered *bytebufferpool.ByteBuffer // of a message under way; nil: there is none
+	context  websocket.Context
+}
+
+// packs are those of all WebSockets that have one; each knows its own by number.
 type packs struct {
-	all  []*bytebufferpool.ByteBuffer
+	all  []*pack
 	free []uint32
 }
 
-func (p *packs) of(number *uint32) *bytebufferpool.ByteBuffer {
+func (p *packs) of(number *uint32) *pack {
 	if *number == 0 {
 		if n := len(p.free); n > 0 {
 			*number = p.free[n-1]
@@ -24,7 +30,7 @@ func (p *packs) of(number *uint32) *bytebufferpool.ByteBuffer {
 			p.all = append(p.all, nil)
 			*number = uint32(len(p.all))
 		}
-		p.all[*number-1] = bytebufferpool.Get()
+		p.all[*number-1] = &pack{}
 	}
 	return p.all[*number-1]
 }
@@ -33,20 +39,37 @@ func (p *packs) drop(number *uint32) {
 	if *number == 0 {
 		return
 	}
-	bytebufferpool.Put(p.all[*number-1])
+	p.all[*number-1].release()
 	p.all[*number-1] = nil
 	p.free = append(p.free, *number)
 	*number = 0
 }
 
+func (p *pack) gather(piece []byte) []byte {
+	if p.gathered == nil {
+		p.gathered = bytebufferpool.Get()
+	}
+	p.gathered.B = append(p.gathered.B, piece...)
+	return p.gathered.B
+}
+
+func (p *pack) release() {
+	if p.gathered != nil {
+		bytebufferpool.Put(p.gathered)
+		p.gathered = nil
+	}
+}
+
 // unpack takes a piece of a compressed message. One that is whole goes to the app in one piece; one that came whole is not copied
 // before it is inflated.
 func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
-	packed := p.Bytes
-	if w.packed != 0 || !p.Last {
-		pack := h.packs.of(&w.packed)
-		pack.B = append(pack.B, packed...)
-		packed = pack.B
+	packed, none := p.Bytes, pack{}
+	held := &none
+	if w.pack != 0 || !p.Last || w.deflate.KeepsContext() {
+		held = h.packs.of(&w.pack)
+	}
+	if held.gathered != nil || !p.Last {
+		packed = held.gather(packed)
 	}
 	if !p.Last {
 		return again
@@ -54,12 +77,13 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	message := bytebufferpool.Get()
 	defer bytebufferpool.Put(message)
 	var failure *websocket.Failure
-	message.B, failure = h.inflater.Inflate(message.B[:0], packed, h.Config.WSMaxBytes, p.Text)
-	h.packs.drop(&w.packed)
+	message.B, failure = h.inflater.Inflate(message.B[:0], packed, held.context.Received, h.Config.WSMaxBytes, p.Text)
 	if failure != nil {
 		h.failPeer(c, s, failure)
 		return rest
 	}
+	held.context.KeepReceived(message.B, w.deflate)
+	h.releasePack(w, held)
 	b, err := h.inbox.Store(message.B)
 	if err != nil {
 		h.disconnect(c, "out of memory")
@@ -70,14 +94,31 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	return again
 }
 
+// releasePack lets go of a message that is no longer under way, and of the pack where nothing else is kept in it.
+func (h *Host) releasePack(w *Socket, held *pack) {
+	held.release()
+	if !w.deflate.KeepsContext() {
+		h.packs.drop(&w.pack)
+	}
+}
+
 // sendDeflated sends a message compressed, if that makes it shorter.
 func (h *Host) sendDeflated(w *Socket, op websocket.Opcode, message []byte) bool {
 	if len(message) < limits.DeflateFromBytes {
 		return false
 	}
-	h.scratch = h.deflater.AppendDeflated(h.scratch[:0], message, w.deflate)
+	var context *websocket.Context
+	var sent []byte
+	if w.deflate.KeepsSent {
+		context = &h.packs.of(&w.pack).context
+		sent = context.Sent
+	}
+	h.scratch = h.deflater.AppendDeflated(h.scratch[:0], message, sent, w.deflate)
 	if len(h.scratch) >= len(message) {
 		return false
+	}
+	if context != nil {
+		context.KeepSent(message, w.deflate)
 	}
 	h.out.buf.B = append(websocket.AppendCompressedHeader(h.out.buf.B, op, len(h.scratch)), h.scratch...)
 	if cap(h.scratch) > limits.ReadBytes {

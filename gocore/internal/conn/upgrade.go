@@ -15,7 +15,7 @@ import (
 type Socket struct {
 	decoder websocket.Decoder
 	pong    pool.Buffer // payload of the last Ping, while there is no room for its Pong
-	packed  uint32      // number + 1 of a compressed message under way
+	pack    uint32      // number + 1 of its pack
 	pinged  uint32      // tick of our last Ping
 	accept  [websocket.AcceptBytes]byte
 	deflate websocket.Deflate
@@ -31,7 +31,7 @@ var outOfMemory = &http1.Refusal{Status: 503, Reason: "no memory for a WebSocket
 
 // greet reads the handshake of the request in h.head, which was parsed from buf.
 func (h *Host) greet(c *Conn, s *Stream, buf []byte) *http1.Refusal {
-	if refusal := h.shake.Shake(&h.head, buf, h.shake.Subprotocols[:0]); refusal != nil {
+	if refusal := h.shake.Shake(&h.head, buf, h.shake.Subprotocols[:0], h.Config.WSContext); refusal != nil {
 		return refusal
 	}
 	number, w, err := h.sockets.Alloc()
@@ -82,6 +82,6 @@ func (h *Host) dropSocket(s *Stream) {
 	}
 	w := h.socketOf(s)
 	h.dropPong(w)
-	h.packs.drop(&w.packed)
+	h.packs.drop(&w.pack)
 	h.sockets.Free(s.socket - 1)
 }

@@ -1,4 +1,6 @@
 // permessage-deflate at work (RFC 7692 7.2).  per message
+//
+// Neither stream remembers anything between two messages: it is given the context that the connection has kept.
 
 package websocket
 
@@ -45,10 +47,10 @@ func (p *packed) ReadByte() (byte, error) {
 	return b[0], err
 }
 
-// Inflate appends a whole message to dst. What came before it is no part of its window.
-func (f *Inflater) Inflate(dst, message []byte, maxBytes uint64, text bool) ([]byte, *Failure) {
-	f.reset(message)
-	defer f.reset(nil)
+// Inflate appends a whole message to dst, which may refer to the context: the end of what came before it, or nothing.
+func (f *Inflater) Inflate(dst, message, context []byte, maxBytes uint64, text bool) ([]byte, *Failure) {
+	f.reset(message, context)
+	defer f.reset(nil, nil)
 	for begin := len(dst); ; {
 		if cap(dst) == len(dst) {
 			dst = append(dst, make([]byte, limits.InflateStepBytes)...)[:len(dst)]
@@ -68,13 +70,13 @@ func (f *Inflater) Inflate(dst, message []byte, maxBytes uint64, text bool) ([]b
 	}
 }
 
-func (f *Inflater) reset(message []byte) {
+func (f *Inflater) reset(message, context []byte) {
 	f.from = packed{message, tail}
 	if f.stream == nil {
-		f.stream = flate.NewReader(&f.from)
+		f.stream = flate.NewReaderDict(&f.from, context)
 		return
 	}
-	_ = f.stream.(flate.Resetter).Reset(&f.from, nil)
+	_ = f.stream.(flate.Resetter).Reset(&f.from, context)
 }
 
 // Deflater deflates messages, one after the other. Its zero value is ready; once it was used it holds some 1.2 MiB, for all
@@ -92,24 +94,79 @@ func (a *appended) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// unmatched: the library looks for nothing to refer to in less, and forgets what came before (compress/flate, encSpeed).
+const unmatched = 128
+
 // AppendDeflated appends a whole message of at least one octet as the peer's window allows. Parts of the size of a window that know
-// nothing of each other are in any window. What is written to can't fail, so nothing here does.
-func (f *Deflater) AppendDeflated(dst, message []byte, d Deflate) []byte {
+// nothing of each other are in any window. With context, which is what was sent before, parts of half a window each know the half
+// before them. What is written to can't fail, so nothing here does.
+func (f *Deflater) AppendDeflated(dst, message, context []byte, d Deflate) []byte {
 	f.to.b = dst
 	if f.stream == nil {
 		f.stream, _ = flate.NewWriter(&f.to, flate.BestSpeed)
 	}
 	size := len(message)
-	if d.WindowBits < mostBits {
+	switch {
+	case d.KeepsSent:
+		size = d.sentContext()
+	case d.WindowBits < mostBits:
 		size = 1 << d.WindowBits
 	}
 	for len(message) > 0 {
-		n := min(size, len(message))
-		f.stream.Reset(&f.to)
-		_, _ = f.stream.Write(message[:n])
+		part := message[:min(size, len(message))]
+		f.begin(context, len(part))
+		_, _ = f.stream.Write(part)
 		_ = f.stream.Flush()
-		message = message[n:]
+		message = message[len(part):]
+		if d.KeepsSent {
+			context = part
+		}
 	}
 	dst, f.to.b = f.to.b, nil
 	return dst[:len(dst)-tailLeftAway]
+}
+
+// begin makes the stream one that has seen the context, and nothing else, before a part of n octets.
+func (f *Deflater) begin(context []byte, n int) {
+	f.stream.Reset(&f.to)
+	if len(context) < unmatched || n < unmatched {
+		return
+	}
+	before := len(f.to.b)
+	_, _ = f.stream.Write(context)
+	_ = f.stream.Flush()
+	f.to.b = f.to.b[:before]
+}
+
+// Context is the end of what went each way, for the messages to come.
+type Context struct {
+	Sent, Received []byte
+}
+
+// KeepSent takes up a message that was sent compressed.
+func (c *Context) KeepSent(message []byte, d Deflate) {
+	if d.KeepsSent {
+		c.Sent = slide(c.Sent, message, d.sentContext())
+	}
+}
+
+// KeepReceived takes up a message that came compressed, as it was before that.
+func (c *Context) KeepReceived(message []byte, d Deflate) {
+	if d.ReceivedBits != 0 {
+		c.Received = slide(c.Received, message, 1<<d.ReceivedBits)
+	}
+}
+
+// sentContext: half of the window; the other half is for the part that refers to it.
+func (d Deflate) sentContext() int { return 1 << (d.WindowBits - 1) }
+
+// slide returns the last octets of what was kept and what came, size at most.
+func slide(kept, came []byte, size int) []byte {
+	if len(came) >= size {
+		return append(kept[:0], came[len(came)-size:]...)
+	}
+	if over := len(kept) + len(came) - size; over > 0 {
+		kept = kept[:copy(kept, kept[over:])]
+	}
+	return append(kept, came...)
 }

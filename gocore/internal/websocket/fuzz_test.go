@@ -5,6 +5,7 @@ package websocket
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -43,11 +44,12 @@ func FuzzInflate(f *testing.F) {
 	f.Add([]byte("\xf2\x48\xcd\xc9\xc9\x07\x00"))
 	f.Add([]byte("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"))
 	var in Inflater
+	context := []byte(strings.Repeat("what came before ", 300))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, failure := in.Inflate(nil, b, 1000, false); failure == nil && len(got) > 1000 {
+		if got, failure := in.Inflate(nil, b, context, 1000, false); failure == nil && len(got) > 1000 {
 			t.Errorf("%d octets", len(got))
 		}
-		if got, failure := in.Inflate(nil, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), 5, true); string(got) != "Hello" || failure != nil {
+		if got, failure := in.Inflate(nil, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), nil, 5, true); string(got) != "Hello" || failure != nil {
 			t.Errorf("then %q, %v", got, failure)
 		}
 	})

@@ -31,8 +31,8 @@ var (
 )
 
 // Shake reads the handshake in a head that has http1.Head.UpgradeWebSocket. Subprotocols are appended to spans, which is grown to
-// limits.MaxSubprotocols at most.
-func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span) *http1.Refusal {
+// limits.MaxSubprotocols at most. With context, compression may keep some between messages.
+func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span, context bool) *http1.Refusal {
 	*hs = Handshake{Subprotocols: spans}
 	keys, version := 0, false
 	for _, f := range head.Fields {
@@ -49,7 +49,7 @@ func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span) *ht
 				return refusal
 			}
 		case "sec-websocket-extensions":
-			hs.Deflate.readOffers(value)
+			hs.Deflate.readOffers(value, context)
 		}
 	}
 	switch {

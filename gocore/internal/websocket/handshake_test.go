@@ -24,7 +24,7 @@ func shake(t *testing.T, lines string) (hs Handshake, buf []byte, refusal *http1
 	if n, refused := http1.ParseHead(&head, buf, 0); n != len(buf) || refused != nil || !head.UpgradeWebSocket {
 		t.Fatal(n, refused)
 	}
-	return hs, buf, hs.Shake(&head, buf, nil)
+	return hs, buf, hs.Shake(&head, buf, nil, false)
 }
 
 func TestTheExampleOfTheRFC(t *testing.T) {
@@ -85,7 +85,26 @@ func TestOffersOfDeflate(t *testing.T) {
 		"":                                                                   "",
 	} {
 		var d Deflate
-		d.readOffers([]byte(offers))
+		d.readOffers([]byte(offers), false)
+		if got := strings.TrimSuffix(string(d.appendField(nil)), "\r\n"); got != want {
+			t.Errorf("%q: %q", offers, got)
+		}
+	}
+}
+
+func TestOffersWithContext(t *testing.T) {
+	const agreed, none = "sec-websocket-extensions: permessage-deflate", "; client_no_context_takeover"
+	for offers, want := range map[string]string{
+		"permessage-deflate":                                                     agreed + none + "; server_max_window_bits=12",
+		"permessage-deflate; client_max_window_bits":                             agreed + "; client_max_window_bits=12; server_max_window_bits=12",
+		"permessage-deflate; client_max_window_bits=9":                           agreed + "; client_max_window_bits=9; server_max_window_bits=12",
+		"permessage-deflate; server_max_window_bits=10":                          agreed + none + "; server_max_window_bits=10",
+		"permessage-deflate; client_max_window_bits; client_no_context_takeover": agreed + none + "; server_max_window_bits=12",
+		"permessage-deflate; client_max_window_bits; server_no_context_takeover": agreed + "; server_no_context_takeover; client_max_window_bits=12",
+		"permessage-deflate; server_no_context_takeover":                         agreed + "; server_no_context_takeover" + none,
+	} {
+		var d Deflate
+		d.readOffers([]byte(offers), true)
 		if got := strings.TrimSuffix(string(d.appendField(nil)), "\r\n"); got != want {
 			t.Errorf("%q: %q", offers, got)
 		}

@@ -1,7 +1,8 @@
 // permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.  per connection
 //
-// We always ask for no context takeover in both directions, which a server may (RFC 7692 7.1.1): then neither side holds a window
-// between two messages, and what inflates and deflates is shared by all connections.
+// Without context we ask for no takeover in both directions, which a server may (RFC 7692 7.1.1): then neither side holds a window
+// between two messages. With it, windows are as small as limits.ContextBits says; a peer that can't be told so of its own
+// (it did not offer client_max_window_bits) goes without. What inflates and deflates is shared by all connections either way.
 
 package websocket
 
@@ -9,15 +10,21 @@ import (
 	"strconv"
 
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
 )
 
 // Deflate is what was agreed on; the zero value is nothing.
 type Deflate struct {
-	WindowBits uint8 // of what we send, from 8 to 15; 0: messages are not compressed
+	WindowBits   uint8 // of what we send, from 8 to 15; 0: messages are not compressed
+	ReceivedBits uint8 // of the context kept of what the peer sends; 0: each message is compressed by itself
+	KeepsSent    bool  // context of what we send, within WindowBits
 }
 
 // On tells whether messages may be compressed.
 func (d Deflate) On() bool { return d.WindowBits != 0 }
+
+// KeepsContext tells whether anything is kept between two messages.
+func (d Deflate) KeepsContext() bool { return d.KeepsSent || d.ReceivedBits != 0 }
 
 const (
 	fewestBits = 8
@@ -26,11 +33,11 @@ const (
 
 // readOffers takes a value of Sec-WebSocket-Extensions. Extensions that are unknown and offers that are malformed are passed over
 // (RFC 6455 9.1, RFC 7692 5.1).
-func (d *Deflate) readOffers(value []byte) {
+func (d *Deflate) readOffers(value []byte, context bool) {
 	for another := true; another && !d.On(); {
 		var offer []byte
 		offer, value, another = http1.CutList(value)
-		*d = readOffer(offer)
+		*d = readOffer(offer, context)
 	}
 }
 
@@ -42,13 +49,14 @@ const (
 	clientBits
 )
 
-func readOffer(offer []byte) (d Deflate) {
+func readOffer(offer []byte, context bool) (d Deflate) {
 	name, rest, more := http1.CutParameters(offer)
 	if string(name) != "permessage-deflate" {
 		return Deflate{}
 	}
 	d.WindowBits = mostBits
-	for seen := 0; more; {
+	seen, received := 0, uint8(mostBits)
+	for more {
 		var parameter []byte
 		parameter, rest, more = http1.CutParameters(rest)
 		which, bits := readParameter(parameter)
@@ -56,9 +64,18 @@ func readOffer(offer []byte) (d Deflate) {
 			return Deflate{}
 		}
 		seen |= which
-		if which == serverBits {
+		switch {
+		case which == serverBits:
 			d.WindowBits = bits
+		case which == clientBits && bits != 0:
+			received = bits
 		}
+	}
+	if context && seen&serverNoContext == 0 {
+		d.KeepsSent, d.WindowBits = true, min(d.WindowBits, limits.ContextBits)
+	}
+	if context && seen&clientNoContext == 0 && seen&clientBits != 0 {
+		d.ReceivedBits = min(received, limits.ContextBits)
 	}
 	return d
 }
@@ -97,10 +114,21 @@ func (d Deflate) appendField(dst []byte) []byte {
 	if !d.On() {
 		return dst
 	}
-	dst = append(dst, "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"...)
+	dst = append(dst, "sec-websocket-extensions: permessage-deflate"...)
+	if !d.KeepsSent {
+		dst = append(dst, "; server_no_context_takeover"...)
+	}
+	if d.ReceivedBits == 0 {
+		dst = append(dst, "; client_no_context_takeover"...)
+	} else {
+		dst = appendBits(dst, "; client_max_window_bits=", d.ReceivedBits)
+	}
 	if d.WindowBits < mostBits {
-		dst = append(dst, "; server_max_window_bits="...)
-		dst = strconv.AppendUint(dst, uint64(d.WindowBits), 10)
+		dst = appendBits(dst, "; server_max_window_bits=", d.WindowBits)
 	}
 	return append(dst, "\r\n"...)
+}
+
+func appendBits(dst []byte, parameter string, bits uint8) []byte {
+	return strconv.AppendUint(append(dst, parameter...), uint64(bits), 10)
 }
