@@ -1,5 +1,6 @@
 """Workload: what a kept-alive connection costs that has been answered once and is idle. Per process."""
 
+import resource
 import time
 from contextlib import ExitStack
 
@@ -11,15 +12,16 @@ TITLE = "Idle keep-alive connections"
 STEADY = True
 BATCH = 50  # connections asking at the same time; fits every server's backlog
 WARM_UP_BATCHES = 10
+COUNTS = {"500": 500, "5000": 5000, "most": 20000}
+SPARE = 500  # descriptors that are not connections
+TITLES = {"500": "500", "5000": "5,000", "most": "most"}
 TABLES = [
+    ("RSS, bytes per connection", [Column(f"rss_{name}", title, "count", True) for name, title in TITLES.items()]),
     (
-        "bytes per connection",
-        [
-            Column("rss", "RSS", "count", True),
-            Column("private", "private", "count", True),
-            Column("held", "connections held", "count"),
-        ],
-    )
+        "private memory, bytes per connection",
+        [Column(f"private_{name}", title, "count") for name, title in TITLES.items()]
+        + [Column("held", "the most that were held", "count")],
+    ),
 ]
 
 
@@ -28,6 +30,7 @@ def measure(server, settings):
 
     Few at a time: records that a server keeps for the next ones would be missing from the difference.
     """
+    found = {}
     with Process(server, "raw", settings, many=True) as process:
         for _ in range(WARM_UP_BATCHES):
             with ExitStack() as stack:
@@ -35,15 +38,15 @@ def measure(server, settings):
         time.sleep(settings.settle)
         before = process.memory()
         with ExitStack() as stack:
-            peers = hold(stack, process.port, settings.held)
-            time.sleep(settings.settle)
-            after = process.memory()
-            held = sum(not client.gone(peer) for peer in peers)
-    return {
-        "rss": (after["rss"] - before["rss"]) / held,
-        "private": (after["private"] - before["private"]) / held,
-        "held": held,
-    }
+            peers = []
+            for name, count in list(COUNTS.items())[: settings.counts]:
+                count = min(count, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE)
+                peers += hold(stack, process.port, count - len(peers))
+                time.sleep(settings.settle)
+                after = process.memory()
+                held = sum(not client.gone(peer) for peer in peers)
+                found |= {f"{kind}_{name}": (after[kind] - before[kind]) / held for kind in ("rss", "private")}
+    return found | {"held": held}
 
 
 def hold(stack, port, count):

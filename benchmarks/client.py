@@ -33,10 +33,27 @@ def receive(peer):
     status, *fields = head.lower().split(b"\r\n")
     if b" 200" not in status:
         raise OSError(f"answered {status.decode(errors='replace')}")
+    if b"transfer-encoding: chunked" in fields:
+        return receive_chunks(peer, body)
     length = next(int(field[15:]) for field in fields if field.startswith(b"content-length:"))
     while len(body) < length:
         body += more(peer)
     return body
+
+
+def receive_chunks(peer, data):
+    """The body; `data` is what has come of it."""
+    body = b""
+    while True:
+        while b"\r\n" not in data:
+            data += more(peer)
+        line, _, data = data.partition(b"\r\n")
+        size = int(line.partition(b";")[0], 16)
+        while len(data) < size + 2:
+            data += more(peer)
+        body, data = body + data[:size], data[size + 2 :]
+        if size == 0:
+            return body
 
 
 def more(peer):

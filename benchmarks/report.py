@@ -1,4 +1,4 @@
-"""Markdown out of the figures of a run: all tables, or the summary for the top-level README. Per process."""
+"""Markdown out of the figures of a run: all tables, or the top-level README's summary and pictures. Per process."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from figures import DISTURBED, MARK, Column, spread
+from plots import pictures
 from workloads import WORKLOADS
 
 HERE = Path(__file__).parent
@@ -18,7 +19,8 @@ SUMMARY = [
     ("fastapi", Column("rps_64", "FastAPI requests/s", "count", True)),
     ("raw", Column("rps_64", "raw ASGI requests/s", "count", True)),
     ("raw", Column("cpu_64", "CPU us per raw request", "tenths")),
-    ("connections", Column("rss", "bytes per idle connection", "count")),
+    ("workers", Column("pss", "4 workers, Pss MiB", "mib")),
+    ("connections", Column("rss_5000", "bytes per idle connection", "count")),
 ]
 
 
@@ -146,7 +148,8 @@ def summary(results):
         f"medians of {facts['rounds']} rounds. All figures: "
         "[benchmarks/results/latest.md](benchmarks/results/latest.md)."
     )
-    return f"{table(results, columns, spreads=False)}\n\n{note}"
+    shown = "\n".join(f"![{name}](benchmarks/results/{name}.svg)" for name in pictures(results))
+    return f"{table(results, columns, spreads=False)}\n\n{note}\n\n{shown}"
 
 
 def inject(text, page):
@@ -158,13 +161,15 @@ def inject(text, page):
 def main():
     parser = argparse.ArgumentParser(description="Markdown out of the figures of a run.")
     parser.add_argument("results", nargs="?", type=Path, default=HERE / "results/latest.json")
-    parser.add_argument("--readme", action="store_true", help="put the summary into README.md")
+    parser.add_argument("--readme", action="store_true", help="put the summary into README.md, draw its pictures")
     options = parser.parse_args()
     results = json.loads(options.results.read_text())
     if options.readme:
         if MARK in summary(results):
             sys.exit("not for the README: figures marked * were disturbed in every round, run again on a calm machine")
         README.write_text(inject(summary(results), README.read_text()))
+        for name, drawn in pictures(results).items():
+            (HERE / f"results/{name}.svg").write_text(drawn)
     else:
         print(full(results))
 

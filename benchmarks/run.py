@@ -44,12 +44,12 @@ class Settings(NamedTuple):
     tries: int = 3  # of a measure that others disturb
     settle: float = 5  # longer than the idle passes that servers run some seconds after the last request
     levels: tuple[int, ...] = (1, 64, 256)
-    held: int = 5000
+    counts: int = 3  # of bench_connections.COUNTS that are held
     server_core: int = 0
     load_core: int = 1
 
 
-QUICK = {"seconds": 1, "tries": 1, "settle": 4, "levels": (1, 64), "held": 1000}
+QUICK = {"seconds": 1, "tries": 1, "settle": 4, "levels": (1, 64), "counts": 1}
 
 
 def main():
@@ -211,7 +211,6 @@ def about(options, settings, began):
         "CPU": f"{cpu_model()}, {os.cpu_count()} cores",
         "rounds": settings.rounds,
         "each measure": f"{settings.seconds} s after {settings.warm_up} s of warm-up",
-        "held connections": settings.held,
         "took": f"{(time.monotonic() - began) / 60:.1f} minutes",
     }
 

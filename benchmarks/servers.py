@@ -9,7 +9,7 @@ from typing import NamedTuple
 APPS = Path(__file__).parent / "apps"
 TREE = Path(__file__).parent.parent
 REQUIREMENTS = APPS / "requirements.txt"
-EVERY = ("idle", "workers", "raw", "fastapi", "echo", "connections")
+EVERY = ("idle", "workers", "raw", "fastapi", "echo", "download", "upload", "stream", "connections")
 WORKERS = "--workers 4"
 
 
@@ -51,7 +51,7 @@ SERVERS = {
             "saltare",
             "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000 {workers}",
             package="saltare",
-            many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+            many="--max-concurrent-connections 32768 --keep-alive-timeout 3600",
             four=WORKERS,
         ),
         Server(
@@ -88,7 +88,7 @@ SERVERS = {
             package="granian[uvloop]==2.8.7",
             one="--workers 1",
             four=WORKERS,
-            many="--backpressure 16384 --http1-header-read-timeout 60000",
+            many="--backpressure 32768 --http1-header-read-timeout 60000",
         ),
         Server(
             "h2corn",
@@ -116,7 +116,7 @@ SERVERS = {
             "saltare-zig",
             "{bin}/saltare {app}:app --port {port} --max-keepalive-requests 1000000000 {workers}",
             package="saltare==1.13.0",
-            many="--max-concurrent-connections 16384 --keep-alive-timeout 3600",
+            many="--max-concurrent-connections 32768 --keep-alive-timeout 3600",
             four=WORKERS,
         ),
         Server(

@@ -67,7 +67,7 @@ def run(config):
     _memory.configure()
     _logging.configure(config)
     forks = needs_master(config)
-    if config.park_memory is not None or forks and config.preloads():
+    if config.park_memory is not None or (forks and config.preloads()):
         from ._park import prepare
 
         prepare()

@@ -162,6 +162,9 @@ def check_together(config, found, cwd, app_needed):
     check_module(found.get("env_file"), "dotenv", "dotenv")
     if config.loop == "uvloop":
         check_module(found["loop"], "uvloop", "uvloop")
+    if config.ws_deflate_context and not config.ws_per_message_deflate:
+        label = found["ws_deflate_context"].label
+        raise ConfigError(f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off")
     check_processes(config, found, cwd)
 
 

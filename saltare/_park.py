@@ -42,8 +42,8 @@ def prepare():
 
 
 def share():
-    """For a process that will fork others: moves the heap into a file that is memory itself, to which the others give back
-    what they have written to and is as it was. Where that is not possible, they share what fork() shares.
+    """For a process that will fork others: moves the heap into a file that is memory itself, to which the others give
+    back what they have written to and is as it was. Where that is not possible, they share what fork() shares.
     """
     if _file is not None:
         return  # it is parked
@@ -111,7 +111,7 @@ def moved_by(move, fd):
 
 def repark():
     """Gives pages back to the file that were written to and are as they were, as after a reference was taken and
-    dropped. In a worker that makes them shared again. Returns how many bytes; nothing is done where there is no such file.
+    dropped. In a worker that makes them shared again. Returns how many bytes; without such a file nothing is done.
     """
     if _file is None:
         return 0

@@ -174,14 +174,14 @@ OPTIONS = (
         "ws_per_message_deflate",
         Flag(),
         False,
-        "compress messages when the peer offers it, each by itself; costs time, and no memory while idle",
+        "compress messages when the peer offers it; costs time, and no memory while idle",
     ),
     Option(
         WEBSOCKET,
         "ws_deflate_context",
         Flag(),
         False,
-        "let compressed messages refer to earlier ones: shorter, for more time and up to 6 KiB a connection",
+        "compressed messages may refer to earlier ones: shorter, for more time and up to 6 KiB a connection",
     ),
     Option(
         TIMEOUTS,

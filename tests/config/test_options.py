@@ -255,6 +255,11 @@ def test_paths_must_exist(refused, tmp_path):
     assert refused({"log_config": "none.json"}).endswith("is not a file that exists")
 
 
+def test_context_is_of_compressed_messages(refused):
+    expected = "ws_deflate_context: got True, but messages are not compressed: ws_per_message_deflate is off"
+    assert refused({"ws_deflate_context": True}) == expected
+
+
 def test_extras_must_be_installed(refused, tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("")
     monkeypatch.setattr(sys, "path", [])

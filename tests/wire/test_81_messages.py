@@ -213,7 +213,7 @@ def test_compressed_with_context(serve_by, bits, meet):
     ],
 )
 def test_context_that_a_peer_cannot_keep(serve, offer, answer, meet):
-    options = dict(ws_per_message_deflate=True, ws_deflate_context=True)
+    options = {"ws_per_message_deflate": True, "ws_deflate_context": True}
     peer = meet(serve(echo, **options, **QUIET), "/", f"Sec-WebSocket-Extensions: {offer}")
     assert peer.answer.get("sec-websocket-extensions") == answer
     payload = b"as often as one likes, " * 20
