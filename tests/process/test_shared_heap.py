@@ -1,0 +1,74 @@
+"""What the master has imported is shared by its workers, and what they have only touched goes back to it. Per process."""
+
+import os
+
+import pytest
+
+from family import maps, workers
+from harness import wait_until
+
+APP = """
+TABLE = [{"name": f"item {number}", "tags": [str(number)] * 5} for number in range(40_000)]
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = await receive()
+            await send({"type": event["type"] + ".complete"})
+    body = b"%d" % sum(len(one["tags"]) for one in TABLE)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.fixture
+def served(cli_server, tmp_path):
+    (tmp_path / "tables.py").write_text(APP)
+    return lambda *options, **popen: cli_server("tables:app", *options, cwd=tmp_path, **popen)
+
+
+def shares(pid):
+    return "/memfd:saltare-heap" in maps(pid)
+
+
+def test_master_and_workers_share_it(served, raw):
+    server = served("--workers", "2")
+    assert [shares(pid) for pid in (server.pid, *workers(server))] == [True] * 3
+    assert raw(server).get("/all").read_response().body == b"200000"
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("options", [("--no-preload",), ()], ids=["no preload", "another allocator"])
+def test_where_it_cannot_they_serve_all_the_same(served, raw, options):
+    environment = dict(os.environ) if options else {**os.environ, "PYTHONMALLOC": "malloc"}
+    server = served("--workers", "2", "--log-level", "debug", *options, env=environment)
+    assert not any(shares(pid) for pid in (server.pid, *workers(server)))
+    if not options:
+        server.wait_for_log("workers share memory as fork leaves it: PYTHONMALLOC is malloc")
+    assert raw(server).get("/all").read_response().body == b"200000"
+    assert server.stop() == 0
+
+
+def written(pid):
+    """KiB of the shared heap that a process has written to, and so has for itself."""
+    total, ours = 0, False
+    with open(f"/proc/{pid}/smaps") as lines:
+        for line in lines:
+            if "-" in line.split(" ", 1)[0]:
+                ours = "/memfd:saltare-heap" in line
+            elif ours and line.startswith("Anonymous:"):
+                total += int(line.split()[1])
+    return total
+
+
+def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
+    server = served("--workers", "1", "--limit-max-requests", "1000000")
+    (worker,) = workers(server)
+    client = raw(server)
+    before = written(worker)
+    assert client.get("/all").read_response().body == b"200000"
+    after = written(worker)
+    assert after > before + 2048, (before, after)  # every reference was counted up, and down again
+    wait_until(lambda: written(worker) < before + 1024, lambda: f"{before} KiB, {after}, {written(worker)}")
+    assert client.get("/all").read_response().body == b"200000"
+    assert server.stop() == 0
