@@ -6,8 +6,9 @@
  * A file that is itself memory (memfd_create) saves nothing of that, but a process and the children it forks then have
  * something to give pages back to: see _memory_repark.c.
  *
- * Only memory we know is parked: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, and
- * malloc's heap below the break. The kernel must agree that it is private, anonymous and writable. Never any other mapping:
+ * Only memory we know is parked: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported,
+ * malloc's heap below the break, and the variables of the interpreter, its built-in types above all. The kernel must agree that
+ * it is private and writable. Never any other mapping:
  *
  *   - an allocator bundled in an extension takes MADV_DONTNEED to mean zeros, where a file brings the old bytes back;
  *   - a block that malloc has mapped would be moved by mremap(2) past its end in the file, so until then malloc maps none
@@ -21,6 +22,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +62,9 @@ struct parking {
     _Atomic bool recording;
     struct arena arenas[MOST_ARENAS];
     struct early_pages early;
+    struct range variables; /* of the interpreter */
     size_t n_known, n_pieces;
-    struct range known[MOST_ARENAS + EARLY_SLOTS + 1]; /* in ascending order */
+    struct range known[MOST_ARENAS + EARLY_SLOTS + 2]; /* in ascending order */
     struct range pieces[MOST_PIECES];    /* to be parked, one behind the other in the file */
     struct hold hold;
 };
@@ -186,7 +189,21 @@ static void sort(struct range *ranges, size_t n)
     }
 }
 
-/* Fills parking->known: the heap, from where the break was at first to where it is now, and arenas. */
+/* The writable segment of the object that the interpreter is in: libpython, or the program. */
+static int find_variables(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *variables)
+{
+    const uintptr_t page = PAGE, one = (uintptr_t)&PyType_Type;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t start = object->dlpi_addr + segment->p_vaddr, end = start + segment->p_memsz;
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W) || one < start || one >= end) continue;
+        *(struct range *)variables = (struct range){start & ~(page - 1), (end + page - 1) & ~(page - 1)};
+        return 1;
+    }
+    return 0;
+}
+
+/* Fills parking->known: the heap, from where the break was at first to where it is now, arenas, and variables. */
 static void find_known(struct parking *parking, uintptr_t first_break)
 {
     struct range heap = {(first_break + PAGE - 1) & ~(PAGE - 1), (uintptr_t)sbrk(0) & ~(PAGE - 1)};
@@ -196,6 +213,7 @@ static void find_known(struct parking *parking, uintptr_t first_break)
         uintptr_t start = atomic_load(&parking->arenas[i].start);
         if (start > CLAIMED) parking->known[parking->n_known++] = (struct range){start, start + parking->arenas[i].size};
     }
+    if (parking->variables.start != 0) parking->known[parking->n_known++] = parking->variables;
     parking->n_known += early_pages_outside(&parking->early, heap, parking->known + parking->n_known);
     sort(parking->known, parking->n_known);
 }
@@ -241,14 +259,11 @@ static void add_resident(struct parking *parking, struct range range)
     if (piece.end != 0) add_piece(parking, piece);
 }
 
-static void add_known_within(struct parking *parking, struct range mapping)
+static void add_common(struct parking *parking, struct range mapping, struct range known)
 {
-    for (size_t i = 0; i < parking->n_known; i++) {
-        struct range common = parking->known[i];
-        if (common.start < mapping.start) common.start = mapping.start;
-        if (common.end > mapping.end) common.end = mapping.end;
-        if (common.start < common.end) add_resident(parking, common);
-    }
+    if (known.start < mapping.start) known.start = mapping.start;
+    if (known.end > mapping.end) known.end = mapping.end;
+    if (known.start < known.end) add_resident(parking, known);
 }
 
 /* A line of /proc/self/maps: "start-end rights offset device inode path". */
@@ -262,7 +277,12 @@ static void look_at_mapping(const char *line, void *context)
     const char *rights = at + 1;
     const char *device = strchr(rights + 5, ' ');
     const char *inode = device ? strchr(device + 1, ' ') : NULL;
-    if (inode != NULL && strncmp(rights, "rw-p", 4) == 0 && strtoul(inode, NULL, 10) == 0) add_known_within(parking, mapping);
+    if (inode == NULL || strncmp(rights, "rw-p", 4) != 0) return;
+    if (strtoul(inode, NULL, 10) != 0) { /* variables with a value to begin with are mapped from the object's file */
+        add_common(parking, mapping, parking->variables);
+        return;
+    }
+    for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping, parking->known[i]);
 }
 
 int each_mapping(void (*look)(const char *line, void *context), void *context)
@@ -485,6 +505,7 @@ static PyObject *park_into(PyObject *arg, way *into)
     }
     size_t parked = 0;
     uintptr_t first_break = find_first_break();
+    dl_iterate_phdr(find_variables, &parking->variables); /* takes a lock, which a held thread might have */
     struct hold_refusal refusal = hold_threads(&parking->hold);
     struct obstacle obstacle = {.why = refusal.why, .thread = refusal.thread};
     if (refusal.why == NULL) {
