@@ -1,7 +1,8 @@
 /* _memory.h: what the files of saltare._memory share.  per process
  *
  *   _memory.c        settings of malloc, pages given back, the module itself
- *   _memory_park.c   parking: which memory, into the file, the file in its place
+ *   _memory_park.c   parking: the heap into a file, the file in its place
+ *   _memory_known.c  which memory that is
  *   _memory_repark.c what was written to and is as in the file goes back there
  *   _memory_fresh.c  before either: what is written from then on lies together
  *   _memory_early.c  arenas from before that was prepared
@@ -18,11 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 /* Addresses, start included and end not. */
 struct range {
     uintptr_t start, end;
 };
+
+static inline size_t size_of(struct range range) { return range.end - range.start; }
 
 /* ---- _memory_hold.c ------------------------------------------------------------------------------------------- */
 
@@ -86,6 +90,53 @@ void forget_early_pages(struct early_pages *early, struct range range);
 /* Writes those outside of a range to `found`, which has room for EARLY_SLOTS, and returns how many. */
 size_t early_pages_outside(const struct early_pages *early, struct range outside, struct range *found);
 
+/* ---- _memory_known.c ------------------------------------------------------------------------------------------ */
+
+/* Arenas are 1 MiB each, 256 KiB before Python 3.10; those beyond are not parked. 16 bytes each, as far as used. */
+#define MOST_ARENAS 65536
+/* Pieces become mappings, of which the kernel allows a process 65,530; those beyond are not parked. 16 bytes each, as far as
+ * used. */
+#define MOST_PIECES 16384
+#define PAGE ((uintptr_t)sysconf(_SC_PAGESIZE))
+
+struct arena {
+    _Atomic uintptr_t start; /* 0: no arena, CLAIMED: about to be one */
+    size_t size;
+};
+
+#define CLAIMED 1
+
+/* The context of the arena allocator, outside malloc's heap; it lives as long as the process. */
+struct parking {
+    PyObjectArenaAllocator inner;
+    _Atomic bool recording;
+    struct arena arenas[MOST_ARENAS];
+    struct early_pages early;
+    struct range variables; /* of the interpreter */
+    size_t n_known, n_pieces;
+    struct range known[MOST_ARENAS + EARLY_SLOTS + 2]; /* in ascending order */
+    struct range pieces[MOST_PIECES]; /* to be parked, one behind the other in the file */
+    struct hold hold;
+};
+
+/* Where the break was when the process began; 0 when /proc does not say. */
+uintptr_t find_first_break(void);
+
+/* The writable segment of the object that the interpreter is in: libpython, or the program. Takes a lock of the dynamic linker,
+ * which a held thread might have. */
+struct range find_variables(void);
+
+/* Fills parking->known: the heap, from where the break was at first to where it is now, arenas, and variables. */
+void find_known(struct parking *parking, uintptr_t first_break);
+
+bool is_known(const struct parking *parking, uintptr_t address);
+
+/* Fills parking->pieces. Returns 0 or an errno. */
+int find_pieces(struct parking *parking);
+
+/* Calls look with each line of /proc/self/maps. No malloc. Returns 0 or an errno. */
+int each_mapping(void (*look)(const char *line, void *context), void *context);
+
 /* ---- _memory_park.c ------------------------------------------------------------------------------------------- */
 
 PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
@@ -95,9 +146,6 @@ PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
 /* Whether park() has put the byte at this address at this place of its file. */
 bool was_parked(uintptr_t at, off_t offset);
-
-/* Calls look with each line of /proc/self/maps. No malloc. Returns 0 or an errno. */
-int each_mapping(void (*look)(const char *line, void *context), void *context);
 
 /* Sets a RuntimeError about a thread, or about none in particular (0). */
 void raise_refusal(const char *why, pid_t thread);

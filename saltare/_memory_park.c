@@ -6,16 +6,7 @@
  * A file that is itself memory (memfd_create) saves nothing of that, but a process and the children it forks then have
  * something to give pages back to: see _memory_repark.c.
  *
- * Only memory we know is parked: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, and
- * malloc's heap below the break. The kernel must agree that it is private, anonymous and writable. Never any other mapping:
- *
- *   - an allocator bundled in an extension takes MADV_DONTNEED to mean zeros, where a file brings the old bytes back;
- *   - a block that malloc has mapped would be moved by mremap(2) past its end in the file, so until then malloc maps none
- *     (M_MMAP_MAX): its large blocks lie in the heap as well;
- *   - stacks, thread-local storage and Go's heap belong to others.
- *
- * malloc and pymalloc themselves rely on neither: free pages that malloc_trim(3) drops hold nothing, and what it takes from
- * the system anew, by brk(2) or mmap(2), is anonymous and zero as before. */
+ * Which memory is parked, and why no other: _memory_known.c. */
 #include "_memory.h"
 
 #include <dlfcn.h>
@@ -29,13 +20,6 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-/* Arenas are 1 MiB each, 256 KiB before Python 3.10; those beyond are not parked. 16 bytes each, as far as used. */
-#define MOST_ARENAS 65536
-/* Pieces become mappings, of which the kernel allows a process 65,530; those beyond are not parked. 16 bytes each, as far as
- * used. */
-#define MOST_PIECES 16384
-/* Pages that were never touched cost nothing where they are; so many in a row are worth two mappings more. */
-#define HOLE_PAGES 16
 /* malloc's own M_MMAP_MAX. */
 #define MMAP_MAX 65536
 /* Into memory: bytes that are there twice meanwhile. */
@@ -44,27 +28,6 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* since Linux 5.14; before, pages come as they are touched */
 #endif
-
-#define PAGE ((uintptr_t)sysconf(_SC_PAGESIZE))
-
-struct arena {
-    _Atomic uintptr_t start; /* 0: no arena, CLAIMED: about to be one */
-    size_t size;
-};
-
-#define CLAIMED 1
-
-/* The context of the arena allocator, outside malloc's heap; it lives as long as the process. */
-struct parking {
-    PyObjectArenaAllocator inner;
-    _Atomic bool recording;
-    struct arena arenas[MOST_ARENAS];
-    struct early_pages early;
-    size_t n_known, n_pieces;
-    struct range known[MOST_ARENAS + EARLY_SLOTS + 1]; /* in ascending order */
-    struct range pieces[MOST_PIECES];    /* to be parked, one behind the other in the file */
-    struct hold hold;
-};
 
 /* ---- arenas ---------------------------------------------------------------------------------------------------
  *
@@ -170,133 +133,7 @@ PyObject *memory_prepare_parking(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* ---- which memory ---------------------------------------------------------------------------------------------
- *
- * From here to "the file" everything runs while threads are held: no malloc. */
-
-static void sort(struct range *ranges, size_t n)
-{
-    for (size_t gap = n / 2; gap > 0; gap /= 2) {
-        for (size_t i = gap; i < n; i++) {
-            struct range one = ranges[i];
-            size_t at = i;
-            for (; at >= gap && ranges[at - gap].start > one.start; at -= gap) ranges[at] = ranges[at - gap];
-            ranges[at] = one;
-        }
-    }
-}
-
-/* Fills parking->known: the heap, from where the break was at first to where it is now, and arenas. */
-static void find_known(struct parking *parking, uintptr_t first_break)
-{
-    struct range heap = {(first_break + PAGE - 1) & ~(PAGE - 1), (uintptr_t)sbrk(0) & ~(PAGE - 1)};
-    parking->n_known = 0;
-    if (first_break != 0 && heap.start < heap.end) parking->known[parking->n_known++] = heap;
-    for (size_t i = 0; i < MOST_ARENAS; i++) {
-        uintptr_t start = atomic_load(&parking->arenas[i].start);
-        if (start > CLAIMED) parking->known[parking->n_known++] = (struct range){start, start + parking->arenas[i].size};
-    }
-    parking->n_known += early_pages_outside(&parking->early, heap, parking->known + parking->n_known);
-    sort(parking->known, parking->n_known);
-}
-
-static bool is_known(const struct parking *parking, uintptr_t address)
-{
-    for (size_t i = 0; i < parking->n_known; i++) {
-        if (parking->known[i].start <= address && address < parking->known[i].end) return true;
-    }
-    return false;
-}
-
-static void add_piece(struct parking *parking, struct range piece)
-{
-    struct range *last = parking->n_pieces > 0 ? &parking->pieces[parking->n_pieces - 1] : NULL;
-    if (last != NULL && last->end == piece.start) {
-        last->end = piece.end;
-    } else if (parking->n_pieces < MOST_PIECES) {
-        parking->pieces[parking->n_pieces++] = piece;
-    }
-}
-
-/* Adds what is resident of a range, but for holes not worth it. */
-static void add_resident(struct parking *parking, struct range range)
-{
-    unsigned char resident[1024];
-    const uintptr_t page = PAGE;
-    struct range piece = {0, 0};
-    for (uintptr_t at = range.start; at < range.end; at += sizeof resident * page) {
-        size_t n = (range.end - at) / page < sizeof resident ? (range.end - at) / page : sizeof resident;
-        if (mincore((void *)at, n * page, resident) < 0) return;
-        for (size_t i = 0; i < n; i++) {
-            if (!(resident[i] & 1)) continue;
-            uintptr_t start = at + i * page;
-            if (piece.end != 0 && start - piece.end >= HOLE_PAGES * page) {
-                add_piece(parking, piece);
-                piece.end = 0;
-            }
-            if (piece.end == 0) piece.start = start;
-            piece.end = start + page;
-        }
-    }
-    if (piece.end != 0) add_piece(parking, piece);
-}
-
-static void add_known_within(struct parking *parking, struct range mapping)
-{
-    for (size_t i = 0; i < parking->n_known; i++) {
-        struct range common = parking->known[i];
-        if (common.start < mapping.start) common.start = mapping.start;
-        if (common.end > mapping.end) common.end = mapping.end;
-        if (common.start < common.end) add_resident(parking, common);
-    }
-}
-
-/* A line of /proc/self/maps: "start-end rights offset device inode path". */
-static void look_at_mapping(const char *line, void *context)
-{
-    struct parking *parking = context;
-    char *at;
-    struct range mapping;
-    mapping.start = strtoul(line, &at, 16);
-    mapping.end = strtoul(at + 1, &at, 16);
-    const char *rights = at + 1;
-    const char *device = strchr(rights + 5, ' ');
-    const char *inode = device ? strchr(device + 1, ' ') : NULL;
-    if (inode != NULL && strncmp(rights, "rw-p", 4) == 0 && strtoul(inode, NULL, 10) == 0) add_known_within(parking, mapping);
-}
-
-int each_mapping(void (*look)(const char *line, void *context), void *context)
-{
-    char text[8192]; /* the longest line has a path of 4,096 bytes */
-    size_t held = 0; /* bytes of an incomplete line */
-    ssize_t n;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno;
-    while ((n = read(fd, text + held, sizeof text - 1 - held)) > 0) {
-        text[held + (size_t)n] = '\0';
-        char *line = text;
-        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-            *end = '\0';
-            look(line, context);
-        }
-        held = strlen(line);
-        memmove(text, line, held);
-    }
-    int error = n < 0 ? errno : 0;
-    close(fd);
-    return error;
-}
-
-/* Fills parking->pieces. Returns 0 or an errno. */
-static int find_pieces(struct parking *parking)
-{
-    parking->n_pieces = 0;
-    return each_mapping(look_at_mapping, parking);
-}
-
-/* ---- the file ------------------------------------------------------------------------------------------------- */
-
-static size_t size_of(struct range range) { return range.end - range.start; }
+/* ---- the file: while threads are held, so no malloc ------------------------------------------------------------------------------------------------- */
 
 static int write_piece(int fd, struct range piece, off_t offset)
 {
@@ -435,19 +272,6 @@ static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first
     return (struct obstacle){.error = error};
 }
 
-/* Where the break was when the process began; 0 when /proc does not say. */
-static uintptr_t find_first_break(void)
-{
-    char text[4096];
-    FILE *stat = fopen("/proc/self/stat", "re");
-    size_t n = stat ? fread(text, 1, sizeof text - 1, stat) : 0;
-    if (stat != NULL) fclose(stat);
-    text[n] = '\0';
-    char *field = strrchr(text, ')'); /* behind field 2, the name */
-    for (int i = 2; field != NULL && i < 47; i++) field = strchr(field + 1, ' ');
-    return field ? strtoul(field, NULL, 10) : 0;
-}
-
 void raise_refusal(const char *why, pid_t thread)
 {
     char path[64], name[32] = "";
@@ -485,6 +309,7 @@ static PyObject *park_into(PyObject *arg, way *into)
     }
     size_t parked = 0;
     uintptr_t first_break = find_first_break();
+    parking->variables = find_variables();
     struct hold_refusal refusal = hold_threads(&parking->hold);
     struct obstacle obstacle = {.why = refusal.why, .thread = refusal.thread};
     if (refusal.why == NULL) {

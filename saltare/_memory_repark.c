@@ -44,13 +44,34 @@ static ssize_t read_file(struct reparking *work, void *bytes, size_t n, off_t of
     return pread(work->file, bytes, n, offset);
 }
 
-static bool is_as_in_file(struct reparking *work, uintptr_t at, off_t offset)
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+/* Whether two words at an address differ in nothing but a code object's count of its first calls, before it is optimised
+ * (co_warmup, in 3.11 only): the count may well begin again. `from` is where the mapping starts. */
+static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t before)
 {
-    unsigned char bytes[4096];
+    const size_t word = offsetof(PyCodeObject, co_warmup) & ~(size_t)7, shift = 8 * (offsetof(PyCodeObject, co_warmup) - word);
+    const uint64_t count = (uint64_t)0xffff << shift;
+    if (((now ^ before) & ~count) != 0 || (now & count) == 0 || at - from < word) return false;
+    return Py_IS_TYPE((PyObject *)(at - word), &PyCode_Type);
+}
+#else
+static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t before) { return false; }
+#endif
+
+#define WORDS 512 /* looked at together */
+
+/* Whether a page holds what the file holds, or nothing else that matters. */
+static bool is_as_in_file(struct reparking *work, uintptr_t from, uintptr_t at, off_t offset)
+{
+    uint64_t before[WORDS];
     work->compared++;
-    for (size_t done = 0; done < work->page; done += sizeof bytes) {
-        if (read_file(work, bytes, sizeof bytes, offset + (off_t)done) != sizeof bytes) return false;
-        if (memcmp(bytes, (const void *)(at + done), sizeof bytes) != 0) return false;
+    for (size_t done = 0; done < work->page; done += sizeof before) {
+        const uint64_t *now = (const uint64_t *)(at + done);
+        if (read_file(work, before, sizeof before, offset + (off_t)done) != sizeof before) return false;
+        if (memcmp(before, now, sizeof before) == 0) continue;
+        for (size_t i = 0; i < WORDS; i++) {
+            if (now[i] != before[i] && !is_warmup(from, (uintptr_t)&now[i], now[i], before[i])) return false;
+        }
     }
     return true;
 }
@@ -66,7 +87,8 @@ static void repark_mapping(struct reparking *work, struct range mapping, off_t o
         if (got != (ssize_t)(n * sizeof *entries)) return;
         for (size_t i = 0; i < n; i++) {
             uintptr_t one = at + i * page;
-            if (!(entries[i] & PRESENT) || entries[i] & OF_FILE || !is_as_in_file(work, one, offset + (off_t)(one - mapping.start))) continue;
+            if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
+            if (!is_as_in_file(work, mapping.start, one, offset + (off_t)(one - mapping.start))) continue;
             if (madvise((void *)one, page, MADV_DONTNEED) == 0) work->reparked += page;
         }
     }

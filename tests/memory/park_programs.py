@@ -122,6 +122,64 @@ def partly(folder, library):
     print("right")
 
 
+def variables(folder, library):
+    """Those of the interpreter are parked with the rest, and work."""
+    canary = parked(folder)
+    name = "saltare-heap" if folder == "memory" else str(folder)
+
+    def mapping(address):
+        for row in Path("/proc/self/maps").read_text().splitlines():
+            start, end = (int(part, 16) for part in row.split()[0].split("-"))
+            if start <= address < end:
+                return row
+        return ""
+
+    assert name in mapping(id(type)) and name in mapping(id(int)), mapping(id(type))
+    for number in range(200):
+        kind = type(f"Kind{number}", (int, Exception)[number % 2 : number % 2 + 1], {})
+        assert isinstance(kind(3), kind) and kind in kind.__base__.__subclasses__()
+        assert int.__subclasscheck__(bool) and sys.intern(f"a new name {number}") is sys.intern(f"a new name {number}")
+        threads = [threading.Thread(target=canary.check) for _ in range(2)] if number % 50 == 0 else []
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if number % 20 == 0:
+            _park.repark()
+            if os.fork() == 0:
+                canary.check()
+                _park.repark()
+                canary.check()
+                os._exit(0)
+            assert os.wait()[1] == 0
+    canary.check()
+    print("right")
+
+
+def warm_up(folder, library):
+    """Python 3.11 counts the first calls of each function in its code; that alone keeps no page."""
+    source = "def one(x):\n    " + "; ".join(f"x = x + {number}" for number in range(60)) + "\n    return x"
+    made = []
+    for _ in range(2000):
+        scope = {}
+        exec(compile(source, "made", "exec"), scope)
+        made.append(scope["one"])
+    parked(folder)
+    calls = 0
+    for _ in range(3):
+        for one in made:
+            assert one(calls) == calls + 1770
+        calls += 1
+        before = private()
+        _park.repark()
+        assert before - private() > 2000, (before, private())  # KiB: each code is some 3 KiB
+    for _ in range(30):
+        assert all(one(5) == 1775 for one in made)
+    _park.repark()
+    assert all(one(5) == 1775 for one in made)
+    print("right")
+
+
 def half(folder, library):
     """There was no room for more of it."""
     file_limit(folder, library)

@@ -1,5 +1,7 @@
 """Parked memory is as it was, whatever is done to it. Per process."""
 
+import sys
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.slow
         "idle_pool",
         "busy_threads",
         "long_read",
+        "variables",
         "waits",
         "from_a_thread",
         "bundled_allocator",
@@ -36,6 +39,12 @@ def test_right(program, folder, name):
 @pytest.mark.parametrize("name", ["give_way", "nothing_left_behind"])
 def test_parked(program, name):
     done = program(name)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="later versions begin otherwise, earlier ones not at all")
+def test_warm_up(program):
+    done = program("warm_up", "memory")
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
