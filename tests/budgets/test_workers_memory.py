@@ -6,7 +6,7 @@ from pathlib import Path
 from measure import environment, floor
 
 WORKERS = 4
-PRIVATE_PER_WORKER = 7 * 1024  # KiB
+PRIVATE_PER_WORKER = 5632  # KiB
 
 
 def pss(pid):
