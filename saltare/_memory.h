@@ -144,6 +144,8 @@ PyObject *memory_park(PyObject *module, PyObject *fd);
 PyObject *memory_share(PyObject *module, PyObject *fd);
 PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
+bool parking_is_prepared(void);
+
 /* Whether park() has put the byte at this address at this place of its file. */
 bool was_parked(uintptr_t at, off_t offset);
 

@@ -14,7 +14,7 @@
 #define STEP 16
 #define LARGEST 512
 
-/* For one size: should the rule below ever fail, an end. Units: bytes. */
+/* For one size: should the rule below ever fail, an end, and all is given back. Units: bytes. */
 #define MOST_FILLED ((size_t)8 << 20)
 
 static uintptr_t pool_of(const void *block) { return (uintptr_t)block & ~(POOL - 1); }
@@ -25,24 +25,26 @@ static void fill_holes(size_t size)
 {
     const size_t whole = (POOL - POOL_HEADER) / size;
     void **last = NULL; /* each holds the address of the one before */
-    size_t of_pool = 0;
-    for (size_t taken = 0; of_pool < whole && taken < MOST_FILLED / size; taken++) {
+    size_t of_pool = 0, taken = 0;
+    for (; of_pool < whole && taken < MOST_FILLED / size; taken++) {
         void **block = PyObject_Malloc(size);
         if (block == NULL) break;
         of_pool = last != NULL && pool_of(block) == pool_of(last) ? of_pool + 1 : 1;
         *block = last;
         last = block;
     }
-    for (; of_pool > 0; of_pool--) {
+    for (size_t back = of_pool == whole ? whole : taken; back > 0; back--) {
         void **before = *last;
         PyObject_Free(last);
         last = before;
     }
 }
 
-/* start_fresh(): to be called once, when garbage is collected and before gc.freeze(). Returns None. */
+/* start_fresh(): to be called once, when garbage is collected and before gc.freeze(). Does nothing where parking was not
+ * prepared, as with another allocator than pymalloc. Returns None. */
 PyObject *memory_start_fresh(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    if (!parking_is_prepared()) Py_RETURN_NONE;
     PyType_ClearCache();
     for (size_t size = STEP; size <= LARGEST; size += STEP) fill_holes(size);
     Py_RETURN_NONE;

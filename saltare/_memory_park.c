@@ -78,6 +78,8 @@ static struct parking *find_parking(void)
     return allocator.alloc == arena_alloc ? allocator.ctx : NULL;
 }
 
+bool parking_is_prepared(void) { return find_parking() != NULL; }
+
 /* ---- before the app is imported ------------------------------------------------------------------------------- */
 
 static bool malloc_is_of_glibc(void)

@@ -6,6 +6,7 @@ import pytest
 
 from family import maps, workers
 from harness import wait_until
+from measure import held
 
 APP = """
 TABLE = [{"name": f"item {number}", "tags": [str(number)] * 5} for number in range(40_000)]
@@ -43,6 +44,7 @@ def test_where_it_cannot_they_serve_all_the_same(served, raw, options):
     environment = dict(os.environ) if options else {**os.environ, "PYTHONMALLOC": "malloc"}
     server = served("--workers", "2", "--log-level", "debug", *options, env=environment)
     assert not any(shares(pid) for pid in (server.pid, *workers(server)))
+    assert held(server.pid)[0] < 128 << 10
     if not options:
         server.wait_for_log("workers share memory as fork leaves it: PYTHONMALLOC is malloc")
     assert raw(server).get("/all").read_response().body == b"200000"
