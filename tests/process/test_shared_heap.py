@@ -3,10 +3,10 @@
 import os
 
 import pytest
+from measure import held
 
 from family import maps, workers
 from harness import wait_until
-from measure import held
 
 APP = """
 TABLE = [{"name": f"item {number}", "tags": [str(number)] * 5} for number in range(40_000)]
