@@ -3,8 +3,10 @@
 import json
 import subprocess
 
+import client
 from cores import Meter
 from figures import DISTURBED, Column
+from process import Process, StartError
 from servers import APPS
 
 EVERY_LEVEL = (1, 64, 256)
@@ -42,6 +44,15 @@ def measure_levels(process, settings, **what):
     for connections in settings.levels:
         found |= measure(process, connections, settings, **what)
     return found | {"peak": process.peak()}
+
+
+def measure_answer(server, settings, levels, path, answer, body=b""):
+    """The levels on a path of the raw app that has to give the answer, since for wrk a wrong one counts as well."""
+    with Process(server, "raw", settings) as process:
+        with client.connect(process.port) as peer:
+            if client.ask(peer, path, body) != answer:
+                raise StartError(f"{path} is answered with something else")
+        return measure_levels(process, settings._replace(levels=levels), path=path, body_bytes=len(body))
 
 
 def wrk(target, connections, seconds, body_bytes):

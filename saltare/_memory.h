@@ -134,8 +134,14 @@ bool is_known(const struct parking *parking, uintptr_t address);
 /* Fills parking->pieces. Returns 0 or an errno. */
 int find_pieces(struct parking *parking);
 
-/* Calls look with each line of /proc/self/maps. No malloc. Returns 0 or an errno. */
-int each_mapping(void (*look)(const char *line, void *context), void *context);
+struct mapping {
+    struct range range;
+    off_t offset; /* of its first byte in the file */
+    ino_t inode;  /* of the file; 0: there is none */
+};
+
+/* Calls look with each private mapping of this process that may be read and written. No malloc. Returns 0 or an errno. */
+int each_mapping(void (*look)(struct mapping mapping, void *context), void *context);
 
 /* ---- _memory_park.c ------------------------------------------------------------------------------------------- */
 

@@ -136,27 +136,35 @@ static void add_common(struct parking *parking, struct range mapping, struct ran
     if (known.start < known.end) add_resident(parking, known);
 }
 
-/* A line of /proc/self/maps: "start-end rights offset device inode path". */
-static void look_at_mapping(const char *line, void *context)
+static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct parking *parking = context;
-    char *at;
-    struct range mapping;
-    mapping.start = strtoul(line, &at, 16);
-    mapping.end = strtoul(at + 1, &at, 16);
-    const char *rights = at + 1;
-    const char *device = strchr(rights + 5, ' ');
-    const char *inode = device ? strchr(device + 1, ' ') : NULL;
-    if (inode == NULL || strncmp(rights, "rw-p", 4) != 0) return;
-    if (strtoul(inode, NULL, 10) != 0) { /* variables with a value to begin with are mapped from the object's file */
-        add_common(parking, mapping, parking->variables);
+    if (mapping.inode != 0) { /* variables with a value to begin with are mapped from the object's file */
+        add_common(parking, mapping.range, parking->variables);
         return;
     }
-    for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping, parking->known[i]);
+    for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping.range, parking->known[i]);
 }
 
-int each_mapping(void (*look)(const char *line, void *context), void *context)
+/* A line of /proc/self/maps: "start-end rights offset major:minor inode path". Returns whether the mapping is private and may be
+ * read and written. */
+static bool read_line(const char *line, struct mapping *mapping)
 {
+    char *at;
+    mapping->range.start = strtoul(line, &at, 16);
+    mapping->range.end = strtoul(at + 1, &at, 16);
+    const char *rights = at + 1;
+    if (strncmp(rights, "rw-p ", 5) != 0) return false;
+    mapping->offset = (off_t)strtoull(rights + 5, &at, 16);
+    strtoul(at + 1, &at, 16); /* the device: some file systems give another one here than in stat(2) */
+    strtoul(at + 1, &at, 16);
+    mapping->inode = strtoull(at + 1, NULL, 10);
+    return true;
+}
+
+int each_mapping(void (*look)(struct mapping mapping, void *context), void *context)
+{
+    struct mapping mapping;
     char text[8192]; /* the longest line has a path of 4,096 bytes */
     size_t held = 0; /* bytes of an incomplete line */
     ssize_t n;
@@ -167,7 +175,7 @@ int each_mapping(void (*look)(const char *line, void *context), void *context)
         char *line = text;
         for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
             *end = '\0';
-            look(line, context);
+            if (read_line(line, &mapping)) look(mapping, context);
         }
         held = strlen(line);
         memmove(text, line, held);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -99,20 +98,12 @@ struct mapped_file {
     struct stat about;
 };
 
-/* A line of /proc/self/maps: "start-end rights offset major:minor inode path". */
-static void look_at_line(const char *line, void *context)
+static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct mapped_file *mapped = context;
-    char *at;
-    struct range mapping;
-    mapping.start = strtoul(line, &at, 16);
-    mapping.end = strtoul(at + 1, &at, 16);
-    bool ours = strncmp(at + 1, "rw-p", 4) == 0;
-    off_t offset = (off_t)strtoull(at + 6, &at, 16);
-    strtoul(at + 1, &at, 16); /* the device: some file systems give another one here than in stat(2) */
-    strtoul(at + 1, &at, 16);
-    ours = ours && strtoull(at + 1, NULL, 10) == mapped->about.st_ino && was_parked(mapping.start, offset);
-    if (ours) repark_mapping(mapped->work, mapping, offset);
+    if (mapping.inode == mapped->about.st_ino && was_parked(mapping.range.start, mapping.offset)) {
+        repark_mapping(mapped->work, mapping.range, mapping.offset);
+    }
 }
 
 /* repark(fd) -> int: gives those pages of memory back to the file of park() that hold what it holds. Returns bytes.
@@ -130,7 +121,7 @@ PyObject *memory_repark(PyObject *module, PyObject *arg)
     int error = 0;
     if (hold != NULL) refusal = hold_threads(hold);
     if (refusal.why == NULL) {
-        error = each_mapping(look_at_line, &mapped);
+        error = each_mapping(look_at_mapping, &mapped);
         release_threads(hold);
     }
     if (hold != NULL) free_hold(hold);

@@ -112,13 +112,17 @@ def allocate(folder, library):
 def partly(folder, library):
     """Not all of it could be mapped."""
     assert park(folder) > 0
-    canary = Canary.now
-    canary.check()
+    Canary.now.check()
+    go_on()
+
+
+def go_on():
+    """As a process does of whose heap a part is parked."""
     for _ in range(3):
-        canary.churn(1000)
+        Canary.now.churn(1000)
         gc.collect()
         _memory.trim()
-    canary.check()
+    Canary.now.check()
     print("right")
 
 
@@ -183,15 +187,8 @@ def warm_up(folder, library):
 def half(folder, library):
     """There was no room for more of it."""
     file_limit(folder, library)
-    shared = [line for line in open("/proc/self/maps") if "saltare-heap" in line]
-    assert shared
-    canary = Canary.now
-    for _ in range(3):
-        canary.churn(1000)
-        gc.collect()
-        _memory.trim()
-    canary.check()
-    print("right")
+    assert "saltare-heap" in Path("/proc/self/maps").read_text()
+    go_on()
 
 
 def lie_together(folder, library):

@@ -34,8 +34,8 @@ const (
 	TakenBytes = UnreadBytes / 2
 )
 
-// Compression (ws_per_message_deflate). A connection costs nothing for it while no message is under way: one that comes in pieces
-// is held as it is until it is whole.
+// Compression (ws_per_message_deflate). A connection costs nothing for it while no message is under way, but for a context: one
+// that comes in pieces is held as it is until it is whole.
 const (
 	// ContextBits is the binary logarithm of the window that ws_deflate_context lets a message refer to. Price: 4 KiB of what was
 	// received and 2 KiB of what was sent, as they come, and 64 octets for the record of them.
