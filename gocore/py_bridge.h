@@ -73,6 +73,8 @@ typedef struct {
     Py_ssize_t borrowed;     /* bodies lent to Go */
     PyObject *on_retire;     /* (why): this worker has reached a limit */
     PyObject *on_lull;       /* called when the app has been silent for a while */
+    PyObject *release;       /* capsule: what gives back the pages of code that nothing needs while the server rests */
+    size_t (*before_wait)(void); /* release, when it is to be called; else NULL */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */
     struct saltare_address host;

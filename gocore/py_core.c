@@ -259,12 +259,27 @@ static void shrink(core *self)
     self->n_exchanges = 0;
 }
 
+/* What runs while a server comes to rest brings pages of code back, so they are dropped as the last thing before the wait. A
+ * guest's wait is its host's. */
+static int come_to_rest(core *self)
+{
+    if (self->release == NULL) return 0;
+    size_t (*release)(void) = (size_t (*)(void))(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_FILES");
+    if (release == NULL) return -1;
+    if (self->guest) {
+        release();
+    } else {
+        self->before_wait = release;
+    }
+    return 0;
+}
+
 static int call_on_lull(core *self)
 {
     shrink(self);
     PyObject *result = self->on_lull ? py_call_hook(self->on_lull, "on_lull", NULL, 0) : Py_NewRef(Py_None);
     Py_XDECREF(result);
-    return result ? 0 : -1;
+    return result ? come_to_rest(self) : -1;
 }
 
 static PyObject *take_turn(core *self, struct saltare_turn *turn)
@@ -274,8 +289,14 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     turn->outbox_len = box->len;
     self->filling = !self->filling;
     self->woken = false;
+    size_t (*release)(void) = NULL;
+    if (box->len == 0 && turn->timeout_ns != 0) {
+        release = self->before_wait;
+        self->before_wait = NULL;
+    }
     int32_t status;
     Py_BEGIN_ALLOW_THREADS
+    if (release != NULL) release();
     status = saltare_turn(self->handle, turn);
     Py_END_ALLOW_THREADS
     box->len = 0;
@@ -502,6 +523,11 @@ static PyObject *core_listen(core *self, PyObject *listeners)
     Py_RETURN_NONE;
 }
 
+static PyObject *core_rest(core *self, PyObject *Py_UNUSED(ignored))
+{
+    return come_to_rest(self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
 {
     if (usable(self, "drain") < 0) return NULL;
@@ -594,6 +620,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->elsewhere);
     Py_VISIT(self->wake);
     Py_VISIT(self->on_lull);
+    Py_VISIT(self->release);
     Py_VISIT(self->on_empty);
     Py_VISIT(self->on_retire);
     return 0;
@@ -615,6 +642,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->elsewhere);
     Py_CLEAR(self->wake);
     Py_CLEAR(self->on_lull);
+    Py_CLEAR(self->release);
     Py_CLEAR(self->on_empty);
     Py_CLEAR(self->on_retire);
     return 0;
@@ -651,6 +679,7 @@ static PyMethodDef core_methods[] = {
     {"watch", (PyCFunction)core_watch, METH_VARARGS, "watch(fd, mask, key): reports fd by (key, mask) in poll(); mask as in selectors."},
     {"unwatch", (PyCFunction)core_unwatch, METH_O, "unwatch(fd): KeyError when it is not watched."},
     {"listen", (PyCFunction)core_listen, METH_O, "listen([(fd, is_wildcard, scope_server), ...]): accepts from bound, listening, non-blocking sockets."},
+    {"rest", (PyCFunction)core_rest, METH_NOARGS, "rest(): the server comes to rest, as in a lull: release is called before the next wait."},
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
     {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},
@@ -666,6 +695,7 @@ static PyMemberDef core_members[] = {
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for some seconds."},
+    {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_FILES."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},

@@ -83,6 +83,7 @@ def run(config):
 
 
 def single(config):
+    from . import _memory
     from ._importer import load
 
     load(config)  # before what serves it is, so that its errors come at once
@@ -92,6 +93,7 @@ def single(config):
     server = Server.from_config(config)
     server.after_start = lambda: settle(config.park_memory)
     server.on_lull = rest if config.park_memory is None else rest_parked
+    server.release = _memory.RELEASE_FILES
     return server
 
 

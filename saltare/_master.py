@@ -20,8 +20,7 @@ from . import _logging, _title
 from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
-from ._park import repark
-from ._settle import settle, settle_to_fork
+from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import HEEDED, SignalPipe, hung_up
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
@@ -333,7 +332,7 @@ class Master:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            repark()  # nothing happens here for a long time
+            rest_from_forking()  # nothing happens here for a long time
 
     def _start_is_over(self, flavour):
         self.started = True

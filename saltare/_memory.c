@@ -4,6 +4,7 @@
 #include "_memory.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -50,46 +51,50 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
  *   - the kernel says (smaps) that no page of it is anonymous: nobody has written to it all the same, as debuggers and
  *     text relocations do. */
 
+/* Mapped, not allocated: the heap was trimmed just before, and may be shared. Objects beyond are left alone. */
+#define MOST_CLEAN 4096
+
 struct clean {
-    struct range *ranges;
-    size_t n, cap;
+    struct range ranges[MOST_CLEAN];
+    size_t n;
     size_t released; /* bytes */
+    char text[8192]; /* of smaps, whose longest line has a path of 4,096 bytes */
 };
 
-static int add_range(struct clean *clean, struct range range)
+/* Takes up a line of smaps. The head of a mapping is kept behind the others until a line of it says that it is clean. */
+static void read_line(struct clean *clean, const char *line, bool *candidate)
 {
-    if (clean->n == clean->cap) {
-        size_t cap = clean->cap ? clean->cap * 2 : 256;
-        struct range *ranges = PyMem_RawRealloc(clean->ranges, cap * sizeof *ranges);
-        if (ranges == NULL) return -1;
-        clean->ranges = ranges;
-        clean->cap = cap;
+    unsigned long start, end, inode, kib;
+    char rights[5];
+    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
+        *candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
+        if (*candidate) clean->ranges[clean->n] = (struct range){start, end};
+    } else if (*candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
+        clean->n++;
+        *candidate = false;
     }
-    clean->ranges[clean->n++] = range;
-    return 0;
 }
 
-/* The private, read-only mappings of files without an anonymous page. -1: smaps cannot be read, or no memory. */
-static int find_clean(struct clean *clean)
+/* The private, read-only mappings of files without an anonymous page; none when smaps cannot be read. */
+static void find_clean(struct clean *clean)
 {
-    FILE *smaps = fopen("/proc/self/smaps", "re");
-    if (smaps == NULL) return -1;
-    char line[4096];
-    struct range current = {0, 0};
+    size_t held = 0; /* bytes of an incomplete line */
     bool candidate = false;
-    int status = 0;
-    while (status == 0 && fgets(line, sizeof line, smaps) != NULL) {
-        unsigned long start, end, inode, kib;
-        char rights[5];
-        if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
-            candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p';
-            current = (struct range){start, end};
-        } else if (candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
-            status = add_range(clean, current);
+    ssize_t n;
+    int smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+    if (smaps < 0) return;
+    while ((n = read(smaps, clean->text + held, sizeof clean->text - 1 - held)) > 0) {
+        clean->text[held + (size_t)n] = '\0';
+        char *line = clean->text;
+        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+            *end = '\0';
+            read_line(clean, line, &candidate);
         }
+        held = strlen(line);
+        memmove(clean->text, line, held);
     }
-    fclose(smaps);
-    return status;
+    if (n < 0) clean->n = 0;
+    close(smaps);
 }
 
 static bool is_clean(const struct clean *clean, struct range wanted)
@@ -115,15 +120,21 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *data)
     return 0;
 }
 
-/* release_files() -> int: drops the pages of read-only ELF segments and returns the size of the segments, in bytes; 0
- * where /proc is not to be read. */
-static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored))
+/* Drops the pages of read-only ELF segments. Returns the size of the segments, in bytes; 0 where /proc is not to be read.
+ * Threads: any, with or without the GIL. */
+static size_t release_files(void)
 {
-    struct clean clean = {0};
-    if (find_clean(&clean) == 0) dl_iterate_phdr(release_object, &clean);
-    PyMem_RawFree(clean.ranges);
-    return PyLong_FromSize_t(clean.released);
+    struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (clean == MAP_FAILED) return 0;
+    find_clean(clean);
+    dl_iterate_phdr(release_object, clean);
+    size_t released = clean->released;
+    munmap(clean, sizeof *clean);
+    return released;
 }
+
+/* release_files() -> int: the same. */
+static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(release_files()); }
 
 static PyMethodDef memory_methods[] = {
     {"configure", memory_configure, METH_NOARGS, "configure(): settings of malloc for a small process."},
@@ -139,7 +150,16 @@ static PyMethodDef memory_methods[] = {
     {NULL},
 };
 
-static PyModuleDef_Slot memory_slots[] = {{0, NULL}};
+/* RELEASE_FILES: a capsule of release_files, for C that calls it without the GIL. */
+static int memory_exec(PyObject *module)
+{
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_files, "saltare._memory.RELEASE_FILES", NULL);
+    int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_FILES", capsule) : -1;
+    Py_XDECREF(capsule);
+    return status;
+}
+
+static PyModuleDef_Slot memory_slots[] = {{Py_mod_exec, (void *)(uintptr_t)memory_exec}, {0, NULL}};
 
 static PyModuleDef memory_def = {
     PyModuleDef_HEAD_INIT,

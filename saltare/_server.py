@@ -52,6 +52,7 @@ class Server:
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
         self.on_lull = None  # called when the app has been silent for some seconds
+        self.release = None  # with it: what the core calls last, before it waits
         self._loop = None
         self._master = None  # while it runs, when there are workers
         self._origin = None  # how the process was started, while it runs without, in the main thread
@@ -273,6 +274,7 @@ class Server:
                 await self._or_stop(warm_up(self.config, lifespan.state))
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
             self._announce()
+            core.rest()
             await self._stop
             await self._drain(core, starter)
         finally:
@@ -281,7 +283,7 @@ class Server:
 
     def _set_rests(self, core, starter):
         if self.on_lull is not None:
-            core.on_lull = self.on_lull
+            core.on_lull, core.release = self.on_lull, self.release
         if self.config.gc_collect_every_n_requests:
             starter.collect = partial(gc.collect, 0)
             starter.collect_every = self.config.gc_collect_every_n_requests

@@ -15,14 +15,12 @@ def settle(park_memory=None):
         _memory.trim()
     else:
         _move(park_memory)
-    _memory.release_files()
 
 
 def settle_to_fork(park_memory=None):
     """The same for a process that forks those that serve."""
     gc.collect()
     _move(park_memory, forks=True)
-    _memory.release_files()
 
 
 def _move(park_memory, forks=False):
@@ -37,12 +35,19 @@ def _move(park_memory, forks=False):
         share()
 
 
+def rest_from_forking():
+    """For the same process, when all those serve."""
+    from ._park import repark
+
+    repark()
+    _memory.release_files()
+
+
 def rest():
     """When the app has been silent for a while. Nothing is frozen again: garbage that waits for its end would stay."""
     if gc.isenabled():
         gc.collect()
     _memory.trim()
-    _memory.release_files()
 
 
 def rest_parked():

@@ -7,7 +7,7 @@ import os
 import signal
 from collections import namedtuple
 
-from . import _logging, _process, _title
+from . import _logging, _memory, _process, _title
 from ._entry import explained
 from ._handover import run_exit_functions
 from ._park import repark
@@ -33,7 +33,7 @@ class WorkerServer(Server):
     def at(cls, place):
         server = cls.from_config(place.config)
         server._place, server._tell = place, Teller(place.pipe)
-        server.on_lull = rest_parked
+        server.on_lull, server.release = rest_parked, _memory.RELEASE_FILES
         return server
 
     def run(self):
