@@ -145,7 +145,7 @@ static PyMethodDef memory_methods[] = {
     {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
-    {"repark", memory_repark, METH_O, "repark(fd) -> bytes: gives pages back to the file that hold what it holds."},
+    {"repark", memory_repark, METH_VARARGS, "repark(fd, pool) -> bytes: gives pages back to the file that hold what it holds."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},
 };

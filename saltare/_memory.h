@@ -152,6 +152,14 @@ PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
 bool parking_is_prepared(void);
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* since Linux 5.14; before, pages come as they are touched */
+#endif
+
+/* Maps a file, which holds the same, in place of a piece, with advice for madvise(2). Returns how many bytes: all, or 0 when it
+ * could not be mapped and is as it was. Threads: all others are held. */
+size_t map_piece(int fd, struct range piece, off_t offset, int advice);
+
 /* Whether park() has put the byte at this address at this place of its file. */
 bool was_parked(uintptr_t at, off_t offset);
 
@@ -160,7 +168,7 @@ void raise_refusal(const char *why, pid_t thread);
 
 /* ---- _memory_repark.c ----------------------------------------------------------------------------------------- */
 
-PyObject *memory_repark(PyObject *module, PyObject *fd);
+PyObject *memory_repark(PyObject *module, PyObject *args);
 
 /* ---- _memory_fresh.c ------------------------------------------------------------------------------------------ */
 

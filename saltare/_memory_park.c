@@ -25,10 +25,6 @@
 /* Into memory: bytes that are there twice meanwhile. */
 #define MOVED_AT_ONCE ((size_t)1 << 20)
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* since Linux 5.14; before, pages come as they are touched */
-#endif
-
 /* ---- arenas ---------------------------------------------------------------------------------------------------
  *
  * Interpreters with a GIL of their own share the allocator, so records are claimed atomically. */
@@ -176,8 +172,7 @@ static void restore(int fd, struct range piece, off_t offset)
     }
 }
 
-/* Maps the file in place of a piece. Returns how many bytes: all, or 0 when it could not be mapped and is as it was. */
-static size_t map_piece(int fd, struct range piece, off_t offset, int advice)
+size_t map_piece(int fd, struct range piece, off_t offset, int advice)
 {
     void *start = (void *)piece.start;
     if (mmap(start, size_of(piece), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset) == start) {

@@ -3,6 +3,10 @@
  * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
  * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes.
  *
+ * Workers also write the same to the same page, since they began as copies of one process and did the same since. The first
+ * of them puts such a page into a second file, the pool, at the place that it has in the first; the others find it there, and
+ * all of them map that one. A page of the pool is written once, before anybody maps it: it is there if it is not zero.
+ *
  * Only what is in memory is compared with: nothing waits for a disk while threads are held. */
 #include "_memory.h"
 
@@ -12,35 +16,44 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* pagemap(5): bits of an entry of /proc/self/pagemap, 8 bytes for each page. */
 #define PRESENT (1ULL << 63)
 #define OF_FILE (1ULL << 61)
+#define OURS_ALONE (1ULL << 56)
 
 #define ENTRIES 512 /* looked at together */
 /* Pages looked at in one go: some 25 ms. A process that has written to more of its heap will not share much of it. */
 #define MOST_COMPARED 16384
 
+/* Another process looks into the pool: how long to wait for it, at most. Units: milliseconds. */
+#define PATIENCE 200
+
 struct reparking {
-    int file, pagemap;
+    int file, pool; /* pool: -1 when there is none */
+    bool locked;    /* the pool is, by us */
+    int pagemap;
     uintptr_t page; /* bytes */
     bool waits;     /* the file system does not tell what is in memory */
     size_t compared;
-    size_t reparked; /* bytes */
+    size_t reparked;  /* bytes */
+    struct range run; /* of pages in a row that the pool has */
+    off_t run_offset;
 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-static ssize_t read_file(struct reparking *work, void *bytes, size_t n, off_t offset)
+static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, off_t offset)
 {
     if (!work->waits) {
         struct iovec to = {bytes, n};
-        ssize_t got = preadv2(work->file, &to, 1, offset, RWF_NOWAIT);
+        ssize_t got = preadv2(fd, &to, 1, offset, RWF_NOWAIT);
         if (got >= 0 || errno != EOPNOTSUPP) return got;
         work->waits = true;
     }
-    return pread(work->file, bytes, n, offset);
+    return pread(fd, bytes, n, offset);
 }
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
@@ -59,80 +72,166 @@ static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t befor
 
 #define WORDS 512 /* looked at together */
 
-/* Whether a page holds what the file holds, or nothing else that matters. */
-static bool is_as_in_file(struct reparking *work, uintptr_t from, uintptr_t at, off_t offset)
+/* `now` lies in memory, in a mapping that starts at `from`. */
+static bool are_alike(uintptr_t from, const uint64_t *now, const uint64_t *before)
 {
-    uint64_t before[WORDS];
-    work->compared++;
-    for (size_t done = 0; done < work->page; done += sizeof before) {
-        const uint64_t *now = (const uint64_t *)(at + done);
-        if (read_file(work, before, sizeof before, offset + (off_t)done) != sizeof before) return false;
-        if (memcmp(before, now, sizeof before) == 0) continue;
-        for (size_t i = 0; i < WORDS; i++) {
-            if (now[i] != before[i] && !is_warmup(from, (uintptr_t)&now[i], now[i], before[i])) return false;
-        }
+    if (memcmp(before, now, WORDS * sizeof *now) == 0) return true;
+    for (size_t i = 0; i < WORDS; i++) {
+        if (now[i] != before[i] && !is_warmup(from, (uintptr_t)&now[i], now[i], before[i])) return false;
     }
     return true;
 }
 
-/* One mapping of the file, whose first byte is that at offset. */
-static void repark_mapping(struct reparking *work, struct range mapping, off_t offset)
+static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(words, words + 1, (WORDS - 1) * sizeof *words) == 0; }
+
+/* What there is in a file at the place of a page. */
+struct likeness {
+    bool alike; /* what the page holds, or nothing else that matters */
+    bool zero;
+};
+
+static struct likeness compare(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset)
+{
+    struct likeness likeness = {true, true};
+    uint64_t before[WORDS];
+    work->compared++;
+    for (size_t done = 0; done < work->page && (likeness.alike || likeness.zero); done += sizeof before) {
+        if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){false, false};
+        likeness.alike = likeness.alike && are_alike(from, (const uint64_t *)(at + done), before);
+        likeness.zero = likeness.zero && are_zero(before);
+    }
+    return likeness;
+}
+
+/* ---- the pool ------------------------------------------------------------------------------------------------- */
+
+/* Maps the pool in place of the pages that have been found in it. */
+static void map_run(struct reparking *work)
+{
+    if (size_of(work->run) > 0) work->reparked += map_piece(work->pool, work->run, work->run_offset, MADV_POPULATE_READ);
+    work->run.end = work->run.start;
+}
+
+/* One page that differs from that of the file. */
+static void look_into_pool(struct reparking *work, uintptr_t from, uintptr_t at, off_t offset)
+{
+    struct likeness likeness = compare(work, work->pool, from, at, offset);
+    if (likeness.zero) {
+        if (likeness.alike || pwrite(work->pool, (void *)at, work->page, offset) != (ssize_t)work->page) return;
+    } else if (!likeness.alike) {
+        return;
+    }
+    if (work->run.end != at || work->run_offset + (off_t)size_of(work->run) != offset) {
+        map_run(work);
+        work->run.start = at;
+        work->run_offset = offset;
+    }
+    work->run.end = at + work->page;
+}
+
+/* One process at a time. Returns whether it is our turn. */
+static bool lock_pool(int pool)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int tries = 0; tries < PATIENCE; tries++) {
+        if (fcntl(pool, F_SETLK, &lock) == 0) return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+static void unlock_pool(int pool)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(pool, F_SETLK, &lock);
+}
+
+/* ---- mappings ------------------------------------------------------------------------------------------------- */
+
+/* One page of our own. `fd` is the file that is mapped there. */
+static void repark_page(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset, bool shared)
+{
+    if (compare(work, fd, from, at, offset).alike) {
+        if (madvise((void *)at, work->page, MADV_DONTNEED) == 0) work->reparked += work->page;
+    } else if (work->locked && fd != work->pool && !shared) {
+        look_into_pool(work, from, at, offset);
+    }
+}
+
+/* One mapping of a file, whose first byte is that at offset. */
+static void repark_mapping(struct reparking *work, int fd, struct range mapping, off_t offset)
 {
     uint64_t entries[ENTRIES];
     const uintptr_t page = work->page;
     for (uintptr_t at = mapping.start; at < mapping.end && work->compared < MOST_COMPARED; at += ENTRIES * page) {
         size_t n = smaller((mapping.end - at) / page, ENTRIES);
         ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
-        if (got != (ssize_t)(n * sizeof *entries)) return;
+        if (got != (ssize_t)(n * sizeof *entries)) break;
         for (size_t i = 0; i < n; i++) {
             uintptr_t one = at + i * page;
             if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
-            if (!is_as_in_file(work, mapping.start, one, offset + (off_t)(one - mapping.start))) continue;
-            if (madvise((void *)one, page, MADV_DONTNEED) == 0) work->reparked += page;
+            repark_page(work, fd, mapping.start, one, offset + (off_t)(one - mapping.start), !(entries[i] & OURS_ALONE));
         }
     }
+    map_run(work);
 }
 
-struct mapped_file {
+struct mapped_files {
     struct reparking *work;
-    struct stat about;
+    ino_t file, pool; /* pool: 0 when there is none */
 };
 
 static void look_at_mapping(struct mapping mapping, void *context)
 {
-    struct mapped_file *mapped = context;
-    if (mapping.inode == mapped->about.st_ino && was_parked(mapping.range.start, mapping.offset)) {
-        repark_mapping(mapped->work, mapping.range, mapping.offset);
-    }
+    struct mapped_files *mapped = context;
+    if (mapping.inode == 0 || !was_parked(mapping.range.start, mapping.offset)) return;
+    if (mapping.inode == mapped->file) repark_mapping(mapped->work, mapped->work->file, mapping.range, mapping.offset);
+    else if (mapping.inode == mapped->pool) repark_mapping(mapped->work, mapped->work->pool, mapping.range, mapping.offset);
 }
 
-/* repark(fd) -> int: gives those pages of memory back to the file of park() that hold what it holds. Returns bytes.
- * OSError: of the file or of /proc. RuntimeError: a thread could not be held still. */
-PyObject *memory_repark(PyObject *module, PyObject *arg)
+/* Returns 0 or an errno. */
+static int repark_all(struct reparking *work, struct hold_refusal *refusal)
 {
-    struct reparking work = {.file = PyObject_AsFileDescriptor(arg), .page = (uintptr_t)sysconf(_SC_PAGESIZE)};
-    struct mapped_file mapped = {.work = &work};
-    if (work.file < 0) return NULL;
-    if (fstat(work.file, &mapped.about) < 0 || (work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
+    struct stat file, pool = {0};
     struct hold *hold = new_hold();
-    struct hold_refusal refusal = {.why = "no memory to hold threads with"};
     int error = 0;
-    if (hold != NULL) refusal = hold_threads(hold);
-    if (refusal.why == NULL) {
+    *refusal = (struct hold_refusal){.why = "no memory to hold threads with"};
+    if (hold == NULL) return 0;
+    if (fstat(work->file, &file) < 0 || (work->pool >= 0 && fstat(work->pool, &pool) < 0)) error = errno;
+    if (pool.st_ino == file.st_ino) work->locked = false; /* of different file systems, they look alike in /proc/self/maps */
+    struct mapped_files mapped = {work, file.st_ino, work->pool < 0 ? 0 : pool.st_ino};
+    if (error == 0) *refusal = hold_threads(hold);
+    if (error == 0 && refusal->why == NULL) {
         error = each_mapping(look_at_mapping, &mapped);
         release_threads(hold);
     }
-    if (hold != NULL) free_hold(hold);
+    free_hold(hold);
+    return error;
+}
+
+/* repark(fd, pool) -> int: gives those pages of memory back to the file of park() that hold what it holds, and shares others
+ * by the pool, an empty file at first that is memory and as large; -1: there is none. Returns bytes.
+ * OSError: of the files or of /proc. RuntimeError: a thread could not be held still. */
+PyObject *memory_repark(PyObject *module, PyObject *args)
+{
+    struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
+    struct hold_refusal refusal;
+    if (!PyArg_ParseTuple(args, "ii:repark", &work.file, &work.pool)) return NULL;
+    if ((work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_BEGIN_ALLOW_THREADS
+    work.locked = work.pool >= 0 && lock_pool(work.pool);
+    Py_END_ALLOW_THREADS
+    int error = repark_all(&work, &refusal);
+    if (work.pool >= 0) unlock_pool(work.pool);
     close(work.pagemap);
-    if (refusal.why != NULL) {
-        raise_refusal(refusal.why, refusal.thread);
-        return NULL;
-    }
     if (error != 0) {
         errno = error;
         return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (refusal.why != NULL) {
+        raise_refusal(refusal.why, refusal.thread);
+        return NULL;
     }
     return PyLong_FromSize_t(work.reparked);
 }

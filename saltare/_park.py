@@ -25,7 +25,10 @@ UNSUITABLE = {
 }
 
 
+F_SEAL_FUTURE_WRITE = 16  # linux/fcntl.h; later Pythons have it
+
 _file = None  # descriptor of the file, once this process or its master has parked or shares
+_pool = -1  # descriptor of the file for what workers have changed alike, in a worker and its master
 
 
 class NotParked(Exception):
@@ -109,15 +112,42 @@ def moved_by(move, fd):
     return moved
 
 
+def open_pool():
+    """For a process that will fork others, once it has parked or shares: a second file, for what they change alike."""
+    global _pool
+    if _file is not None and not files_have_huge_pages():
+        _pool = os.memfd_create("saltare-pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(_pool, os.fstat(_file).st_size)
+
+
+def close_pool():
+    """Nothing more comes into it: what a process changes while it serves is not what others do."""
+    from fcntl import F_ADD_SEALS, fcntl
+
+    if _pool >= 0:
+        fcntl(_pool, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
+
+
+def files_have_huge_pages():
+    """Whether one page written to a file in memory may cost 2 MiB."""
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/shmem_enabled") as setting:
+            mode = setting.read()
+        return not any(mild in mode for mild in ("[never]", "[advise]", "[deny]"))
+    except OSError:
+        return False
+
+
 def repark():
     """Gives pages back to the file that were written to and are as they were, as after a reference was taken and
-    dropped. In a worker that makes them shared again. Returns how many bytes; without such a file nothing is done.
+    dropped. In a worker that makes them shared again, as does the pool with pages that other workers have changed in
+    the same way. Returns how many bytes; without such a file nothing is done.
     """
     if _file is None:
         return 0
     try:
         check_rings()
-        return _memory.repark(_file)
+        return _memory.repark(_file, _pool)
     except (NotParked, RuntimeError, OSError) as reason:
         _logging.debug(f"memory is not parked again: {reason}")
         return 0

@@ -24,7 +24,7 @@ def settle_to_fork(park_memory=None):
 
 
 def _move(park_memory, forks=False):
-    from ._park import park, share
+    from ._park import open_pool, park, share
 
     _memory.start_fresh()
     gc.freeze()
@@ -33,12 +33,14 @@ def _move(park_memory, forks=False):
         park(park_memory)
     if forks:
         share()
+        open_pool()
 
 
 def rest_from_forking():
     """For the same process, when all those serve."""
-    from ._park import repark
+    from ._park import close_pool, repark
 
+    close_pool()
     repark()
     _memory.release_files()
 

@@ -7,16 +7,18 @@ a byte is wrong. Names in ctypes' LIBRARY are those of threads.c.
 import ctypes
 import gc
 import hashlib
+import mmap
 import os
 import random
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from saltare import _memory, _park
+from saltare import _memory, _park, _process
 
 PAGES_EACH = 24 << 20  # bytes of Python objects that every program has, small ones and large ones
 
@@ -293,6 +295,154 @@ def repark_beside_others(folder, library):
     assert returned > 1 << 20 and library.rounds_wrong() == 0
     for own in (canary, *mine):
         own.check()
+    print("right")
+
+
+class Changed:
+    """A block of pages that processes change, alike and each for itself."""
+
+    PAGE = 4096
+    PAGES = 2048
+
+    def __init__(self):
+        self.data = bytearray(random.Random(5).randbytes((self.PAGES + 1) * self.PAGE))
+
+    def begin(self, number):
+        self.number = number
+        self.expected = [bytes(self.data[self.place(at)]) for at in range(self.PAGES)]
+
+    def place(self, at):
+        begin = -(id(self.data) + 64) % self.PAGE + at * self.PAGE  # no matter where exactly pages begin
+        return slice(begin, begin + self.PAGE)
+
+    def change(self, at, what):
+        new = {"alike": b"%d alike" % at, "zero": b"", "own": b"%d of %d" % (at, self.number)}[what]
+        self.expected[at] = new.ljust(self.PAGE, b"\0")
+        self.data[self.place(at)] = self.expected[at]
+
+    def check(self):
+        for at, expected in enumerate(self.expected):
+            assert self.data[self.place(at)] == expected, (self.number, at)
+
+
+def in_turn(number, pipes, work):
+    """Forks a child that works and tells ints; it begins, and goes on after each, when it is written to."""
+    reader, writer = os.pipe()
+    go, gone = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _process.die_with_parent()
+            assert os.read(go, 1) == b"1"
+            for found in work(number):
+                os.write(writer, b"%d\n" % found)
+                assert os.read(go, 1) == b"1"
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writer)
+    os.close(go)
+    pipes.append((pid, gone, open(reader)))
+
+
+class Barrier:
+    """Processes leave it within a microsecond."""
+
+    def __init__(self, parties):
+        self.rounds, self.parties = mmap.mmap(-1, parties), parties
+
+    def wait(self, number):
+        self.rounds[number] += 1
+        end = time.monotonic() + 20
+        while min(bytes(self.rounds)[: self.parties]) < self.rounds[number]:
+            assert time.monotonic() < end
+
+
+def alike(folder, library):
+    """What processes change in the same way is there once; what one has changed for itself is its own."""
+    changed = Changed()
+    barrier = Barrier(4)
+    canary = parked(folder)
+    _park.open_pool()
+
+    def work(number):
+        changed.begin(number)
+        for at in range(1024):
+            changed.change(at, "alike")
+        for at in range(1024, 1152):
+            changed.change(at, "own" if number % 2 else "zero")
+        own = os.fork()
+        if own == 0:
+            time.sleep(0.3)  # meanwhile its parent gives pages back
+            changed.check()
+            os._exit(0)
+        _park.repark()
+        assert os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]) == 0
+        before = private()
+        _park.repark()  # only now: a page that a child still has is not ours alone
+        yield before - private()
+        changed.check()
+        for rounds in range(40):
+            for at in range(1152 + 22 * rounds, 1174 + 22 * rounds):  # never changed before
+                changed.change(at, "own")
+            for at in range(rounds, 1152, 7 + number):
+                changed.change(at, ("alike", "zero", "own", "alike")[(rounds + at) % 4])
+            barrier.wait(number)
+            _park.repark()
+            barrier.wait(number)
+            changed.check()
+        canary.check()
+        canary.churn(200)
+        _park.repark()
+        canary.check()
+        yield 0
+
+    pipes = []
+    for number in range(4):
+        in_turn(number, pipes, work)
+    for _, gone, answers in pipes:
+        os.write(gone, b"1")
+        given_back = int(answers.readline())
+        assert given_back > 1000 * 4, given_back
+    for _, gone, _ in pipes:  # now all at once
+        os.write(gone, b"1")
+    assert [answers.readline() for _, _, answers in pipes] == ["0\n"] * 4
+    for pid, gone, _ in pipes:
+        os.write(gone, b"1")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    canary.check()
+    print("right")
+
+
+def closed_pool(folder, library):
+    """What is in the pool is shared on; nothing comes into it."""
+    changed = Changed()
+    parked(folder)
+    _park.open_pool()
+
+    def work(first, last):
+        def change(number):
+            changed.begin(number)
+            for at in range(first, last):
+                changed.change(at, "alike")
+            before = private()
+            _park.repark()
+            yield before - private()
+            changed.check()
+
+        return change
+
+    pipes = []
+    in_turn(0, pipes, work(0, 1000))
+    in_turn(1, pipes, work(500, 1500))
+    for at, (pid, gone, answers) in enumerate(pipes):
+        os.write(gone, b"1")
+        given_back = int(answers.readline())
+        assert (900 * 4 < given_back) if at == 0 else (400 * 4 < given_back < 700 * 4), (at, given_back)
+        _park.close_pool()
+        os.write(gone, b"1")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     print("right")
 
 

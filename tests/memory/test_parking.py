@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow
         "fork",
         "repark",
         "repark_beside_others",
+        "alike",
+        "closed_pool",
         "execute",
         "week",
         "leave",

@@ -100,7 +100,8 @@ const (
 	// ConnBytes and StreamBytes are what one record may take; tests hold them to it.
 	ConnBytes   = 128
 	StreamBytes = 128
-	// Lull: when the app has said nothing for this long, Python is told that it may clean up. Price: one more wake-up.
+	// Lull: when the app has said nothing for this long, Python is told that it may clean up; once more after IdleRelease.
+	// Price: one more wake-up.
 	Lull = 3 * time.Second
 	// IdleRelease: buffers and records not in use are given back to the system this long after connections last came or went.
 	IdleRelease = 30 * time.Second

@@ -1,4 +1,4 @@
-// A while in which the app has nothing to say.  per turn
+// A while in which nothing happens.  per turn
 
 package server
 
@@ -14,7 +14,7 @@ type lull struct {
 	at     time.Time // of the last word
 }
 
-// speaks takes note of a turn in which the app has said something.
+// speaks takes note of a turn in which the app has said something, or much was cleaned up.
 func (l *lull) speaks(now time.Time) { l.spoken, l.at = true, now }
 
 // begins tells, once, that it is so far.

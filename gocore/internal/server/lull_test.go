@@ -41,3 +41,14 @@ func TestAServerThatWasNeverAskedHasNoLull(t *testing.T) {
 	t.Parallel()
 	open(t, server.Config{}).sleeps(limits.Lull + limits.Lull/2)
 }
+
+// After connections came and went there is one more, which ends what was touched when their records were given back.
+func TestALullAfterIdleRelease(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{})
+	d.must(d.client().Close())
+	if n := d.lulled(limits.IdleRelease + limits.Lull + limits.Lull/2); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	d.sleeps(limits.Lull / 2)
+}

@@ -179,5 +179,6 @@ func (s *Server) release(now time.Time) {
 		s.changed = false
 		s.host.Release()
 		s.inbox.Trim()
+		s.lull.speaks(now) // for what all of that has touched
 	}
 }
