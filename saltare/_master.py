@@ -22,6 +22,7 @@ from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
 from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import HEEDED, SignalPipe, hung_up
+from ._signals import HURRY, STOPPING, Distinct
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
@@ -72,6 +73,7 @@ class Master:
         self._outcome = None  # the exception that the end is, when that is not a graceful stop
         self._shown = set()  # failures of this start that were shown
         self._signals = SignalPipe()
+        self._distinct = Distinct()
         self._trial = None  # pid
         self._watcher = None
         self._command = Command(origin())
@@ -95,7 +97,7 @@ class Master:
 
     def stop(self):
         """Stops gracefully, a second time at once. May be called from any thread while it runs."""
-        self._signals.send(signal.SIGTERM)
+        self._signals.send(HURRY)
 
     # ---- before the first fork ----
 
@@ -203,8 +205,10 @@ class Master:
         return max(0, (min(deadlines) - time.monotonic()) * 1000 + 1)
 
     def _heed(self, number):
-        if number in (signal.SIGTERM, signal.SIGINT):
+        if number == HURRY or (number in STOPPING and self._distinct()):
             self._stop()
+        elif number in STOPPING:
+            return
         elif self._stopping:
             return
         elif number == signal.SIGHUP:
@@ -473,7 +477,7 @@ class Master:
             else:
                 self.graceful = False
                 worker.deadline = time.monotonic() + CUT
-                self._kill(worker, signal.SIGTERM)
+                self._kill(worker, HURRY)
 
     def _leave_listeners(self):
         """The workers have their own, until they have taken what waits there; then whoever comes is refused."""

@@ -13,7 +13,7 @@ from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, Signals
+from ._signals import STOPPING, Distinct, Signals
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -62,6 +62,7 @@ class Server:
         self._listeners = []
         self._stop = None  # future, while running: done when it is to stop
         self._stop_asked = 0
+        self._distinct = Distinct()
         self._hurry = None  # future: done when it is to end at once
         self._stubborn = set()  # tasks that were cancelled and go on all the same
 
@@ -79,6 +80,10 @@ class Server:
                 loop.call_soon_threadsafe(self._heed)
             except RuntimeError:
                 pass  # it has just ended
+
+    def _told_to_stop(self):
+        if self._distinct():
+            self.shutdown()
 
     def _heed(self):
         if self._stop is not None and self._stop_asked > 0:
@@ -178,7 +183,7 @@ class Server:
                 self._renewal.give_up()
 
     def _signals(self, loop):
-        actions = dict.fromkeys(STOPPING, self.shutdown)
+        actions = dict.fromkeys(STOPPING, self._told_to_stop)
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
         return Signals(loop, actions)

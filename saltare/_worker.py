@@ -15,7 +15,7 @@ from ._selector import new_loop
 from ._server import Server
 from ._settle import rest_parked, settle
 from ._signal_pipe import start_anew
-from ._signals import Signals
+from ._signals import HURRY, Signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
@@ -51,7 +51,16 @@ class WorkerServer(Server):
         super()._listen_at(list(self._place.listeners))
 
     def _signals(self, loop):
-        return Signals(loop, {signal.SIGTERM: self.shutdown})
+        return Signals(loop, {signal.SIGTERM: self._leave, HURRY: self._hurry_up})
+
+    def _leave(self):
+        """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
+        if self._stop_asked == 0:
+            self.shutdown()
+
+    def _hurry_up(self):
+        self._leave()
+        self.shutdown()
 
     def _new_loop(self, core, guest):
         return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork

@@ -156,12 +156,26 @@ def test_a_second_signal_ends_it_at_once(drained, raw, number, what, loop):
     while not is_refused(server):
         assert time.monotonic() < deadline
     assert server.popen.poll() is None
+    time.sleep(0.05)  # else it might be taken for the first one's echo
     server.popen.send_signal(number)
     assert server.wait() == 1
     assert b"0\r\n\r\n" not in client.read_all()
     server.wait_for_log("told to stop twice")
     if what == "endless":
         server.wait_for_log("endless was cancelled")
+
+
+@SIGNALS
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_to_it_and_to_its_group_is_one(cli_server, raw, number, workers):
+    """As timeout(1) sends it, or systemd to a whole control group."""
+    server = cli_server("drain_apps:app", "--workers", workers, start_new_session=True)
+    client = ask(raw, server, "slow")
+    server.popen.send_signal(number)
+    os.killpg(server.pid, number)
+    assert client.read_all().endswith(b"ended\r\n0\r\n\r\n")
+    assert server.wait() == 0
+    assert "told to stop twice" not in server.logs()
 
 
 @LOOPS
