@@ -22,7 +22,7 @@ from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
 from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import HEEDED, SignalPipe, hung_up
-from ._signals import HURRY, STOPPING, Distinct
+from ._signals import HURRY, STOPPING
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
 
@@ -73,7 +73,6 @@ class Master:
         self._outcome = None  # the exception that the end is, when that is not a graceful stop
         self._shown = set()  # failures of this start that were shown
         self._signals = SignalPipe()
-        self._distinct = Distinct()
         self._trial = None  # pid
         self._watcher = None
         self._command = Command(origin())
@@ -189,7 +188,7 @@ class Master:
         if self._watcher is not None and self._watcher.fileno() in ready:
             self._changed(self._watcher.read())
         self._reap()
-        for number in numbers:
+        for number in once(numbers):
             self._heed(number)
         self._on_time()
         self._roll()
@@ -205,10 +204,8 @@ class Master:
         return max(0, (min(deadlines) - time.monotonic()) * 1000 + 1)
 
     def _heed(self, number):
-        if number == HURRY or (number in STOPPING and self._distinct()):
+        if number in (HURRY, *STOPPING):
             self._stop()
-        elif number in STOPPING:
-            return
         elif self._stopping:
             return
         elif number == signal.SIGHUP:

@@ -13,7 +13,7 @@ from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, Distinct, Signals
+from ._signals import STOPPING, Signals
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -62,7 +62,7 @@ class Server:
         self._listeners = []
         self._stop = None  # future, while running: done when it is to stop
         self._stop_asked = 0
-        self._distinct = Distinct()
+        self._told = False  # by a signal that `shutdown` will hear of
         self._hurry = None  # future: done when it is to end at once
         self._stubborn = set()  # tasks that were cancelled and go on all the same
 
@@ -82,8 +82,14 @@ class Server:
                 pass  # it has just ended
 
     def _told_to_stop(self):
-        if self._distinct():
-            self.shutdown()
+        """Signals that come together are one: timeout(1), for example, signals a process and then its group."""
+        if not self._told:
+            self._told = True
+            self._loop.call_soon(self._told_enough)
+
+    def _told_enough(self):
+        self._told = False
+        self.shutdown()
 
     def _heed(self):
         if self._stop is not None and self._stop_asked > 0:

@@ -55,6 +55,15 @@ class SignalPipe:
         os.write(self._writer, bytes([number]))
 
 
+def once(numbers):
+    """Of signals to stop that have come together only one: timeout(1), for example, signals a process and then its group."""
+    told = False
+    for number in numbers:
+        if number not in STOPPING or not told:
+            yield number
+        told = told or number in STOPPING
+
+
 def hung_up():
     """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
     poll = select.poll()

@@ -3,26 +3,11 @@
 import _signal
 import signal
 import threading
-import time
 
 from . import _children
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 HURRY = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
-ECHO = 0.01  # seconds
-
-
-class Distinct:
-    """Called for each signal, tells whether it is one of its own. timeout(1), for one, signals a process and then its
-    group, which nobody means as a second signal.
-    """
-
-    def __init__(self):
-        self._last = -ECHO
-
-    def __call__(self):
-        last, self._last = self._last, time.monotonic()
-        return self._last - last >= ECHO
 
 
 class Signals:
