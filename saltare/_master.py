@@ -21,7 +21,7 @@ from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
 from ._settle import rest_from_forking, settle, settle_to_fork
-from ._signal_pipe import HEEDED, SignalPipe, hung_up
+from ._signal_pipe import HEEDED, SignalPipe, hung_up, once
 from ._signals import HURRY, STOPPING
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError

@@ -56,7 +56,7 @@ class SignalPipe:
 
 
 def once(numbers):
-    """Of signals to stop that have come together only one: timeout(1), for example, signals a process and then its group."""
+    """Of signals to stop that came together only one: timeout(1), for example, signals a process, then its group."""
     told = False
     for number in numbers:
         if number not in STOPPING or not told:
