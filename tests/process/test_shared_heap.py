@@ -1,11 +1,12 @@
 """What the master has imported is shared by its workers, and what they have only touched goes back to it. Per process."""
 
 import os
+import signal
 
 import pytest
 from measure import held
 
-from family import maps, workers
+from family import maps, wait_for_workers, workers
 from harness import wait_until
 
 APP = """
@@ -32,9 +33,15 @@ def shares(pid):
     return "/memfd:saltare-heap" in maps(pid)
 
 
+def shares_changes(pid):
+    return "/memfd:saltare-pool" in maps(pid)
+
+
 def test_master_and_workers_share_it(served, raw):
     server = served("--workers", "2")
-    assert [shares(pid) for pid in (server.pid, *workers(server))] == [True] * 3
+    pids = workers(server)
+    assert [shares(pid) for pid in (server.pid, *pids)] == [True] * 3
+    assert all(map(shares_changes, pids))
     assert raw(server).get("/all").read_response().body == b"200000"
     assert server.stop() == 0
 
@@ -47,6 +54,16 @@ def test_where_it_cannot_they_serve_all_the_same(served, raw, options):
     assert held(server.pid)[0] < 128 << 10
     if not options:
         server.wait_for_log("workers share memory as fork leaves it: PYTHONMALLOC is malloc")
+    assert raw(server).get("/all").read_response().body == b"200000"
+    assert server.stop() == 0
+
+
+def test_one_that_comes_later_shares_what_they_have_changed(served, raw):
+    server = served("--workers", "2")
+    first, _ = workers(server)
+    os.kill(first, signal.SIGKILL)
+    wait_for_workers(server, 2, without=[first])
+    wait_until(lambda: all(map(shares_changes, workers(server))))
     assert raw(server).get("/all").read_response().body == b"200000"
     assert server.stop() == 0
 
