@@ -260,10 +260,11 @@ static void shrink(core *self)
 }
 
 /* What runs while a server comes to rest brings pages of code back, so they are dropped as the last thing before the wait. A
- * guest's wait is its host's. */
+ * guest's wait is its host's.
+ * In order: a lull (TURN_LULL, of Go), on_lull (of Python: garbage, free memory, pages shared again), release, the wait. */
 static int come_to_rest(core *self)
 {
-    if (self->release == NULL) return 0;
+    if (self->release == NULL || self->release == Py_None) return 0;
     size_t (*release)(void) = (size_t (*)(void))(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_FILES");
     if (release == NULL) return -1;
     if (self->guest) {
@@ -294,9 +295,9 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
         release = self->before_wait;
         self->before_wait = NULL;
     }
+    if (release != NULL) release(); /* with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
     int32_t status;
     Py_BEGIN_ALLOW_THREADS
-    if (release != NULL) release();
     status = saltare_turn(self->handle, turn);
     Py_END_ALLOW_THREADS
     box->len = 0;
@@ -465,6 +466,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (read_config(options, &config) < 0) return -1;
+    self->guest = config.guest != 0;
     self->state = py_state(Py_TYPE(self));
     if (self->state == NULL) return -1;
     Py_XSETREF(self->template, PyDict_Copy(scope));

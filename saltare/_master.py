@@ -21,7 +21,7 @@ from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
 from ._settle import rest_from_forking, settle, settle_to_fork
-from ._signal_pipe import HEEDED, SignalPipe, hung_up, once
+from ._signal_pipe import HEEDED, STOP, SignalPipe, hung_up, once
 from ._signals import HURRY, STOPPING
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
@@ -96,7 +96,7 @@ class Master:
 
     def stop(self):
         """Stops gracefully, a second time at once. May be called from any thread while it runs."""
-        self._signals.send(HURRY)
+        self._signals.send(STOP)
 
     # ---- before the first fork ----
 
@@ -204,7 +204,7 @@ class Master:
         return max(0, (min(deadlines) - time.monotonic()) * 1000 + 1)
 
     def _heed(self, number):
-        if number in (HURRY, *STOPPING):
+        if number in (STOP, *STOPPING):
             self._stop()
         elif self._stopping:
             return
@@ -413,7 +413,7 @@ class Master:
             self._poll.unregister(worker.pipe)
 
     def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM):
+        if worker.served and code not in (0, -signal.SIGTERM, -HURRY):
             self._cut_short()
             _logging.warning(f"{worker} {ended(code)} while it was to end")
 

@@ -121,7 +121,7 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *data)
 }
 
 /* Drops the pages of read-only ELF segments. Returns the size of the segments, in bytes; 0 where /proc is not to be read.
- * Threads: any, with or without the GIL. */
+ * Threads: with the GIL, for the dynamic linker's lock must not be held in a fork. */
 static size_t release_files(void)
 {
     struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -150,7 +150,7 @@ static PyMethodDef memory_methods[] = {
     {NULL},
 };
 
-/* RELEASE_FILES: a capsule of release_files, for C that calls it without the GIL. */
+/* RELEASE_FILES: a capsule of release_files, for the core. */
 static int memory_exec(PyObject *module)
 {
     PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_files, "saltare._memory.RELEASE_FILES", NULL);

@@ -137,7 +137,8 @@ int find_pieces(struct parking *parking);
 struct mapping {
     struct range range;
     off_t offset; /* of its first byte in the file */
-    ino_t inode;  /* of the file; 0: there is none */
+    dev_t device;
+    ino_t inode; /* of the file; 0: there is none */
 };
 
 /* Calls look with each private mapping of this process that may be read and written. No malloc. Returns 0 or an errno. */

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Pages that were never touched cost nothing where they are; so many in a row are worth two mappings more. */
@@ -156,8 +157,8 @@ static bool read_line(const char *line, struct mapping *mapping)
     const char *rights = at + 1;
     if (strncmp(rights, "rw-p ", 5) != 0) return false;
     mapping->offset = (off_t)strtoull(rights + 5, &at, 16);
-    strtoul(at + 1, &at, 16); /* the device: some file systems give another one here than in stat(2) */
-    strtoul(at + 1, &at, 16);
+    unsigned major = (unsigned)strtoul(at + 1, &at, 16), minor = (unsigned)strtoul(at + 1, &at, 16);
+    mapping->device = makedev(major, minor);
     mapping->inode = strtoull(at + 1, NULL, 10);
     return true;
 }

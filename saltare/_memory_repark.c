@@ -28,16 +28,22 @@
 /* Pages looked at in one go: some 25 ms. A process that has written to more of its heap will not share much of it. */
 #define MOST_COMPARED 16384
 
-/* Another process looks into the pool: how long to wait for it, at most. Units: milliseconds. */
-#define PATIENCE 200
+/* Another process looks into the pool: how often to try again, a millisecond later. */
+#define MOST_TRIES 200
+/* The kernel allows a process 65,530 mappings; each page taken from the pool by itself makes two more. */
+#define MOST_MAPPINGS 8192
+
+#ifndef MADV_COLD
+#define MADV_COLD 20 /* since Linux 5.4 */
+#endif
 
 struct reparking {
-    int file, pool; /* pool: -1 when there is none */
-    bool locked;    /* the pool is, by us */
+    int file, pool;   /* pool: -1 when there is none */
+    bool looks;       /* into the pool, which nobody else changes meanwhile */
     int pagemap;
-    uintptr_t page; /* bytes */
-    bool waits;     /* the file system does not tell what is in memory */
-    size_t compared;
+    uintptr_t page;   /* bytes */
+    bool waits;       /* the file's file system does not tell what is in memory */
+    size_t mappings, compared;
     size_t reparked;  /* bytes */
     struct range run; /* of pages in a row that the pool has */
     off_t run_offset;
@@ -45,9 +51,10 @@ struct reparking {
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+/* Does not wait for a disk, where that can be asked for. */
 static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, off_t offset)
 {
-    if (!work->waits) {
+    if (fd == work->file && !work->waits) {
         struct iovec to = {bytes, n};
         ssize_t got = preadv2(fd, &to, 1, offset, RWF_NOWAIT);
         if (got >= 0 || errno != EOPNOTSUPP) return got;
@@ -86,17 +93,18 @@ static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(wor
 
 /* What there is in a file at the place of a page. */
 struct likeness {
+    bool known;
     bool alike; /* what the page holds, or nothing else that matters */
     bool zero;
 };
 
 static struct likeness compare(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset)
 {
-    struct likeness likeness = {true, true};
+    struct likeness likeness = {true, true, true};
     uint64_t before[WORDS];
     work->compared++;
     for (size_t done = 0; done < work->page && (likeness.alike || likeness.zero); done += sizeof before) {
-        if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){false, false};
+        if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){.known = false};
         likeness.alike = likeness.alike && are_alike(from, (const uint64_t *)(at + done), before);
         likeness.zero = likeness.zero && are_zero(before);
     }
@@ -115,7 +123,9 @@ static void map_run(struct reparking *work)
 /* One page that differs from that of the file. */
 static void look_into_pool(struct reparking *work, uintptr_t from, uintptr_t at, off_t offset)
 {
+    if (work->mappings >= MOST_MAPPINGS) return;
     struct likeness likeness = compare(work, work->pool, from, at, offset);
+    if (!likeness.known) return;
     if (likeness.zero) {
         if (likeness.alike || pwrite(work->pool, (void *)at, work->page, offset) != (ssize_t)work->page) return;
     } else if (!likeness.alike) {
@@ -123,25 +133,29 @@ static void look_into_pool(struct reparking *work, uintptr_t from, uintptr_t at,
     }
     if (work->run.end != at || work->run_offset + (off_t)size_of(work->run) != offset) {
         map_run(work);
+        work->mappings += 2;
         work->run.start = at;
         work->run_offset = offset;
     }
     work->run.end = at + work->page;
 }
 
-/* One process at a time. Returns whether it is our turn. */
-static bool lock_pool(int pool)
+/* Whether the pool is one still and may be looked into, by one process at a time until it is sealed. */
+static bool enter_pool(int pool, bool *locked)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int tries = 0; tries < PATIENCE; tries++) {
-        if (fcntl(pool, F_SETLK, &lock) == 0) return true;
+    const int seals = fcntl(pool, F_GET_SEALS);
+    if (seals < 0 || seals & F_SEAL_WRITE) return seals >= 0;
+    for (int tries = 0; tries < MOST_TRIES; tries++) {
+        *locked = fcntl(pool, F_SETLK, &lock) == 0;
+        if (*locked || (errno != EAGAIN && errno != EACCES && errno != EINTR)) break;
         nanosleep(&pause, NULL);
     }
-    return false;
+    return *locked;
 }
 
-static void unlock_pool(int pool)
+static void leave_pool(int pool)
 {
     struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
     fcntl(pool, F_SETLK, &lock);
@@ -149,12 +163,13 @@ static void unlock_pool(int pool)
 
 /* ---- mappings ------------------------------------------------------------------------------------------------- */
 
-/* One page of our own. `fd` is the file that is mapped there. */
-static void repark_page(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset, bool shared)
+/* One page that was written to. `fd` is the file that is mapped there; pages that a child still has are not ours alone. */
+static void repark_page(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset, bool ours_alone)
 {
-    if (compare(work, fd, from, at, offset).alike) {
+    struct likeness likeness = compare(work, fd, from, at, offset);
+    if (likeness.alike) {
         if (madvise((void *)at, work->page, MADV_DONTNEED) == 0) work->reparked += work->page;
-    } else if (work->locked && fd != work->pool && !shared) {
+    } else if (likeness.known && ours_alone) {
         look_into_pool(work, from, at, offset);
     }
 }
@@ -164,6 +179,8 @@ static void repark_mapping(struct reparking *work, int fd, struct range mapping,
 {
     uint64_t entries[ENTRIES];
     const uintptr_t page = work->page;
+    /* Locked pages (mlock) do not leave memory, so they refuse this too, and MADV_DONTNEED; mmap would take them all the same. */
+    const bool looks = work->looks && fd != work->pool && madvise((void *)mapping.start, page, MADV_COLD) == 0;
     for (uintptr_t at = mapping.start; at < mapping.end && work->compared < MOST_COMPARED; at += ENTRIES * page) {
         size_t n = smaller((mapping.end - at) / page, ENTRIES);
         ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
@@ -171,7 +188,7 @@ static void repark_mapping(struct reparking *work, int fd, struct range mapping,
         for (size_t i = 0; i < n; i++) {
             uintptr_t one = at + i * page;
             if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
-            repark_page(work, fd, mapping.start, one, offset + (off_t)(one - mapping.start), !(entries[i] & OURS_ALONE));
+            repark_page(work, fd, mapping.start, one, offset + (off_t)(one - mapping.start), looks && entries[i] & OURS_ALONE);
         }
     }
     map_run(work);
@@ -179,28 +196,30 @@ static void repark_mapping(struct reparking *work, int fd, struct range mapping,
 
 struct mapped_files {
     struct reparking *work;
-    ino_t file, pool; /* pool: 0 when there is none */
+    struct stat file, pool;
 };
 
 static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct mapped_files *mapped = context;
+    mapped->work->mappings++;
     if (mapping.inode == 0 || !was_parked(mapping.range.start, mapping.offset)) return;
-    if (mapping.inode == mapped->file) repark_mapping(mapped->work, mapped->work->file, mapping.range, mapping.offset);
-    else if (mapping.inode == mapped->pool) repark_mapping(mapped->work, mapped->work->pool, mapping.range, mapping.offset);
+    if (mapping.inode == mapped->pool.st_ino && mapping.device == mapped->pool.st_dev) {
+        repark_mapping(mapped->work, mapped->work->pool, mapping.range, mapping.offset);
+    } else if (mapping.inode == mapped->file.st_ino) { /* some file systems give another device here than in stat(2) */
+        repark_mapping(mapped->work, mapped->work->file, mapping.range, mapping.offset);
+    }
 }
 
 /* Returns 0 or an errno. */
 static int repark_all(struct reparking *work, struct hold_refusal *refusal)
 {
-    struct stat file, pool = {0};
+    struct mapped_files mapped = {.work = work};
     struct hold *hold = new_hold();
     int error = 0;
     *refusal = (struct hold_refusal){.why = "no memory to hold threads with"};
     if (hold == NULL) return 0;
-    if (fstat(work->file, &file) < 0 || (work->pool >= 0 && fstat(work->pool, &pool) < 0)) error = errno;
-    if (pool.st_ino == file.st_ino) work->locked = false; /* of different file systems, they look alike in /proc/self/maps */
-    struct mapped_files mapped = {work, file.st_ino, work->pool < 0 ? 0 : pool.st_ino};
+    if (fstat(work->file, &mapped.file) < 0 || (work->pool >= 0 && fstat(work->pool, &mapped.pool) < 0)) error = errno;
     if (error == 0) *refusal = hold_threads(hold);
     if (error == 0 && refusal->why == NULL) {
         error = each_mapping(look_at_mapping, &mapped);
@@ -211,19 +230,22 @@ static int repark_all(struct reparking *work, struct hold_refusal *refusal)
 }
 
 /* repark(fd, pool) -> int: gives those pages of memory back to the file of park() that hold what it holds, and shares others
- * by the pool, an empty file at first that is memory and as large; -1: there is none. Returns bytes.
- * OSError: of the files or of /proc. RuntimeError: a thread could not be held still. */
+ * by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none. Returns bytes.
+ * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
+ * Threads: one caller at a time, since a lock of a file is a process's. */
 PyObject *memory_repark(PyObject *module, PyObject *args)
 {
     struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
     struct hold_refusal refusal;
+    bool locked = false;
     if (!PyArg_ParseTuple(args, "ii:repark", &work.file, &work.pool)) return NULL;
     if ((work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) return PyErr_SetFromErrno(PyExc_OSError);
     Py_BEGIN_ALLOW_THREADS
-    work.locked = work.pool >= 0 && lock_pool(work.pool);
+    work.looks = work.pool >= 0 && enter_pool(work.pool, &locked);
     Py_END_ALLOW_THREADS
+    if (!work.looks) work.pool = -1;
     int error = repark_all(&work, &refusal);
-    if (work.pool >= 0) unlock_pool(work.pool);
+    if (locked) leave_pool(work.pool);
     close(work.pagemap);
     if (error != 0) {
         errno = error;

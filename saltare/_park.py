@@ -5,6 +5,7 @@ The work is done in _memory_park.c. Here is what can be told without it: where, 
 
 import os
 import sys
+from contextlib import suppress
 from errno import EISDIR, EOPNOTSUPP
 
 from . import _logging, _memory
@@ -24,8 +25,6 @@ UNSUITABLE = {
     0x65735546: "FUSE, whose process may go away",
 }
 
-
-F_SEAL_FUTURE_WRITE = 16  # linux/fcntl.h; later Pythons have it
 
 _file = None  # descriptor of the file, once this process or its master has parked or shares
 _pool = -1  # descriptor of the file for what workers have changed alike, in a worker and its master
@@ -115,17 +114,28 @@ def moved_by(move, fd):
 def open_pool():
     """For a process that will fork others, once it has parked or shares: a second file, for what they change alike."""
     global _pool
-    if _file is not None and not files_have_huge_pages():
-        _pool = os.memfd_create("saltare-pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(_pool, os.fstat(_file).st_size)
+    if _file is None or _pool >= 0 or files_have_huge_pages():
+        return
+    try:
+        fd = os.memfd_create("saltare-pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(fd, os.fstat(_file).st_size)
+        except OSError:
+            os.close(fd)
+            raise
+    except OSError as error:
+        _logging.debug(f"workers do not share what they change alike: {error.strerror}")
+    else:
+        _pool = fd
 
 
-def close_pool():
+def seal_pool():
     """Nothing more comes into it: what a process changes while it serves is not what others do."""
-    from fcntl import F_ADD_SEALS, fcntl
+    from fcntl import F_ADD_SEALS, F_SEAL_WRITE, fcntl
 
     if _pool >= 0:
-        fcntl(_pool, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
+        with suppress(OSError):  # then more may come
+            fcntl(_pool, F_ADD_SEALS, F_SEAL_WRITE)
 
 
 def files_have_huge_pages():

@@ -249,7 +249,7 @@ class Server:
         self._listeners = []
         self.started = False
         self._loop = self._stop = self._hurry = None
-        self._stopped, self._stop_asked = self._stop_asked > 0, 0
+        self._stopped, self._stop_asked, self._told = self._stop_asked > 0, 0, False
         self._stubborn = set()
 
     async def _life(self, core, guest):

@@ -38,9 +38,9 @@ def _move(park_memory, forks=False):
 
 def rest_from_forking():
     """For the same process, when all those serve."""
-    from ._park import close_pool, repark
+    from ._park import repark, seal_pool
 
-    close_pool()
+    seal_pool()
     repark()
     _memory.release_files()
 

@@ -11,6 +11,7 @@ from . import _children
 from ._signals import STOPPING, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+STOP = 0  # what `send` is given when nobody sent a signal
 HEEDED = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)  # by the master
 
 
@@ -51,7 +52,7 @@ class SignalPipe:
             return b""
 
     def send(self, number):
-        """The same as the signal, from any thread."""
+        """The same as the signal, or STOP, from any thread."""
         os.write(self._writer, bytes([number]))
 
 

@@ -415,7 +415,7 @@ def alike(folder, library):
     print("right")
 
 
-def closed_pool(folder, library):
+def sealed_pool(folder, library):
     """What is in the pool is shared on; nothing comes into it."""
     changed = Changed()
     parked(folder)
@@ -440,7 +440,7 @@ def closed_pool(folder, library):
         os.write(gone, b"1")
         given_back = int(answers.readline())
         assert (900 * 4 < given_back) if at == 0 else (400 * 4 < given_back < 700 * 4), (at, given_back)
-        _park.close_pool()
+        _park.seal_pool()
         os.write(gone, b"1")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     print("right")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
         "repark",
         "repark_beside_others",
         "alike",
-        "closed_pool",
+        "sealed_pool",
         "execute",
         "week",
         "leave",

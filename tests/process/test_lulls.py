@@ -30,6 +30,30 @@ def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
         wait_until(lambda number=number: report.read_text() == "collected\n" * number, report.read_text)
 
 
+def code(pid):
+    """KiB of code in memory, whatever it is from."""
+    total, ours = 0, False
+    with open(f"/proc/{pid}/smaps") as lines:
+        for line in lines:
+            if "-" in line.split(" ", 1)[0]:
+                ours = " r-xp " in line
+            elif ours and line.startswith("Rss:"):
+                total += int(line.split()[1])
+    return total
+
+
+@LOOPS
+def test_code_that_was_needed_goes_in_a_lull(cli_server, raw, loop):
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = cli_server("lull_apps:counting", "--loop", loop, "--keep-alive-timeout", 60)
+    client = raw(server)
+    for _ in range(2):
+        client.get().read_response()
+        busy = code(server.pid)
+        wait_until(lambda busy=busy: code(server.pid) < busy - 128, lambda busy=busy: f"{busy} KiB, {code(server.pid)}")
+
+
 def test_a_worker_collects_too(cli_server, raw, report):
     server = cli_server("lull_apps:littering", "--workers", 2)
     assert raw(server).get().read_response().body == b"littered"
