@@ -182,14 +182,13 @@ class Master:
 
     def _turn(self):
         ready = {fd for fd, _ in self._poll.poll(self._timeout())}
-        numbers = self._signals.read()
         for worker in [one for one in self._workers.values() if one.pipe in ready]:
             self._hear(worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
             self._changed(self._watcher.read())
-        self._reap()
-        for number in once(numbers):
+        for number in once(self._signals.read()):
             self._heed(number)
+        self._reap()  # after the signals, for one that stops us may have reached the workers as well
         self._on_time()
         self._roll()
         self._fill()

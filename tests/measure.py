@@ -24,6 +24,18 @@ def parse(rollup):
     return tuple(int(fields[name].split()[0]) for name in ("Rss", "Anonymous"))
 
 
+def held_in(pid, marked, field):
+    """KiB that a field of /proc/PID/smaps ("Rss", "Anonymous") has for those mappings whose first line holds `marked`."""
+    total, counts = 0, False
+    with open(f"/proc/{pid}/smaps") as lines:
+        for line in lines:
+            if "-" in line.split(" ", 1)[0]:
+                counts = marked in line
+            elif counts and line.startswith(f"{field}:"):
+                total += int(line.split()[1])
+    return total
+
+
 def environment(cache):
     """Bytecode is cached, as it is where a wheel was installed: compiling leaves garbage in the heap."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

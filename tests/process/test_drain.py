@@ -175,6 +175,7 @@ def test_a_signal_to_it_and_to_its_group_is_one(cli_server, raw, number, workers
     assert client.read_all().endswith(b"ended\r\n0\r\n\r\n")
     assert server.wait() == 0
     assert "told to stop twice" not in server.logs()
+    assert " ERROR " not in server.logs()
 
 
 @LOOPS

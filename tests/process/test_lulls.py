@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from measure import held_in
 
 from harness import wait_until
 
@@ -32,14 +33,7 @@ def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
 
 def code(pid):
     """KiB of code in memory, whatever it is from."""
-    total, ours = 0, False
-    with open(f"/proc/{pid}/smaps") as lines:
-        for line in lines:
-            if "-" in line.split(" ", 1)[0]:
-                ours = " r-xp " in line
-            elif ours and line.startswith("Rss:"):
-                total += int(line.split()[1])
-    return total
+    return held_in(pid, " r-xp ", "Rss")
 
 
 @LOOPS

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from measure import held
+from measure import held, held_in
 
 from family import maps, wait_for_workers, workers
 from harness import wait_until
@@ -70,14 +70,7 @@ def test_one_that_comes_later_shares_what_they_have_changed(served, raw):
 
 def written(pid):
     """KiB of the shared heap that a process has written to, and so has for itself."""
-    total, ours = 0, False
-    with open(f"/proc/{pid}/smaps") as lines:
-        for line in lines:
-            if "-" in line.split(" ", 1)[0]:
-                ours = "/memfd:saltare-heap" in line
-            elif ours and line.startswith("Anonymous:"):
-                total += int(line.split()[1])
-    return total
+    return held_in(pid, "/memfd:saltare-heap", "Anonymous")
 
 
 def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
