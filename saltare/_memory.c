@@ -4,7 +4,6 @@
 #include "_memory.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -57,44 +56,29 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 struct clean {
     struct range ranges[MOST_CLEAN];
     size_t n;
+    bool candidate;  /* ranges[n] is the mapping that the lines are about */
     size_t released; /* bytes */
-    char text[8192]; /* of smaps, whose longest line has a path of 4,096 bytes */
 };
 
-/* Takes up a line of smaps. The head of a mapping is kept behind the others until a line of it says that it is clean. */
-static void read_line(struct clean *clean, const char *line, bool *candidate)
+/* A line of smaps. */
+static void look_for_clean(const char *line, void *context)
 {
+    struct clean *clean = context;
     unsigned long start, end, inode, kib;
     char rights[5];
     if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
-        *candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
-        if (*candidate) clean->ranges[clean->n] = (struct range){start, end};
-    } else if (*candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
+        clean->candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
+        if (clean->candidate) clean->ranges[clean->n] = (struct range){start, end};
+    } else if (clean->candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
         clean->n++;
-        *candidate = false;
+        clean->candidate = false;
     }
 }
 
 /* The private, read-only mappings of files without an anonymous page; none when smaps cannot be read. */
 static void find_clean(struct clean *clean)
 {
-    size_t held = 0; /* bytes of an incomplete line */
-    bool candidate = false;
-    ssize_t n;
-    int smaps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-    if (smaps < 0) return;
-    while ((n = read(smaps, clean->text + held, sizeof clean->text - 1 - held)) > 0) {
-        clean->text[held + (size_t)n] = '\0';
-        char *line = clean->text;
-        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-            *end = '\0';
-            read_line(clean, line, &candidate);
-        }
-        held = strlen(line);
-        memmove(clean->text, line, held);
-    }
-    if (n < 0) clean->n = 0;
-    close(smaps);
+    if (each_line("/proc/self/smaps", look_for_clean, clean) != 0) clean->n = 0;
 }
 
 static bool is_clean(const struct clean *clean, struct range wanted)

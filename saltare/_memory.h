@@ -134,6 +134,9 @@ bool is_known(const struct parking *parking, uintptr_t address);
 /* Fills parking->pieces. Returns 0 or an errno. */
 int find_pieces(struct parking *parking);
 
+/* Calls look with each line of a file of /proc about mappings, without its end. No malloc. Returns 0 or an errno. */
+int each_line(const char *path, void (*look)(const char *line, void *context), void *context);
+
 struct mapping {
     struct range range;
     off_t offset; /* of its first byte in the file */

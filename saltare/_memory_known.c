@@ -163,20 +163,19 @@ static bool read_line(const char *line, struct mapping *mapping)
     return true;
 }
 
-int each_mapping(void (*look)(struct mapping mapping, void *context), void *context)
+int each_line(const char *path, void (*look)(const char *line, void *context), void *context)
 {
-    struct mapping mapping;
     char text[8192]; /* the longest line has a path of 4,096 bytes */
     size_t held = 0; /* bytes of an incomplete line */
     ssize_t n;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno;
     while ((n = read(fd, text + held, sizeof text - 1 - held)) > 0) {
         text[held + (size_t)n] = '\0';
         char *line = text;
         for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
             *end = '\0';
-            if (read_line(line, &mapping)) look(mapping, context);
+            look(line, context);
         }
         held = strlen(line);
         memmove(text, line, held);
@@ -184,6 +183,24 @@ int each_mapping(void (*look)(struct mapping mapping, void *context), void *cont
     int error = n < 0 ? errno : 0;
     close(fd);
     return error;
+}
+
+struct looker {
+    void (*look)(struct mapping mapping, void *context);
+    void *context;
+};
+
+static void look_at_line(const char *line, void *context)
+{
+    const struct looker *looker = context;
+    struct mapping mapping;
+    if (read_line(line, &mapping)) looker->look(mapping, looker->context);
+}
+
+int each_mapping(void (*look)(struct mapping mapping, void *context), void *context)
+{
+    struct looker looker = {look, context};
+    return each_line("/proc/self/maps", look_at_line, &looker);
 }
 
 int find_pieces(struct parking *parking)

@@ -293,10 +293,11 @@ def test_a_stuck_worker_gets_no_new_connections(cli_server, raw):
 def test_a_connection_does_not_wait_for_a_worker_that_gets_stuck(cli_server, raw, marks):
     """It may be left to the one with fewer, which has begun a long handler a moment before; then it is taken after all."""
     server = cli_server("worker_apps:app", "--workers", "2", "--keep-alive-timeout", "30", env=marks.env)
-    first, *others = [raw(server) for _ in range(5)]
+    first = raw(server)
     light = first.get("/pid").read_response().body
-    served = [client.get("/pid").read_response().body for client in others]
-    assert set(served) != {light}
+    others = [raw(server)]
+    while others[-1].get("/pid").read_response().body == light:  # the other one may still be at its start's end
+        others.append(raw(server))
     for number in range(1, 4):
         first.get("/blocks/1")
         while marks("blocks") < number:
