@@ -696,7 +696,7 @@ static PyMemberDef core_members[] = {
     {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
-    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for some seconds."},
+    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for a while."},
     {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_FILES."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},

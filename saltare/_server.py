@@ -51,7 +51,7 @@ class Server:
         self.graceful = True  # nothing was cancelled at the last stop
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
-        self.on_lull = None  # called when the app has been silent for some seconds
+        self.on_lull = None  # called when the app has been silent for a while
         self.release = None  # with it: what the core calls last, before it waits
         self._loop = None
         self._master = None  # while it runs, when there are workers

@@ -69,8 +69,9 @@ func (h *Host) arm(c *Conn) {
 	}
 }
 
-// RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody.
-func (h *Host) RunTimers() {
+// RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
+// whether there was anything to look at.
+func (h *Host) RunTimers() (any bool) {
 	h.resumeAccepting()
 	h.lookAgain()
 	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
@@ -81,6 +82,21 @@ func (h *Host) RunTimers() {
 		}
 	}
 	h.due = append(h.due[:0], h.due[looked:]...)
+	return looked > 0
+}
+
+// PutOffTimers moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
+func (h *Host) PutOffTimers() {
+	for i := range h.conns.Len() {
+		c := h.conns.At(i)
+		if c.phase == Closed || !c.node.Armed() {
+			continue
+		}
+		if at := h.deadline(c); at == 0 || at > c.node.At() {
+			h.wheel.Remove(i, &c.node)
+			h.arm(c)
+		}
+	}
 }
 
 // judge ends a connection if its deadline is over, and has it looked at again otherwise. It may be another one than when its

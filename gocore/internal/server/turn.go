@@ -13,7 +13,8 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox.
+// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. What is nothing to the app
+// (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
 //
 // The lock is not held during the wait, so that a second driver could take a turn meanwhile.
 func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err error) {
@@ -22,12 +23,13 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	if s.closed {
 		return 0, unix.ESTALE
 	}
-	before := time.Now()
+	now := time.Now()
+	end := now.Add(timeout)
 	s.inbox.Reset()
-	s.host.Clock(before)
+	s.host.Clock(now)
 	s.carryOut(outbox)
 	if len(outbox) > 0 {
-		s.lull.speaks(before)
+		s.lull.speaks(now)
 	}
 	s.host.Resume()
 	if s.draining && !s.emptied {
@@ -37,18 +39,33 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
 		timeout = 0
 	}
+	for {
+		now, flags, err = s.waitOnce(now, timeout)
+		if err != nil || flags != 0 || !s.inbox.Empty() || timeout == 0 || s.draining && !s.emptied {
+			return flags, err
+		}
+		if timeout > 0 {
+			timeout = max(end.Sub(now), 0)
+		}
+	}
+}
+
+// waitOnce waits, does what is to be done then, and tells the time after the wait.
+func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
 	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
 	if err != nil && !interrupted {
-		return 0, err
+		return before, 0, err
 	}
-	now := time.Now()
+	now = time.Now()
 	s.host.Clock(now)
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
 	more := s.takeUp(ready)
-	s.host.RunTimers()
+	if s.host.RunTimers() {
+		s.lull.stirs(now)
+	}
 	s.host.Flush()
 	s.release(now)
 	if s.workers != nil {
@@ -64,13 +81,14 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 		flags |= handoff.TurnInterrupted
 	}
 	if s.lull.begins(now) {
+		s.host.PutOffTimers()
 		flags |= handoff.TurnLull
 	}
 	if s.drained() {
 		s.told = true
 		flags |= handoff.TurnEmpty
 	}
-	return flags, nil
+	return now, flags, nil
 }
 
 // Inbox is where the events of the last turn are, and how many.

@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,23 @@ func TestAWarmRequestAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(200, once); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// What is nothing to the app does not end the wait: a connection, a piece of a head, the end by either side.
+func TestATurnWaitsForTheApp(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
+	c := d.send("GET / HT")
+	time.AfterFunc(20*time.Millisecond, func() { _, _ = c.Write([]byte("TP")) })
+	time.AfterFunc(50*time.Millisecond, func() { _ = c.Close() })
+	silent := d.client()
+	d.sleeps(300 * time.Millisecond)
+	if stats := d.server.Stats(); stats.Accepted != 2 || stats.Connections != 1 {
+		t.Errorf("%d connections of %d are left", stats.Connections, stats.Accepted)
+	}
+	if got := d.receive(silent, -1); !strings.HasPrefix(got, "HTTP/1.1 408 ") { // and its end lingers
+		t.Errorf("%q", got)
 	}
 }
 
