@@ -31,6 +31,7 @@ from setuptools.errors import CompileError
 ROOT = Path(__file__).resolve().parent
 EPOCH = "315532800"  # 1980-01-01, the earliest date an entry of a wheel can have
 C_FLAGS = ["-O2", "-g0", "-fvisibility=hidden", "-DNDEBUG"]
+OLDER_COLLECTOR = "nogreenteagc"  # the newer takes 0.13 MiB more in each process, for a heap of 0.1 MiB
 LINK_FLAGS = ["-Wl,-s", "-Wl,--build-id=none"]
 NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # warnings that tell a user nothing
 
@@ -181,6 +182,9 @@ def go_environment(go: str, scratch: str) -> dict[str, str]:
         "GOWORK": "off",
     }
     environment.pop("GOROOT", None)  # each go knows its own
+    environment["GOEXPERIMENT"] = OLDER_COLLECTOR
+    if subprocess.run([go, "env", "GOEXPERIMENT"], capture_output=True, env=environment).returncode:
+        environment["GOEXPERIMENT"] = ""  # this go has no other
     for name in ("GOCACHE", "GOMODCACHE"):
         answer = subprocess.run([go, "env", name], capture_output=True, text=True, env=environment)
         if not is_usable(answer.stdout.strip()):

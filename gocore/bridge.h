@@ -237,7 +237,7 @@ int64_t saltare_open(struct saltare_config *config, int32_t *epoll_fd);
  * borrowed until saltare_drain or saltare_close. Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2). */
 int32_t saltare_listen(int64_t server, struct saltare_listener *listeners, uint32_t n);
 
-/* One turn: writes the outbox out, waits, reads, parses, runs deadlines.
+/* One turn: writes the outbox out, waits, reads, parses, runs deadlines; again, when none of that was anything to the app.
  * Owns: the outbox is the caller's again on return; on -ESTALE so is what its commands lend. Returns: 0, -ESTALE, or -errno of
  * epoll. */
 int32_t saltare_turn(int64_t server, struct saltare_turn *turn);

@@ -35,8 +35,8 @@ var (
 	flavour = "plain"
 )
 
-// maxProcs bounds Go's share of the machine: the core does its work in the threads that call it, and each further P
-// costs a cache of its own.
+// maxProcs bounds Go's share of the machine: the core does its work in the threads that call it, mostly one for each server,
+// and each further P costs caches of its own (py_go_threads.c).
 const maxProcs = 4
 
 // handleType is what gopyh logs when handles are traced.
@@ -44,9 +44,6 @@ const handleType = "*server.Server"
 
 //export saltare_open
 func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
-	if runtime.GOMAXPROCS(0) > maxProcs {
-		runtime.GOMAXPROCS(maxProcs)
-	}
 	config := server.Config{
 		Guest:  c.guest != 0,
 		Worker: server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
@@ -79,7 +76,7 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 	*epollFD = C.int32_t(s.FD())
 	handle := gopyh.Register(handleType, s)
 	gopyh.IncRef(handle)
-	servers.add(s)
+	runtime.GOMAXPROCS(min(servers.add(s), maxProcs))
 	return C.int64_t(handle)
 }
 

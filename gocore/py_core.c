@@ -481,6 +481,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         py_raise_status(handle, "open");
         return -1;
     }
+    py_restore_go_threads();
     self->handle = handle;
     self->epoll_fd = epoll_fd;
     self->state->cores++;

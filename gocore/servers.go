@@ -1,4 +1,4 @@
-// The servers of this process, for its debug counters only.  per process
+// The servers of this process, for its debug counters and its Ps.  per process
 
 package main
 
@@ -15,13 +15,15 @@ type registry struct {
 
 var servers registry
 
-func (r *registry) add(s *server.Server) {
+// add returns how many there are then.
+func (r *registry) add(s *server.Server) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.open == nil {
 		r.open = make(map[*server.Server]struct{})
 	}
 	r.open[s] = struct{}{}
+	return len(r.open)
 }
 
 func (r *registry) remove(s *server.Server) {

@@ -56,8 +56,9 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 struct clean {
     struct range ranges[MOST_CLEAN];
     size_t n;
-    bool candidate;  /* ranges[n] is the mapping that the lines are about */
-    size_t released; /* bytes */
+    bool candidate;     /* ranges[n] is the mapping that the lines are about */
+    struct range stack; /* of the main thread */
+    size_t released;    /* bytes */
 };
 
 /* A line of smaps. */
@@ -69,6 +70,7 @@ static void look_for_clean(const char *line, void *context)
     if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
         clean->candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
         if (clean->candidate) clean->ranges[clean->n] = (struct range){start, end};
+        if (inode == 0 && strstr(line, " [stack]") != NULL) clean->stack = (struct range){start, end};
     } else if (clean->candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
         clean->n++;
         clean->candidate = false;
@@ -104,7 +106,19 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *data)
     return 0;
 }
 
-/* Drops the pages of read-only ELF segments. Returns the size of the segments, in bytes; 0 where /proc is not to be read.
+/* Drops what deep calls have left of the main thread's stack, below this frame and those of the calls made here. Another
+ * thread's is left alone. */
+static void release_stack(struct range stack)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    const uintptr_t end = (here & ~(page - 1)) - page;
+    if (here < stack.start || here >= stack.end || end <= stack.start) return;
+    madvise((void *)stack.start, end - stack.start, MADV_DONTNEED);
+}
+
+/* Drops the pages of read-only ELF segments, and of the stack. Returns the size of the segments, in bytes; 0 where /proc is
+ * not to be read.
  * Threads: with the GIL, for the dynamic linker's lock must not be held in a fork. */
 static size_t release_files(void)
 {
@@ -112,8 +126,10 @@ static size_t release_files(void)
     if (clean == MAP_FAILED) return 0;
     find_clean(clean);
     dl_iterate_phdr(release_object, clean);
-    size_t released = clean->released;
+    const struct range stack = clean->stack;
+    const size_t released = clean->released;
     munmap(clean, sizeof *clean);
+    release_stack(stack);
     return released;
 }
 

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +22,27 @@ LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True
 
 
 # ---- opening ----
+
+
+def test_threads_are_as_they_were():
+    """Loading Go narrows for a moment on which CPUs, and how exactly, the importing thread runs, and so Go's own threads."""
+    code = """
+import os
+slack = open("/proc/self/timerslack_ns").read()
+cpus = os.sched_getaffinity(0)
+threads = set(os.listdir("/proc/self/task"))
+from saltare._core import Core
+assert os.sched_getaffinity(0) == cpus
+core = Core(options={}, server_header=b"", extra_headers=b"", scope={}, root_path="")
+assert open("/proc/self/timerslack_ns").read() == slack
+of_go = set(os.listdir("/proc/self/task")) - threads
+assert of_go
+print(*(int(os.sched_getaffinity(int(thread)) == cpus) for thread in of_go))
+core.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0, done.stderr
+    assert "0" not in done.stdout.split()
 
 
 @pytest.mark.parametrize(
