@@ -302,6 +302,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     Py_END_ALLOW_THREADS
     box->len = 0;
     if (box->cap > OUTBOX_KEEP) py_outbox_free(box);
+    if (self->boxes[self->filling].len == 0) self->filling = !self->filling; /* mostly one box is enough */
     if (status < 0) return py_raise_status(status, "poll");
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;

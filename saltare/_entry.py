@@ -83,9 +83,10 @@ def run(config):
 
 
 def single(config):
-    from . import _memory
+    from . import _later, _memory
     from ._importer import load
 
+    _later.install()
     load(config)  # before what serves it is, so that its errors come at once
     from ._server import Server
     from ._settle import rest, rest_parked, settle

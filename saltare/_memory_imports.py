@@ -8,6 +8,9 @@ import json
 import os
 import sys
 
+from . import _later
+from ._origin import needs_master
+
 
 class Amount:
     """KiB of RSS, and of it what is private to the process: heap, stacks, written data."""
@@ -83,6 +86,8 @@ class Meter:
 def measured(config):
     """The steps, in order: (kind, name, Amount, modules)."""
     steps = [("interpreter", "interpreter", held(), 0)]
+    if not needs_master(config):
+        _later.install()
     meter, at = Meter(), held()
     meter.install()
     for kind, step in (("asyncio", load_asyncio), ("app", lambda: load_app(config)), ("saltare", load_server)):

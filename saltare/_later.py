@@ -1,0 +1,93 @@
+"""Modules that most programs import only to have their names, loaded when they are first asked for anything: per process.
+
+asyncio, anyio, http.client and urllib import ssl in case it is needed: 1.2 MiB of resident memory with FastAPI, 0.9 of it
+private. asyncio.sslproto has to wait with it, since it looks into ssl as it is imported. Both are left to themselves where
+they are already there, where several processes share what is imported, and where there is no _ssl.
+"""
+
+import sys
+from importlib.machinery import PathFinder
+from threading import RLock
+from types import ModuleType
+
+NAMES = ("asyncio.sslproto", "ssl")
+OF_IMPORT = {"__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"}
+
+
+def install():
+    """From now on the first import of each of NAMES, by whatever statement, gives a module that is still to be loaded."""
+    if "_ssl" in sys.builtin_module_names or PathFinder.find_spec("_ssl") is not None:
+        sys.meta_path.insert(0, Finder(NAMES))
+
+
+class Finder:
+    """Finds each name once, so that a reload is what it always is."""
+
+    def __init__(self, names):
+        self._names = set(names)
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self._names:
+            return None
+        self._names.discard(name)
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Loader(spec.loader)
+        return spec
+
+
+class Loader:
+    """Leaves the work to the real loader, for later."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        PENDING[module.__name__] = Pending(self._loader)
+        module.__class__ = Later
+
+
+class Pending:
+    """One thread loads, and may look at what there is of the module meanwhile; the others wait for all of it."""
+
+    def __init__(self, loader):
+        self._loader, self._lock, self._loading = loader, RLock(), False
+
+    def load(self, module):
+        with self._lock:
+            if self._loading or type(module) is not Later:
+                return
+            self._loading = True
+            try:
+                self._loader.exec_module(module)
+                module.__class__ = ModuleType
+            finally:
+                self._loading = False
+
+
+PENDING = {}  # by the module's name
+
+
+class Later(ModuleType):
+    """Becomes a plain module when it is loaded. What the import system itself looks at does not load it.
+
+    An exception of the load is raised where the module was asked; the next to ask tries again, as an import would.
+    """
+
+    def __getattribute__(self, name):
+        if name not in OF_IMPORT:
+            PENDING[self.__name__].load(self)
+        return ModuleType.__getattribute__(self, name)
+
+    def __setattr__(self, name, value):
+        if name not in OF_IMPORT:
+            PENDING[self.__name__].load(self)
+        ModuleType.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        PENDING[self.__name__].load(self)
+        ModuleType.__delattr__(self, name)

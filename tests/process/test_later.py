@@ -1,0 +1,128 @@
+"""ssl is loaded when it is first asked for anything, and then is what it always was. Per process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import HANG
+
+FOLDER = Path(__file__).parent
+PUT_OFF = "import sys\nfrom types import ModuleType\nfrom saltare import _later\n_later.install()\n"
+IMPORTED_FIRST = ("asyncio", "ssl", "http.client", "urllib.request", "anyio", "httpx", "aiohttp", "requests", "asyncpg", "redis.asyncio")
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_those_who_only_want_its_name_do_not_load_it():
+    modules = "asyncio, http.client, urllib.request, anyio, asyncio.sslproto, ssl"
+    seen = "hasattr(ssl, '__path__'), ssl.__name__, ssl.__file__, isinstance(ssl, ModuleType), repr(ssl)"
+    assert run(f"{PUT_OFF}import {modules}\n{seen}\nprint('_ssl' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "import ssl; ssl.SSLContext",
+        "from ssl import SSLContext",
+        "from ssl import *; SSLContext",
+        "import ssl; vars(ssl)['SSLContext']",
+        "import ssl; assert 'SSLContext' in dir(ssl)",
+        "import ssl; assert not hasattr(ssl, 'spam')",
+        "import ssl; ssl.spam = 1; assert ssl.spam == 1",
+        "import ssl; del ssl.CERT_NONE; assert not hasattr(ssl, 'CERT_NONE'); ssl.CERT_NONE = 0",
+        "import ssl; import importlib; assert importlib.reload(ssl) is ssl; ssl.SSLContext",
+        "import ssl; import importlib; ssl.SSLContext; assert importlib.reload(ssl) is ssl; assert type(ssl) is ModuleType",
+        "from unittest import mock\nwith mock.patch('ssl.SSLContext') as fake:\n import ssl; assert ssl.SSLContext is fake",
+        "import asyncio.sslproto; asyncio.sslproto.SSLProtocol; import ssl",
+        "from asyncio import sslproto; sslproto.SSLProtocol; import ssl",
+        "import asyncio; asyncio.base_events._check_ssl_socket(None); import ssl",
+        "import os, ssl\npid = os.fork()\nif pid: assert os.waitpid(pid, 0)[1] == 0\nssl.SSLContext\nif not pid: os._exit(0)",
+    ],
+)
+def test_whoever_looks_into_it_finds_all(use):
+    check = "assert type(ssl) is ModuleType\nprint(type(ssl.create_default_context()).__name__, ssl.get_server_certificate.__name__)"
+    assert run(f"{PUT_OFF}{use}\nimport ssl\n{check}") == "SSLContext get_server_certificate"
+
+
+@pytest.mark.parametrize("first", IMPORTED_FIRST)
+def test_every_client_speaks_tls(first):
+    """Whatever is imported first; then come the others, the last ones first."""
+    for name in (first, "httpx", "aiohttp"):
+        pytest.importorskip(name)
+    others = [name for name in reversed(IMPORTED_FIRST) if name != first and name in ("asyncio", "ssl", "anyio", "httpx", "aiohttp")]
+    command = [sys.executable, FOLDER / "tls_clients.py", first, *others]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * HANG)
+    assert (done.returncode, done.stdout) == (0, "spoken\n"), done.stderr
+
+
+def test_threads_that_ask_at_once_all_find_all():
+    code = """
+import asyncio, ssl, threading
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(16)
+found = []
+def look(number):
+    barrier.wait()
+    if number % 2:
+        found.append(ssl.get_server_certificate and ssl.SSLContext.sslsocket_class is ssl.SSLSocket)
+    else:
+        found.append(issubclass(asyncio.sslproto.SSLProtocol, asyncio.BufferedProtocol))
+threads = [threading.Thread(target=look, args=[number]) for number in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(found == [True] * 16)
+"""
+    for _ in range(5):
+        assert run(PUT_OFF + code) == "True"
+
+
+def test_a_load_that_fails_is_tried_again():
+    code = """
+import ssl
+sys.modules["_ssl"] = None
+for _ in range(2):
+    try:
+        ssl.SSLContext
+    except ImportError as error:
+        print(error.name)
+del sys.modules["_ssl"]
+print(ssl.SSLContext.__name__)
+"""
+    assert run(PUT_OFF + code).split() == ["_ssl", "_ssl", "SSLContext"]
+
+
+def test_without_the_library_the_import_fails_as_ever():
+    if "_ssl" in sys.builtin_module_names:
+        pytest.skip("_ssl is part of this interpreter")
+    code = """
+import sys
+from importlib.machinery import PathFinder
+from saltare import _later
+find_spec = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name == "_ssl" else find_spec(name, *more)
+_later.install()
+try:
+    import ssl
+except ImportError as error:
+    print(error.name)
+"""
+    assert run(code) == "_ssl"
+
+
+def test_an_app_that_is_served(cli_server, raw):
+    pytest.importorskip("aiohttp")
+    server = cli_server("later_apps:app")
+    answers = [raw(server).get(path).read_response().body for path in ("/", "/speak", "/")]
+    assert answers == [b"put off", b"loaded", b"loaded"]
+
+
+def test_workers_share_it_loaded(cli_server, raw):
+    pytest.importorskip("aiohttp")
+    server = cli_server("later_apps:app", "--workers", 2)
+    assert raw(server).get().read_response().body == b"loaded"
