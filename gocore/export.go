@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"errors"
 	"runtime"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -204,7 +205,8 @@ var buildInfo = func() func() *C.char {
 	var text *C.char
 	return func() *C.char {
 		if text == nil {
-			text = C.CString(flavour + " " + version + " " + runtime.Version())
+			release, _, _ := strings.Cut(runtime.Version(), "-X:") // experiments, as build_ext.py sets them
+			text = C.CString(flavour + " " + version + " " + release)
 		}
 		return text
 	}
