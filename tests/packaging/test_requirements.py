@@ -103,7 +103,9 @@ def test_a_source_distribution_needs_neither_compiler_nor_go(hook, tmp_path):
     assert result.stdout.strip() == "[]", result.stderr
 
 
-@pytest.mark.parametrize(("script", "collector"), [("echo /tmp", "nogreenteagc"), ('test -z "$GOEXPERIMENT" && echo /tmp', "")])
+@pytest.mark.parametrize(
+    ("script", "collector"), [("echo /tmp", "nogreenteagc"), ('test -z "$GOEXPERIMENT" && echo /tmp', "")]
+)
 def test_the_collector_is_one_that_go_has(fake, script, collector):
     """A go that no longer has the older one answers no question while it is asked for."""
     go = fake("go", script)

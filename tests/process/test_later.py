@@ -10,7 +10,18 @@ from harness import HANG
 
 FOLDER = Path(__file__).parent
 PUT_OFF = "import sys\nfrom types import ModuleType\nfrom saltare import _later\n_later.install()\n"
-IMPORTED_FIRST = ("asyncio", "ssl", "http.client", "urllib.request", "anyio", "httpx", "aiohttp", "requests", "asyncpg", "redis.asyncio")
+IMPORTED_FIRST = (
+    "asyncio",
+    "ssl",
+    "http.client",
+    "urllib.request",
+    "anyio",
+    "httpx",
+    "aiohttp",
+    "requests",
+    "asyncpg",
+    "redis.asyncio",
+)
 
 
 def run(code):
@@ -55,7 +66,11 @@ def test_every_client_speaks_tls(first):
     """Whatever is imported first; then come the others, the last ones first."""
     for name in (first, "httpx", "aiohttp"):
         pytest.importorskip(name)
-    others = [name for name in reversed(IMPORTED_FIRST) if name != first and name in ("asyncio", "ssl", "anyio", "httpx", "aiohttp")]
+    others = [
+        name
+        for name in reversed(IMPORTED_FIRST)
+        if name != first and name in ("asyncio", "ssl", "anyio", "httpx", "aiohttp")
+    ]
     command = [sys.executable, FOLDER / "tls_clients.py", first, *others]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * HANG)
     assert (done.returncode, done.stdout) == (0, "spoken\n"), done.stderr

@@ -76,7 +76,9 @@ async def ask_urllib(port):
     import asyncio
     import urllib.request
 
-    return await asyncio.to_thread(lambda: urllib.request.urlopen(f"https://127.0.0.1:{port}/", context=context()).read())
+    return await asyncio.to_thread(
+        lambda: urllib.request.urlopen(f"https://127.0.0.1:{port}/", context=context()).read()
+    )
 
 
 async def ask_httpx(port):
