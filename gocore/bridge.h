@@ -200,6 +200,7 @@ enum saltare_turn_flags {
     TURN_MORE = 2,        /* work is left: do not wait in the next turn (the server will not either) */
     TURN_EMPTY = 4,       /* the server drains and its last connection is gone; said once */
     TURN_LULL = 8,        /* the app has been silent for a while; said once, until it speaks again */
+    TURN_REST = 16,       /* it has for a moment, or a sleep ended without it: pages of code may go before the next wait */
 };
 
 struct saltare_turn {

@@ -324,8 +324,7 @@ const uint32_t *py_has_forked(void);
 /* Sets RuntimeError for such a child and returns -1; 0 otherwise. */
 int py_refuse_forked(void);
 int py_watch_fork(void);
-/* Undo what loading the library did (py_go_threads.c): to the importing thread, and, once a server was opened, to Go's. */
-void py_restore_importing_thread(void);
-void py_restore_go_threads(void);
+/* Undoes what loading the library did to the importing thread (py_timerslack.c). */
+void py_restore_timer_slack(void);
 
 #endif

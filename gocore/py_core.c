@@ -307,7 +307,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;
     if (on_events(self, turn, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
-        (turn->flags & TURN_LULL && call_on_lull(self) < 0)) {
+        (turn->flags & TURN_LULL && call_on_lull(self) < 0) || (turn->flags & TURN_REST && come_to_rest(self) < 0)) {
         Py_XDECREF(ready);
         return NULL;
     }
@@ -482,7 +482,6 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         py_raise_status(handle, "open");
         return -1;
     }
-    py_restore_go_threads();
     self->handle = handle;
     self->epoll_fd = epoll_fd;
     self->state->cores++;

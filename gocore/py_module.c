@@ -233,6 +233,6 @@ static PyModuleDef module_def = {
 
 __attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__core(void)
 {
-    py_restore_importing_thread();
+    py_restore_timer_slack();
     return PyModuleDef_Init(&module_def);
 }

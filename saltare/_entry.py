@@ -11,14 +11,16 @@ from .errors import AppError, ConfigError, StartError
 
 def main(fd):
     """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
-    values, sources, arguments, command, root = received(fd)
+    values, sources, arguments, command, root, added, has_ssl = received(fd)
     clean_path(root)
+    for name in added:
+        os.environ.pop(name, None)
     sys.argv[:] = arguments
     sys.orig_argv[:] = command
     config = Config(values, sources)
     _title.of_command_line(config.app)
     _title.set_title("saltare")
-    sys.exit(serve(config))
+    sys.exit(serve(config, has_ssl))
 
 
 def received(fd):
@@ -37,10 +39,10 @@ def clean_path(root):
         sys.path.append(root)
 
 
-def serve(config):
+def serve(config, put_off_ssl=False):
     """Runs the server until it is stopped; returns the exit code, after one line on stderr that says why."""
     try:
-        text, code = explained(lambda: run(config))
+        text, code = explained(lambda: run(config, put_off_ssl))
     except KeyboardInterrupt:
         die_interrupted()
     if text:
@@ -61,7 +63,7 @@ def explained(run):
         return f"{_logging.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
 
 
-def run(config):
+def run(config, put_off_ssl):
     from . import _memory
 
     _memory.configure()
@@ -76,17 +78,20 @@ def run(config):
 
         server = Master(config)
     else:
-        server = single(config)
+        server = single(config, put_off_ssl)
     server.run()
     if not server.graceful:
         end_at_once()
 
 
-def single(config):
-    from . import _later, _memory
+def single(config, put_off_ssl):
+    from . import _memory
     from ._importer import load
 
-    _later.install()
+    if put_off_ssl:
+        from . import _later
+
+        _later.install()
     load(config)  # before what serves it is, so that its errors come at once
     from ._server import Server
     from ._settle import rest, rest_parked, settle

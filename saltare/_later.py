@@ -2,7 +2,7 @@
 
 asyncio, anyio, http.client and urllib import ssl in case it is needed: 1.0 MiB of resident memory with FastAPI, 0.8 of
 it private. asyncio.sslproto has to wait with it, since it looks into ssl as it is imported. Both are left to themselves
-where they are already there, where several processes share what is imported, and where there is no _ssl.
+where they are already there, and where several processes share what is imported.
 """
 
 import sys
@@ -15,34 +15,39 @@ OF_IMPORT = {"__class__", "__file__", "__loader__", "__name__", "__package__", "
 
 
 def install():
-    """From now on the first import of each of NAMES, in whatever form, gives a module that is still to be loaded."""
-    if "_ssl" in sys.builtin_module_names or PathFinder.find_spec("_ssl") is not None:
-        sys.meta_path.insert(0, Finder(NAMES))
+    """From now on the first import of each of NAMES, in whatever form, gives a module that is still to be loaded.
+
+    For a Python that can load them: asyncio does without ssl where the import fails, and would not where a use does.
+    """
+    sys.meta_path.insert(0, Finder(set(NAMES)))
 
 
 class Finder:
-    """Finds each name once, so that a reload is what it always is."""
+    """Finds each name until it is imported, so that a reload is what it always is."""
 
     def __init__(self, names):
-        self._names = set(names)
+        self._names = names
 
     def find_spec(self, name, path=None, target=None):
         if name not in self._names:
             return None
-        self._names.discard(name)
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = Loader(spec.loader)
+            spec.loader = Loader(spec.loader, self._names)
         return spec
 
 
 class Loader:
     """Leaves the work to the real loader, for later."""
 
-    def __init__(self, loader):
-        self._loader = loader
+    def __init__(self, loader, names):
+        self._loader, self._names = loader, names
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
 
     def create_module(self, spec):
+        self._names.discard(spec.name)
         return self._loader.create_module(spec)
 
     def exec_module(self, module):
@@ -62,10 +67,14 @@ class Pending:
             if self._loading or type(module) is not Later:
                 return
             self._loading = True
+            name = module.__name__
+            another = sys.modules.get(name, module)  # imported since, by who had removed this one
             try:
+                sys.modules[name] = module  # where enum looks for it
                 self._loader.exec_module(module)
                 module.__class__ = ModuleType
             finally:
+                sys.modules[name] = another
                 self._loading = False
 
 

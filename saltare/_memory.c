@@ -106,9 +106,9 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *data)
     return 0;
 }
 
-/* Drops what deep calls have left of the main thread's stack, below this frame and those of the calls made here. Another
- * thread's is left alone. */
-static void release_stack(struct range stack)
+/* Drops what deep calls have left of the main thread's stack, below this frame, which is small and the last, and those of
+ * the calls made here. Another thread's is left alone. */
+__attribute__((noinline)) static void release_stack(struct range stack)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t here = (uintptr_t)__builtin_frame_address(0);

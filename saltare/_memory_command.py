@@ -118,9 +118,9 @@ def weigh_imports(config, report):
 
     with tempfile.TemporaryFile("w+") as out:
         code = f"from saltare._memory_imports import main; main({{fd}}, {out.fileno()})"
-        command, fd = clean_interpreter(code, config.values(), config.sources)
+        command, environment, fd = clean_interpreter(code, config.values(), config.sources)
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        subprocess.run(command, **streams, pass_fds=[fd, out.fileno()])
+        subprocess.run(command, env=environment, **streams, pass_fds=[fd, out.fileno()])
         os.close(fd)
         out.seek(0)
         found = out.read()

@@ -83,10 +83,10 @@ class Meter:
             yield package, amount, len(self.modules[package])
 
 
-def measured(config):
+def measured(config, has_ssl):
     """The steps, in order: (kind, name, Amount, modules)."""
     steps = [("interpreter", "interpreter", held(), 0)]
-    if not needs_master(config):
+    if has_ssl and not needs_master(config):
         _later.install()
     meter, at = Meter(), held()
     meter.install()
@@ -150,11 +150,11 @@ def main(fd, out):
     from ._entry import clean_path, explained, received
     from ._settings import Config
 
-    values, sources, _, _, root = received(fd)
+    values, sources, _, _, root, _, has_ssl = received(fd)
     _memory.configure()
     clean_path(root)
     steps = []
-    text, code = explained(lambda: steps.extend(measured(Config(values, sources))))
+    text, code = explained(lambda: steps.extend(measured(Config(values, sources), has_ssl)))
     if code:
         _logging.write(text)
         os._exit(code)

@@ -25,14 +25,14 @@ class Weight:
     __slots__ = ("hot", "idle", "note", "processes", "used")
 
 
-def weigh(command, port, load, inherited=()):
+def weigh(command, port, load, inherited=(), environment=None):
     """The Weight of the server that the command starts on the port. `load` is what to ask: (paths, how many requests).
 
     StartError when it does not come up. The descriptors in `inherited` are closed.
     """
     with tempfile.TemporaryFile("w+") as log:
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        popen = subprocess.Popen(command, **streams, pass_fds=inherited, start_new_session=True)
+        popen = subprocess.Popen(command, env=environment, **streams, pass_fds=inherited, start_new_session=True)
         for fd in inherited:
             os.close(fd)
         try:
@@ -146,8 +146,8 @@ class Saltare:
 
         port = free_port()
         code = "from saltare._entry import main; main({fd})"
-        command, fd = clean_interpreter(code, {**self._values, "port": port}, self._sources, self.flags)
-        return weigh(command, port, load, [fd])
+        command, environment, fd = clean_interpreter(code, {**self._values, "port": port}, self._sources, self.flags)
+        return weigh(command, port, load, [fd], environment)
 
 
 class Peer:

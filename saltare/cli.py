@@ -153,18 +153,29 @@ def become_server(config):
 
         return serve(config)
     keep_standard_descriptors()
-    command, _ = clean_interpreter("from saltare._entry import main; main({fd})", config.values(), config.sources)
-    return os.execv(sys.executable, command)
+    code = "from saltare._entry import main; main({fd})"
+    command, environment, _ = clean_interpreter(code, config.values(), config.sources)
+    return os.execve(sys.executable, command, environment)
 
 
 def clean_interpreter(code, values, sources, flags=()):
-    """The command of an interpreter that runs `code`, and the descriptor, {fd} in it, that has its configuration."""
+    """An interpreter that runs `code`: command, environment, and the descriptor, {fd} in it, of what it is told."""
     import marshal
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root)))
+    added = {} if "GOMAXPROCS" in os.environ else {"GOMAXPROCS": "1"}  # see maxProcs in gocore/export.go
+    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root, list(added), has_ssl())))
     code = f"import sys; sys.path.insert(0, {root!r}); {code.format(fd=fd)}"
-    return [sys.executable, *interpreter_flags(), *flags, "-c", code], fd
+    return [sys.executable, *interpreter_flags(), *flags, "-c", code], {**os.environ, **added}, fd
+
+
+def has_ssl():
+    """Whether ssl can be loaded; found out here, where nothing of it stays."""
+    try:
+        import _ssl  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def keep_standard_descriptors():

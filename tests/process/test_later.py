@@ -50,6 +50,9 @@ def test_those_who_only_want_its_name_do_not_load_it():
         "import ssl; import importlib; assert importlib.reload(ssl) is ssl; ssl.SSLContext",
         "import ssl; import importlib; ssl.SSLContext; assert importlib.reload(ssl) is ssl; assert type(ssl) is ModuleType",
         "from unittest import mock\nwith mock.patch('ssl.SSLContext') as fake:\n import ssl; assert ssl.SSLContext is fake",
+        "from importlib.util import find_spec\nspec = find_spec('ssl'); assert spec.loader.get_code('ssl'); import ssl; ssl.CERT_NONE",
+        "import ssl, importlib; old = sys.modules.pop('ssl'); import ssl as new; new.CERT_NONE; assert old.CERT_NONE == 0",
+        "import ssl; del sys.modules['ssl']; assert ssl.CERT_NONE == 0",
         "import asyncio.sslproto; asyncio.sslproto.SSLProtocol; import ssl",
         "from asyncio import sslproto; sslproto.SSLProtocol; import ssl",
         "import asyncio; asyncio.base_events._check_ssl_socket(None); import ssl",
@@ -112,29 +115,29 @@ print(ssl.SSLContext.__name__)
     assert run(PUT_OFF + code).split() == ["_ssl", "_ssl", "SSLContext"]
 
 
-def test_without_the_library_the_import_fails_as_ever():
-    if "_ssl" in sys.builtin_module_names:
-        pytest.skip("_ssl is part of this interpreter")
-    code = """
-import sys
-from importlib.machinery import PathFinder
-from saltare import _later
-find_spec = PathFinder.find_spec
-PathFinder.find_spec = lambda name, *more: None if name == "_ssl" else find_spec(name, *more)
-_later.install()
-try:
-    import ssl
-except ImportError as error:
-    print(error.name)
-"""
-    assert run(code) == "_ssl"
+def test_where_it_cannot_be_loaded_asyncio_does_without(cli_server, raw, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['_ssl'] = None\n")
+    server = cli_server("later_apps:app", env={"PYTHONPATH": str(tmp_path)})
+    assert raw(server).get("/connect").read_response().body == b"not there"
+
+
+def test_go_begins_with_one_p_and_children_do_not(cli_server, raw, monkeypatch):
+    monkeypatch.delenv("GOMAXPROCS", raising=False)
+    server = cli_server("later_apps:app")
+    assert raw(server).get("/environment").read_response().body == b"None"
+    assert b"GOMAXPROCS=1" in Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+
+
+def test_the_users_number_of_ps_stays(cli_server, raw):
+    server = cli_server("later_apps:app", env={"GOMAXPROCS": "3"})
+    assert raw(server).get("/environment").read_response().body == b"3"
 
 
 def test_an_app_that_is_served(cli_server, raw):
     pytest.importorskip("aiohttp")
     server = cli_server("later_apps:app")
     answers = [raw(server).get(path).read_response().body for path in ("/", "/speak", "/")]
-    assert answers == [b"put off", b"loaded", b"loaded"]
+    assert answers == [b"put off", b"spoken", b"loaded"]
 
 
 def test_workers_share_it_loaded(cli_server, raw):

@@ -70,6 +70,7 @@ const (
 	TurnMore        = 2
 	TurnEmpty       = 4
 	TurnLull        = 8
+	TurnRest        = 16
 )
 
 const (

@@ -39,7 +39,7 @@ type Server struct {
 	changeAt time.Time // when connections last came or went
 
 	retirement retirement
-	lull       lull
+	silence    silence
 }
 
 // Open makes a server without listeners.
@@ -179,6 +179,6 @@ func (s *Server) release(now time.Time) {
 		s.changed = false
 		s.host.Release()
 		s.inbox.Trim()
-		s.lull.speaks(now) // for what all of that has touched
+		s.silence.stirs(now) // for what all of that has touched
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. What is nothing to the app
 // (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
+// What limits say of a turn holds for each wait.
 //
-// The lock is not held during the wait, so that a second driver could take a turn meanwhile.
+// The lock is not held during the wait, for other threads that ask, watch and drain.
 func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,7 +30,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 	s.host.Clock(now)
 	s.carryOut(outbox)
 	if len(outbox) > 0 {
-		s.lull.speaks(now)
+		s.silence.speaks(now)
 	}
 	s.host.Resume()
 	if s.draining && !s.emptied {
@@ -45,8 +46,11 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 			return flags, err
 		}
 		if timeout > 0 {
-			timeout = max(end.Sub(now), 0)
+			if timeout = end.Sub(now); timeout <= 0 {
+				return 0, nil
+			}
 		}
+		s.inbox.Reset() // of what was kept of beginnings
 	}
 }
 
@@ -64,7 +68,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	more := s.takeUp(ready)
 	if s.host.RunTimers() {
-		s.lull.stirs(now)
+		s.silence.stirs(now)
 	}
 	s.host.Flush()
 	s.release(now)
@@ -80,9 +84,9 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if interrupted {
 		flags |= handoff.TurnInterrupted
 	}
-	if s.lull.begins(now) {
+	if reached := s.silence.reached(now); reached != 0 {
 		s.host.PutOffTimers()
-		flags |= handoff.TurnLull
+		flags |= reached
 	}
 	if s.drained() {
 		s.told = true
@@ -143,7 +147,7 @@ func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
 	if at, release := s.releaseAt(); release {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
-	if at, armed := s.lull.due(); armed {
+	if at, armed := s.silence.due(); armed {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
 	return d, ok

@@ -1,6 +1,7 @@
 // Package timer is a hashed wheel of deadlines on records that are known by number.  per connection
 //
-// It is lazy: a deadline that moves away stays where it is in the wheel and is looked at again when its old time comes.
+// It is lazy: a deadline that moves away stays where it is in the wheel, and is looked at again when its old time comes or
+// when there is time.
 // So the hot path, in which deadlines only ever move away, never touches the wheel.
 package timer
 

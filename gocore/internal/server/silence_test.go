@@ -1,0 +1,86 @@
+// Rests and lulls are told once, after the app has said something or deadlines have come.  per process
+
+package server_test
+
+import (
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/server"
+)
+
+const moment = 500 * time.Millisecond
+
+// silent takes turns for a while and holds the test to how often a rest and a lull are told.
+func (d *driver) silent(long time.Duration, rests, lulls int) {
+	d.Helper()
+	for end := time.Now().Add(long); time.Now().Before(end); {
+		flags, err := d.server.Turn(nil, time.Until(end))
+		d.must(err)
+		if flags&handoff.TurnRest != 0 {
+			rests--
+		}
+		if flags&handoff.TurnLull != 0 {
+			lulls--
+		}
+	}
+	if rests != 0 || lulls != 0 {
+		d.Errorf("%d rests and %d lulls too few", rests, lulls)
+	}
+}
+
+// asked has the app say something.
+func (d *driver) asked() {
+	c := d.send(get)
+	d.answer(d.expect(handoff.EventRequest), "hello")
+	d.receive(c, len(answered("hello")))
+}
+
+func TestARestAndALullAreToldOnceForEachBurst(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{})
+	for range 2 {
+		d.asked()
+		d.silent(limits.Rest+moment, 1, 0)
+		d.silent(limits.Lull-limits.Rest, 0, 1)
+		d.silent(limits.RestInterval, 0, 0)
+	}
+}
+
+// An app that is asked something again soon after each rests now and then, and is not cleaned up.
+func TestRestsKeepTheirInterval(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{})
+	d.asked()
+	d.silent(limits.Rest+moment, 1, 0)
+	d.asked()
+	d.silent(limits.Rest+moment/2, 0, 0)
+	d.asked()
+	d.silent(limits.Rest+moment, 1, 0)
+}
+
+func TestAServerThatWasNeverAskedSleeps(t *testing.T) {
+	t.Parallel()
+	open(t, server.Config{}).sleeps(limits.Lull + moment)
+}
+
+func TestARestAfterADeadline(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
+	d.client()
+	d.silent(limits.Rest+moment, 1, 0)
+	d.client()
+	d.silent(limits.Lull+moment, 0, 0) // for thousands of them
+}
+
+// After connections came and went there is one more, which ends what was touched when their records were given back.
+func TestARestAfterIdleRelease(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{})
+	d.must(d.client().Close())
+	d.silent(limits.IdleRelease+limits.Rest+moment, 1, 0)
+	d.sleeps(moment)
+}
