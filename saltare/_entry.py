@@ -13,8 +13,7 @@ def main(fd):
     """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
     values, sources, arguments, command, root, added, has_ssl = received(fd)
     clean_path(root)
-    for name in added:
-        os.environ.pop(name, None)
+    remove_from_environment(added)
     sys.argv[:] = arguments
     sys.orig_argv[:] = command
     config = Config(values, sources)
@@ -28,6 +27,13 @@ def received(fd):
 
     with open(fd, "rb") as file:
         return marshal.load(file)
+
+
+def remove_from_environment(names):
+    """For the app and its children. Go still finds them in what the kernel gave us, of which glibc then has a copy."""
+    os.environ["_SALTARE_COPY"] = ""
+    for name in (*names, "_SALTARE_COPY"):
+        os.environ.pop(name, None)
 
 
 def clean_path(root):
