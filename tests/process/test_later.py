@@ -60,8 +60,10 @@ def test_those_who_only_want_its_name_do_not_load_it():
     ],
 )
 def test_whoever_looks_into_it_finds_all(use):
-    check = "assert type(ssl) is ModuleType\nprint(type(ssl.create_default_context()).__name__, ssl.get_server_certificate.__name__)"
-    assert run(f"{PUT_OFF}{use}\nimport ssl\n{check}") == "SSLContext get_server_certificate"
+    check = (
+        "print(type(ssl.create_default_context()).__name__, ssl.get_server_certificate.__name__, type(ssl).__name__)"
+    )
+    assert run(f"{PUT_OFF}{use}\nimport ssl\n{check}") == "SSLContext get_server_certificate module"
 
 
 @pytest.mark.parametrize("first", IMPORTED_FIRST)
@@ -90,7 +92,7 @@ def look(number):
     if number % 2:
         found.append(ssl.get_server_certificate and ssl.SSLContext.sslsocket_class is ssl.SSLSocket)
     else:
-        found.append(issubclass(asyncio.sslproto.SSLProtocol, asyncio.BufferedProtocol))
+        found.append(issubclass(asyncio.sslproto.SSLProtocol, asyncio.BaseProtocol))
 threads = [threading.Thread(target=look, args=[number]) for number in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
