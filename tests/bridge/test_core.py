@@ -25,7 +25,7 @@ LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True
 
 
 def test_threads_are_as_they_were():
-    """Loading Go narrows for a moment on which CPUs, and how exactly, the importing thread runs, and so Go's own threads."""
+    """Loading Go makes sleeps of the importing thread inexact for a moment, so that Go's own are; its CPUs are untouched."""
     code = """
 import os
 slack = open("/proc/self/timerslack_ns").read()
