@@ -15,7 +15,7 @@ PICTURES = {
         ("Raw ASGI, 64 connections: requests per second", "raw", Column("rps_64", "", "count"), True),
     ],
 }
-OURS = ("saltare", "saltare-parked")
+OURS = ("saltare", "saltare-parked", "saltare-OO")
 WIDTH, LABEL, VALUE, ROW, HEAD = 720, 150, 90, 22, 34  # pixels
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f; }

@@ -62,6 +62,12 @@ SERVERS = {
             workloads=("idle", "workers", "fastapi"),
         ),
         Server(
+            "saltare-OO",  # what saltare-zig does by itself
+            "{bin}/python -OO -m saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
+            package="saltare",
+            workloads=("idle",),
+        ),
+        Server(
             "uvicorn",
             "{bin}/uvicorn {app}:app --port {port} --no-access-log {workers}",
             package="uvicorn==0.54.0",

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 
 	"saltare/gocore/internal/server"
@@ -10,7 +11,7 @@ import (
 
 type registry struct {
 	mu   sync.Mutex
-	open map[*server.Server]struct{}
+	open []*server.Server
 }
 
 var servers registry
@@ -19,23 +20,20 @@ var servers registry
 func (r *registry) add(s *server.Server) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.open == nil {
-		r.open = make(map[*server.Server]struct{})
-	}
-	r.open[s] = struct{}{}
+	r.open = append(r.open, s)
 	return len(r.open)
 }
 
 func (r *registry) remove(s *server.Server) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.open, s)
+	r.open = slices.DeleteFunc(r.open, func(other *server.Server) bool { return other == s })
 }
 
 func (r *registry) stats() (all []server.Stats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range r.open {
+	for _, s := range r.open {
 		all = append(all, s.Stats())
 	}
 	return all

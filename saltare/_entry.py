@@ -99,8 +99,10 @@ def single(config, put_off_ssl):
 
         _later.install()
     load(config)  # before what serves it is, so that its errors come at once
+    from ._settle import forget, rest, rest_parked, settle
+
+    forget()
     from ._server import Server
-    from ._settle import rest, rest_parked, settle
 
     server = Server.from_config(config)
     server.after_start = lambda: settle(config.park_memory)

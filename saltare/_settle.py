@@ -1,8 +1,18 @@
 """Once start-up is over, and after every burst: what is no longer needed goes back to the system: per process."""
 
 import gc
+import sys
 
 from . import _memory
+
+
+def forget():
+    """Empties what only made imports faster: lists of files by folder, and typing's cache of `X[Y]`. Both fill again as
+    they are asked. To be called when the app is imported and what serves it is not, which then goes into the holes.
+    """
+    sys.path_importer_cache.clear()
+    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
+        clear()
 
 
 def settle(park_memory=None):

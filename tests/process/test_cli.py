@@ -50,6 +50,35 @@ def test_serving_process_has_left_the_command_line_behind(cli_server, raw):
     assert not {"argparse", "gettext", "runpy", "saltare.cli", "saltare._layers"} & set(seen["modules"])
 
 
+IMPORTED = """
+import email.mime.text, importlib, json, sys, typing
+
+KNOWN = typing.Dict[str, typing.List[int]]
+
+
+async def app(scope, receive, send):
+    again = typing.Dict[str, typing.List[int]]
+    seen = {
+        "folders": sorted(sys.path_importer_cache),
+        "kept": again is KNOWN,
+        "equal": again == KNOWN and hash(again) == hash(KNOWN),
+        "later": [importlib.import_module(name).__name__ for name in ("email.mime.image", "written_later")],
+    }
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+"""
+
+
+def test_what_imports_have_cached_goes_and_comes_again(cli_server, raw, tmp_path):
+    (tmp_path / "imported.py").write_text(IMPORTED)
+    server = cli_server("imported:app", "--lifespan", "off", cwd=tmp_path)
+    (tmp_path / "written_later.py").touch()
+    seen, _ = seen_by(raw, server)
+    assert not [folder for folder in seen["folders"] if folder.endswith("email/mime")]
+    assert (seen["kept"], seen["equal"]) == (False, True)
+    assert seen["later"] == ["email.mime.image", "written_later"]
+
+
 def test_header_options(cli_server, raw):
     server = cli_server(
         APP, "--server-header", "other", "--no-date-header", "--header", "x-one: 1", "--header", "x-two: 2"

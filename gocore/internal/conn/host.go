@@ -87,15 +87,15 @@ type Host struct {
 	unaccepted bool // a listener that workers share was left before it was empty
 }
 
-// NewHost makes a host without connections. The caller keeps poll and inbox.
-func NewHost(config Config, set *poll.Poll, inbox *handoff.Inbox) *Host {
-	h := &Host{Config: config, poll: set, inbox: inbox, epoch: time.Now(), reserve: -1}
+// Open makes it a host without connections. The caller keeps poll and inbox.
+func (h *Host) Open(config Config, set *poll.Poll, inbox *handoff.Inbox) {
+	h.Config, h.poll, h.inbox = config, set, inbox
+	h.epoch, h.reserve = time.Now(), -1
 	h.wheel.Node = func(i uint32) *timer.Node { return &h.conns.At(i).node }
 	h.defaults.Server = config.ServerHeader
 	h.defaults.Extra = config.ExtraHeaders
 	h.openReserve()
 	h.Clock(h.epoch)
-	return h
 }
 
 // Clock sets the time for what follows.

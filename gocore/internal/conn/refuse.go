@@ -4,7 +4,6 @@ package conn
 
 import (
 	"fmt"
-	"net/netip"
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
@@ -81,15 +80,4 @@ func (h *Host) say(kind, flags uint32, line string) bool {
 	h.inbox.Keep(n)
 	h.inbox.Add(handoff.Event{Kind: kind, Flags: flags, Data: handoff.Pointer(free), Len: uint64(n)})
 	return true
-}
-
-// peer is the address as logs show it.
-func (c *Conn) peer() string {
-	switch c.client.Family {
-	case handoff.FamilyInet:
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(c.client.IP[:4])), c.client.Port).String()
-	case handoff.FamilyInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(c.client.IP), c.client.Port).String()
-	}
-	return "unix socket"
 }

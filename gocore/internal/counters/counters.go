@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 )
 
 // States of a slot.
@@ -66,12 +67,12 @@ func Open(fd, own int) (*Table, error) {
 	if own < 1 || own >= n {
 		return nil, unix.EINVAL
 	}
-	memory, err := unix.Mmap(fd, 0, n*limits.SlotBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := pool.MapShared(fd, n*limits.SlotBytes)
 	if err != nil {
 		return nil, err
 	}
 	if string(memory[:4]) != "SALT" || binary.NativeEndian.Uint32(memory[4:]) != version {
-		_ = unix.Munmap(memory)
+		pool.Unmap(memory)
 		return nil, unix.EINVAL
 	}
 	slots := unsafe.Slice((*Slot)(unsafe.Pointer(unsafe.SliceData(memory))), n)
@@ -79,7 +80,7 @@ func Open(fd, own int) (*Table, error) {
 }
 
 // Close unmaps the table.
-func (t *Table) Close() { _ = unix.Munmap(t.memory) }
+func (t *Table) Close() { pool.Unmap(t.memory) }
 
 // Own is our slot.
 func (t *Table) Own() *Slot { return t.own }

@@ -13,13 +13,23 @@ import (
 
 // Map returns n zeroed bytes of private memory that becomes resident page by page as it is touched.
 func Map(n int) ([]byte, error) {
-	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	return mapped(-1, n, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 }
 
-// Unmap gives back what Map returned.
-func Unmap(b []byte) {
-	_ = unix.Munmap(b)
+// MapShared returns the first n bytes of a file that others have mapped as well.
+func MapShared(fd, n int) ([]byte, error) { return mapped(fd, n, unix.MAP_SHARED) }
+
+// mapped is unix.Mmap without its record of what is mapped.
+func mapped(fd, n, flags int) ([]byte, error) {
+	memory, err := unix.MmapPtr(fd, 0, nil, uintptr(n), unix.PROT_READ|unix.PROT_WRITE, flags)
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(memory), n), nil
 }
+
+// Unmap gives back what Map or MapShared returned.
+func Unmap(b []byte) { _ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(b)), uintptr(len(b))) }
 
 // Slab hands out records of T by number. T must hold no pointers. The lowest free number comes first after a growth, the
 // last freed one after that, so a small server stays in its first pages.

@@ -27,7 +27,7 @@ type Server struct {
 	mu       sync.Mutex
 	poll     *poll.Poll
 	inbox    *handoff.Inbox
-	host     *conn.Host
+	host     conn.Host
 	alarm    *alarm // of a guest
 	workers  *counters.Table
 	draining bool
@@ -45,27 +45,23 @@ type Server struct {
 // Open makes a server without listeners.
 func Open(config Config) (s *Server, err error) {
 	s = &Server{}
-	defer func() {
-		if err != nil {
-			s.free()
-		}
-	}()
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
 	if s.inbox, err = handoff.OpenInbox(); err != nil {
+		s.poll.Close()
 		return nil, err
 	}
+	s.host.Open(config.Conn, s.poll, s.inbox)
 	if config.Guest {
-		if s.alarm, err = openAlarm(s.poll); err != nil {
-			return nil, err
-		}
+		s.alarm, err = openAlarm(s.poll)
 	}
-	s.host = conn.NewHost(config.Conn, s.poll, s.inbox)
-	if config.Worker.Slot > 0 {
-		if err := s.join(config.Worker); err != nil {
-			return nil, err
-		}
+	if err == nil && config.Worker.Slot > 0 {
+		err = s.join(config.Worker)
+	}
+	if err != nil {
+		s.free()
+		return nil, err
 	}
 	return s, nil
 }
@@ -129,9 +125,7 @@ func (s *Server) free() {
 		return
 	}
 	s.closed = true
-	if s.host != nil {
-		s.host.Close()
-	}
+	s.host.Close()
 	if s.alarm != nil {
 		s.alarm.close()
 	}
@@ -139,12 +133,8 @@ func (s *Server) free() {
 		s.workers.Leave()
 		s.workers.Close()
 	}
-	if s.inbox != nil {
-		s.inbox.Close()
-	}
-	if s.poll != nil {
-		s.poll.Close()
-	}
+	s.inbox.Close()
+	s.poll.Close()
 }
 
 // Stats are the figures of a server.
@@ -160,7 +150,7 @@ func (s *Server) Stats() Stats {
 	if s.closed {
 		return Stats{}
 	}
-	h := s.host
+	h := &s.host
 	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Sockets()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
 }
 

@@ -63,7 +63,7 @@ func (s *Server) heard(number uint32) {
 
 // tell puts the figures where the other workers and the master see them.
 func (s *Server) tell(now time.Time) {
-	own, h := s.workers.Own(), s.host
+	own, h := s.workers.Own(), &s.host
 	own.Connections.Store(uint64(h.Connections()))
 	own.Streams.Store(uint64(h.Streams()))
 	own.Requests.Store(h.Counts.Requests)

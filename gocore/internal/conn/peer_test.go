@@ -1,0 +1,53 @@
+package conn
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"saltare/gocore/internal/handoff"
+)
+
+func TestPeerIsTheStandardText(t *testing.T) {
+	for _, text := range []string{
+		"127.0.0.1:1", "0.0.0.0:65535", "[::]:80", "[::1]:80", "[1::]:80", "[2001:db8::1]:443", "[1:0:3:4:5:6:7:8]:1", "[1:0:0:4:5:6:7:8]:1",
+		"[1::4:0:0:7:8]:1", "[1:0:0:4::8]:1", "[0:0:3:4:5:6:7:8]:1", "[1:2:3:4:5:6::]:1", "[::ffff:192.0.2.1]:9", "[fe80::abcd]:0",
+	} {
+		checkPeer(t, netip.MustParseAddrPort(text))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var ip [16]byte
+		for i := range ip {
+			if random.IntN(3) == 0 {
+				ip[i] = byte(random.Uint32())
+			}
+		}
+		port := uint16(random.Uint32())
+		checkPeer(t, netip.AddrPortFrom(netip.AddrFrom16(ip), port))
+		checkPeer(t, netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[:4])), port))
+	}
+}
+
+func checkPeer(t *testing.T, address netip.AddrPort) {
+	t.Helper()
+	var c Conn
+	c.client.Port, c.client.Family = address.Port(), handoff.FamilyInet6
+	c.client.IP = address.Addr().As16()
+	if address.Addr().Is4() {
+		ip := address.Addr().As4()
+		c.client.Family = handoff.FamilyInet
+		copy(c.client.IP[:], ip[:])
+	}
+	want := netip.AddrPortFrom(address.Addr().Unmap(), address.Port()).String()
+	if got := c.peer(); got != want {
+		t.Errorf("%v is shown as %q", want, got)
+	}
+}
+
+func TestPeerOfAUnixSocket(t *testing.T) {
+	var c Conn
+	if got := c.peer(); got != "unix socket" {
+		t.Errorf("it is shown as %q", got)
+	}
+}
