@@ -203,12 +203,19 @@ enum saltare_turn_flags {
     TURN_REST = 16,       /* it has for a moment, or a sleep ended without it: pages of code may go before the next wait */
 };
 
+/* Mapped memory, end not included. */
+struct saltare_range {
+    uintptr_t start, end;
+};
+
 struct saltare_turn {
     const void *outbox; /* in */
     uint64_t outbox_len;
     int64_t timeout_ns; /* in: the longest wait; -1 for ever, 0 none */
-    const struct saltare_event *events; /* out: valid until the next turn */
+    const struct saltare_range *code; /* in: of files, dropped from memory as the last thing before the first wait */
+    uint32_t n_code;
     uint32_t n_events;
+    const struct saltare_event *events; /* out: valid until the next turn */
     uint32_t flags; /* out: TURN_* */
 };
 

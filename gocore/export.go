@@ -102,7 +102,8 @@ func saltare_turn(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 		return -C.ESTALE
 	}
 	outbox := unsafe.Slice((*byte)(t.outbox), t.outbox_len)
-	flags, err := s.Turn(outbox, time.Duration(t.timeout_ns))
+	code := unsafe.Slice((*handoff.Range)(unsafe.Pointer(t.code)), t.n_code)
+	flags, err := s.Turn(outbox, time.Duration(t.timeout_ns), code)
 	if err != nil {
 		return failure(err)
 	}
@@ -242,6 +243,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_file{})-unsafe.Sizeof(handoff.File{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_field{})-unsafe.Sizeof(http1.Field{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_address{})-unsafe.Sizeof(handoff.Address{})]
+	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_range{})-unsafe.Sizeof(handoff.Range{})]
 
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_event{}.data)-unsafe.Offsetof(handoff.Event{}.Data)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.subprotocols)-unsafe.Offsetof(handoff.Request{}.Subprotocols)]

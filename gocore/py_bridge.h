@@ -47,6 +47,9 @@ typedef struct {
 
 typedef struct exchange exchange;
 
+/* What the capsule RELEASE_FILES of saltare._memory holds, which tells more. */
+typedef size_t release_code(const void *const *addresses, size_t n, struct saltare_range *ranges, size_t room);
+
 typedef struct {
     PyObject_HEAD
     module_state *state;
@@ -74,7 +77,7 @@ typedef struct {
     PyObject *on_retire;     /* (why): this worker has reached a limit */
     PyObject *on_lull;       /* called when the app has been silent for a while */
     PyObject *release;       /* capsule: what gives back the pages of code that nothing needs while the server rests */
-    size_t (*before_wait)(void); /* release, when it is to be called; else NULL */
+    release_code *before_wait; /* what is in it, when it is to be called; else NULL */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */
     struct saltare_address host;

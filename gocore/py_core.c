@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 
 /* An outbox that a burst made larger than this is given back. */
@@ -265,10 +266,10 @@ static void shrink(core *self)
 static int come_to_rest(core *self)
 {
     if (self->release == NULL || self->release == Py_None) return 0;
-    size_t (*release)(void) = (size_t (*)(void))(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_FILES");
+    release_code *release = (release_code *)(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_FILES");
     if (release == NULL) return -1;
     if (self->guest) {
-        release();
+        release(NULL, 0, NULL, 0);
     } else {
         self->before_wait = release;
     }
@@ -283,19 +284,34 @@ static int call_on_lull(core *self)
     return result ? come_to_rest(self) : -1;
 }
 
+/* On the way to the wait are libc, the dynamic linker, the interpreter and the core itself, which goes on: each has some segments. */
+#define MOST_CODE 16
+
+static uint32_t release_before_wait(core *self, struct saltare_range *code)
+{
+    const void *const way[] = {
+        (void *)(uintptr_t)getauxval(AT_BASE),
+        (void *)(uintptr_t)epoll_create1,
+        (void *)(uintptr_t)PyEval_SaveThread,
+        (void *)(uintptr_t)saltare_turn,
+    };
+    release_code *release = self->before_wait;
+    self->before_wait = NULL;
+    return (uint32_t)release(way, sizeof way / sizeof *way, code, MOST_CODE);
+}
+
 static PyObject *take_turn(core *self, struct saltare_turn *turn)
 {
+    struct saltare_range code[MOST_CODE];
     outbox *box = &self->boxes[self->filling];
     turn->outbox = box->data;
     turn->outbox_len = box->len;
     self->filling = !self->filling;
     self->woken = false;
-    size_t (*release)(void) = NULL;
-    if (box->len == 0 && turn->timeout_ns != 0) {
-        release = self->before_wait;
-        self->before_wait = NULL;
+    if (self->before_wait != NULL && box->len == 0 && turn->timeout_ns != 0) {
+        turn->code = code; /* found with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
+        turn->n_code = release_before_wait(self, code);
     }
-    if (release != NULL) release(); /* with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
     int32_t status;
     Py_BEGIN_ALLOW_THREADS
     status = saltare_turn(self->handle, turn);

@@ -52,6 +52,7 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 
 /* Mapped, not allocated: the heap was trimmed just before, and may be shared. Objects beyond are left alone. */
 #define MOST_CLEAN 4096
+#define MOST_SEGMENTS 16 /* of one object that are not writable; linkers make three */
 
 struct clean {
     struct range ranges[MOST_CLEAN];
@@ -59,6 +60,15 @@ struct clean {
     bool candidate;     /* ranges[n] is the mapping that the lines are about */
     struct range stack; /* of the main thread */
     size_t released;    /* bytes */
+    struct way *way;
+};
+
+/* What runs between here and a wait: the objects that hold the addresses, which are never unloaded, and what was dropped of them. */
+struct way {
+    const void *const *addresses;
+    size_t n_addresses;
+    struct range *ranges;
+    size_t room, n_ranges;
 };
 
 /* A line of smaps. */
@@ -91,17 +101,38 @@ static bool is_clean(const struct clean *clean, struct range wanted)
     return false;
 }
 
+static bool is_on(const struct way *way, const struct dl_phdr_info *object)
+{
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD) continue;
+        for (size_t k = 0; k < way->n_addresses; k++) {
+            if ((uintptr_t)way->addresses[k] - (object->dlpi_addr + segment->p_vaddr) < segment->p_memsz) return true;
+        }
+    }
+    return false;
+}
+
+/* The table of segments is itself in the first of them: it is read to its end before that one is dropped. */
 static int release_object(struct dl_phdr_info *object, size_t size, void *data)
 {
     struct clean *clean = data;
+    struct way *way = clean->way;
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    for (int i = 0; i < object->dlpi_phnum; i++) {
+    struct range found[MOST_SEGMENTS];
+    size_t n = 0;
+    for (int i = 0; i < object->dlpi_phnum && n < MOST_SEGMENTS; i++) {
         const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
         if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
         uintptr_t start = object->dlpi_addr + segment->p_vaddr;
-        struct range range = {start & ~(page - 1), (start + segment->p_filesz) & ~(page - 1)};
-        if (range.start >= range.end || !is_clean(clean, range)) continue;
-        if (madvise((void *)range.start, range.end - range.start, MADV_DONTNEED) == 0) clean->released += range.end - range.start;
+        struct range range = {start & ~(page - 1), (start + segment->p_filesz + page - 1) & ~(page - 1)};
+        if (is_clean(clean, range)) found[n++] = range;
+    }
+    const bool on_way = is_on(way, object);
+    for (size_t i = 0; i < n; i++) {
+        if (madvise((void *)found[i].start, size_of(found[i]), MADV_DONTNEED) != 0) continue;
+        clean->released += size_of(found[i]);
+        if (on_way && way->n_ranges < way->room) way->ranges[way->n_ranges++] = found[i];
     }
     return 0;
 }
@@ -120,10 +151,11 @@ __attribute__((noinline)) static void release_stack(struct range stack)
 /* Drops the pages of read-only ELF segments, and of the stack. Returns the size of the segments, in bytes; 0 where /proc is
  * not to be read.
  * Threads: with the GIL, for the dynamic linker's lock must not be held in a fork. */
-static size_t release_files(void)
+static size_t release_files(struct way *way)
 {
     struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (clean == MAP_FAILED) return 0;
+    clean->way = way;
     find_clean(clean);
     dl_iterate_phdr(release_object, clean);
     const struct range stack = clean->stack;
@@ -134,7 +166,21 @@ static size_t release_files(void)
 }
 
 /* release_files() -> int: the same. */
-static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(release_files()); }
+static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct way none = {0};
+    return PyLong_FromSize_t(release_files(&none));
+}
+
+/* RELEASE_FILES, in a capsule for the core: the same, on the way to a wait that leads through the objects which hold n addresses.
+ * Writes what it has dropped of them, and the wait's last step may drop once more, to `ranges`: start and end of each, in words.
+ * Returns how many, at most `room`. */
+static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t (*ranges)[2], size_t room)
+{
+    struct way way = {addresses, n, (struct range *)ranges, room, 0};
+    release_files(&way);
+    return way.n_ranges;
+}
 
 static PyMethodDef memory_methods[] = {
     {"configure", memory_configure, METH_NOARGS, "configure(): settings of malloc for a small process."},
@@ -150,10 +196,9 @@ static PyMethodDef memory_methods[] = {
     {NULL},
 };
 
-/* RELEASE_FILES: a capsule of release_files, for the core. */
 static int memory_exec(PyObject *module)
 {
-    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_files, "saltare._memory.RELEASE_FILES", NULL);
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_before_wait, "saltare._memory.RELEASE_FILES", NULL);
     int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_FILES", capsule) : -1;
     Py_XDECREF(capsule);
     return status;

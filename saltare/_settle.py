@@ -10,7 +10,11 @@ def forget():
     """Empties what only made imports faster: lists of files by folder, and typing's cache of `X[Y]`. Both fill again as
     they are asked. To be called when the app is imported and what serves it is not, which then goes into the holes.
     """
-    sys.path_importer_cache.clear()
+    from importlib.machinery import FileFinder
+
+    finders = sys.path_importer_cache
+    for path in [path for path, finder in list(finders.items()) if type(finder) is FileFinder]:
+        finders.pop(path, None)
     for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
         clear()
 

@@ -24,13 +24,13 @@ def parse(rollup):
     return tuple(int(fields[name].split()[0]) for name in ("Rss", "Anonymous"))
 
 
-def held_in(pid, marked, field):
-    """KiB that a field of /proc/PID/smaps ("Rss", "Anonymous") has for those mappings whose first line holds `marked`."""
+def held_in(pid, field, *marks):
+    """KiB that a field of /proc/PID/smaps ("Rss", "Anonymous") has for those mappings whose first line holds all marks."""
     total, counts = 0, False
     with open(f"/proc/{pid}/smaps") as lines:
         for line in lines:
             if "-" in line.split(" ", 1)[0]:
-                counts = marked in line
+                counts = all(mark in line for mark in marks)
             elif counts and line.startswith(f"{field}:"):
                 total += int(line.split()[1])
     return total

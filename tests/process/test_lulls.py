@@ -1,11 +1,15 @@
 """What is done when the app has been silent for a while, and after so many requests. Per process."""
 
+import ctypes
 import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 from measure import held_in
 
+from family import children
 from harness import wait_until
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -33,7 +37,7 @@ def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
 
 def code(pid):
     """KiB of code in memory, whatever it is from."""
-    return held_in(pid, " r-xp ", "Rss")
+    return held_in(pid, "Rss", " r-xp ")
 
 
 @LOOPS
@@ -46,6 +50,32 @@ def test_code_that_was_needed_goes_in_a_lull(cli_server, raw, loop):
         client.get().read_response()
         busy = code(server.pid)
         wait_until(lambda busy=busy: code(server.pid) < busy - 128, lambda busy=busy: f"{busy} KiB, {code(server.pid)}")
+
+
+def interpreter():
+    """The file that the interpreter's code is in: libpython, or the program."""
+    address = ctypes.cast(ctypes.pythonapi.PyEval_SaveThread, ctypes.c_void_p).value
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, end = (int(part, 16) for part in line.split(" ", 1)[0].split("-"))
+        if start <= address < end:
+            return line.split(maxsplit=5)[5]
+    raise AssertionError(f"nothing is mapped at {address:#x}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_leads_to_the_wait_goes_as_well(cli_server, raw, workers):
+    """The interpreter's code, which the wait itself does not need, and the first page of each library, where its segments are listed."""
+    server = cli_server("lull_apps:counting", "--workers", workers)
+    client = raw(server)
+    client.get().read_response()
+    pids = children(server.pid) if workers > 1 else [server.pid]
+
+    def held(*marks):
+        return [held_in(pid, "Rss", *marks) for pid in pids]
+
+    for marks in ((" r-xp ", interpreter()), (" r--p 00000000 ", "/lib-dynload/")):
+        assert held_in(os.getpid(), "Rss", *marks) > 0
+        wait_until(lambda marks=marks: not any(held(*marks)), lambda marks=marks: f"{marks}: {held(*marks)} KiB")
 
 
 def test_a_worker_collects_too(cli_server, raw, report):

@@ -70,7 +70,7 @@ def test_one_that_comes_later_shares_what_they_have_changed(served, raw):
 
 def written(pid):
     """KiB of the shared heap that a process has written to, and so has for itself."""
-    return held_in(pid, "/memfd:saltare-heap", "Anonymous")
+    return held_in(pid, "Anonymous", "/memfd:saltare-heap")
 
 
 def test_what_was_only_touched_goes_back_in_a_lull(served, raw):

@@ -128,6 +128,9 @@ type File struct {
 	FD          int32
 }
 
+// Range is struct saltare_range.
+type Range struct{ Start, End uintptr }
+
 const commandSize = uint64(unsafe.Sizeof(Command{}))
 
 // Next takes the first command off the outbox. Command and payload point into it. ok is false at its end.

@@ -123,7 +123,7 @@ func (d *driver) write(c net.Conn, text string) {
 // turn takes a turn and keeps its events.
 func (d *driver) turn(timeout time.Duration) {
 	d.Helper()
-	flags, err := d.server.Turn(d.outbox, timeout)
+	flags, err := d.server.Turn(d.outbox, timeout, nil)
 	d.must(err)
 	d.flags, d.outbox = flags, d.outbox[:0]
 	d.empty = d.empty || flags&handoff.TurnEmpty != 0

@@ -18,7 +18,7 @@ const moment = 500 * time.Millisecond
 func (d *driver) silent(long time.Duration, rests, lulls int) {
 	d.Helper()
 	for end := time.Now().Add(long); time.Now().Before(end); {
-		flags, err := d.server.Turn(nil, time.Until(end))
+		flags, err := d.server.Turn(nil, time.Until(end), nil)
 		d.must(err)
 		if flags&handoff.TurnRest != 0 {
 			rests--

@@ -17,8 +17,10 @@ import (
 // (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
 // What limits say of a turn holds for each wait.
 //
+// The first wait does without the pages of code; drop tells more.
+//
 // The lock is not held during the wait, for other threads that ask, watch and drain.
-func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err error) {
+func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (flags uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -41,7 +43,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 		timeout = 0
 	}
 	for {
-		now, flags, err = s.waitOnce(now, timeout)
+		now, flags, err = s.waitOnce(now, timeout, code)
 		if err != nil || flags != 0 || !s.inbox.Empty() || timeout == 0 || s.draining && !s.emptied {
 			return flags, err
 		}
@@ -51,12 +53,13 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration) (flags uint32, err e
 			}
 		}
 		s.inbox.Reset() // of what was kept of beginnings
+		code = nil
 	}
 }
 
 // waitOnce waits, does what is to be done then, and tells the time after the wait.
-func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
-	ready, err := s.wait(before, timeout)
+func (s *Server) waitOnce(before time.Time, timeout time.Duration, code []handoff.Range) (now time.Time, flags uint32, err error) {
+	ready, err := s.wait(before, timeout, code)
 	interrupted := err == unix.EINTR
 	if err != nil && !interrupted {
 		return before, 0, err
@@ -126,7 +129,7 @@ func (s *Server) stopAccepting() {
 }
 
 // wait waits for reports, no longer than the next deadline.
-func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err error) {
+func (s *Server) wait(now time.Time, timeout time.Duration, code []handoff.Range) (ready int, err error) {
 	if d, ok := s.untilDeadline(now); ok && (timeout < 0 || d < timeout) {
 		timeout = d
 	}
@@ -139,6 +142,7 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 	}
 	s.mu.Unlock()
 	defer s.mu.Lock()
+	drop(code)
 	return s.poll.Wait(ms)
 }
 

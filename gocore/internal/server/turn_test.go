@@ -75,7 +75,7 @@ func socketOf(t *testing.T, c *net.TCPConn) int {
 
 // turnOnly takes a turn without looking at what it gave.
 func (d *driver) turnOnly(timeout time.Duration) {
-	if _, err := d.server.Turn(d.outbox, timeout); err != nil {
+	if _, err := d.server.Turn(d.outbox, timeout, nil); err != nil {
 		d.Fatal(err)
 	}
 	d.outbox = d.outbox[:0]
@@ -183,7 +183,7 @@ func TestAServerThatIsClosed(t *testing.T) {
 	s.Close()
 	s.Drain()
 	s.Abandon()
-	if _, err := s.Turn(nil, 0); err != unix.ESTALE {
+	if _, err := s.Turn(nil, 0, nil); err != unix.ESTALE {
 		t.Errorf("turn: %v", err)
 	}
 	if err := s.Watch(0, unix.EPOLLIN); err != unix.ESTALE {
