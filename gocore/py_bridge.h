@@ -47,8 +47,8 @@ typedef struct {
 
 typedef struct exchange exchange;
 
-/* What the capsule RELEASE_FILES of saltare._memory holds, which tells more. */
-typedef size_t release_code(const void *const *addresses, size_t n, struct saltare_range *ranges, size_t room);
+/* What the capsule RELEASE_BEFORE_WAIT of saltare._memory holds, which tells more. */
+typedef size_t release_code(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room);
 
 typedef struct {
     PyObject_HEAD

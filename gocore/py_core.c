@@ -266,7 +266,7 @@ static void shrink(core *self)
 static int come_to_rest(core *self)
 {
     if (self->release == NULL || self->release == Py_None) return 0;
-    release_code *release = (release_code *)(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_FILES");
+    release_code *release = (release_code *)(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_BEFORE_WAIT");
     if (release == NULL) return -1;
     if (self->guest) {
         release(NULL, 0, NULL, 0);
@@ -297,7 +297,7 @@ static uint32_t release_before_wait(core *self, struct saltare_range *code)
     };
     release_code *release = self->before_wait;
     self->before_wait = NULL;
-    return (uint32_t)release(way, sizeof way / sizeof *way, code, MOST_CODE);
+    return (uint32_t)release(way, sizeof way / sizeof *way, &code->start, MOST_CODE);
 }
 
 static PyObject *take_turn(core *self, struct saltare_turn *turn)
@@ -714,7 +714,7 @@ static PyMemberDef core_members[] = {
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for a while."},
-    {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_FILES."},
+    {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_BEFORE_WAIT."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},

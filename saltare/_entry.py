@@ -107,7 +107,7 @@ def single(config, put_off_ssl):
     server = Server.from_config(config)
     server.after_start = lambda: settle(config.park_memory)
     server.on_lull = rest if config.park_memory is None else rest_parked
-    server.release = _memory.RELEASE_FILES
+    server.release = _memory.RELEASE_BEFORE_WAIT
     return server
 
 

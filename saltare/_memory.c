@@ -47,8 +47,10 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
  *
  *   - the dynamic linker says that it is a segment of a loaded ELF object that was never writable. It is asked under
  *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
- *   - the kernel says (smaps) that no page of it is anonymous: nobody has written to it all the same, as debuggers and
- *     text relocations do. */
+ *   - the kernel says (smaps) that no page of it is anonymous, or swapped out: nobody has written to it all the same, as
+ *     debuggers and text relocations do.
+ *
+ * What the core drops once more, a moment later, rests on the same words: of objects that are never unloaded. */
 
 /* Mapped, not allocated: the heap was trimmed just before, and may be shared. Objects beyond are left alone. */
 #define MOST_CLEAN 4096
@@ -57,7 +59,7 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 struct clean {
     struct range ranges[MOST_CLEAN];
     size_t n;
-    bool candidate;     /* ranges[n] is the mapping that the lines are about */
+    bool candidate;     /* the last of ranges is the mapping that the lines are about */
     struct range stack; /* of the main thread */
     size_t released;    /* bytes */
     struct way *way;
@@ -79,15 +81,15 @@ static void look_for_clean(const char *line, void *context)
     char rights[5];
     if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
         clean->candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
-        if (clean->candidate) clean->ranges[clean->n] = (struct range){start, end};
+        if (clean->candidate) clean->ranges[clean->n++] = (struct range){start, end};
         if (inode == 0 && strstr(line, " [stack]") != NULL) clean->stack = (struct range){start, end};
-    } else if (clean->candidate && sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
-        clean->n++;
+    } else if (clean->candidate && (sscanf(line, "Anonymous: %lu kB", &kib) == 1 || sscanf(line, "Swap: %lu kB", &kib) == 1) && kib > 0) {
+        clean->n--; /* written to, swapped out or not */
         clean->candidate = false;
     }
 }
 
-/* The private, read-only mappings of files without an anonymous page; none when smaps cannot be read. */
+/* The private, read-only mappings of files without a page that was written to; none when smaps cannot be read. */
 static void find_clean(struct clean *clean)
 {
     if (each_line("/proc/self/smaps", look_for_clean, clean) != 0) clean->n = 0;
@@ -172,10 +174,10 @@ static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(igno
     return PyLong_FromSize_t(release_files(&none));
 }
 
-/* RELEASE_FILES, in a capsule for the core: the same, on the way to a wait that leads through the objects which hold n addresses.
- * Writes what it has dropped of them, and the wait's last step may drop once more, to `ranges`: start and end of each, in words.
- * Returns how many, at most `room`. */
-static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t (*ranges)[2], size_t room)
+/* RELEASE_BEFORE_WAIT, in a capsule for the core: the same, on the way to a wait that leads through the objects which hold n
+ * addresses. Writes what it has dropped of them, and the last step before the wait may drop once more, to `ranges`: the start
+ * and the end of each. Returns how many, at most `room`. */
+static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room)
 {
     struct way way = {addresses, n, (struct range *)ranges, room, 0};
     release_files(&way);
@@ -198,8 +200,8 @@ static PyMethodDef memory_methods[] = {
 
 static int memory_exec(PyObject *module)
 {
-    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_before_wait, "saltare._memory.RELEASE_FILES", NULL);
-    int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_FILES", capsule) : -1;
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_before_wait, "saltare._memory.RELEASE_BEFORE_WAIT", NULL);
+    int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_BEFORE_WAIT", capsule) : -1;
     Py_XDECREF(capsule);
     return status;
 }

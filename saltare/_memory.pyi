@@ -1,6 +1,6 @@
 """What a process needs of malloc and of its file mappings to be small. Per process."""
 
-RELEASE_FILES: object
+RELEASE_BEFORE_WAIT: object
 
 def configure() -> None: ...
 def trim() -> None: ...

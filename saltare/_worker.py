@@ -33,7 +33,7 @@ class WorkerServer(Server):
     def at(cls, place):
         server = cls.from_config(place.config)
         server._place, server._tell = place, Teller(place.pipe)
-        server.on_lull, server.release = rest_parked, _memory.RELEASE_FILES
+        server.on_lull, server.release = rest_parked, _memory.RELEASE_BEFORE_WAIT
         return server
 
     def run(self):

@@ -5,8 +5,6 @@ package pool
 import (
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"saltare/gocore/internal/limits"
 )
 
@@ -96,7 +94,7 @@ func (p *Buffers) Release() {
 
 func (p *Buffers) drop(class int) {
 	for _, span := range p.spans[class] {
-		_ = unix.Munmap(span)
+		Unmap(span)
 	}
 	p.spans[class], p.free[class] = nil, 0
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"saltare/gocore/internal/limits"
 )
 
@@ -79,7 +81,11 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 	small, large := get(t, &p, 1), get(t, &p, limits.BufferClasses[3])
 	small.Bytes()[0] = 'x'
 	p.Put(large)
+	span := p.spans[3][0]
 	p.Release()
+	if isMapped(span) || !isMapped(p.spans[0][0]) {
+		t.Error("what is lent is mapped and nothing else")
+	}
 	if len(p.spans[0]) != 1 || len(p.spans[3]) != 0 || p.free[3] != 0 {
 		t.Errorf("spans after the release: %d small, %d large", len(p.spans[0]), len(p.spans[3]))
 	}
@@ -88,6 +94,27 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 	}
 	if b := get(t, &p, limits.BufferClasses[3]); len(b.Bytes()) != limits.BufferClasses[3] {
 		t.Error("no buffer after the release")
+	}
+}
+
+// isMapped asks the kernel (msync(2): ENOMEM).
+func isMapped(b []byte) bool { return unix.Msync(b, unix.MS_ASYNC) == nil }
+
+func TestCloseUnmaps(t *testing.T) {
+	var buffers Buffers
+	get(t, &buffers, 1)
+	var slab Slab[[64]byte]
+	if _, _, err := slab.Alloc(); err != nil {
+		t.Fatal(err)
+	}
+	span, chunk := buffers.spans[0][0], slab.chunks[0]
+	if !isMapped(span) || !isMapped(chunk) {
+		t.Fatal("there is nothing to unmap")
+	}
+	buffers.Close()
+	slab.Close()
+	if isMapped(span) || isMapped(chunk) {
+		t.Error("it is mapped still")
 	}
 }
 

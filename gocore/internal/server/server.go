@@ -40,6 +40,7 @@ type Server struct {
 
 	retirement retirement
 	silence    silence
+	code       []handoff.Range // memory of C, within a turn: to be dropped before the next wait
 }
 
 // Open makes a server without listeners.

@@ -63,7 +63,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// drop takes pages of files out of memory; what is used again comes back, some pages at a time (madvise(2)).
+// drop takes pages of files out of memory. What the wait itself runs comes back at once, so it is the last thing before.
 func drop(code []handoff.Range) {
 	for _, r := range code {
 		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, r.Start, r.End-r.Start, unix.MADV_DONTNEED)

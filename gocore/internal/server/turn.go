@@ -17,7 +17,7 @@ import (
 // (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
 // What limits say of a turn holds for each wait.
 //
-// The first wait does without the pages of code; drop tells more.
+// Code is what the first wait can do without.
 //
 // The lock is not held during the wait, for other threads that ask, watch and drain.
 func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (flags uint32, err error) {
@@ -26,6 +26,8 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	if s.closed {
 		return 0, unix.ESTALE
 	}
+	s.code = code
+	defer func() { s.code = nil }()
 	now := time.Now()
 	end := now.Add(timeout)
 	s.inbox.Reset()
@@ -43,7 +45,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 		timeout = 0
 	}
 	for {
-		now, flags, err = s.waitOnce(now, timeout, code)
+		now, flags, err = s.waitOnce(now, timeout)
 		if err != nil || flags != 0 || !s.inbox.Empty() || timeout == 0 || s.draining && !s.emptied {
 			return flags, err
 		}
@@ -53,13 +55,12 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 			}
 		}
 		s.inbox.Reset() // of what was kept of beginnings
-		code = nil
 	}
 }
 
 // waitOnce waits, does what is to be done then, and tells the time after the wait.
-func (s *Server) waitOnce(before time.Time, timeout time.Duration, code []handoff.Range) (now time.Time, flags uint32, err error) {
-	ready, err := s.wait(before, timeout, code)
+func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
+	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
 	if err != nil && !interrupted {
 		return before, 0, err
@@ -129,7 +130,7 @@ func (s *Server) stopAccepting() {
 }
 
 // wait waits for reports, no longer than the next deadline.
-func (s *Server) wait(now time.Time, timeout time.Duration, code []handoff.Range) (ready int, err error) {
+func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err error) {
 	if d, ok := s.untilDeadline(now); ok && (timeout < 0 || d < timeout) {
 		timeout = d
 	}
@@ -140,6 +141,8 @@ func (s *Server) wait(now time.Time, timeout time.Duration, code []handoff.Range
 	if s.workers != nil {
 		s.workers.Waits()
 	}
+	code := s.code
+	s.code = nil
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	drop(code)
