@@ -37,9 +37,10 @@ compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, p
 	@$(environment) compliance
 	$(pytest) tests/compliance
 
-bench: ## the benchmark against other servers (an hour; results in benchmarks/results)
+bench: ## the benchmark against other servers (an hour; results in benchmarks/results); without ARGS bench-websocket as well
 	@tools/system_packages.sh wrk nginx
 	$(PYTHON) benchmarks/run.py $(ARGS)
+	$(if $(ARGS),,$(PYTHON) benchmarks/bench_websocket.py)
 
 bench-quick: ## the same in two minutes, against uvicorn alone
 	@tools/system_packages.sh wrk
