@@ -21,7 +21,7 @@ from ._counters import Counters
 from ._handover import PASSED, Command, ended, is_trial, received
 from ._origin import origin
 from ._settle import rest_from_forking, settle, settle_to_fork
-from ._signal_pipe import HEEDED, STOP, SignalPipe, hung_up, once
+from ._signal_pipe import HEEDED, STOP, SignalPipe, hung_up
 from ._signals import HURRY, STOPPING
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
 from .errors import AppError, ConfigError, StartError
@@ -186,7 +186,7 @@ class Master:
             self._hear(worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
             self._changed(self._watcher.read())
-        for number in once(self._signals.read()):
+        for number in self._signals.read():
             self._heed(number)
         self._reap()  # after the signals, for one that stops us may have reached the workers as well
         self._on_time()

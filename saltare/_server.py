@@ -13,7 +13,7 @@ from . import _children, _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, Signals
+from ._signals import STOPPING, TOGETHER, Signals
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -82,10 +82,9 @@ class Server:
                 pass  # it has just ended
 
     def _told_to_stop(self):
-        """Signals that come together are one: timeout(1), for example, signals a process and then its group."""
         if not self._told:
             self._told = True
-            self._loop.call_soon(self._told_enough)
+            self._loop.call_later(TOGETHER, self._told_enough)
 
     def _told_enough(self):
         self._told = False
@@ -249,7 +248,7 @@ class Server:
         self._listeners = []
         self.started = False
         self._loop = self._stop = self._hurry = None
-        self._stopped, self._stop_asked, self._told = self._stop_asked > 0, 0, False
+        self._stopped, self._stop_asked, self._told = self._told or self._stop_asked > 0, 0, False
         self._stubborn = set()
 
     async def _life(self, core, guest):

@@ -5,10 +5,11 @@ import os
 import select
 import signal
 import stat
+import time
 from functools import partial
 
 from . import _children
-from ._signals import STOPPING, restore
+from ._signals import STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 STOP = 0  # what `send` is given when nobody sent a signal
@@ -45,7 +46,14 @@ class SignalPipe:
         return self._reader
 
     def read(self):
-        """The numbers of the signals that came since, in order."""
+        """The numbers of the signals that came since, in order; of signals to stop that come together only one."""
+        numbers = self._read()
+        if not any(number in STOPPING for number in numbers):
+            return numbers
+        time.sleep(TOGETHER)
+        return once(numbers + self._read())
+
+    def _read(self):
         try:
             return os.read(self._reader, 4096)
         except BlockingIOError:
@@ -57,7 +65,6 @@ class SignalPipe:
 
 
 def once(numbers):
-    """Of signals to stop that came together only one: timeout(1), for example, signals a process, then its group."""
     told = False
     for number in numbers:
         if number not in STOPPING or not told:

@@ -7,6 +7,7 @@ import threading
 from . import _children
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
 HURRY = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
 
 

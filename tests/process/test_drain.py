@@ -167,10 +167,11 @@ def test_a_second_signal_ends_it_at_once(drained, raw, number, what, loop):
 @SIGNALS
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_to_it_and_to_its_group_is_one(cli_server, raw, number, workers):
-    """As timeout(1) sends it, or systemd to a whole control group."""
+    """As timeout(1) sends it, or systemd to a whole control group; the sender may have to wait for its turn in between."""
     server = cli_server("drain_apps:app", "--workers", workers, start_new_session=True)
     client = ask(raw, server, "slow")
     server.popen.send_signal(number)
+    time.sleep(0.002)
     os.killpg(server.pid, number)
     assert client.read_all().endswith(b"ended\r\n0\r\n\r\n")
     assert server.wait() == 0

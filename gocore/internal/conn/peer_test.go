@@ -1,3 +1,5 @@
+// Addresses as peer.go writes them are those of net/netip.  per process
+
 package conn
 
 import (
