@@ -93,12 +93,14 @@ def run(config, put_off_ssl):
 def single(config, put_off_ssl):
     from . import _memory
     from ._importer import load
+    from ._shared_code import SharedCode
 
     if put_off_ssl:
         from . import _later
 
         _later.install()
-    load(config)  # before what serves it is, so that its errors come at once
+    with SharedCode():
+        load(config)  # before what serves it is, so that its errors come at once
     from ._settle import forget, rest, rest_parked, settle
 
     forget()

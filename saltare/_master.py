@@ -110,8 +110,10 @@ class Master:
         _logging.configure(self.config)
         if self.config.preloads():
             from ._importer import load
+            from ._shared_code import SharedCode
 
-            load(self.config)
+            with SharedCode():
+                load(self.config)
 
     def _open(self, inherited):
         from ._sockets import open_listeners

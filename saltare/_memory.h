@@ -6,7 +6,8 @@
  *   _memory_repark.c what was written to and is as in the file goes back there
  *   _memory_fresh.c  before either: what is written from then on lies together
  *   _memory_early.c  arenas from before that was prepared
- *   _memory_hold.c   every other thread held still meanwhile */
+ *   _memory_hold.c   every other thread held still meanwhile
+ *   _memory_code.c   equal parts of code exist once */
 #ifndef SALTARE_MEMORY_H
 #define SALTARE_MEMORY_H
 
@@ -177,5 +178,9 @@ PyObject *memory_repark(PyObject *module, PyObject *args);
 /* ---- _memory_fresh.c ------------------------------------------------------------------------------------------ */
 
 PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
+
+/* ---- _memory_code.c ------------------------------------------------------------------------------------------- */
+
+PyObject *memory_sharing(PyObject *module, PyObject *args);
 
 #endif

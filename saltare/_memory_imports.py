@@ -112,8 +112,10 @@ def load_asyncio():
 
 def load_app(config):
     from ._importer import load
+    from ._shared_code import SharedCode
 
-    load(config)
+    with SharedCode():
+        load(config)
 
 
 def load_server():

@@ -45,7 +45,10 @@ class WorkerServer(Server):
 
     def _begin(self):
         if not self.config.preloads():  # else the master has done it
-            super()._begin()
+            from ._shared_code import SharedCode
+
+            with SharedCode():
+                super()._begin()
 
     def _listen(self):
         super()._listen_at(list(self._place.listeners))
