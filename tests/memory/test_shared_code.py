@@ -39,11 +39,9 @@ def compiled(source=FUNCTIONS):
     return marshal.loads(marshal.dumps(compile(source, "some.py", "exec")))
 
 
-def shared(code, known=None):
-    """The code, as a loader returns it; nobody else has it."""
-    codes = [code]
-    del code
-    method = sharing(lambda loader, name: codes.pop(), {} if known is None else known)
+def shared(make, known=None):
+    """The code that `make` returns, as a loader returns it."""
+    method = sharing(lambda loader, name: make(), {} if known is None else known)
     return type("Loader", (), {"get_code": method})().get_code("some")
 
 
@@ -72,7 +70,7 @@ def shown(code):
 def test_all_that_can_be_asked_of_code_is_the_same():
     known = {}
     for source in [FUNCTIONS, WITHIN_FUNCTIONS, FUNCTIONS]:
-        plain, small = compiled(source), shared(compiled(source), known)
+        plain, small = compiled(source), shared(lambda source=source: compiled(source), known)
         assert shown(small) == shown(plain)
         assert (small == plain, hash(small), marshal.loads(marshal.dumps(small))) == (True, hash(plain), plain)
 
@@ -81,7 +79,7 @@ def test_it_runs_as_before():
     known = {}
     for _ in range(3):
         space = {}
-        exec(shared(compiled(), known), space)
+        exec(shared(compiled, known), space)
         assert space["first"](1, 2, 3, c=4, d=5) == (7, (3,), {"d": 5})
         some = space["Some"]()
         assert some.second(1, 2) == (some, 1, 3)
@@ -89,10 +87,10 @@ def test_it_runs_as_before():
 
 def test_equal_parts_are_one():
     known = {}
-    first = shared(compiled(WITHIN_FUNCTIONS), known)
+    first = shared(lambda: compiled(WITHIN_FUNCTIONS), known)
     names = next(part for part in known if isinstance(part, tuple))
     before = sys.getrefcount(names)
-    second = shared(compiled(WITHIN_FUNCTIONS), known)
+    second = shared(lambda: compiled(WITHIN_FUNCTIONS), known)
     assert sys.getrefcount(names) - before >= 1  # marshal has made one tuple for the functions of a module
     if sys.version_info >= (3, 11):
         kinds = next(part for part in known if isinstance(part, bytes) and len(part) == 3)
@@ -101,13 +99,13 @@ def test_equal_parts_are_one():
 
 def test_what_runs_once_is_left_alone():
     known = {}
-    shared(compiled("class Some:\n a = 1\n b = 2\nc = 3\n"), known)
+    shared(lambda: compiled("class Some:\n a = 1\n b = 2\nc = 3\n"), known)
     assert known == {}
 
 
 def test_code_that_somebody_has_is_left_alone():
     known, held = {}, compiled()
-    assert shared(held, known) is held
+    assert shared(lambda: held, known) is held
     assert known == {}
 
 
@@ -135,7 +133,7 @@ def test_nothing_leaks():
     data, counts = marshal.dumps(compile(FUNCTIONS, "some.py", "exec")), []
     for _ in range(3):
         for _ in range(100):
-            shared(marshal.loads(data))
+            shared(lambda: marshal.loads(data))
         gc.collect()
         counts.append(sys.getallocatedblocks())
     assert counts[2] - counts[1] < 50
