@@ -194,6 +194,8 @@ static PyMethodDef memory_methods[] = {
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
     {"repark", memory_repark, METH_VARARGS, "repark(fd, pool) -> bytes: gives pages back to the file that hold what it holds."},
+    {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): pymalloc's new arenas are a burst's from now on."},
+    {"release_pools", memory_release_pools, METH_NOARGS, "release_pools() -> bytes: drops what a burst has left free in arenas."},
     {"sharing", memory_sharing, METH_VARARGS, "sharing(get_code, known): get_code, whose code has parts in common."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},

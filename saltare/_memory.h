@@ -6,6 +6,7 @@
  *   _memory_repark.c what was written to and is as in the file goes back there
  *   _memory_fresh.c  before either: what is written from then on lies together
  *   _memory_early.c  arenas from before that was prepared
+ *   _memory_pools.c  what is free within arenas, after a burst
  *   _memory_hold.c   every other thread held still meanwhile
  *   _memory_code.c   equal parts of code exist once */
 #ifndef SALTARE_MEMORY_H
@@ -28,6 +29,11 @@ struct range {
 };
 
 static inline size_t size_of(struct range range) { return range.end - range.start; }
+
+/* Of pymalloc with 64-bit addresses, since Python 3.10. Units: bytes. */
+#define POOL ((uintptr_t)16384)
+
+static inline uintptr_t pool_of(const void *block) { return (uintptr_t)block & ~(POOL - 1); }
 
 /* ---- _memory_hold.c ------------------------------------------------------------------------------------------- */
 
@@ -157,6 +163,8 @@ PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
 bool parking_is_prepared(void);
 
+bool pymalloc_is_in_use(void);
+
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* since Linux 5.14; before, pages come as they are touched */
 #endif
@@ -178,6 +186,11 @@ PyObject *memory_repark(PyObject *module, PyObject *args);
 /* ---- _memory_fresh.c ------------------------------------------------------------------------------------------ */
 
 PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
+
+/* ---- _memory_pools.c ------------------------------------------------------------------------------------------ */
+
+PyObject *memory_watch_arenas(PyObject *module, PyObject *ignored);
+PyObject *memory_release_pools(PyObject *module, PyObject *ignored);
 
 /* ---- _memory_code.c ------------------------------------------------------------------------------------------- */
 

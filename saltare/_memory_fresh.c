@@ -8,16 +8,13 @@
  *     name it replaces. Empty, it has none to drop. */
 #include "_memory.h"
 
-/* Of pymalloc with 64-bit addresses, since Python 3.10. Units: bytes. */
-#define POOL ((uintptr_t)16384)
+/* Of pymalloc. Units: bytes. */
 #define POOL_HEADER 48
 #define STEP 16
 #define LARGEST 512
 
 /* For one size: should the rule below ever fail, an end, and all is given back. Units: bytes. */
 #define MOST_FILLED ((size_t)8 << 20)
-
-static uintptr_t pool_of(const void *block) { return (uintptr_t)block & ~(POOL - 1); }
 
 /* Takes blocks of a size until a pool has given all it can hold, one after the other: it was free, and pymalloc begins a free
  * pool only when no other of that size has a hole. Its blocks are given back. */

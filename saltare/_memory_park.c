@@ -67,14 +67,9 @@ static void arena_free(void *context, void *start, size_t size)
 }
 
 /* Of this process; NULL before memory_prepare_parking. */
-static struct parking *find_parking(void)
-{
-    PyObjectArenaAllocator allocator;
-    PyObject_GetArenaAllocator(&allocator);
-    return allocator.alloc == arena_alloc ? allocator.ctx : NULL;
-}
+static struct parking *prepared;
 
-bool parking_is_prepared(void) { return find_parking() != NULL; }
+bool parking_is_prepared(void) { return prepared != NULL; }
 
 /* ---- before the app is imported ------------------------------------------------------------------------------- */
 
@@ -85,7 +80,7 @@ static bool malloc_is_of_glibc(void)
            in_use.dli_fbase == of_glibc.dli_fbase;
 }
 
-static bool pymalloc_is_in_use(void)
+bool pymalloc_is_in_use(void)
 {
 #ifdef WITH_PYMALLOC
     PyMemAllocatorEx raw, object;
@@ -116,7 +111,7 @@ PyObject *memory_prepare_parking(PyObject *module, PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_RuntimeError, why);
         return NULL;
     }
-    if (find_parking() != NULL) Py_RETURN_NONE;
+    if (prepared != NULL) Py_RETURN_NONE;
     struct parking *parking = mmap(NULL, sizeof *parking, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (parking == MAP_FAILED) return PyErr_SetFromErrno(PyExc_OSError);
     if (find_early_pages(&parking->early) < 0) {
@@ -127,6 +122,7 @@ PyObject *memory_prepare_parking(PyObject *module, PyObject *Py_UNUSED(ignored))
     parking->recording = true;
     PyObjectArenaAllocator recorder = {parking, arena_alloc, arena_free};
     PyObject_SetArenaAllocator(&recorder);
+    prepared = parking;
     mallopt(M_MMAP_MAX, 0);
     Py_RETURN_NONE;
 }
@@ -214,7 +210,7 @@ static int move_pieces(const struct parking *parking, int fd, size_t *moved)
 
 bool was_parked(uintptr_t at, off_t offset)
 {
-    const struct parking *parking = find_parking();
+    const struct parking *parking = prepared;
     off_t begin = 0;
     for (size_t i = 0; parking != NULL && i < parking->n_pieces; i++) {
         struct range piece = parking->pieces[i];
@@ -298,7 +294,7 @@ static PyObject *park_into(PyObject *arg, way *into)
 {
     int fd = PyObject_AsFileDescriptor(arg);
     if (fd < 0) return NULL;
-    struct parking *parking = find_parking();
+    struct parking *parking = prepared;
     if (parking == NULL || !parking->recording) {
         const char *why = unsuitable();
         PyErr_SetString(PyExc_RuntimeError, why ? why : parking ? "it was tried before" : "nothing was prepared for it");

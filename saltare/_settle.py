@@ -29,12 +29,14 @@ def settle(park_memory=None):
         _memory.trim()
     else:
         _move(park_memory)
+    _memory.watch_arenas()
 
 
 def settle_to_fork(park_memory=None):
     """The same for a process that forks those that serve."""
     gc.collect()
     _move(park_memory, forks=True)
+    _memory.watch_arenas()
 
 
 def _move(park_memory, forks=False):
@@ -63,6 +65,7 @@ def rest():
     """When the app has been silent for a while. Nothing is frozen again: garbage that waits for its end would stay."""
     if gc.isenabled():
         gc.collect()
+    _memory.release_pools()
     _memory.trim()
 
 

@@ -1,0 +1,44 @@
+"""What a burst has left free within pymalloc's arenas goes back, and nothing that is in use. Per process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import HANG
+
+PROGRAMS = Path(__file__).parent / "pool_programs.py"
+
+
+def run(name, *flags, **environment):
+    command = [sys.executable, *flags, str(PROGRAMS), name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "empty_arenas",
+        "pinned_arenas",
+        "again",
+        "untouched",
+        "nothing_new",
+        "churn",
+        "threads",
+        "forked",
+        "parked",
+    ],
+)
+def test_right(name):
+    run(name)
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "debug", "pymalloc_debug", "malloc_debug"])
+def test_other_allocators_are_left_alone(allocator):
+    run("other_allocators", PYTHONMALLOC=allocator)
+
+
+def test_tracemalloc_is_left_alone():
+    run("other_allocators", "-X", "tracemalloc")
