@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,11 +74,36 @@ bool parking_is_prepared(void) { return prepared != NULL; }
 
 /* ---- before the app is imported ------------------------------------------------------------------------------- */
 
+/* Where the object begins that an address is in; NULL: in none. */
+static void *object_of(const void *address)
+{
+    Dl_info info;
+    return address != NULL && dladdr(address, &info) ? info.dli_fbase : NULL;
+}
+
+/* Whether an object defines malloc. A program that is linked to a fixed address, as Debian's Python is, has an entry for each
+ * function of others whose address it takes, but that is no definition. */
+static bool defines_malloc(const struct link_map *object)
+{
+    void *handle = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == NULL) return false;
+    Dl_info info;
+    ElfW(Sym) *symbol = NULL;
+    void *found = dlsym(handle, "malloc"); /* in the object, or in what it needs */
+    const bool defined = found != NULL && dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol != NULL && symbol->st_shndx != SHN_UNDEF;
+    dlclose(handle);
+    return defined && info.dli_fbase == object_of(object->l_ld);
+}
+
+/* The first object that defines it counts, in the order of their loading. */
 static bool malloc_is_of_glibc(void)
 {
-    Dl_info in_use, of_glibc;
-    return dladdr(dlsym(RTLD_DEFAULT, "malloc"), &in_use) && dladdr(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &of_glibc) &&
-           in_use.dli_fbase == of_glibc.dli_fbase;
+    struct link_map *object = NULL;
+    void *program = dlopen(NULL, RTLD_LAZY);
+    if (program == NULL || dlinfo(program, RTLD_DI_LINKMAP, &object) != 0) return false;
+    while (object != NULL && !defines_malloc(object)) object = object->l_next;
+    dlclose(program);
+    return object != NULL && object_of(object->l_ld) == object_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"));
 }
 
 bool pymalloc_is_in_use(void)
