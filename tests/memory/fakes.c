@@ -33,10 +33,15 @@ int fsync(int fd)
     return -1;
 }
 
+static long fake_mmap;
+
+/* Once: `environ` itself may be in the memory that a mapping takes along. */
+__attribute__((constructor)) static void ask_for_mmap(void) { fake_mmap = asked("FAKE_MMAP"); }
+
 void *mmap(void *start, size_t size, int rights, int flags, int fd, off_t offset)
 {
     static long count;
-    long n = asked("FAKE_MMAP");
+    const long n = fake_mmap;
     count += flags & MAP_FIXED && fd >= 0 && rights == (PROT_READ | PROT_WRITE);
     if (flags & MAP_FIXED && ((fd >= 0 && n > 0 && count == n) || (n < 0 && count >= -n))) {
         if (n > 0) munmap(start, size);
