@@ -194,9 +194,8 @@ static PyMethodDef memory_methods[] = {
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
     {"repark", memory_repark, METH_VARARGS, "repark(fd, pool) -> bytes: gives pages back to the file that hold what it holds."},
-    {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): pymalloc's new arenas are a burst's from now on."},
+    {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): what comes from now on is a burst's."},
     {"release_pools", memory_release_pools, METH_NOARGS, "release_pools() -> bytes: drops what a burst has left free in arenas."},
-    {"sharing", memory_sharing, METH_VARARGS, "sharing(get_code, known): get_code, whose code has parts in common."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},
 };
@@ -206,7 +205,7 @@ static int memory_exec(PyObject *module)
     PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_before_wait, "saltare._memory.RELEASE_BEFORE_WAIT", NULL);
     int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_BEFORE_WAIT", capsule) : -1;
     Py_XDECREF(capsule);
-    return status;
+    return status == 0 ? memory_add_sharing(module) : -1;
 }
 
 static PyModuleDef_Slot memory_slots[] = {{Py_mod_exec, (void *)(uintptr_t)memory_exec}, {0, NULL}};

@@ -30,8 +30,20 @@ struct range {
 
 static inline size_t size_of(struct range range) { return range.end - range.start; }
 
-/* Of pymalloc with 64-bit addresses, since Python 3.10. Units: bytes. */
+/* Of pymalloc with 64-bit addresses, since Python 3.10 (Objects/obmalloc.c). What is larger comes from malloc. Units: bytes. */
 #define POOL ((uintptr_t)16384)
+#define LARGEST_SMALL 512
+
+/* A pool begins with it; what follows are blocks of one size. */
+struct pool_header {
+    uint32_t n_used, padding; /* blocks */
+    void *free_block;         /* of a list */
+    struct pool_header *next, *previous;
+    uint32_t arena, size_index;
+    uint32_t next_offset, last_offset; /* of the next block that was never used, and of the last one; bytes */
+};
+
+_Static_assert(sizeof(struct pool_header) == 48, "POOL_OVERHEAD on 64 bits");
 
 static inline uintptr_t pool_of(const void *block) { return (uintptr_t)block & ~(POOL - 1); }
 
@@ -194,6 +206,7 @@ PyObject *memory_release_pools(PyObject *module, PyObject *ignored);
 
 /* ---- _memory_code.c ------------------------------------------------------------------------------------------- */
 
-PyObject *memory_sharing(PyObject *module, PyObject *args);
+/* Adds the type Sharing. Returns 0, or -1 with an exception. */
+int memory_add_sharing(PyObject *module);
 
 #endif

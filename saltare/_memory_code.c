@@ -6,6 +6,8 @@
  * pointers to its parts. Source: Include/cpython/code.h, _PyEval_EvalFrameDefault. */
 #include "_memory.h"
 
+#include <structmember.h>
+
 /* Replaces *part by the first that was equal to it. Returns 0, or -1 with an exception. */
 static int share_part(PyObject **part, PyObject *known)
 {
@@ -41,25 +43,115 @@ static int share_parts(PyObject *object, PyObject *known)
     return 0;
 }
 
-/* self: (get_code, known). Calls get_code; parts of what it returns are shared with those seen before. */
-static PyObject *sharing_get_code(PyObject *self, PyObject *args, PyObject *kwargs)
+/* ---- the method ----------------------------------------------------------------------------------------------- */
+
+/* A get_code of loaders that shares the parts of what another one returns. It is no Python function, since its frame would be
+ * seen in the traceback of a syntax error, and those of importlib for its sake. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *get_code; /* owned; the other one */
+    PyObject *known;    /* owned; a dict of each part to itself. NULL: nothing is shared any more */
+} Sharing;
+
+static PyObject *sharing_call(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    PyObject *code = PyObject_Call(PyTuple_GET_ITEM(self, 0), args, kwargs);
-    if (code != NULL && share_parts(code, PyTuple_GET_ITEM(self, 1)) != 0) Py_CLEAR(code);
+    Sharing *self = (Sharing *)object;
+    PyObject *code = PyObject_Call(self->get_code, args, kwargs);
+    if (code == NULL || self->known == NULL) return code;
+    PyObject *known = Py_NewRef(self->known);
+    if (share_parts(code, known) != 0) Py_CLEAR(code);
+    Py_DECREF(known);
     return code;
 }
 
-static PyMethodDef sharing = {"get_code", (PyCFunction)(void (*)(void))sharing_get_code, METH_VARARGS | METH_KEYWORDS, NULL};
-
-/* sharing(get_code, known): a method for a loader that does what get_code does; `known` is a dict, empty at first, of each part
- * to itself. It is no Python function, since its frame would be seen in the traceback of a syntax error, and those of importlib
- * for its sake. */
-PyObject *memory_sharing(PyObject *module, PyObject *args)
+/* As a function: itself by way of the class, bound by way of an instance. */
+static PyObject *sharing_descr_get(PyObject *self, PyObject *instance, PyObject *owner)
 {
-    PyObject *get_code, *known;
-    if (!PyArg_ParseTuple(args, "OO!:sharing", &get_code, &PyDict_Type, &known)) return NULL;
-    PyObject *function = PyCFunction_New(&sharing, args);
-    PyObject *method = function ? PyInstanceMethod_New(function) : NULL;
-    Py_XDECREF(function);
-    return method;
+    if (instance == NULL || instance == Py_None) return Py_NewRef(self);
+    return PyMethod_New(self, instance);
+}
+
+static int sharing_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Sharing *self = (Sharing *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->get_code);
+    Py_VISIT(self->known);
+    return 0;
+}
+
+static int sharing_clear(PyObject *object)
+{
+    Sharing *self = (Sharing *)object;
+    Py_CLEAR(self->get_code);
+    Py_CLEAR(self->known);
+    return 0;
+}
+
+static void sharing_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    sharing_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *sharing_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"get_code", NULL};
+    PyObject *get_code;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Sharing", names, &get_code)) return NULL;
+    Sharing *self = (Sharing *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    self->get_code = Py_NewRef(get_code);
+    self->known = PyDict_New();
+    if (self->known == NULL) Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+/* stop(): from now on it does what the other one does. Returns None. */
+static PyObject *sharing_stop(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Py_CLEAR(((Sharing *)self)->known);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef sharing_methods[] = {
+    {"stop", sharing_stop, METH_NOARGS, "stop(): nothing is shared any more."},
+    {NULL},
+};
+
+static PyMemberDef sharing_members[] = {
+    {"__wrapped__", T_OBJECT, offsetof(Sharing, get_code), READONLY, NULL},
+    {"known", T_OBJECT, offsetof(Sharing, known), READONLY, "Parts, each to itself; None when nothing is shared any more."},
+    {NULL},
+};
+
+static PyType_Slot sharing_slots[] = {
+    {Py_tp_doc, "Sharing(get_code): a get_code of loaders that shares the parts of what another one returns."},
+    {Py_tp_new, sharing_new},
+    {Py_tp_dealloc, sharing_dealloc},
+    {Py_tp_traverse, sharing_traverse},
+    {Py_tp_clear, sharing_clear},
+    {Py_tp_call, sharing_call},
+    {Py_tp_descr_get, sharing_descr_get},
+    {Py_tp_methods, sharing_methods},
+    {Py_tp_members, sharing_members},
+    {0, NULL},
+};
+
+static PyType_Spec sharing_spec = {
+    .name = "saltare._memory.Sharing",
+    .basicsize = sizeof(Sharing),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR,
+    .slots = sharing_slots,
+};
+
+int memory_add_sharing(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &sharing_spec, NULL);
+    int status = type ? PyModule_AddObjectRef(module, "Sharing", type) : -1;
+    Py_XDECREF(type);
+    return status;
 }

@@ -7,8 +7,6 @@
 #include <link.h>
 #include <unistd.h>
 
-/* pymalloc takes what is larger from malloc. */
-#define LARGEST_SMALL 512
 /* The collector's words before an object, and those of its dict and weak references. */
 #define MOST_BEFORE_OBJECT (4 * sizeof(void *))
 

@@ -8,10 +8,7 @@
  *     name it replaces. Empty, it has none to drop. */
 #include "_memory.h"
 
-/* Of pymalloc. Units: bytes. */
-#define POOL_HEADER 48
-#define STEP 16
-#define LARGEST 512
+#define STEP 16 /* from a size of blocks to the next; bytes */
 
 /* For one size: should the rule below ever fail, an end, and all is given back. Units: bytes. */
 #define MOST_FILLED ((size_t)8 << 20)
@@ -20,7 +17,7 @@
  * pool only when no other of that size has a hole. Its blocks are given back. */
 static void fill_holes(size_t size)
 {
-    const size_t whole = (POOL - POOL_HEADER) / size;
+    const size_t whole = (POOL - sizeof(struct pool_header)) / size;
     void **last = NULL; /* each holds the address of the one before */
     size_t of_pool = 0, taken = 0;
     for (; of_pool < whole && taken < MOST_FILLED / size; taken++) {
@@ -43,6 +40,6 @@ PyObject *memory_start_fresh(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (!parking_is_prepared()) Py_RETURN_NONE;
     PyType_ClearCache();
-    for (size_t size = STEP; size <= LARGEST; size += STEP) fill_holes(size);
+    for (size_t size = STEP; size <= LARGEST_SMALL; size += STEP) fill_holes(size);
     Py_RETURN_NONE;
 }

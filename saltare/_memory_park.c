@@ -70,7 +70,15 @@ static void arena_free(void *context, void *start, size_t size)
 /* Of this process; NULL before memory_prepare_parking. */
 static struct parking *prepared;
 
-bool parking_is_prepared(void) { return prepared != NULL; }
+/* The same, NULL also where somebody else has been told of arenas since. */
+static struct parking *find_parking(void)
+{
+    PyObjectArenaAllocator allocator;
+    PyObject_GetArenaAllocator(&allocator);
+    return allocator.alloc == arena_alloc ? prepared : NULL;
+}
+
+bool parking_is_prepared(void) { return find_parking() != NULL; }
 
 /* ---- before the app is imported ------------------------------------------------------------------------------- */
 
@@ -320,7 +328,7 @@ static PyObject *park_into(PyObject *arg, way *into)
 {
     int fd = PyObject_AsFileDescriptor(arg);
     if (fd < 0) return NULL;
-    struct parking *parking = prepared;
+    struct parking *parking = find_parking();
     if (parking == NULL || !parking->recording) {
         const char *why = unsuitable();
         PyErr_SetString(PyExc_RuntimeError, why ? why : parking ? "it was tried before" : "nothing was prepared for it");

@@ -65,8 +65,8 @@ def rest():
     """When the app has been silent for a while. Nothing is frozen again: garbage that waits for its end would stay."""
     if gc.isenabled():
         gc.collect()
-    _memory.release_pools()
     _memory.trim()
+    _memory.release_pools()
 
 
 def rest_parked():

@@ -51,7 +51,7 @@ class SignalPipe:
         if not any(number in STOPPING for number in numbers):
             return numbers
         time.sleep(TOGETHER)
-        return once(numbers + self._read())
+        return bytes(once(numbers + self._read()))
 
     def _read(self):
         try:
@@ -65,6 +65,7 @@ class SignalPipe:
 
 
 def once(numbers):
+    """Without the signals to stop that follow one."""
     told = False
     for number in numbers:
         if number not in STOPPING or not told:

@@ -17,16 +17,19 @@ from park_programs import Canary, private
 from saltare import _memory
 
 MIB = 1024  # KiB
-BURST = 40 * MIB
 
 
-def burst():
-    """Objects of all small sizes."""
-    return [bytes(16 * (i % 30)) for i in range(BURST * 1024 // 280)]
+def burst(mib=40):
+    """Objects of all small sizes; of every 2000, the one that stays has another size."""
+    return [bytes(16 * (i % 29) + 1) for i in range(mib * 4000)]
+
+
+def right(pins):
+    assert [len(pin) for pin in pins] == [16 * (2000 * i % 29) + 1 for i in range(len(pins))]
 
 
 def settled():
-    """What the program holds before its burst."""
+    """KiB that the program holds before its burst."""
     list(range(100_000))
     gc.collect()
     _memory.trim()
@@ -34,15 +37,24 @@ def settled():
     return private()
 
 
+def release():
+    """KiB that are dropped."""
+    _memory.trim()
+    return _memory.release_pools() >> 10
+
+
 def empty_arenas():
     before = settled()
     kept = burst()
-    assert private() - before > BURST * 3 // 4
+    assert private() - before > 30 * MIB
     del kept
-    assert private() - before > MIB // 2  # pymalloc keeps one
-    _memory.release_pools()
     _memory.trim()
-    assert private() - before < MIB // 2, private() - before
+    assert private() - before > MIB // 2  # pymalloc keeps one
+    for _ in range(3):  # it may be grown by less than is worth it
+        kept = burst(5)
+        del kept
+        release()
+    assert private() - before < MIB * 3 // 4, private() - before
 
 
 def pinned_arenas():
@@ -51,47 +63,64 @@ def pinned_arenas():
     kept = burst()
     pins = kept[::2000]
     del kept
+    _memory.trim()
     pinned = private() - before
-    assert pinned > BURST // 2
-    released = _memory.release_pools() >> 10
+    assert pinned > 20 * MIB
+    released = release()
     left = private() - before
     assert abs(pinned - left - released) < 4 * MIB, (pinned, left, released)
     assert left < pinned * 0.5, (pinned, left)
-    assert _memory.release_pools() == 0  # nothing has come since
-    assert [len(pin) for pin in pins] == [16 * (2000 * i % 30) for i in range(len(pins))]
+    assert release() == 0  # it has not grown
+    right(pins)
+
+
+def youngest_stay():
+    """The arena that was allocated last is the fullest, and has pools that were never used."""
+    for youngest in range(4000, 24_000, 4000):
+        before = settled()
+        kept = burst()
+        stays = [bytes(100) for _ in range(youngest)]
+        pins = kept[::2000]
+        del kept
+        _memory.trim()
+        pinned = private() - before
+        assert release() > 10 * MIB, youngest
+        assert private() - before < pinned * 0.6, (youngest, pinned, private() - before)
+        right(pins)
+        del stays, pins
 
 
 def again():
-    """Burst after burst, it all comes back."""
+    """Burst after burst, into arenas that are there."""
     before = settled()
-    held = []
-    for _ in range(8):
+    held, pins = [], []
+    for _ in range(6):
         kept = burst()
-        pins = kept[::3000]
+        pins.append(kept[::2000])
         del kept
-        _memory.release_pools()
+        assert release() > 10 * MIB
         held.append(private() - before)
-    del pins
-    assert max(held) < BURST // 5, held
+    assert max(held) < 20 * MIB, held
+    for some in pins:
+        right(some)
 
 
 def untouched():
-    """What was never written to stays that way."""
+    """What was never written to costs a page of each pool, in one arena."""
     settled()
-    least = []
-    for _ in range(30):
-        kept = [bytes(500) for _ in range(2100)]  # one arena, at least
+    kept, grown = [], []
+    for _ in range(10):
+        kept.append([bytes(470) for _ in range(6000)])  # three arenas
         before = private()
-        _memory.release_pools()
-        least.append(private() - before)
-        del kept
-    assert max(least) <= 80, least
+        release()
+        grown.append(private() - before)
+    assert max(grown) <= 64 * 4 + 64, grown
 
 
-def nothing_new():
+def no_burst():
     settled()
-    kept = [bytes(400)]
-    assert _memory.release_pools() == 0
+    kept = [bytes(400) for _ in range(100)]
+    assert release() == 0
     del kept
 
 
@@ -103,13 +132,14 @@ def other_allocators():
     before = private()
     assert _memory.release_pools() == 0
     assert private() - before < MIB
-    del pins
+    right(pins)
 
 
 def churn():
     canary = Canary()
     rng = random.Random(5)
     settled()
+    released = 0
     for turn in range(60):
         kept = [rng.randbytes(rng.randrange(500)) for _ in range(20_000)]
         mirror = [bytearray(one) for one in kept[::7]]
@@ -119,12 +149,13 @@ def churn():
         del kept
         if turn % 3 == 0:
             gc.collect()
-        _memory.release_pools()
+        released += release()
         refill = [rng.randbytes(rng.choice((8, 100, 400, 480))) for _ in range(rng.randrange(30_000))]
         sizes = [len(one) for one in refill]
         assert pins == copies and [len(one) for one in refill] == sizes
         assert all(len(one) < 500 for one in mirror)
         canary.check()
+    assert released > 20 * MIB, released
 
 
 def threads():
@@ -142,9 +173,9 @@ def threads():
     for worker in workers:
         worker.start()
     for _ in range(30):
-        kept = burst()[::500]
-        _memory.release_pools()
-        del kept
+        kept = burst(10)[::2000]
+        release()
+        right(kept)
     stop.set()
     for worker in workers:
         worker.join()
@@ -153,12 +184,12 @@ def threads():
 
 def forked():
     settled()
-    kept = burst()[::1500]
+    pins = burst()[::2000]
     pid = os.fork()
-    _memory.release_pools()
+    assert release() > 10 * MIB
     churned = Canary(size=4 << 20)
     churned.check()
-    assert len(kept) > 50
+    right(pins)
     if not pid:
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
@@ -168,19 +199,18 @@ def parked():
     """In the memory file of a process that forks."""
     _memory.prepare_parking()
     canary = Canary()
-    kept = burst()
-    pins = kept[::2000]
+    pins = [burst()[::2000]]
     fd = os.memfd_create("heap")
     _memory.share(fd)
     _memory.watch_arenas()
-    del kept
     for _ in range(3):
-        more = burst()[::2000]
-        _memory.release_pools()
+        pins.append(burst()[::2000])
+        assert release() > 10 * MIB
         _memory.repark(fd, -1)
         canary.churn(300)
         canary.check()
-    assert len(more) == len(pins)
+    for some in pins:
+        right(some)
 
 
 if __name__ == "__main__":

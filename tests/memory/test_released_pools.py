@@ -22,9 +22,10 @@ def run(name, *flags, **environment):
     [
         "empty_arenas",
         "pinned_arenas",
+        "youngest_stay",
         "again",
         "untouched",
-        "nothing_new",
+        "no_burst",
         "churn",
         "threads",
         "forked",

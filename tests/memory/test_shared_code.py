@@ -6,6 +6,7 @@ import marshal
 import re
 import subprocess
 import sys
+import textwrap
 import traceback
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
@@ -13,7 +14,7 @@ import pytest
 from measure import environment, parse
 
 from harness import HANG
-from saltare._memory import sharing
+from saltare._memory import Sharing
 from saltare._shared_code import SharedCode
 
 FUNCTIONS = """
@@ -39,10 +40,13 @@ def compiled(source=FUNCTIONS):
     return marshal.loads(marshal.dumps(compile(source, "some.py", "exec")))
 
 
-def shared(make, known=None):
-    """The code that `make` returns, as a loader returns it."""
-    method = sharing(lambda loader, name: make(), {} if known is None else known)
-    return type("Loader", (), {"get_code": method})().get_code("some")
+def loader_of(make):
+    """Its codes are those that `make` returns, with parts in common."""
+    return type("Loader", (), {"get_code": Sharing(lambda loader, name: make())})()
+
+
+def known_of(loader):
+    return type(loader).get_code.known
 
 
 def functions(code):
@@ -52,111 +56,130 @@ def functions(code):
 
 def shown(code):
     """All that can be asked of it, and of those within it."""
-    names = [
-        name
-        for name in dir(code)
-        if name.startswith("co_") and name not in ("co_lnotab", "co_positions", "co_lines", "co_branches")
-    ]
-    own = [getattr(code, name) for name in names if name != "co_consts"]
-    lines = list(code.co_lines())
-    return (
-        own,
-        lines,
-        [shown(one) if hasattr(one, "co_code") else repr(one) for one in code.co_consts],
-        re.sub("0x[0-9a-f]+", "", dis.Bytecode(code).dis()),
-    )
+    methods = ("co_lnotab", "co_positions", "co_lines", "co_branches", "co_consts")
+    own = [getattr(code, name) for name in dir(code) if name.startswith("co_") and name not in methods]
+    lines, steps = list(code.co_lines()), re.sub("0x[0-9a-f]+", "", dis.Bytecode(code).dis())
+    return own, lines, steps, [shown(one) if hasattr(one, "co_code") else repr(one) for one in code.co_consts]
 
 
 def test_all_that_can_be_asked_of_code_is_the_same():
-    known = {}
-    for source in [FUNCTIONS, WITHIN_FUNCTIONS, FUNCTIONS]:
-        plain, small = compiled(source), shared(lambda source=source: compiled(source), known)
+    sources = [FUNCTIONS, WITHIN_FUNCTIONS, FUNCTIONS]
+    left = iter(sources)
+    loader = loader_of(lambda: compiled(next(left)))
+    for source in sources:
+        plain, small = compiled(source), loader.get_code("some")
         assert shown(small) == shown(plain)
         assert (small == plain, hash(small), marshal.loads(marshal.dumps(small))) == (True, hash(plain), plain)
 
 
 def test_it_runs_as_before():
-    known = {}
+    loader = loader_of(compiled)
     for _ in range(3):
         space = {}
-        exec(shared(compiled, known), space)
+        exec(loader.get_code("some"), space)
         assert space["first"](1, 2, 3, c=4, d=5) == (7, (3,), {"d": 5})
         some = space["Some"]()
         assert some.second(1, 2) == (some, 1, 3)
 
 
 def test_equal_parts_are_one():
-    known = {}
-    first = shared(lambda: compiled(WITHIN_FUNCTIONS), known)
-    names = next(part for part in known if isinstance(part, tuple))
+    loader = loader_of(lambda: compiled(WITHIN_FUNCTIONS))
+    first = loader.get_code("some")
+    names = next(part for part in known_of(loader) if isinstance(part, tuple))
     before = sys.getrefcount(names)
-    second = shared(lambda: compiled(WITHIN_FUNCTIONS), known)
+    second = loader.get_code("some")
     assert sys.getrefcount(names) - before >= 1  # marshal has made one tuple for the functions of a module
     if sys.version_info >= (3, 11):
-        kinds = next(part for part in known if isinstance(part, bytes) and len(part) == 3)
+        kinds = next(part for part in known_of(loader) if isinstance(part, bytes) and len(part) == 3)
         assert sys.getrefcount(kinds) >= len(functions(first)) + len(functions(second))
 
 
 def test_what_runs_once_is_left_alone():
-    known = {}
-    shared(lambda: compiled("class Some:\n a = 1\n b = 2\nc = 3\n"), known)
-    assert known == {}
+    loader = loader_of(lambda: compiled("class Some:\n a = 1\n b = 2\nc = 3\n"))
+    loader.get_code("some")
+    assert known_of(loader) == {}
 
 
-def test_code_that_somebody_has_is_left_alone():
-    known, held = {}, compiled()
-    assert shared(lambda: held, known) is held
-    assert known == {}
+@pytest.mark.parametrize("returned", [None, 1, "code", compiled()])
+def test_what_is_no_code_or_is_in_use_is_passed_on(returned):
+    loader = loader_of(lambda: returned)
+    assert loader.get_code("some") is loader.get_code("some") is returned
+    assert known_of(loader) == {}
 
 
-@pytest.mark.parametrize("returned", [None, 1, "code"])
-def test_what_is_no_code_is_passed_on(returned):
-    known = {}
-    loader = type("Loader", (), {"get_code": sharing(lambda loader, name: returned, known)})
-    assert loader().get_code("some") is returned
-    assert loader().get_code(name="some") is returned
-    assert known == {}
+def test_it_is_called_as_a_function_is():
+    method = Sharing(lambda loader, fullname: (loader, fullname))
+    loader = type("Loader", (), {"get_code": method})()
+    assert loader.get_code("a") == loader.get_code(fullname="a") == type(loader).get_code(loader, "a") == (loader, "a")
+    assert type(loader).get_code is method and callable(method.__wrapped__)
+    assert type("Other", (), {"get_code": type(loader).get_code})().get_code("b")[1] == "b"
+    for wrong in [(), (1, 2)]:
+        with pytest.raises(TypeError):
+            Sharing(*wrong)
+    with pytest.raises(TypeError):
+        loader.get_code()
 
 
 def test_errors_are_passed_on():
-    loader = type("Loader", (), {"get_code": sharing(lambda loader, name: 1 / 0, {})})()
     with pytest.raises(ZeroDivisionError):
-        loader.get_code("some")
-    with pytest.raises(TypeError):
-        loader.get_code()
-    for wrong in [(), (len,), (len, []), (len, {}, {})]:
-        with pytest.raises(TypeError):
-            sharing(*wrong)
+        loader_of(lambda: 1 / 0).get_code("some")
+
+
+def test_stopped_it_does_nothing():
+    loader = loader_of(compiled)
+    type(loader).get_code.stop()
+    assert loader.get_code("some") == compiled()
+    assert known_of(loader) is None
 
 
 def test_nothing_leaks():
     data, counts = marshal.dumps(compile(FUNCTIONS, "some.py", "exec")), []
     for _ in range(3):
         for _ in range(100):
-            shared(lambda: marshal.loads(data))
+            loader_of(lambda: marshal.loads(data)).get_code("some")
         gc.collect()
         counts.append(sys.getallocatedblocks())
     assert counts[2] - counts[1] < 50
 
 
 def test_the_loaders_are_afterwards_what_they_were():
-    before = [vars(loader).get("get_code") for loader in (SourceFileLoader, SourcelessFileLoader)]
+    loaders = (*SourceFileLoader.__mro__, SourcelessFileLoader)
+    before = [vars(loader).get("get_code") for loader in loaders]
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), SharedCode():
-            assert all("get_code" in vars(loader) for loader in (SourceFileLoader, SourcelessFileLoader))
+            assert isinstance(SourceFileLoader.get_code, Sharing) and isinstance(SourcelessFileLoader.get_code, Sharing)
             raise ZeroDivisionError
-        assert [vars(loader).get("get_code") for loader in (SourceFileLoader, SourcelessFileLoader)] == before
+        assert [vars(loader).get("get_code") for loader in loaders] == before
 
 
-def test_who_puts_his_own_before_it_keeps_it(tmp_path, monkeypatch):
-    (tmp_path / "some.py").write_text("a = 1\n")
-    monkeypatch.setattr(SourceFileLoader, "get_code", SourceFileLoader.get_code)  # so that it is put back
-    seen = []
-    with SharedCode():
-        ours = SourceFileLoader.get_code
-        SourceFileLoader.get_code = lambda self, name: seen.append(name) or ours(self, name)
-    exec(SourceFileLoader("some", f"{tmp_path}/some.py").get_code("some"), space := {})
-    assert (seen, space["a"]) == (["some"], 1)
+@pytest.mark.parametrize("one", ["SourceFileLoader", "SourceLoader"])
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "one.get_code = lambda self, name: before(self, name)",
+        "one.get_code = lambda self, name: before(self, name); import colorsys; one.get_code = before",
+        "one.get_code = before",
+        "from functools import wraps; one.get_code = wraps(before)(lambda *args, **kwargs: before(*args, **kwargs))",
+        "from unittest import mock\nwith mock.patch.object(one, 'get_code', before): import colorsys",
+        "Mine = type('Mine', (one,), {'get_code': before})",
+        "one.get_code = before.__get__(1, int).__func__",
+        "import inspect; inspect.getdoc(before); inspect.signature(before); repr(before)",
+    ],
+)
+def test_apps_that_patch_it_themselves(one, patch):
+    program = f"""
+from importlib.machinery import SourceFileLoader
+from saltare._shared_code import SharedCode
+SourceLoader = next(one for one in SourceFileLoader.__mro__ if "get_code" in vars(one))
+with SharedCode():
+    one = {one}
+    before = one.get_code
+{textwrap.indent(patch, "    ")}
+    import wave
+import difflib, plistlib
+assert SourceFileLoader("difflib", difflib.__file__).get_code("difflib").co_filename == difflib.__file__
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=HANG, check=True)
 
 
 @pytest.mark.parametrize(
@@ -197,11 +220,10 @@ def test_it_saves_memory(tmp_path):
 
     def private(meanwhile):
         command = [sys.executable, "-c", PROGRAM.format(meanwhile=meanwhile)]
-        return parse(
-            subprocess.run(
-                command, env=environment(tmp_path), capture_output=True, text=True, timeout=HANG, check=True
-            ).stdout
-        )[1]
+        done = subprocess.run(
+            command, env=environment(tmp_path), capture_output=True, text=True, timeout=HANG, check=True
+        )
+        return parse(done.stdout)[1]
 
     private("contextlib.nullcontext")  # the bytecode is cached
     plain, small = (min(private(meanwhile) for _ in range(3)) for meanwhile in ("contextlib.nullcontext", "SharedCode"))
