@@ -11,9 +11,9 @@ from harness import HANG
 PROGRAMS = Path(__file__).parent / "pool_programs.py"
 
 
-def run(name, *flags, **environment):
+def run(name, *flags, allocator="pymalloc"):
     command = [sys.executable, *flags, str(PROGRAMS), name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
+    done = subprocess.run(command, env={"PYTHONMALLOC": allocator}, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
@@ -38,7 +38,7 @@ def test_right(name):
 
 @pytest.mark.parametrize("allocator", ["malloc", "debug", "pymalloc_debug", "malloc_debug"])
 def test_other_allocators_are_left_alone(allocator):
-    run("other_allocators", PYTHONMALLOC=allocator)
+    run("other_allocators", allocator=allocator)
 
 
 def test_tracemalloc_is_left_alone():
