@@ -21,8 +21,8 @@
 /* By how much a process must have grown. Units: bytes. */
 #define GROWTH ((size_t)1 << 20)
 
-/* In one call; in the next, the same would come first again. 256 MiB of pools, some 100 ms. Units: blocks. */
-#define MOST_TAKEN (16384 * BLOCKS)
+/* In one call; in the next, the same would come first again. 128 MiB of pools, some 70 ms. Units: blocks. */
+#define MOST_TAKEN (8192 * BLOCKS)
 
 /* As they were when arenas were first watched. */
 static PyObjectArenaAllocator arenas_before;
@@ -79,65 +79,72 @@ static bool is_undisturbed(void)
     return arenas.alloc == watched_alloc && blocks.malloc == blocks_then.malloc && blocks.ctx == NULL;
 }
 
-/* Each block holds the address of the one before; NULL: there is none. */
-typedef void *block;
+/* What a block holds that was taken. */
+struct taken {
+    struct taken *before;
+    bool whole; /* it is the first of its pool, and stands for all of them */
+};
 
-static struct pool_header *header_of(const block *one) { return (struct pool_header *)pool_of(one); }
+static struct pool_header *header_of(const struct taken *block) { return (struct pool_header *)pool_of(block); }
+
+static struct taken *block_of(struct pool_header *pool, size_t i) { return (struct taken *)((char *)(pool + 1) + i * LARGEST_SMALL); }
 
 /* Whether a block lies in a pool as we know them: what PyObject_Malloc is may have been chosen before arenas were watched. */
-static bool is_pymallocs(const block *one)
+static bool is_pymallocs(const struct taken *block)
 {
-    const struct pool_header *pool = header_of(one);
-    const bool mapped = msync((void *)pool_of(one), PAGE, MS_ASYNC) == 0;
+    const struct pool_header *pool = header_of(block);
+    const bool mapped = msync((void *)pool_of(block), PAGE, MS_ASYNC) == 0;
     return mapped && pool->size_index == LARGEST_INDEX && pool->last_offset == LAST_OFFSET && pool->n_used <= BLOCKS;
 }
 
-static block *take_free_pools(void)
-{
-    block *last = NULL;
-    more_wanted = false;
-    for (size_t taken = 0; taken < MOST_TAKEN && !more_wanted; taken++) {
-        block *next = PyObject_Malloc(LARGEST_SMALL);
-        if (next == NULL) break;
-        *next = last;
-        last = next;
-        if (taken == 0 && !is_pymallocs(next)) break;
-    }
-    return last;
-}
-
-/* Of all its blocks, each was taken. */
+/* Of all its blocks, each is in use. */
 static bool is_full(const struct pool_header *pool)
 {
     return pool->n_used == BLOCKS && pool->free_block == NULL && pool->size_index == LARGEST_INDEX && pool->last_offset == LAST_OFFSET &&
            pool->next_offset > LAST_OFFSET;
 }
 
-/* Drops all but the first page of a pool that has just become free. Returns how many bytes. */
-static size_t release_pool(struct pool_header *pool)
+/* All but the first page of a pool. Returns how many bytes. */
+static size_t drop(struct pool_header *pool)
 {
     const size_t page = PAGE;
-    if (page >= POOL || pool->n_used != 0) return 0;
-    pool->size_index = NO_INDEX;
+    if (page >= POOL) return 0;
     return madvise((char *)pool + page, POOL - page, MADV_DONTNEED) == 0 ? POOL - page : 0;
 }
 
-/* Gives back the blocks of one pool, and drops what it can of it. Returns the block that was taken before them. */
-static block *give_back_pool(block *last, size_t *released)
+/* Returns the last block. Whole pools are dropped at once: together they may be more than the machine has. */
+static struct taken *take_free_pools(void)
 {
-    struct pool_header *pool = header_of(last);
-    size_t n = 0;
-    for (block *one = last; one != NULL && header_of(one) == pool; one = *one) n++;
-    const bool whole = n == BLOCKS && is_full(pool);
-    given_back = (struct range){0, 0};
-    for (; n > 0; n--) {
-        block *before = *last;
-        PyObject_Free(last);
-        last = before;
+    struct taken *last = NULL, *before_pool = NULL;
+    size_t of_pool = 0;
+    more_wanted = false;
+    for (size_t n = 0; n < MOST_TAKEN && !more_wanted; n++) {
+        struct taken *block = PyObject_Malloc(LARGEST_SMALL);
+        if (block == NULL) break;
+        *block = (struct taken){.before = last};
+        if (last == NULL && !is_pymallocs(block)) return block;
+        if (last == NULL || header_of(block) != header_of(last)) {
+            before_pool = last;
+            of_pool = 0;
+        }
+        last = block;
+        if (++of_pool < BLOCKS || !is_full(header_of(block))) continue;
+        last = block_of(header_of(block), 0);
+        *last = (struct taken){.before = before_pool, .whole = true};
+        drop(header_of(last));
     }
-    const bool gone = given_back.start <= (uintptr_t)pool && (uintptr_t)pool < given_back.end;
-    if (whole && !gone) *released += release_pool(pool);
     return last;
+}
+
+/* Frees all blocks of a pool, and drops what they were. Returns how many bytes. */
+static size_t give_back_pool(struct pool_header *pool)
+{
+    given_back = (struct range){0, 0};
+    for (size_t i = BLOCKS; i > 0; i--) PyObject_Free(block_of(pool, i - 1));
+    const bool gone = given_back.start <= (uintptr_t)pool && (uintptr_t)pool < given_back.end;
+    if (gone || pool->n_used != 0) return 0;
+    pool->size_index = NO_INDEX;
+    return drop(pool);
 }
 
 /* release_pools() -> int: bytes of pools that were dropped, or had not been touched; 0 when the process has hardly grown. Best
@@ -146,7 +153,14 @@ PyObject *memory_release_pools(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     size_t released = 0, held = bytes_held();
     if (held >= least + GROWTH && is_undisturbed()) {
-        for (block *last = take_free_pools(); last != NULL;) last = give_back_pool(last, &released);
+        for (struct taken *last = take_free_pools(), *before; last != NULL; last = before) {
+            before = last->before;
+            if (last->whole) {
+                released += give_back_pool(header_of(last));
+            } else {
+                PyObject_Free(last);
+            }
+        }
         least = bytes_held();
     } else if (held < least) {
         least = held;

@@ -24,6 +24,7 @@ def run(name, *flags, allocator="pymalloc"):
         "pinned_arenas",
         "youngest_stay",
         "again",
+        "no_peak",
         "untouched",
         "no_burst",
         "churn",
