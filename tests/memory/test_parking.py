@@ -1,9 +1,19 @@
 """Parked memory is as it was, whatever is done to it. Per process."""
 
+import os
+import subprocess
 import sys
+import sysconfig
 
 import pytest
 
+from harness import HANG
+
+PROGRAM = """
+#include <Python.h>
+void *(*volatile address)(size_t) = malloc;
+int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+"""
 pytestmark = pytest.mark.slow
 
 
@@ -60,6 +70,21 @@ def test_libraries(program):
     for module in ("numpy", "PIL", "pydantic", "sqlalchemy"):
         pytest.importorskip(module)
     done = program("libraries")
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_ENABLE_SHARED"), reason="there is no libpython to link with")
+def test_an_interpreter_at_a_fixed_address(command, tmp_path):
+    """As Debian's is. It has an entry of its own for each function whose address it takes, malloc(3) for one."""
+    (tmp_path / "python.c").write_text(PROGRAM)
+    variables = sysconfig.get_config_vars()
+    flags = [f"-I{sysconfig.get_path('include')}", f"-L{variables['LIBDIR']}", f"-Wl,-rpath,{variables['LIBDIR']}"]
+    compiler = os.environ.get("CC", "cc").split()
+    output = ["python.c", "-o", "python", f"-lpython{variables['LDVERSION']}"]
+    subprocess.run([*compiler, "-no-pie", "-fno-pie", *flags, *output], cwd=tmp_path, check=True)
+    paths = {"PYTHONHOME": sys.base_prefix, "PYTHONPATH": os.pathsep.join(sys.path[1:])}
+    words = [str(tmp_path / "python"), *command("give_way")[1:]]
+    done = subprocess.run(words, env=paths, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
