@@ -11,8 +11,12 @@ from harness import HANG
 
 PROGRAM = """
 #include <Python.h>
-void *(*volatile address)(size_t) = malloc;
-int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+void *(*volatile address)(size_t);
+int main(int argc, char **argv)
+{
+    address = malloc;
+    return Py_BytesMain(argc, argv);
+}
 """
 pytestmark = pytest.mark.slow
 
