@@ -201,6 +201,9 @@ PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
 
 /* ---- _memory_pools.c ------------------------------------------------------------------------------------------ */
 
+/* The allocator of arenas, below the one that watches them. */
+PyObjectArenaAllocator find_arena_allocator(void);
+
 PyObject *memory_watch_arenas(PyObject *module, PyObject *ignored);
 PyObject *memory_release_pools(PyObject *module, PyObject *ignored);
 

@@ -56,6 +56,7 @@ typedef struct {
 static PyObject *sharing_call(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     Sharing *self = (Sharing *)object;
+    if (self->get_code == NULL) return PyErr_Format(PyExc_RuntimeError, "get_code was collected as garbage");
     PyObject *code = PyObject_Call(self->get_code, args, kwargs);
     if (code == NULL || self->known == NULL) return code;
     PyObject *known = Py_NewRef(self->known);

@@ -73,9 +73,7 @@ static struct parking *prepared;
 /* The same, NULL also where somebody else has been told of arenas since. */
 static struct parking *find_parking(void)
 {
-    PyObjectArenaAllocator allocator;
-    PyObject_GetArenaAllocator(&allocator);
-    return allocator.alloc == arena_alloc ? prepared : NULL;
+    return find_arena_allocator().alloc == arena_alloc ? prepared : NULL;
 }
 
 bool parking_is_prepared(void) { return find_parking() != NULL; }
@@ -108,7 +106,8 @@ static bool malloc_is_of_glibc(void)
 {
     struct link_map *object = NULL;
     void *program = dlopen(NULL, RTLD_LAZY);
-    if (program == NULL || dlinfo(program, RTLD_DI_LINKMAP, &object) != 0) return false;
+    if (program == NULL) return false;
+    dlinfo(program, RTLD_DI_LINKMAP, &object);
     while (object != NULL && !defines_malloc(object)) object = object->l_next;
     dlclose(program);
     return object != NULL && object_of(object->l_ld) == object_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"));

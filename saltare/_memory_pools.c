@@ -21,12 +21,12 @@
 /* By how much a process must have grown. Units: bytes. */
 #define GROWTH ((size_t)1 << 20)
 
-/* In one call; in the next, the same would come first again. 128 MiB of pools, some 70 ms. Units: blocks. */
+/* For the time it takes, with the GIL: 128 MiB of pools, some 70 ms. What there is beyond stays, since the same pools come first
+ * in the next call. Units: blocks. */
 #define MOST_TAKEN (8192 * BLOCKS)
 
-/* As they were when arenas were first watched. */
+/* Before arenas were watched. */
 static PyObjectArenaAllocator arenas_before;
-static PyMemAllocatorEx blocks_then;
 
 static size_t least; /* bytes the process held, since start-up or when pools were last released */
 static atomic_bool more_wanted; /* an arena; several interpreters may allocate at a time */
@@ -61,7 +61,6 @@ PyObject *memory_watch_arenas(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (arenas_before.alloc == NULL && pymalloc_is_in_use()) {
         PyObjectArenaAllocator watcher = {NULL, watched_alloc, watched_free};
-        PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &blocks_then);
         PyObject_GetArenaAllocator(&arenas_before);
         PyObject_SetArenaAllocator(&watcher);
     }
@@ -69,14 +68,21 @@ PyObject *memory_watch_arenas(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* No debugger, profiler or tracemalloc has come between: they would be told of our blocks, or add to them. */
+PyObjectArenaAllocator find_arena_allocator(void)
+{
+    PyObjectArenaAllocator now;
+    PyObject_GetArenaAllocator(&now);
+    return now.alloc == watched_alloc ? arenas_before : now;
+}
+
+/* No debugger or tracemalloc has come between: they would be told of our blocks, or add to them. */
 static bool is_undisturbed(void)
 {
     PyObjectArenaAllocator arenas;
     PyMemAllocatorEx blocks;
     PyObject_GetArenaAllocator(&arenas);
     PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &blocks);
-    return arenas.alloc == watched_alloc && blocks.malloc == blocks_then.malloc && blocks.ctx == NULL;
+    return arenas.alloc == watched_alloc && blocks.ctx == NULL;
 }
 
 /* What a block holds that was taken. */
@@ -89,7 +95,7 @@ static struct pool_header *header_of(const struct taken *block) { return (struct
 
 static struct taken *block_of(struct pool_header *pool, size_t i) { return (struct taken *)((char *)(pool + 1) + i * LARGEST_SMALL); }
 
-/* Whether a block lies in a pool as we know them: what PyObject_Malloc is may have been chosen before arenas were watched. */
+/* Whether a block lies in a pool as we know them: PyObject_Malloc may be somebody else's. */
 static bool is_pymallocs(const struct taken *block)
 {
     const struct pool_header *pool = header_of(block);

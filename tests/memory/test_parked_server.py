@@ -9,6 +9,7 @@ import random
 import pytest
 from measure import held
 
+from harness import wait_until
 from rawsocket import Raw
 
 pytestmark = pytest.mark.slow
@@ -63,6 +64,15 @@ def test_both_loops(cli_server, disk, raw, loop):
     server.wait_for_log("INFO parked ")
     for target in ("/item/3", "/thread", "/child", "/blob"):
         assert raw(server).get(target).read_response().status == 200
+
+
+@pytest.mark.parametrize("options", [(), ("--no-preload",)], ids=["preload", "no-preload"])
+def test_workers(cli_server, disk, raw, options):
+    """They park what the master has loaded, or each what it has loaded itself."""
+    server = cli_server("parked_apps:app", "--workers", 2, "--park-memory", disk, *options)
+    wait_until(lambda: server.logs().count("INFO parked ") == (2 if options else 1), server.logs)
+    assert raw(server).send(request("GET", "/item/7")).read_response().status == 200
+    assert server.stop() == 0
 
 
 def test_where_it_cannot_the_server_serves_all_the_same(cli_server, raw):
