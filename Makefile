@@ -3,18 +3,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 60
+PROCESSES ?= 3
+VERSIONS ?= 3.10 3.11 3.12 3.13
 ARGS ?=
 
 bin := $(VENV)/bin
 environment := $(PYTHON) tools/environment.py $(VENV)
+# Most tests wait for somebody: three processes keep two cores busy. The tests of one file stay together and in order.
 pytest := $(bin)/python -m pytest $(ARGS)
+parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+quick := -m "not slow" tests/bridge tests/config tests/wire
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-debug test-asan bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo "  PYTHON=$(PYTHON) chooses the interpreter, VENV=$(VENV) its environment, ARGS is passed on to pytest or the benchmark"
+	@echo "  PYTHON=$(PYTHON) chooses the interpreter, VENV=$(VENV) its environment, PROCESSES=$(PROCESSES) how many run tests;"
+	@echo "  ARGS is passed on to pytest or the benchmark"
 
 run: ## serve examples/hello on http://127.0.0.1:8000
 	@$(environment) example
@@ -24,13 +30,25 @@ test: lint ## everything: formatting, vet, Go tests with the race detector, a sh
 	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race ./gocore/internal/...
 	tools/fuzz.sh 20
-	$(pytest)
+	$(parallel)
 
-test-quick: ## Go tests and the Python tests that take no long breath
+test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
 	@$(environment) dev
 	go vet ./gocore/internal/...
 	go test ./gocore/internal/...
-	$(pytest) -m "not slow"
+	$(parallel) $(quick)
+
+test-all: test test-versions test-debug test-asan ## everything, on every Python and with every checker that this machine has
+
+test-versions: ## the quick Python tests on each of VERSIONS that this machine has
+	@set -e; for python in $$(tools/interpreters.sh $(VERSIONS)); do \
+	    venv=.venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	    $$python tools/environment.py $$venv quick; \
+	    $(MAKE) --no-print-directory test-python VENV=$$venv; \
+	done
+
+test-python:
+	$(parallel) $(quick)
 
 compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, proxies (ARGS=--regenerate writes the table anew)
 	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client chromium
@@ -80,8 +98,10 @@ clean: ## remove the environment and everything that was built
 
 test-debug: ## the border of C and Python on a debug interpreter, in which every reference is counted
 	@tools/system_packages.sh python3-dbg python3-venv
-	@python3-dbg tools/environment.py .venv-debug bridge
-	.venv-debug/bin/python -m pytest $(ARGS) tests/bridge
+	@if command -v python3-dbg >/dev/null; then \
+	    python3-dbg tools/environment.py .venv-debug bridge && \
+	    $(MAKE) --no-print-directory test-python VENV=.venv-debug quick=tests/bridge; \
+	fi
 
 test-asan: ## the border and the wire with AddressSanitizer and UBSan in the C of the core (which keep freed memory: no large bodies)
 	@$(environment) dev

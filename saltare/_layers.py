@@ -80,9 +80,9 @@ def unknown(name, given, label):
 
 
 def brief(value):
-    """What was given, on a line and not longer than that."""
+    """What was given, on a line: a path in full, a long text cut."""
     text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= 240 else text[:237] + "..."
 
 
 def read_file(chosen, cwd):

@@ -1,6 +1,6 @@
 """WebSocket frames over a raw socket: whatever a peer may say, right or wrong. Per message."""
 
-import os
+import random
 import struct
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from rawsocket import Raw
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1 = 0x80, 0x40
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+MASKS = random.Random(5)  # the same in each process of a test run: frames are part of tests' names
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 FIELDS = (
     "Upgrade: websocket",
@@ -40,7 +41,7 @@ def frame(opcode, payload=b"", fin=FIN, rsv=0, mask=None, masked=True, length=No
         head += struct.pack("!BQ", bit | 127, size)
     if not masked:
         return head + payload
-    mask = os.urandom(4) if mask is None else mask
+    mask = MASKS.randbytes(4) if mask is None else mask
     return head + mask + masking(payload, mask)
 
 
