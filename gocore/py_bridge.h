@@ -1,4 +1,24 @@
-/* py_bridge.h: what the py_*.c files share. Everything here needs the GIL.  per request */
+/* py_bridge.h: what the py_*.c files share. Everything here needs the GIL.  per request
+ *
+ * The rule of this border: nothing borrowed survives a call that may run Python. Such a call is one that
+ *
+ *   - allocates what the collector knows (a dict, tuple, list, function, exception, or object of a type of ours): on CPython
+ *     3.10 and 3.11 that may collect garbage, and a finalizer may close, send, receive, or remove a reader;
+ *   - calls, compares, converts (a number, a path, a buffer), iterates, formats with %R or %S, or looks up an attribute;
+ *   - drops the last reference to what is not exactly a bytes, str or int.
+ *
+ * "Borrowed" is a PyObject * without a reference of its own (an item of a list or dict, a field that may be set or cleared),
+ * a pointer into a table, a mailbox or an outbox, and what was checked: a flag, a length, an order. So in each function:
+ *
+ *   - what may run Python comes first, then the looking, then the act. Where that cannot be, the look is repeated;
+ *   - a function that acts leaves its object consistent before it drops anything;
+ *   - a hook is held while it is called (py_call_hook), since the call may replace it;
+ *   - a list under construction is filled by PyList_Append, or is unknown to the collector until it is full: one that has
+ *     empty places must not be found by gc.get_objects().
+ *
+ * `self`, `ex` and the arguments of a method are held by whoever calls it. An event of a turn is valid until the next turn,
+ * and no turn can be taken while it is worked on, but for one moment: the app's first step, after which nothing of the event
+ * is needed (Core.poll). tests/adversary runs the border with a collector that does the worst at each allocation. */
 #ifndef SALTARE_PY_BRIDGE_H
 #define SALTARE_PY_BRIDGE_H
 
@@ -56,6 +76,10 @@ typedef struct {
     int64_t handle; /* of bridge.h; 0: closed */
     int epoll_fd;
     bool polling, guest, more, empty, woken;
+    bool stepping;       /* the app takes its first step on a request, so the loop may be run within poll() */
+    int depth;           /* of polls within one another */
+    const struct saltare_event *events; /* of the turn that is worked on; Go's */
+    uint32_t n_events, next_event;
     outbox boxes[2]; /* one is filled while Go reads the other */
     int filling;
     exchange **exchanges; /* by slot of the stream; owned references */
@@ -286,8 +310,9 @@ typedef struct {
     PyObject *on_idle;
     PyObject *collect; /* called every collect_every requests */
     unsigned int collect_every, since_collect;
-    PyObject *task_type, *task_names, *name, *get_task_factory, *create_task;
+    PyObject *task_type, *task_names, *name, *get_task_factory, *get_debug, *create_task;
     tasklist list;            /* of asyncio, when intercepting */
+    PyObject *current_tasks;  /* the same: its dict of the task in a step, by loop */
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
@@ -295,8 +320,8 @@ typedef struct {
 
 typedef struct run run;
 
-/* Starts the app on a request. -1 with an exception. */
-int py_starter_start(starter *self, exchange *ex, PyObject *scope);
+/* Starts the app on a request; at_once: its first step may be taken now. -1 with an exception. */
+int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once);
 /* The app of that exchange is over. -1 with an exception; one that is set already stays. */
 int py_starter_ended(starter *self, exchange *ex);
 /* New reference, or NULL with an exception. */
@@ -307,7 +332,9 @@ bool py_run_over(run *self);
 
 /* Finds the list, and shadows its `add`. -1 with an exception. */
 int py_tasklist_open(tasklist *self);
-/* Whether tasks that this thread makes now stay out of it. */
+/* New reference to asyncio's dict of the task in a step, by loop; NULL with an exception. */
+PyObject *py_tasklist_current(void);
+/* Whether the task that this thread makes now stays out of it. */
 void py_tasklist_leave_out(bool yes);
 /* Enters a task for its first step. New reference, to be given to py_tasklist_settle; NULL with an exception. */
 PyObject *py_tasklist_enter(tasklist *self, PyObject *task);

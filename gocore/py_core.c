@@ -73,7 +73,9 @@ static int dispatch(core *self, exchange *ex, PyObject *scope)
 {
     if (self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->state->starter_type)) {
         starter *st = (starter *)Py_NewRef(self->dispatch);
-        int status = py_starter_start(st, ex, scope);
+        self->stepping = true;
+        int status = py_starter_start(st, ex, scope, self->depth == 1);
+        self->stepping = false;
         Py_DECREF(st);
         return status;
     }
@@ -141,15 +143,18 @@ static void release_body(core *self, uint64_t token)
     Py_DECREF((PyObject *)(uintptr_t)token);
 }
 
+/* New reference to the key of a descriptor. NULL without exception when it is not watched. */
+static PyObject *key_of(core *self, PyObject *number) { return Py_XNewRef(PyDict_GetItemWithError(self->keys, number)); }
+
 /* Adds (key, mask) to *ready, as a selector's select() has it. */
 static int on_descriptor(core *self, const struct saltare_event *event, PyObject **ready)
 {
     PyObject *number = PyLong_FromUnsignedLongLong(event->stream);
-    PyObject *key = number ? PyDict_GetItemWithError(self->keys, number) : NULL;
+    PyObject *key = number ? key_of(self, number) : NULL;
     Py_XDECREF(number);
     if (key == NULL) return PyErr_Occurred() ? -1 : 0; /* unregistered in this very turn */
     long mask = (event->flags & ~(uint32_t)EPOLLOUT ? 1 : 0) | (event->flags & ~(uint32_t)EPOLLIN ? 2 : 0);
-    PyObject *pair = Py_BuildValue("(Ol)", key, mask);
+    PyObject *pair = Py_BuildValue("(Nl)", key, mask);
     if (pair == NULL) return -1;
     if (*ready == NULL) *ready = PyList_New(0);
     int status = *ready ? PyList_Append(*ready, pair) : -1;
@@ -178,7 +183,7 @@ static int on_log(core *self, const struct saltare_event *event)
     return result ? 0 : -1;
 }
 
-static int on_event(core *self, const struct saltare_event *event, PyObject **ready)
+static int on_event(core *self, const struct saltare_event *event)
 {
     switch (event->kind) {
     case EVENT_REQUEST: return on_request(self, event);
@@ -189,7 +194,6 @@ static int on_event(core *self, const struct saltare_event *event, PyObject **re
     case EVENT_WS_EXPECT:
     case EVENT_WS_CLOSE: return on_socket(self, event);
     case EVENT_RELEASE: release_body(self, event->stream); return 0;
-    case EVENT_FD: return on_descriptor(self, event, ready);
     case EVENT_LOG: return on_log(self, event);
     case EVENT_RETIRE: return on_retire(self, event);
     }
@@ -197,21 +201,36 @@ static int on_event(core *self, const struct saltare_event *event, PyObject **re
     return -1;
 }
 
-/* Every event is taken, whatever happens to one of them. The first KeyboardInterrupt or SystemExit is passed on at the
- * end; any other exception here is no request's fault and is reported where such are. */
-static int on_events(core *self, const struct saltare_turn *turn, PyObject **ready)
+/* The first KeyboardInterrupt or SystemExit of a turn. */
+struct interruption {
+    PyObject *type, *value, *traceback;
+};
+
+/* Keeps the exception that is set if it is one of those; any other is no request's fault and is reported where such are. */
+static void keep(core *self, struct interruption *kept)
 {
-    PyObject *type = NULL, *value = NULL, *traceback = NULL;
-    for (uint32_t i = 0; i < turn->n_events; i++) {
-        if (on_event(self, &turn->events[i], ready) == 0) continue;
-        if (type == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_Fetch(&type, &value, &traceback);
-        } else {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
+    if (kept->type == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Fetch(&kept->type, &kept->value, &kept->traceback);
+    } else {
+        PyErr_WriteUnraisable((PyObject *)self);
     }
-    if (type == NULL) return 0;
-    PyErr_Restore(type, value, traceback);
+}
+
+/* Every event of the turn is taken that was not yet, whatever happens to one of them; an interruption is passed on at the end.
+ * Descriptors come last: an app may drop one, and have another under its number, in the turn that reports the first. */
+static int on_events(core *self, PyObject **ready)
+{
+    struct interruption kept = {0};
+    while (self->next_event < self->n_events) {
+        const struct saltare_event *event = &self->events[self->next_event++];
+        if (event->kind != EVENT_FD && on_event(self, event) < 0) keep(self, &kept);
+    }
+    for (uint32_t i = 0; i < self->n_events; i++) {
+        if (self->events[i].kind == EVENT_FD && on_descriptor(self, &self->events[i], ready) < 0) keep(self, &kept);
+    }
+    self->n_events = self->next_event = 0;
+    if (kept.type == NULL) return 0;
+    PyErr_Restore(kept.type, kept.value, kept.traceback);
     return -1;
 }
 
@@ -322,8 +341,26 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     if (status < 0) return py_raise_status(status, "poll");
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;
-    if (on_events(self, turn, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
+    self->events = turn->events;
+    self->n_events = turn->n_events;
+    self->next_event = 0;
+    if (on_events(self, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
         (turn->flags & TURN_LULL && call_on_lull(self) < 0) || (turn->flags & TURN_REST && come_to_rest(self) < 0)) {
+        Py_XDECREF(ready);
+        return NULL;
+    }
+    return ready ? ready : Py_NewRef(self->state->empty_tuple);
+}
+
+/* Whether poll() is called within poll() where it may be: the app, in its first step on a request, has the loop run (as
+ * nest_asyncio allows). The events that are left of the turn under way come first. */
+static bool is_nested(core *self) { return self->stepping && self->thread == PyThread_get_thread_ident(); }
+
+/* Takes what is left of the turn under way. */
+static PyObject *finish_turn(core *self)
+{
+    PyObject *ready = NULL;
+    if (on_events(self, &ready) < 0) {
         Py_XDECREF(ready);
         return NULL;
     }
@@ -338,14 +375,18 @@ static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
         return NULL;
     }
     if (timeout_ns(n ? args[0] : NULL, &turn.timeout_ns) < 0 || usable(self, "poll") < 0) return NULL;
-    if (self->polling) {
+    const bool nested = self->polling;
+    if (nested && !is_nested(self)) {
         PyErr_SetString(PyExc_RuntimeError, "poll() within poll(), or in a second thread");
         return NULL;
     }
     self->polling = true;
+    self->stepping = false;
+    self->depth++;
     self->thread = PyThread_get_thread_ident();
-    PyObject *ready = take_turn(self, &turn);
-    self->polling = false;
+    PyObject *ready = self->n_events > 0 ? finish_turn(self) : take_turn(self, &turn);
+    self->depth--;
+    self->polling = self->stepping = nested;
     return ready;
 }
 
@@ -369,37 +410,40 @@ static PyObject *core_watch(core *self, PyObject *args)
     PyObject *key;
     if (!PyArg_ParseTuple(args, "iiO:watch", &fd, &mask, &key) || usable(self, "watch") < 0) return NULL;
     PyObject *number = PyLong_FromLong(fd);
-    if (number == NULL || PyDict_SetItem(self->keys, number, key) < 0) {
-        Py_XDECREF(number);
-        return NULL;
-    }
-    int32_t status = saltare_watch(self->handle, fd, (mask & 1 ? EPOLLIN : 0) | (mask & 2 ? EPOLLOUT : 0));
-    if (status < 0) {
+    PyObject *before = number ? key_of(self, number) : NULL; /* held, so that its end finds table and epoll set in agreement */
+    int32_t status = -1;
+    bool entered = number != NULL && !PyErr_Occurred() && PyDict_SetItem(self->keys, number, key) == 0;
+    if (entered) status = saltare_watch(self->handle, fd, (mask & 1 ? EPOLLIN : 0) | (mask & 2 ? EPOLLOUT : 0));
+    if (entered && status < 0) {
         if (PyDict_DelItem(self->keys, number) < 0) PyErr_Clear();
-        Py_DECREF(number);
-        return py_raise_status(status, "watch");
+        py_raise_status(status, "watch");
     }
-    Py_DECREF(number);
-    Py_RETURN_NONE;
+    Py_XDECREF(number);
+    Py_XDECREF(before);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyObject *core_unwatch(core *self, PyObject *number)
+static PyObject *core_unwatch(core *self, PyObject *given)
 {
-    long fd = PyLong_AsLong(number);
+    long fd = PyLong_AsLong(given);
     if ((fd == -1 && PyErr_Occurred()) || (self->keys == NULL && usable(self, "unwatch") < 0)) return NULL;
-    if (PyDict_DelItem(self->keys, number) < 0) return NULL;
+    PyObject *number = PyLong_FromLong(fd);
+    PyObject *before = number ? key_of(self, number) : NULL; /* as in watch() */
+    int status = number == NULL || (before == NULL && PyErr_Occurred()) ? -1 : PyDict_DelItem(self->keys, number);
     /* A closed descriptor has left the set by itself; and in a forked child the set is the parent's. */
-    if (self->handle != 0 && !py_forked()) saltare_watch(self->handle, (int32_t)fd, 0);
-    Py_RETURN_NONE;
+    if (status == 0 && self->handle != 0 && !py_forked()) saltare_watch(self->handle, (int32_t)fd, 0);
+    Py_XDECREF(number);
+    Py_XDECREF(before);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-/* An option, borrowed; NULL when it is not given, or with an exception. */
+/* New reference to an option; NULL when it is not given, or with an exception. */
 static PyObject *option(PyObject *given, const char *name)
 {
     PyObject *key = PyUnicode_FromString(name);
-    PyObject *value = key ? PyDict_GetItemWithError(given, key) : NULL;
+    PyObject *value = key ? Py_XNewRef(PyDict_GetItemWithError(given, key)) : NULL;
     Py_XDECREF(key);
     return value;
 }
@@ -441,8 +485,10 @@ static int read_config(PyObject *given, struct saltare_config *config)
     Py_ssize_t known = 0;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         PyObject *value = option(given, numbers[i].name);
-        if (PyErr_Occurred() || (value != NULL && read_number(value, &numbers[i]) < 0)) return -1;
+        int status = value ? read_number(value, &numbers[i]) : PyErr_Occurred() ? -1 : 0;
         known += value != NULL;
+        Py_XDECREF(value);
+        if (status < 0) return -1;
     }
     if (known == PyDict_GET_SIZE(given)) return 0;
     PyErr_Format(PyExc_TypeError, "Core: of the options in %R one is unknown", given);
@@ -454,13 +500,16 @@ static int read_config(PyObject *given, struct saltare_config *config)
 /* The extensions that every scope has a copy of. */
 static int take_extensions(core *self)
 {
-    PyObject *given = PyDict_GetItemWithError(self->template, self->state->s_extensions);
-    if (given == NULL && PyErr_Occurred()) return -1;
-    if (given != NULL && !PyDict_Check(given)) {
+    PyObject *given = Py_XNewRef(PyDict_GetItemWithError(self->template, self->state->s_extensions)), *extensions = NULL;
+    if (given == NULL) {
+        extensions = PyErr_Occurred() ? NULL : PyDict_New();
+    } else if (PyDict_Check(given)) {
+        extensions = PyDict_Copy(given);
+    } else {
         PyErr_Format(PyExc_TypeError, "Core: extensions must be a dict, not %.100s", Py_TYPE(given)->tp_name);
-        return -1;
     }
-    Py_XSETREF(self->extensions, given ? PyDict_Copy(given) : PyDict_New());
+    Py_XDECREF(given);
+    Py_XSETREF(self->extensions, extensions);
     return self->extensions ? 0 : -1;
 }
 
@@ -478,11 +527,11 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     struct saltare_config config = {.server_header = server_header, .server_header_len = (uint32_t)server_len,
                                     .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len,
                                     .forked = py_has_forked()};
-    if (self->state != NULL) {
+    if (read_config(options, &config) < 0) return -1;
+    if (self->state != NULL) { /* asked after the options were read, which may have opened it */
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
         return -1;
     }
-    if (read_config(options, &config) < 0) return -1;
     self->guest = config.guest != 0;
     self->state = py_state(Py_TYPE(self));
     if (self->state == NULL) return -1;
@@ -504,17 +553,18 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-/* One listener: (descriptor, bound to a wildcard address?, scope["server"]). */
-static int read_listener(PyObject *item, struct saltare_listener *listener, PyObject **server)
+/* One listener: (descriptor, bound to a wildcard address?, scope["server"]), which is appended to servers. */
+static int read_listener(PyObject *item, struct saltare_listener *listener, PyObject *servers)
 {
     int fd, wildcard;
+    PyObject *server;
     if (!PyTuple_Check(item)) {
         PyErr_Format(PyExc_TypeError, "listen() takes tuples, not %.100s", Py_TYPE(item)->tp_name);
         return -1;
     }
-    if (!PyArg_ParseTuple(item, "ipO:listen", &fd, &wildcard, server)) return -1;
+    if (!PyArg_ParseTuple(item, "ipO:listen", &fd, &wildcard, &server)) return -1;
     *listener = (struct saltare_listener){.fd = fd, .wildcard = wildcard != 0};
-    return 0;
+    return PyList_Append(servers, server);
 }
 
 static PyObject *core_listen(core *self, PyObject *listeners)
@@ -523,18 +573,17 @@ static PyObject *core_listen(core *self, PyObject *listeners)
     PyObject *items = PySequence_Tuple(listeners);
     if (items == NULL) return NULL;
     Py_ssize_t n = PyTuple_GET_SIZE(items);
-    PyObject *servers = PyTuple_New(n);
+    PyObject *found = PyList_New(0), *servers = NULL;
     struct saltare_listener *list = PyMem_Calloc((size_t)n + 1, sizeof *list);
-    bool ok = servers != NULL && list != NULL;
+    bool ok = found != NULL && list != NULL;
     if (list == NULL) PyErr_NoMemory();
-    for (Py_ssize_t i = 0; ok && i < n; i++) {
-        PyObject *server;
-        ok = read_listener(PyTuple_GET_ITEM(items, i), &list[i], &server) == 0;
-        if (ok) PyTuple_SET_ITEM(servers, i, Py_NewRef(server));
-    }
-    int32_t status = ok ? saltare_listen(self->handle, list, (uint32_t)n) : 0;
-    if (ok && status == 0) Py_SETREF(self->servers, Py_NewRef(servers));
+    for (Py_ssize_t i = 0; ok && i < n; i++) ok = read_listener(PyTuple_GET_ITEM(items, i), &list[i], found) == 0;
+    if (ok) servers = PyList_AsTuple(found);
+    int32_t status = servers ? saltare_listen(self->handle, list, (uint32_t)n) : 0;
+    if (servers && status == 0) Py_SETREF(self->servers, Py_NewRef(servers));
     PyMem_Free(list);
+    ok = servers != NULL;
+    Py_XDECREF(found);
     Py_XDECREF(servers);
     Py_DECREF(items);
     if (!ok) return NULL;
@@ -567,14 +616,20 @@ static void release_queued(core *self, int64_t handle)
     } while (turn.n_events > 0);
 }
 
-/* Gives back what commands hold that no turn will take. */
+/* Gives back what commands hold that no turn will take. They are taken out first, since the end of a body may send. */
 static void release_outbox(core *self, outbox *box)
 {
-    struct saltare_command *command;
-    for (size_t at = 0; (command = py_outbox_next(box, &at)) != NULL;) {
-        if (command->kind == COMMAND_BODY_REF || command->kind == COMMAND_WS_SEND_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
-        /* A forked child may have the outbox of a turn under way, whose descriptors are the parent's affair. */
-        if (command->kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
+    while (box->len > 0) {
+        outbox taken = *box;
+        struct saltare_command *command;
+        *box = (outbox){0};
+        for (size_t at = 0; (command = py_outbox_next(&taken, &at)) != NULL;) {
+            const int kind = command->kind;
+            /* A forked child may have the outbox of a turn under way, whose descriptors are the parent's affair. */
+            if (kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
+            if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) release_body(self, ((struct saltare_body_ref *)(command + 1))->token);
+        }
+        py_outbox_free(&taken);
     }
     py_outbox_free(box);
 }

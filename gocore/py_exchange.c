@@ -21,23 +21,37 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
     self->state->exchanges++;
 }
 
+/* A list for pieces of the body, which are bytes: the collector has no need to know of it, and so nobody finds it. */
+static PyObject *new_pieces(void)
+{
+    PyObject *pieces = PyList_New(0);
+    if (pieces != NULL) PyObject_GC_UnTrack(pieces);
+    return pieces;
+}
+
+/* New reference to a list of the piece that came with the head. */
+static PyObject *first_piece(const struct saltare_request *request)
+{
+    PyObject *pieces = new_pieces();
+    PyObject *piece = pieces ? PyBytes_FromStringAndSize((const char *)request->body, request->body_len) : NULL;
+    if (piece == NULL || PyList_Append(pieces, piece) < 0) Py_CLEAR(pieces);
+    Py_XDECREF(piece);
+    return pieces;
+}
+
 exchange *py_exchange_new(core *self, const struct saltare_event *event)
 {
     const struct saltare_request *request = event->data;
+    PyObject *pieces = NULL;
+    if ((request->body_len > 0 || event->flags & EVENT_LAST) && (pieces = first_piece(request)) == NULL) return NULL;
     exchange *ex = PyObject_GC_New(exchange, self->state->exchange_type);
-    if (ex == NULL) return NULL;
-    py_exchange_init(ex, self, event);
-    PyObject_GC_Track(ex);
-    if (request->body_len > 0 || !ex->body_open) {
-        PyObject *piece = PyBytes_FromStringAndSize((const char *)request->body, request->body_len);
-        ex->pieces = piece ? PyList_New(1) : NULL;
-        if (ex->pieces == NULL) {
-            Py_XDECREF(piece);
-            Py_DECREF(ex);
-            return NULL;
-        }
-        PyList_SET_ITEM(ex->pieces, 0, piece);
+    if (ex == NULL) {
+        Py_XDECREF(pieces);
+        return NULL;
     }
+    py_exchange_init(ex, self, event);
+    ex->pieces = pieces;
+    PyObject_GC_Track(ex);
     return ex;
 }
 
@@ -45,7 +59,6 @@ static int exchange_traverse(exchange *ex, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(ex));
     Py_VISIT(ex->core);
-    Py_VISIT(ex->pieces);
     Py_VISIT(ex->receivers);
     Py_VISIT(ex->senders);
     return 0;
@@ -148,17 +161,6 @@ PyObject *py_message(module_state *st, PyObject *type)
     return dict;
 }
 
-static PyObject *request_message(exchange *ex, PyObject *body, bool more)
-{
-    module_state *st = ex->core->state;
-    PyObject *dict = py_message(st, st->s_http_request);
-    if (dict == NULL) return NULL;
-    if (PyDict_SetItem(dict, st->s_body, body) < 0 || PyDict_SetItem(dict, st->s_more_body, more ? Py_True : Py_False) < 0) {
-        Py_DECREF(dict);
-        return NULL;
-    }
-    return dict;
-}
 
 /* Tells Go that the app has taken size bytes, unless the body is read to its end. */
 static int consumed(exchange *ex, Py_ssize_t size)
@@ -167,31 +169,56 @@ static int consumed(exchange *ex, Py_ssize_t size)
     return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)size, ex->stream, 0) ? 0 : -1;
 }
 
-/* The message for the first piece that came; only when there is one is the piece taken off the list. */
-static PyObject *take_piece(exchange *ex)
+/* Fills in the message for the first piece that waits; only when nothing fails is the piece taken off the list. Runs no Python
+ * code: the dict is new, and a piece is a bytes object. */
+static int take_piece(exchange *ex, PyObject *dict)
 {
-    PyObject *pieces = Py_NewRef(ex->pieces), *piece = Py_NewRef(PyList_GET_ITEM(pieces, 0));
-    bool last = PyList_GET_SIZE(pieces) == 1;
-    PyObject *dict = request_message(ex, piece, ex->body_open || !last);
-    if (dict != NULL && (consumed(ex, PyBytes_GET_SIZE(piece)) < 0 || PyList_SetSlice(pieces, 0, 1, NULL) < 0)) Py_CLEAR(dict);
-    if (dict != NULL && last && ex->pieces == pieces) Py_CLEAR(ex->pieces);
-    Py_DECREF(pieces);
-    Py_DECREF(piece);
+    module_state *st = ex->core->state;
+    PyObject *piece = PyList_GET_ITEM(ex->pieces, 0);
+    bool last = PyList_GET_SIZE(ex->pieces) == 1;
+    if (PyDict_SetItem(dict, st->s_body, piece) < 0 ||
+        PyDict_SetItem(dict, st->s_more_body, ex->body_open || !last ? Py_True : Py_False) < 0 || consumed(ex, PyBytes_GET_SIZE(piece)) < 0) {
+        return -1;
+    }
+    if (!last) return PyList_SetSlice(ex->pieces, 0, 1, NULL);
+    Py_CLEAR(ex->pieces);
+    return 0;
+}
+
+static bool is_over(exchange *ex) { return ex->gone || ex->complete; }
+
+/* The message that can be had now. NULL without exception when it is no longer there: to make it may have run any code. */
+static PyObject *next_message(exchange *ex)
+{
+    module_state *st = ex->core->state;
+    if (ex->pieces == NULL) return py_message(st, st->s_http_disconnect);
+    PyObject *dict = py_message(st, st->s_http_request);
+    if (dict != NULL && (ex->pieces == NULL || take_piece(ex, dict) < 0)) Py_CLEAR(dict);
     return dict;
+}
+
+/* The app asks for a body of which nothing is here. -1 with an exception. */
+static int ask_for_body(exchange *ex)
+{
+    if (ex->pieces != NULL || is_over(ex)) return 0;
+    if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return -1;
+    ex->expecting = 0;
+    return py_core_wake(ex->core);
 }
 
 /* The outcome of receive(). */
 static PySendResult received(exchange *ex, PyObject **result)
 {
-    module_state *st = ex->core->state;
-    if (ex->pieces != NULL) {
-        *result = take_piece(ex);
-    } else if (ex->gone || ex->complete) {
-        *result = py_message(st, st->s_http_disconnect);
-    } else {
-        if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return PYGEN_ERROR;
-        ex->expecting = 0;
-        return py_core_wake(ex->core) < 0 ? PYGEN_ERROR : py_exchange_wait(ex, &ex->receivers, result);
+    if (ask_for_body(ex) < 0) return PYGEN_ERROR;
+    for (;;) {
+        bool ready = ex->pieces != NULL || is_over(ex);
+        if (!ready) {
+            PySendResult status = py_exchange_wait(ex, &ex->receivers, result);
+            if (status != PYGEN_NEXT || (ex->pieces == NULL && !is_over(ex))) return status;
+            Py_CLEAR(*result); /* it came while the future was made */
+        } else if ((*result = next_message(ex)) != NULL || PyErr_Occurred()) {
+            break;
+        }
     }
     if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
@@ -206,7 +233,7 @@ static int add_piece(exchange *ex, const struct saltare_event *event)
 {
     PyObject *piece = PyBytes_FromStringAndSize(event->data, (Py_ssize_t)event->len);
     if (piece == NULL) return -1;
-    if (ex->pieces == NULL) ex->pieces = PyList_New(0);
+    if (ex->pieces == NULL) ex->pieces = new_pieces(); /* set here alone, and events are taken one by one */
     int status = ex->pieces ? PyList_Append(ex->pieces, piece) : -1;
     Py_DECREF(piece);
     return status;

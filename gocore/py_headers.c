@@ -17,17 +17,22 @@ static const uint8_t octets_of[256] = {
 #define LENGTH_DIGITS 18
 #define CONTENT_LENGTH "content-length"
 
-/* A header's name or value: a bytes object, else an exception that says what was given instead. */
+/* A header's name or value: a bytes object, else an exception that says what was given instead. It is held meanwhile, since its
+ * repr may change the app's list of headers. */
 static int check_octets(const headers *self, module_state *st, PyObject *octets, const char *what, uint8_t allowed)
 {
     if (!PyBytes_Check(octets)) {
+        Py_INCREF(octets);
         PyErr_Format(st->type_error, "%s: header %s must be bytes, not %.100s: %R", self->kind, what, Py_TYPE(octets)->tp_name, octets);
+        Py_DECREF(octets);
         return -1;
     }
     const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(octets), *end = p + PyBytes_GET_SIZE(octets);
     while (p < end && octets_of[*p] & allowed) p++;
     if (p == end) return 0;
+    Py_INCREF(octets);
     PyErr_Format(st->value_error, "%s: header %s has an octet that is not allowed (0x%02x): %R", self->kind, what, *p, octets);
+    Py_DECREF(octets);
     return -1;
 }
 
@@ -55,14 +60,23 @@ static int read_length(headers *self, module_state *st, PyObject *value)
         self->content_length = length;
         return 0;
     }
+    Py_INCREF(value);
     PyErr_Format(st->value_error, self->content_length < 0 ? "%s: content-length is not a number of octets: %R" : "%s: content-length stands there twice: %R",
                  self->kind, value);
+    Py_DECREF(value);
     return -1;
 }
 
-/* Adds a header, a tuple or list, to what the payload takes. */
+static bool is_pair(PyObject *item) { return PyTuple_Check(item) || PyList_Check(item); }
+
+/* Adds a header to what the payload takes. It was a tuple or list when it was read, but the list it is in may be the app's. */
 static int check_header(headers *self, module_state *st, PyObject *pair)
 {
+    if (!is_pair(pair)) {
+        PyErr_Format(st->type_error, "%s: the headers were changed while they were read: %.100s among them is no pair", self->kind,
+                     Py_TYPE(pair)->tp_name);
+        return -1;
+    }
     if (PySequence_Fast_GET_SIZE(pair) != 2) {
         PyErr_Format(st->value_error, "%s: a header has %zd items instead of name and value", self->kind, PySequence_Fast_GET_SIZE(pair));
         return -1;
@@ -77,8 +91,6 @@ static int check_header(headers *self, module_state *st, PyObject *pair)
     return names_length(name) ? read_length(self, st, value) : 0;
 }
 
-static bool is_pair(PyObject *item) { return PyTuple_Check(item) || PyList_Check(item); }
-
 /* New reference to the headers as a list or tuple of lists or tuples, so that reading them runs no Python code. */
 static PyObject *pairs_of(module_state *st, PyObject *given, const char *kind)
 {
@@ -92,14 +104,11 @@ static PyObject *pairs_of(module_state *st, PyObject *given, const char *kind)
     if (items == NULL || plain == PySequence_Fast_GET_SIZE(items)) return items;
     PyObject *pairs = PySequence_Tuple(items);
     Py_DECREF(items);
-    PyObject *result = pairs ? PyList_New(PyTuple_GET_SIZE(pairs)) : NULL;
+    PyObject *result = pairs ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0; result != NULL && i < PyTuple_GET_SIZE(pairs); i++) {
         PyObject *pair = PySequence_Tuple(PyTuple_GET_ITEM(pairs, i));
-        if (pair == NULL) {
-            Py_CLEAR(result);
-        } else {
-            PyList_SET_ITEM(result, i, pair);
-        }
+        if (pair == NULL || PyList_Append(result, pair) < 0) Py_CLEAR(result);
+        Py_XDECREF(pair);
     }
     Py_XDECREF(pairs);
     return result;

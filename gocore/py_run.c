@@ -12,6 +12,7 @@ struct run {
     exchange *ex;
     PyObject *scope;
     PyObject *steps; /* iterator of what the app returned; NULL before the first step */
+    char stepping;   /* it is in a step */
     char over;
 };
 
@@ -23,7 +24,7 @@ run *py_run_new(starter *st, exchange *ex, PyObject *scope)
     self->ex = (exchange *)Py_NewRef(ex);
     self->scope = Py_NewRef(scope);
     self->steps = NULL;
-    self->over = 0;
+    self->stepping = self->over = 0;
     PyObject_GC_Track(self);
     return self;
 }
@@ -36,10 +37,13 @@ bool py_run_over(run *self) { return self->over; }
 static PyObject *call_app(run *self)
 {
     PyObject *receive = py_exchange_receive_method(self->ex), *send = py_exchange_send_method(self->ex), *result = NULL;
+    PyObject *scope = Py_NewRef(self->scope), *app = Py_NewRef(self->starter->app);
     if (receive != NULL && send != NULL) {
-        PyObject *args[] = {self->scope, receive, send};
-        result = PyObject_Vectorcall(self->starter->app, args, 3, NULL);
+        PyObject *args[] = {scope, receive, send};
+        result = PyObject_Vectorcall(app, args, 3, NULL);
     }
+    Py_DECREF(app);
+    Py_DECREF(scope);
     Py_XDECREF(receive);
     Py_XDECREF(send);
     if (result == NULL || PyCoro_CheckExact(result)) return result;
@@ -90,18 +94,27 @@ static int finish(run *self)
     return py_starter_ended(st, ex) < 0 ? -1 : status;
 }
 
+/* As any coroutine, it cannot be stepped, thrown into or closed by the app within its own step. */
+static int refuse_within_step(run *self)
+{
+    if (!self->stepping) return 0;
+    PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    return -1;
+}
+
 static PySendResult run_am_send(run *self, PyObject *arg, PyObject **result)
 {
     *result = NULL;
+    if (refuse_within_step(self) < 0) return PYGEN_ERROR;
     if (self->over) {
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
         return PYGEN_ERROR;
     }
     PySendResult status = PYGEN_ERROR;
+    self->stepping = 1;
     if (self->steps == NULL) self->steps = call_app(self);
-    PyObject *steps = Py_XNewRef(self->steps); /* close() within the step drops ours */
-    if (steps != NULL) status = PyIter_Send(steps, arg, result);
-    Py_XDECREF(steps);
+    if (self->steps != NULL) status = PyIter_Send(self->steps, arg, result);
+    self->stepping = 0;
     if (status == PYGEN_NEXT) return PYGEN_NEXT;
     Py_CLEAR(*result); /* what an app returns has no meaning */
     if (finish(self) < 0) return PYGEN_ERROR;
@@ -129,12 +142,15 @@ static PyObject *run_send(run *self, PyObject *arg)
 static PyObject *run_throw(run *self, PyObject *args)
 {
     PyObject *result = NULL;
-    if (self->steps == NULL) {
+    if (refuse_within_step(self) < 0) return NULL;
+    if (self->steps == NULL || self->over) {
         py_raise_thrown(args);
         if (self->over) return NULL;
     } else {
+        self->stepping = 1;
         PyObject *method = PyObject_GetAttr(self->steps, self->ex->core->state->s_throw);
         result = method ? PyObject_CallObject(method, args) : NULL;
+        self->stepping = 0;
         Py_XDECREF(method);
         if (result != NULL) return result;
         if (PyErr_ExceptionMatches(PyExc_StopIteration)) PyErr_Clear();
@@ -145,10 +161,11 @@ static PyObject *run_throw(run *self, PyObject *args)
 
 static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
 {
+    if (refuse_within_step(self) < 0) return NULL;
     if (!self->over && self->steps != NULL) {
-        PyObject *steps = Py_NewRef(self->steps);
-        PyObject *result = PyObject_CallMethodNoArgs(steps, self->ex->core->state->s_close);
-        Py_DECREF(steps);
+        self->stepping = 1;
+        PyObject *result = PyObject_CallMethodNoArgs(self->steps, self->ex->core->state->s_close);
+        self->stepping = 0;
         if (result == NULL) return NULL;
         Py_DECREF(result);
     }
@@ -165,18 +182,56 @@ static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
 static PyObject *inner(run *self, void *name)
 {
     if (self->steps == NULL) Py_RETURN_NONE;
-    PyObject *value = PyObject_GetAttrString(self->steps, name);
+    PyObject *steps = Py_NewRef(self->steps);
+    PyObject *value = PyObject_GetAttrString(steps, name);
+    Py_DECREF(steps);
     if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
     PyErr_Clear();
     Py_RETURN_NONE;
 }
 
-static PyObject *running(run *self, void *Py_UNUSED(closure))
+/* The same of what is true or false. */
+static PyObject *whether(run *self, void *name)
 {
-    PyObject *value = inner(self, "cr_running");
+    PyObject *value = inner(self, name);
     if (value != Py_None) return value;
     Py_DECREF(value);
     Py_RETURN_FALSE;
+}
+
+/* An attribute of the app's function, or of its class where the app is an object that can be called. */
+static PyObject *of_app(run *self, const char *name)
+{
+    PyObject *app = Py_NewRef(self->starter->app);
+    PyObject *value = PyObject_GetAttrString(app, name);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        PyObject *call = PyObject_GetAttrString((PyObject *)Py_TYPE(app), "__call__");
+        value = call ? PyObject_GetAttrString(call, name) : NULL;
+        Py_XDECREF(call);
+    }
+    Py_DECREF(app);
+    return value;
+}
+
+/* The app's code, also before it begins and after it has ended. */
+static PyObject *code(run *self, void *Py_UNUSED(closure))
+{
+    PyObject *value = inner(self, "cr_code");
+    if (value != Py_None) return value;
+    Py_SETREF(value, of_app(self, "__code__"));
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+/* What asyncio calls a task by. */
+static PyObject *name_of(run *self, void *name)
+{
+    PyObject *value = inner(self, name);
+    if (value != Py_None) return value;
+    Py_SETREF(value, of_app(self, name));
+    return value;
 }
 
 /* ---- the type ------------------------------------------------------------------------------------------------- */
@@ -219,9 +274,12 @@ static PyMethodDef run_methods[] = {
 
 static PyGetSetDef run_getset[] = {
     {"cr_await", (getter)inner, NULL, "What the app awaits.", "cr_await"},
-    {"cr_code", (getter)inner, NULL, "The app's code.", "cr_code"},
+    {"cr_code", (getter)code, NULL, "The app's code.", NULL},
     {"cr_frame", (getter)inner, NULL, "The app's frame.", "cr_frame"},
-    {"cr_running", (getter)running, NULL, "Whether the app is in a step.", NULL},
+    {"cr_running", (getter)whether, NULL, "Whether the app is in a step.", "cr_running"},
+    {"cr_suspended", (getter)whether, NULL, "Whether the app waits for something.", "cr_suspended"},
+    {"__name__", (getter)name_of, NULL, "The name of the app.", "__name__"},
+    {"__qualname__", (getter)name_of, NULL, "The name of the app, with the class it is a method of.", "__qualname__"},
     {NULL},
 };
 

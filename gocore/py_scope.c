@@ -61,6 +61,7 @@ static PyObject *headers_list(module_state *st, const struct saltare_request *r)
 {
     PyObject *list = PyList_New(r->n_fields);
     if (list == NULL) return NULL;
+    PyObject_GC_UnTrack(list); /* until it is full */
     for (uint32_t i = 0; i < r->n_fields; i++) {
         PyObject *pair = field_pair(st, r, &r->fields[i]);
         if (pair == NULL) {
@@ -69,6 +70,7 @@ static PyObject *headers_list(module_state *st, const struct saltare_request *r)
         }
         PyList_SET_ITEM(list, i, pair);
     }
+    PyObject_GC_Track(list);
     return list;
 }
 
@@ -169,6 +171,15 @@ static int put_kind(core *self, PyObject *scope, const struct saltare_event *eve
     return put(scope, st->s_method, method_text(st, event->data));
 }
 
+/* A copy of the state of the lifespan, held meanwhile: it is an attribute that may be replaced. */
+static PyObject *state(core *self)
+{
+    PyObject *lifespan = Py_XNewRef(self->lifespan);
+    PyObject *copy = lifespan ? PyDict_Copy(lifespan) : PyDict_New();
+    Py_XDECREF(lifespan);
+    return copy;
+}
+
 PyObject *py_scope(core *self, const struct saltare_event *event)
 {
     module_state *st = self->state;
@@ -184,7 +195,7 @@ PyObject *py_scope(core *self, const struct saltare_event *event)
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
         put(scope, st->s_extensions, PyDict_Copy(socket ? self->ws_extensions : self->extensions)) < 0 ||
-        put(scope, st->s_state, self->lifespan ? PyDict_Copy(self->lifespan) : PyDict_New()) < 0 ||
+        put(scope, st->s_state, state(self)) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);
         return NULL;

@@ -99,10 +99,9 @@ PyObject *py_send_start(exchange *ex, PyObject *message, const char *kind)
     int trailers = status < 0 ? -1 : is_true(message, st->s_trailers);
     if (trailers < 0 || py_read_headers(&fields, st, message, kind) < 0) return NULL;
     int failed = put_start(ex, &fields, status);
+    if (failed == 0) ex->trailers = (char)trailers;
     py_headers_free(&fields);
-    if (failed < 0) return NULL;
-    ex->trailers = (char)trailers;
-    return Py_NewRef(st->sent);
+    return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
 
 static PyObject *send_start(exchange *ex, PyObject *message) { return py_send_start(ex, message, START); }
@@ -111,14 +110,11 @@ static PyObject *send_start(exchange *ex, PyObject *message) { return py_send_st
 static PyObject *link_headers(PyObject *links)
 {
     PyObject *values = PySequence_Tuple(links);
-    PyObject *pairs = values ? PyList_New(PyTuple_GET_SIZE(values)) : NULL;
+    PyObject *pairs = values ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0; pairs != NULL && i < PyTuple_GET_SIZE(values); i++) {
         PyObject *pair = Py_BuildValue("(y#O)", "link", (Py_ssize_t)4, PyTuple_GET_ITEM(values, i));
-        if (pair == NULL) {
-            Py_CLEAR(pairs);
-        } else {
-            PyList_SET_ITEM(pairs, i, pair);
-        }
+        if (pair == NULL || PyList_Append(pairs, pair) < 0) Py_CLEAR(pairs);
+        Py_XDECREF(pair);
     }
     Py_XDECREF(values);
     return pairs;
@@ -390,8 +386,8 @@ static PyObject *send_trailers(exchange *ex, PyObject *message)
     if (more < 0 || py_read_headers(&fields, st, message, TRAILERS) < 0) return NULL;
     int failed = check_trailers(ex) < 0 || py_headers_check(&fields, st) < 0 ? -1 : 0;
     if (failed == 0) failed = py_put_fields(ex, &fields, COMMAND_TRAILERS, more ? COMMAND_MORE : 0, 0);
-    py_headers_free(&fields);
     if (failed == 0 && !more) failed = py_exchange_complete(ex);
+    py_headers_free(&fields);
     return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
 

@@ -3,10 +3,16 @@
  * Most apps answer without ever waiting. A task that is scheduled for later costs them a handle, a place in the loop's
  * queue and a second trip through the loop, 15 % of all that a small request costs. CPython 3.12 has eager tasks; before,
  * the first step is intercepted: a Task asks its loop, by call_soon, to run it, and here that very call is taken and run
- * when the task is complete. In both cases the step runs as any step does: in the task's context, as the current task. */
+ * when the task is complete. In both cases the step runs as any step does: in the task's context, as the current task.
+ *
+ * The loop is left to take the first step in debug mode, since it names what blocks it; where asyncio.Task was replaced by a
+ * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio);
+ * and with a task factory. */
 #include "py_bridge.h"
 
 #include <structmember.h>
+
+#include <string.h>
 
 static int check_ready(starter *self)
 {
@@ -17,30 +23,49 @@ static int check_ready(starter *self)
 
 /* ---- the first step, before 3.12 ------------------------------------------------------------------------------- */
 
-/* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. */
+static PyObject *pass_on(starter *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    PyObject *call_soon = Py_XNewRef(self->loop_call_soon);
+    if (call_soon == NULL && check_ready(self) == 0) PyErr_SetString(PyExc_RuntimeError, "the Starter was collected as garbage");
+    PyObject *result = call_soon ? PyObject_Vectorcall(call_soon, args, (size_t)n, names) : NULL;
+    Py_XDECREF(call_soon);
+    return result;
+}
+
+/* Whether a callback is a step of asyncio's Task in C. One in Python (as nest_asyncio makes them all) is left to the loop. */
+static bool is_step(PyObject *callback)
+{
+    const char *name = strrchr(Py_TYPE(callback)->tp_name, '.');
+    return strcmp(name ? name + 1 : Py_TYPE(callback)->tp_name, "TaskStepMethWrapper") == 0;
+}
+
+/* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. What the
+ * constructor allocates may run a finalizer that makes another task: the last of the steps is ours, those before it are the
+ * loop's. */
 static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
-    if (self->intercepting && n == 1 && names != NULL && PyTuple_GET_SIZE(names) == 1) {
-        self->intercepting = 0;
-        self->step = Py_NewRef(args[0]);
-        self->context = Py_NewRef(args[1]);
-        Py_RETURN_NONE;
-    }
-    return check_ready(self) < 0 ? NULL : PyObject_Vectorcall(self->loop_call_soon, args, (size_t)n, names);
+    if (!self->intercepting || n != 1 || names == NULL || PyTuple_GET_SIZE(names) != 1 || !is_step(args[0])) return pass_on(self, args, n, names);
+    PyObject *others[] = {self->step, self->context};
+    self->step = Py_NewRef(args[0]);
+    self->context = Py_NewRef(args[1]);
+    PyObject *result = others[0] ? pass_on(self, others, 1, names) : Py_NewRef(Py_None);
+    Py_XDECREF(others[0]);
+    Py_XDECREF(others[1]);
+    return result;
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------------------------- */
 
-/* Task(run, loop=loop, name="request"[, eager_start=True]). */
-static PyObject *make_task(starter *self, PyObject *coroutine)
+/* Task(run, loop=loop, name="request"[, eager_start=at_once]). */
+static PyObject *make_task(starter *self, PyObject *coroutine, bool at_once)
 {
-    PyObject *args[] = {coroutine, self->loop, self->name, Py_True};
+    PyObject *args[] = {coroutine, self->loop, self->name, at_once ? Py_True : Py_False};
     return PyObject_Vectorcall(self->task_type, args, 1, self->task_names);
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-static PyObject *plain_task(starter *self, run *coroutine) { return make_task(self, (PyObject *)coroutine); }
+static PyObject *plain_task(starter *self, run *coroutine, bool at_once) { return make_task(self, (PyObject *)coroutine, at_once); }
 
 #else
 
@@ -72,12 +97,20 @@ static int first_step(starter *self, PyObject *task, run *coroutine)
     return status;
 }
 
-static PyObject *plain_task(starter *self, run *coroutine)
+/* Whether the loop has a task in a step: then it cannot have another, since we are called by a loop run within that step. */
+static bool has_current(starter *self)
 {
-    bool ours = self->loop_call_soon != NULL;
+    PyObject *current = self->current_tasks;
+    return PyDict_GET_SIZE(current) > 0 && PyDict_GetItemWithError(current, self->loop) != NULL;
+}
+
+static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
+{
+    bool ours = at_once && self->loop_call_soon != NULL && !has_current(self);
+    if (PyErr_Occurred()) return NULL;
     self->intercepting = ours;
     py_tasklist_leave_out(ours);
-    PyObject *task = make_task(self, (PyObject *)coroutine);
+    PyObject *task = make_task(self, (PyObject *)coroutine, ours);
     py_tasklist_leave_out(false);
     self->intercepting = 0;
     if (task != NULL && ours && first_step(self, task, coroutine) < 0) Py_CLEAR(task);
@@ -88,13 +121,20 @@ static PyObject *plain_task(starter *self, run *coroutine)
 
 #endif
 
-static PyObject *new_task(starter *self, run *coroutine)
+/* What the loop answers to a method without arguments, compared with an object. -1 with an exception. */
+static int answers(PyObject *method, PyObject *object)
 {
-    PyObject *factory = PyObject_CallNoArgs(self->get_task_factory);
-    if (factory == NULL) return NULL;
-    Py_DECREF(factory);
-    if (factory == Py_None) return plain_task(self, coroutine);
-    return PyObject_CallOneArg(self->create_task, (PyObject *)coroutine);
+    PyObject *answer = PyObject_CallNoArgs(method);
+    Py_XDECREF(answer);
+    return answer ? answer == object : -1;
+}
+
+/* In debug mode the loop takes every step, so that it names those that block. */
+static PyObject *new_task(starter *self, run *coroutine, bool at_once)
+{
+    int plain = answers(self->get_task_factory, Py_None), quiet = plain < 0 ? -1 : answers(self->get_debug, Py_False);
+    if (quiet < 0) return NULL;
+    return plain ? plain_task(self, coroutine, at_once && quiet) : PyObject_CallOneArg(self->create_task, (PyObject *)coroutine);
 }
 
 /* starter(exchange, scope): what Core.dispatch is set to. */
@@ -107,23 +147,23 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
         PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a Socket, not %.100s", Py_TYPE(ex)->tp_name);
         return NULL;
     }
-    return py_starter_start(self, ex, scope) < 0 ? NULL : Py_NewRef(Py_None);
+    return py_starter_start(self, ex, scope, true) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-int py_starter_start(starter *self, exchange *ex, PyObject *scope)
+int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once)
 {
     run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(self, ex, scope);
     if (coroutine == NULL) return -1;
-    PyObject *task = new_task(self, coroutine);
+    PyObject *task = new_task(self, coroutine, at_once);
     int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
     Py_XDECREF(task);
     Py_DECREF(coroutine);
     return status;
 }
 
-static int call_if_set(PyObject *hook)
+static int call_if_set(PyObject *hook, const char *name)
 {
-    PyObject *result = hook ? PyObject_CallNoArgs(hook) : Py_NewRef(Py_None);
+    PyObject *result = hook ? py_call_hook(hook, name, NULL, 0) : Py_NewRef(Py_None);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -132,7 +172,7 @@ static int collect_in_turn(starter *self)
 {
     if (self->collect_every == 0 || ++self->since_collect < self->collect_every) return 0;
     self->since_collect = 0;
-    return call_if_set(self->collect);
+    return call_if_set(self->collect, "collect");
 }
 
 int py_starter_ended(starter *self, exchange *ex)
@@ -141,7 +181,7 @@ int py_starter_ended(starter *self, exchange *ex)
     PyErr_Fetch(&type, &value, &traceback);
     int status = PyDict_Contains(self->tasks, (PyObject *)ex);
     if (status > 0) status = PyDict_DelItem(self->tasks, (PyObject *)ex);
-    if (status == 0 && PyDict_GET_SIZE(self->tasks) == 0) status = call_if_set(self->on_idle);
+    if (status == 0 && PyDict_GET_SIZE(self->tasks) == 0) status = call_if_set(self->on_idle, "on_idle");
     if (status == 0) status = collect_in_turn(self);
     if (type == NULL) return status;
     if (status < 0) PyErr_WriteUnraisable((PyObject *)self);
@@ -168,7 +208,8 @@ static int intercept(starter *self, int ours)
 #else
     if (!ours) return 0;
     Py_XSETREF(self->loop_call_soon, PyObject_GetAttrString(self->loop, "call_soon"));
-    if (self->loop_call_soon == NULL || py_tasklist_open(&self->list) < 0) return -1;
+    Py_XSETREF(self->current_tasks, py_tasklist_current());
+    if (self->loop_call_soon == NULL || self->current_tasks == NULL || py_tasklist_open(&self->list) < 0) return -1;
     PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_soon");
     int status = method ? PyObject_SetAttrString(self->loop, "call_soon", method) : -1;
     self->attached = status == 0;
@@ -199,8 +240,9 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->name, PyUnicode_InternFromString("request"));
     Py_XSETREF(self->task_names, task_argument_names());
     Py_XSETREF(self->get_task_factory, PyObject_GetAttrString(loop, "get_task_factory"));
+    Py_XSETREF(self->get_debug, PyObject_GetAttrString(loop, "get_debug"));
     Py_XSETREF(self->create_task, PyObject_GetAttrString(loop, "create_task"));
-    if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->create_task) return -1;
+    if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->get_debug || !self->create_task) return -1;
     if (intercept(self, ours) < 0) return -1;
     self->state = py_state(Py_TYPE(self));
     return self->state ? 0 : -1;
@@ -228,6 +270,8 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
     Py_VISIT(self->collect);
     Py_VISIT(self->task_type);
     Py_VISIT(self->get_task_factory);
+    Py_VISIT(self->get_debug);
+    Py_VISIT(self->current_tasks);
     Py_VISIT(self->create_task);
     Py_VISIT(self->list.add);
     Py_VISIT(self->list.references);
@@ -248,6 +292,8 @@ static int starter_clear(starter *self)
     Py_CLEAR(self->collect);
     Py_CLEAR(self->task_type);
     Py_CLEAR(self->get_task_factory);
+    Py_CLEAR(self->get_debug);
+    Py_CLEAR(self->current_tasks);
     Py_CLEAR(self->create_task);
     Py_CLEAR(self->list.add);
     Py_CLEAR(self->list.references);

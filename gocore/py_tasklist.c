@@ -8,29 +8,46 @@
 
 #if PY_VERSION_HEX < 0x030C0000
 
+/* Of this thread: whether a task of ours is made, and the one that was left out last. What its constructor allocates may run a
+ * finalizer that makes a task, so the last one is ours: a constructor enters its task when it has allocated all it needs. */
 static _Thread_local bool leaving_out;
+static _Thread_local PyObject *left_out;
 
 static PyObject *add(PyObject *original, PyObject *task)
 {
-    if (leaving_out) Py_RETURN_NONE;
-    return PyObject_CallOneArg(original, task);
+    if (!leaving_out) return PyObject_CallOneArg(original, task);
+    PyObject *other = left_out;
+    left_out = Py_NewRef(task);
+    if (other == NULL) Py_RETURN_NONE;
+    PyObject *result = PyObject_CallOneArg(original, other);
+    Py_DECREF(other);
+    return result;
 }
 
 static PyMethodDef add_method = {"add", add, METH_O, "Enters a task, unless it is one of saltare's in its first step."};
 
-static PyObject *all_tasks(void)
+static PyObject *of_asyncio(const char *name)
 {
     PyObject *tasks = PyImport_ImportModule("asyncio.tasks");
-    PyObject *list = tasks ? PyObject_GetAttrString(tasks, "_all_tasks") : NULL;
+    PyObject *value = tasks ? PyObject_GetAttrString(tasks, name) : NULL;
     Py_XDECREF(tasks);
-    return list;
+    return value;
+}
+
+PyObject *py_tasklist_current(void)
+{
+    PyObject *current = of_asyncio("_current_tasks");
+    if (current == NULL || PyDict_Check(current)) return current;
+    PyErr_Format(PyExc_TypeError, "asyncio.tasks._current_tasks is a %.100s instead of a dict", Py_TYPE(current)->tp_name);
+    Py_DECREF(current);
+    return NULL;
 }
 
 static bool is_ours(PyObject *method) { return PyCFunction_Check(method) && PyCFunction_GET_FUNCTION(method) == add; }
 
 int py_tasklist_open(tasklist *self)
 {
-    PyObject *list = all_tasks();
+    PyObject *list = of_asyncio("_all_tasks");
     PyObject *method = list ? PyObject_GetAttrString(list, "add") : NULL;
     Py_XSETREF(self->references, list ? PyObject_GetAttrString(list, "data") : NULL);
     if (method != NULL && !is_ours(method)) {
@@ -43,7 +60,11 @@ int py_tasklist_open(tasklist *self)
     return method && self->references ? 0 : -1;
 }
 
-void py_tasklist_leave_out(bool yes) { leaving_out = yes; }
+void py_tasklist_leave_out(bool yes)
+{
+    leaving_out = yes;
+    if (!yes) Py_CLEAR(left_out);
+}
 
 PyObject *py_tasklist_enter(tasklist *self, PyObject *task)
 {

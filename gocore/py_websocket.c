@@ -179,56 +179,76 @@ int py_socket_closed(websocket *ws, const struct saltare_event *event)
 
 /* ---- receive --------------------------------------------------------------------------------------------------- */
 
+/* What can be had now. */
+typedef enum { NOTHING, CONNECT, MESSAGE, DISCONNECT } having;
+
+static having having_of(websocket *ws)
+{
+    if (!ws->connected) return CONNECT;
+    if (ws->box.n > 0) return MESSAGE;
+    return ws->ex.gone || ws->ex.complete ? DISCONNECT : NOTHING;
+}
+
+/* These fill in a message, which is a new dict, so that no Python code runs. -1 with an exception. */
+
 /* The first message that waits, taken only if nothing fails. */
-static PyObject *receive_message(websocket *ws)
+static int take_message(websocket *ws, PyObject *dict)
 {
     exchange *ex = &ws->ex;
     module_state *st = ex->core->state;
     mail *first = letters(&ws->box) + ws->box.first;
-    PyObject *dict = py_message(st, st->s_websocket_receive);
-    if (dict == NULL || PyDict_SetItem(dict, PyUnicode_Check(first->object) ? st->s_text : st->s_bytes, first->object) < 0) {
-        Py_XDECREF(dict);
-        return NULL;
-    }
+    if (PyDict_SetItem(dict, PyUnicode_Check(first->object) ? st->s_text : st->s_bytes, first->object) < 0) return -1;
     Py_ssize_t taken = ws->taken + first->cost;
     if (taken >= SALTARE_WS_TAKEN && !ex->gone && !ex->complete) {
         uint32_t arg = taken > UINT32_MAX ? UINT32_MAX : (uint32_t)taken;
-        if (py_command(ex->core, COMMAND_CONSUMED, 0, arg, ex->stream, 0) == NULL) {
-            Py_DECREF(dict);
-            return NULL;
-        }
+        if (py_command(ex->core, COMMAND_CONSUMED, 0, arg, ex->stream, 0) == NULL) return -1;
         taken = 0;
     }
     ws->taken = taken;
     PyObject *object = first->object;
     unpost(&ws->box);
     Py_DECREF(object);
-    return dict;
+    return 0;
 }
 
-static PyObject *disconnect_message(websocket *ws)
+static int tell_end(websocket *ws, PyObject *dict)
 {
     module_state *st = ws->ex.core->state;
-    PyObject *dict = py_message(st, st->s_websocket_disconnect), *code = PyLong_FromLong(ws->code);
-    int failed = dict == NULL || code == NULL || PyDict_SetItem(dict, st->s_code, code) < 0 ||
+    PyObject *code = PyLong_FromLong(ws->code);
+    int failed = code == NULL || PyDict_SetItem(dict, st->s_code, code) < 0 ||
                  PyDict_SetItem(dict, st->s_reason, ws->reason ? ws->reason : st->empty_text) < 0;
     Py_XDECREF(code);
-    if (failed) Py_CLEAR(dict);
+    return failed ? -1 : 0;
+}
+
+/* The message of what can be had. NULL without exception when that is another by now: to make it may have run any code. */
+static PyObject *next_message(websocket *ws, having what)
+{
+    module_state *st = ws->ex.core->state;
+    PyObject *type = what == CONNECT ? st->s_websocket_connect : what == MESSAGE ? st->s_websocket_receive : st->s_websocket_disconnect;
+    PyObject *dict = py_message(st, type);
+    int status = 0;
+    if (dict != NULL && having_of(ws) != what) Py_CLEAR(dict);
+    if (dict == NULL) return NULL;
+    if (what == CONNECT) ws->connected = 1;
+    if (what == MESSAGE) status = take_message(ws, dict);
+    if (what == DISCONNECT) status = tell_end(ws, dict);
+    if (status < 0) Py_CLEAR(dict);
     return dict;
 }
 
 PySendResult py_socket_received(exchange *ex, PyObject **result)
 {
     websocket *ws = (websocket *)ex;
-    if (!ws->connected) {
-        *result = py_message(ex->core->state, ex->core->state->s_websocket_connect);
-        ws->connected = *result != NULL;
-    } else if (ws->box.n > 0) {
-        *result = receive_message(ws);
-    } else if (ex->gone || ex->complete) {
-        *result = disconnect_message(ws);
-    } else {
-        return py_exchange_wait(ex, &ex->receivers, result);
+    for (;;) {
+        having what = having_of(ws);
+        if (what == NOTHING) {
+            PySendResult status = py_exchange_wait(ex, &ex->receivers, result);
+            if (status != PYGEN_NEXT || having_of(ws) == NOTHING) return status;
+            Py_CLEAR(*result); /* it came while the future was made */
+        } else if ((*result = next_message(ws, what)) != NULL || PyErr_Occurred()) {
+            break;
+        }
     }
     if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
@@ -246,10 +266,13 @@ int py_socket_close(websocket *ws, uint16_t code, PyObject *reason)
     if (at == NULL) return -1;
     if (size > 0) memcpy(at, text, (size_t)size);
     if (ws->accepted) ws->code = code;
-    Py_XSETREF(ws->reason, Py_XNewRef(reason));
     empty(&ws->box);
     drop_partial(ws);
-    return py_exchange_complete(ex) < 0 ? -1 : py_core_wake(ex->core);
+    PyObject *before = ws->reason; /* of the app's, maybe of a type of its own */
+    ws->reason = Py_XNewRef(reason);
+    int status = py_exchange_complete(ex);
+    Py_XDECREF(before);
+    return status < 0 ? -1 : py_core_wake(ex->core);
 }
 
 PyType_Spec py_socket_spec = {

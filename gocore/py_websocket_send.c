@@ -42,12 +42,13 @@ static int check_offered(websocket *ws, PyObject *subprotocol)
         PyErr_Format(state_of(ws)->type_error, ACCEPT ": subprotocol must be a str or None, not %.100s", Py_TYPE(subprotocol)->tp_name);
         return -1;
     }
-    int found = PySequence_Contains(ws->offered, subprotocol);
+    PyObject *offered = Py_NewRef(ws->offered); /* until it is accepted, which the comparison may do */
+    int found = PySequence_Contains(offered, subprotocol);
     if (found == 0) {
-        PyErr_Format(state_of(ws)->value_error, ACCEPT ": the peer did not offer the subprotocol %R, but %R", subprotocol, ws->offered);
-        return -1;
+        PyErr_Format(state_of(ws)->value_error, ACCEPT ": the peer did not offer the subprotocol %R, but %R", subprotocol, offered);
     }
-    return found < 0 ? -1 : 0;
+    Py_DECREF(offered);
+    return found > 0 ? 0 : -1;
 }
 
 /* Those fields are the handshake's own. */
@@ -57,7 +58,9 @@ static int check_no_handshake(websocket *ws, const headers *fields)
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *name = PySequence_Fast_GET_ITEM(PySequence_Fast_GET_ITEM(fields->pairs, i), 0);
         if (PyOS_strnicmp(PyBytes_AS_STRING(name), "sec-websocket-", 14) != 0) continue;
+        Py_INCREF(name);
         PyErr_Format(state_of(ws)->value_error, ACCEPT ": the header %R is not the app's to send", name);
+        Py_DECREF(name);
         return -1;
     }
     return 0;
@@ -75,13 +78,21 @@ static PyObject *accept_pairs(const headers *given, PyObject *subprotocol)
     return pairs;
 }
 
+static void become_accepted(websocket *ws)
+{
+    ws->ex.started = ws->accepted = 1;
+    ws->ex.window = ws->ex.most = SALTARE_WS_WINDOW;
+    Py_CLEAR(ws->offered);
+}
+
 static int put_accept(websocket *ws, headers *given, PyObject *subprotocol)
 {
     module_state *st = state_of(ws);
-    if (subprotocol != Py_None && check_offered(ws, subprotocol) < 0) return -1;
+    if (subprotocol != Py_None && (check_unanswered(ws, ACCEPT) < 0 || check_offered(ws, subprotocol) < 0)) return -1;
     headers all = {.kind = ACCEPT, .content_length = -1, .pairs = accept_pairs(given, subprotocol)};
     int failed = all.pairs == NULL || py_headers_check(given, st) < 0 || check_no_handshake(ws, given) < 0 || py_headers_check(&all, st) < 0 ||
                  check_unanswered(ws, ACCEPT) < 0 || py_put_fields(&ws->ex, &all, COMMAND_WS_ACCEPT, 0, 0) < 0;
+    if (!failed) become_accepted(ws);
     py_headers_free(&all);
     return failed ? -1 : 0;
 }
@@ -99,11 +110,7 @@ static PyObject *send_accept(websocket *ws, PyObject *message)
         py_headers_free(&given);
     }
     Py_DECREF(subprotocol);
-    if (failed < 0) return NULL;
-    ws->ex.started = ws->accepted = 1;
-    ws->ex.window = ws->ex.most = SALTARE_WS_WINDOW;
-    Py_CLEAR(ws->offered);
-    return Py_NewRef(st->sent);
+    return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
 
 /* ---- send ------------------------------------------------------------------------------------------------------ */
