@@ -9,7 +9,9 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
 {
     ex->core = (core *)Py_NewRef(self);
     ex->stream = event->stream;
-    ex->pieces = ex->receivers = ex->senders = NULL;
+    ex->body = (gathered){0};
+    ex->cost = 0;
+    ex->receivers = ex->senders = NULL;
     ex->window = ex->most = SALTARE_SEND_WINDOW;
     ex->body_open = !(event->flags & EVENT_LAST);
     ex->expecting = (event->flags & EVENT_CONTINUE) != 0;
@@ -21,6 +23,13 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
     self->state->exchanges++;
 }
 
+/* What waits already and a piece that comes are one, so that a drip of bytes floods nobody. */
+static int add_piece(exchange *ex, const void *data, Py_ssize_t size)
+{
+    ex->cost += size + SALTARE_PIECE_COST;
+    return py_gathered_add(&ex->body, data, size);
+}
+
 exchange *py_exchange_new(core *self, const struct saltare_event *event)
 {
     const struct saltare_request *request = event->data;
@@ -28,16 +37,7 @@ exchange *py_exchange_new(core *self, const struct saltare_event *event)
     if (ex == NULL) return NULL;
     py_exchange_init(ex, self, event);
     PyObject_GC_Track(ex);
-    if (request->body_len > 0 || !ex->body_open) {
-        PyObject *piece = PyBytes_FromStringAndSize((const char *)request->body, request->body_len);
-        ex->pieces = piece ? PyList_New(1) : NULL;
-        if (ex->pieces == NULL) {
-            Py_XDECREF(piece);
-            Py_DECREF(ex);
-            return NULL;
-        }
-        PyList_SET_ITEM(ex->pieces, 0, piece);
-    }
+    if ((request->body_len > 0 || !ex->body_open) && add_piece(ex, request->body, request->body_len) < 0) Py_CLEAR(ex);
     return ex;
 }
 
@@ -45,7 +45,6 @@ static int exchange_traverse(exchange *ex, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(ex));
     Py_VISIT(ex->core);
-    Py_VISIT(ex->pieces);
     Py_VISIT(ex->receivers);
     Py_VISIT(ex->senders);
     return 0;
@@ -53,7 +52,7 @@ static int exchange_traverse(exchange *ex, visitproc visit, void *arg)
 
 static int exchange_clear(exchange *ex)
 {
-    Py_CLEAR(ex->pieces);
+    py_gathered_drop(&ex->body);
     Py_CLEAR(ex->receivers);
     Py_CLEAR(ex->senders);
     return 0;
@@ -160,23 +159,40 @@ static PyObject *request_message(exchange *ex, PyObject *body, bool more)
     return dict;
 }
 
-/* Tells Go that the app has taken size bytes, unless the body is read to its end. */
-static int consumed(exchange *ex, Py_ssize_t size)
+/* Tells Go what the app has taken, unless the body is read to its end. */
+static int consumed(exchange *ex, Py_ssize_t cost)
 {
-    if (!ex->body_open || ex->gone || size == 0) return 0;
-    return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)size, ex->stream, 0) ? 0 : -1;
+    if (!ex->body_open || ex->gone || cost == 0) return 0;
+    return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)cost, ex->stream, 0) ? 0 : -1;
 }
 
-/* The message for the first piece that came; only when there is one is the piece taken off the list. */
-static PyObject *take_piece(exchange *ex)
+/* Lets a body wait that was taken for a message which could not be made. The exception stays. */
+static void put_back(exchange *ex, PyObject *bytes, Py_ssize_t cost)
 {
-    PyObject *pieces = Py_NewRef(ex->pieces), *piece = Py_NewRef(PyList_GET_ITEM(pieces, 0));
-    bool last = PyList_GET_SIZE(pieces) == 1;
-    PyObject *dict = request_message(ex, piece, ex->body_open || !last);
-    if (dict != NULL && (consumed(ex, PyBytes_GET_SIZE(piece)) < 0 || PyList_SetSlice(pieces, 0, 1, NULL) < 0)) Py_CLEAR(dict);
-    if (dict != NULL && last && ex->pieces == pieces) Py_CLEAR(ex->pieces);
-    Py_DECREF(pieces);
-    Py_DECREF(piece);
+    bool is_wanted = !ex->complete && !(ex->gone && ex->body_open);
+    if (is_wanted && ex->body.bytes == NULL) {
+        ex->body = (gathered){bytes, PyBytes_GET_SIZE(bytes)};
+        ex->cost += cost;
+        return;
+    }
+    Py_DECREF(bytes);
+    if (is_wanted) py_exchange_give_up(ex); /* more has come meanwhile */
+}
+
+/* The message for all that came. It is taken first, since the collector may run anything while a message is made. */
+static PyObject *take_body(exchange *ex)
+{
+    PyObject *bytes = py_gathered_take(&ex->body);
+    if (bytes == NULL) return NULL;
+    Py_ssize_t cost = ex->cost;
+    ex->cost = 0;
+    PyObject *dict = request_message(ex, bytes, ex->body_open);
+    if (dict != NULL && consumed(ex, cost) < 0) Py_CLEAR(dict);
+    if (dict == NULL) {
+        put_back(ex, bytes, cost);
+    } else {
+        Py_DECREF(bytes);
+    }
     return dict;
 }
 
@@ -184,8 +200,8 @@ static PyObject *take_piece(exchange *ex)
 static PySendResult received(exchange *ex, PyObject **result)
 {
     module_state *st = ex->core->state;
-    if (ex->pieces != NULL) {
-        *result = take_piece(ex);
+    if (ex->body.bytes != NULL) {
+        *result = take_body(ex);
     } else if (ex->gone || ex->complete) {
         *result = py_message(st, st->s_http_disconnect);
     } else {
@@ -202,16 +218,6 @@ static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
     return py_awaitable_new(ex, py_is_socket(ex) ? py_socket_received : received);
 }
 
-static int add_piece(exchange *ex, const struct saltare_event *event)
-{
-    PyObject *piece = PyBytes_FromStringAndSize(event->data, (Py_ssize_t)event->len);
-    if (piece == NULL) return -1;
-    if (ex->pieces == NULL) ex->pieces = PyList_New(0);
-    int status = ex->pieces ? PyList_Append(ex->pieces, piece) : -1;
-    Py_DECREF(piece);
-    return status;
-}
-
 /* The app must not take a body with a hole in it for a whole one. */
 void py_exchange_give_up(exchange *ex)
 {
@@ -224,7 +230,7 @@ void py_exchange_give_up(exchange *ex)
 
 int py_exchange_body(exchange *ex, const struct saltare_event *event)
 {
-    if (add_piece(ex, event) < 0) {
+    if (add_piece(ex, event->data, (Py_ssize_t)event->len) < 0) {
         py_exchange_give_up(ex);
         return -1;
     }
@@ -235,7 +241,7 @@ int py_exchange_body(exchange *ex, const struct saltare_event *event)
 int py_exchange_gone(exchange *ex)
 {
     ex->gone = 1;
-    if (ex->body_open) Py_CLEAR(ex->pieces); /* but a request that came whole can be read, whether or not its peer waits */
+    if (ex->body_open) py_gathered_drop(&ex->body); /* but a request that came whole can be read, whether or not its peer waits */
     return end(ex);
 }
 
@@ -250,7 +256,7 @@ int py_exchange_drained(exchange *ex)
 int py_exchange_complete(exchange *ex)
 {
     ex->complete = 1;
-    Py_CLEAR(ex->pieces);
+    py_gathered_drop(&ex->body);
     return end(ex);
 }
 

@@ -56,6 +56,9 @@ const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
 const (
 	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
 	UnreadBytes = 64 << 10
+	// PieceCostBytes is what a piece of a body counts in that besides its bytes, so that reading stops after some 250 of single
+	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory.
+	PieceCostBytes = 256
 	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
 	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
 	LowWaterBytes   = 16 << 10
