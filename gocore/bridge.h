@@ -42,6 +42,8 @@
 #define SALTARE_INLINE (4 * 1024)
 /* The same as SALTARE_SEND_WINDOW for the messages of a WebSocket. */
 #define SALTARE_WS_WINDOW (1024 * 1024 - 16 * 1024)
+/* What a piece of a request body counts, besides its bytes. */
+#define SALTARE_PIECE_COST 256
 /* What a message counts in both directions, besides its bytes. */
 #define SALTARE_WS_COST 64
 /* Once the app has taken so much of what came, C says so by COMMAND_CONSUMED. */
@@ -86,7 +88,7 @@ struct saltare_config {
 
 enum saltare_event_kind {
     EVENT_REQUEST = 1, /* data: struct saltare_request. A new stream */
-    EVENT_BODY,        /* data, len: bytes of the request body; flags: EVENT_LAST */
+    EVENT_BODY,        /* data, len: a piece of the request body; flags: EVENT_LAST. Those that wait for the app become one */
     EVENT_DISCONNECT,  /* the peer of the stream has gone, or was given up; the stream is over */
     EVENT_DRAINED,     /* answer to COMMAND_NOTIFY: little enough of the answer is unsent */
     EVENT_RELEASE,     /* stream: the token of a COMMAND_BODY_REF whose bytes are no longer needed */
@@ -159,7 +161,7 @@ enum saltare_command_kind {
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
     COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
     COMMAND_TRAILERS,  /* payload: fields as of COMMAND_START; flags: COMMAND_MORE. After the last piece of the body, sent with COMMAND_MORE */
-    COMMAND_CONSUMED,  /* arg: so many bytes of EVENT_BODY, or of messages and SALTARE_WS_COST for each, were taken by the app */
+    COMMAND_CONSUMED,  /* arg: so many bytes were taken by the app, of a body and SALTARE_PIECE_COST for each piece, or of messages and SALTARE_WS_COST for each */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
     COMMAND_ABORT,     /* the app is over without a complete answer: 500 if nothing was sent, else the end; of a WebSocket with code 1011 */

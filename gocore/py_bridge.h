@@ -63,6 +63,22 @@ typedef struct {
     size_t len, cap;
 } outbox;
 
+/* ---- bytes put together (py_gathered.c) ------------------------------------------------------------------------ */
+
+/* What comes in pieces and is to be one object. Nothing else may have a reference to the bytes. */
+typedef struct {
+    PyObject *bytes;   /* with room for more; NULL: nothing has come, not even an empty piece */
+    Py_ssize_t filled; /* of them */
+} gathered;
+
+/* Makes room for size bytes more, and some for what may follow them. -1 with an exception: what was there may be lost. */
+int py_gathered_reserve(gathered *self, Py_ssize_t size);
+/* Adds a piece, with the same outcome. */
+int py_gathered_add(gathered *self, const void *data, Py_ssize_t size);
+/* New reference to a bytes object of what came, of which nothing is left here. NULL with an exception: it is all still here. */
+PyObject *py_gathered_take(gathered *self);
+void py_gathered_drop(gathered *self);
+
 /* ---- type Core (py_core.c) ------------------------------------------------------------------------------------ */
 
 typedef struct exchange exchange;
@@ -139,7 +155,8 @@ struct exchange {
     PyObject_HEAD
     core *core;
     uint64_t stream;
-    PyObject *pieces;    /* list of bytes that came and were not received, or NULL */
+    gathered body;       /* of the request, as far as it came and was not received */
+    Py_ssize_t cost;     /* what that counts in COMMAND_CONSUMED */
     PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
     PyObject *senders;   /* the same for send() */
     Py_ssize_t window;   /* bytes that may be sent before send() waits */
@@ -252,8 +269,7 @@ typedef struct {
     mailbox box;
     PyObject *offered;   /* list of the subprotocols that the peer speaks, until one is agreed on */
     PyObject *reason;    /* of its end, or NULL */
-    PyObject *partial;   /* bytes object in which a message is put together, or NULL */
-    Py_ssize_t filled;   /* bytes of it */
+    gathered partial;    /* a message under way */
     Py_ssize_t taken;    /* of what came, by the app; Go was not told yet */
     uint16_t code;       /* of its end */
     char connected;      /* the app has received websocket.connect */

@@ -9,7 +9,9 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
 {
     ex->core = (core *)Py_NewRef(self);
     ex->stream = event->stream;
-    ex->pieces = ex->receivers = ex->senders = NULL;
+    ex->body = (gathered){0};
+    ex->cost = 0;
+    ex->receivers = ex->senders = NULL;
     ex->window = ex->most = SALTARE_SEND_WINDOW;
     ex->body_open = !(event->flags & EVENT_LAST);
     ex->expecting = (event->flags & EVENT_CONTINUE) != 0;
@@ -21,37 +23,21 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
     self->state->exchanges++;
 }
 
-/* A list for pieces of the body, which are bytes: the collector has no need to know of it, and so nobody finds it. */
-static PyObject *new_pieces(void)
+/* What waits already and a piece that comes are one, so that a drip of bytes floods nobody. */
+static int add_piece(exchange *ex, const void *data, Py_ssize_t size)
 {
-    PyObject *pieces = PyList_New(0);
-    if (pieces != NULL) PyObject_GC_UnTrack(pieces);
-    return pieces;
-}
-
-/* New reference to a list of the piece that came with the head. */
-static PyObject *first_piece(const struct saltare_request *request)
-{
-    PyObject *pieces = new_pieces();
-    PyObject *piece = pieces ? PyBytes_FromStringAndSize((const char *)request->body, request->body_len) : NULL;
-    if (piece == NULL || PyList_Append(pieces, piece) < 0) Py_CLEAR(pieces);
-    Py_XDECREF(piece);
-    return pieces;
+    ex->cost += size + SALTARE_PIECE_COST;
+    return py_gathered_add(&ex->body, data, size);
 }
 
 exchange *py_exchange_new(core *self, const struct saltare_event *event)
 {
     const struct saltare_request *request = event->data;
-    PyObject *pieces = NULL;
-    if ((request->body_len > 0 || event->flags & EVENT_LAST) && (pieces = first_piece(request)) == NULL) return NULL;
     exchange *ex = PyObject_GC_New(exchange, self->state->exchange_type);
-    if (ex == NULL) {
-        Py_XDECREF(pieces);
-        return NULL;
-    }
+    if (ex == NULL) return NULL;
     py_exchange_init(ex, self, event);
-    ex->pieces = pieces;
     PyObject_GC_Track(ex);
+    if ((request->body_len > 0 || !ex->body_open) && add_piece(ex, request->body, request->body_len) < 0) Py_CLEAR(ex);
     return ex;
 }
 
@@ -66,7 +52,7 @@ static int exchange_traverse(exchange *ex, visitproc visit, void *arg)
 
 static int exchange_clear(exchange *ex)
 {
-    Py_CLEAR(ex->pieces);
+    py_gathered_drop(&ex->body);
     Py_CLEAR(ex->receivers);
     Py_CLEAR(ex->senders);
     return 0;
@@ -161,46 +147,48 @@ PyObject *py_message(module_state *st, PyObject *type)
     return dict;
 }
 
-
-/* Tells Go that the app has taken size bytes, unless the body is read to its end. */
-static int consumed(exchange *ex, Py_ssize_t size)
+/* Tells Go what the app has taken, unless the body is read to its end. */
+static int consumed(exchange *ex, Py_ssize_t cost)
 {
-    if (!ex->body_open || ex->gone || size == 0) return 0;
-    return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)size, ex->stream, 0) ? 0 : -1;
+    if (!ex->body_open || ex->gone || cost == 0) return 0;
+    return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)cost, ex->stream, 0) ? 0 : -1;
 }
 
-/* Fills in the message for the first piece that waits; only when nothing fails is the piece taken off the list. Runs no Python
- * code: the dict is new, and a piece is a bytes object. */
-static int take_piece(exchange *ex, PyObject *dict)
+/* Fills in the message for all that came, which is then no longer here; when that fails it still is. Runs no Python code: the
+ * dict is new, and its values are bytes and bool. */
+static int take_body(exchange *ex, PyObject *dict)
 {
     module_state *st = ex->core->state;
-    PyObject *piece = PyList_GET_ITEM(ex->pieces, 0);
-    bool last = PyList_GET_SIZE(ex->pieces) == 1;
-    if (PyDict_SetItem(dict, st->s_body, piece) < 0 ||
-        PyDict_SetItem(dict, st->s_more_body, ex->body_open || !last ? Py_True : Py_False) < 0 || consumed(ex, PyBytes_GET_SIZE(piece)) < 0) {
+    PyObject *bytes = py_gathered_take(&ex->body);
+    if (bytes == NULL) return -1;
+    if (PyDict_SetItem(dict, st->s_body, bytes) < 0 || PyDict_SetItem(dict, st->s_more_body, ex->body_open ? Py_True : Py_False) < 0 ||
+        consumed(ex, ex->cost) < 0) {
+        ex->body = (gathered){bytes, PyBytes_GET_SIZE(bytes)};
         return -1;
     }
-    if (!last) return PyList_SetSlice(ex->pieces, 0, 1, NULL);
-    Py_CLEAR(ex->pieces);
+    ex->cost = 0;
+    Py_DECREF(bytes);
     return 0;
 }
 
 static bool is_over(exchange *ex) { return ex->gone || ex->complete; }
 
+static bool has_body(exchange *ex) { return ex->body.bytes != NULL; }
+
 /* The message that can be had now. NULL without exception when it is no longer there: to make it may have run any code. */
 static PyObject *next_message(exchange *ex)
 {
     module_state *st = ex->core->state;
-    if (ex->pieces == NULL) return py_message(st, st->s_http_disconnect);
+    if (!has_body(ex)) return py_message(st, st->s_http_disconnect);
     PyObject *dict = py_message(st, st->s_http_request);
-    if (dict != NULL && (ex->pieces == NULL || take_piece(ex, dict) < 0)) Py_CLEAR(dict);
+    if (dict != NULL && (!has_body(ex) || take_body(ex, dict) < 0)) Py_CLEAR(dict);
     return dict;
 }
 
 /* The app asks for a body of which nothing is here. -1 with an exception. */
 static int ask_for_body(exchange *ex)
 {
-    if (ex->pieces != NULL || is_over(ex)) return 0;
+    if (has_body(ex) || is_over(ex)) return 0;
     if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return -1;
     ex->expecting = 0;
     return py_core_wake(ex->core);
@@ -211,10 +199,10 @@ static PySendResult received(exchange *ex, PyObject **result)
 {
     if (ask_for_body(ex) < 0) return PYGEN_ERROR;
     for (;;) {
-        bool ready = ex->pieces != NULL || is_over(ex);
+        bool ready = has_body(ex) || is_over(ex);
         if (!ready) {
             PySendResult status = py_exchange_wait(ex, &ex->receivers, result);
-            if (status != PYGEN_NEXT || (ex->pieces == NULL && !is_over(ex))) return status;
+            if (status != PYGEN_NEXT || (!has_body(ex) && !is_over(ex))) return status;
             Py_CLEAR(*result); /* it came while the future was made */
         } else if ((*result = next_message(ex)) != NULL || PyErr_Occurred()) {
             break;
@@ -229,16 +217,6 @@ static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
     return py_awaitable_new(ex, py_is_socket(ex) ? py_socket_received : received);
 }
 
-static int add_piece(exchange *ex, const struct saltare_event *event)
-{
-    PyObject *piece = PyBytes_FromStringAndSize(event->data, (Py_ssize_t)event->len);
-    if (piece == NULL) return -1;
-    if (ex->pieces == NULL) ex->pieces = new_pieces(); /* set here alone, and events are taken one by one */
-    int status = ex->pieces ? PyList_Append(ex->pieces, piece) : -1;
-    Py_DECREF(piece);
-    return status;
-}
-
 /* The app must not take a body with a hole in it for a whole one. */
 void py_exchange_give_up(exchange *ex)
 {
@@ -251,7 +229,7 @@ void py_exchange_give_up(exchange *ex)
 
 int py_exchange_body(exchange *ex, const struct saltare_event *event)
 {
-    if (add_piece(ex, event) < 0) {
+    if (add_piece(ex, event->data, (Py_ssize_t)event->len) < 0) {
         py_exchange_give_up(ex);
         return -1;
     }
@@ -262,7 +240,7 @@ int py_exchange_body(exchange *ex, const struct saltare_event *event)
 int py_exchange_gone(exchange *ex)
 {
     ex->gone = 1;
-    if (ex->body_open) Py_CLEAR(ex->pieces); /* but a request that came whole can be read, whether or not its peer waits */
+    if (ex->body_open) py_gathered_drop(&ex->body); /* but a request that came whole can be read, whether or not its peer waits */
     return end(ex);
 }
 
@@ -277,7 +255,7 @@ int py_exchange_drained(exchange *ex)
 int py_exchange_complete(exchange *ex)
 {
     ex->complete = 1;
-    Py_CLEAR(ex->pieces);
+    py_gathered_drop(&ex->body);
     return end(ex);
 }
 

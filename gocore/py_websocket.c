@@ -74,50 +74,24 @@ exchange *py_socket_new(core *self, const struct saltare_event *event)
     py_exchange_init(&ws->ex, self, event);
     ws->box = (mailbox){0};
     ws->offered = offered;
-    ws->reason = ws->partial = NULL;
-    ws->filled = ws->taken = 0;
+    ws->reason = NULL;
+    ws->partial = (gathered){0};
+    ws->taken = 0;
     ws->code = WS_VANISHED;
     ws->connected = ws->accepted = 0;
     PyObject_GC_Track(ws);
     return &ws->ex;
 }
 
-/* Drops what no message will be made of any more. */
-static void drop_partial(websocket *ws)
-{
-    Py_CLEAR(ws->partial);
-    ws->filled = 0;
-}
-
 void py_socket_drop(websocket *ws)
 {
     empty(&ws->box);
-    drop_partial(ws);
+    py_gathered_drop(&ws->partial);
     Py_CLEAR(ws->offered);
     Py_CLEAR(ws->reason);
 }
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
-
-/* Makes room for size bytes more, and some for what may follow them. */
-static int reserve(websocket *ws, Py_ssize_t size)
-{
-    Py_ssize_t room = ws->partial ? PyBytes_GET_SIZE(ws->partial) : 0, need = ws->filled + size;
-    if (ws->partial == NULL) {
-        ws->partial = PyBytes_FromStringAndSize(NULL, need);
-        return ws->partial ? 0 : -1;
-    }
-    if (need <= room) return 0;
-    return _PyBytes_Resize(&ws->partial, need > room + room / 2 ? need : room + room / 2);
-}
-
-static int add(websocket *ws, const void *data, Py_ssize_t size)
-{
-    if (reserve(ws, size) < 0) return -1;
-    if (size > 0) memcpy(PyBytes_AS_STRING(ws->partial) + ws->filled, data, (size_t)size);
-    ws->filled += size;
-    return 0;
-}
 
 static PyObject *object_of(const struct saltare_event *event, const char *data, Py_ssize_t size)
 {
@@ -127,10 +101,9 @@ static PyObject *object_of(const struct saltare_event *event, const char *data, 
 /* The message that was put together; what it was put together in is given up. */
 static PyObject *whole(websocket *ws, const struct saltare_event *event)
 {
-    PyObject *bytes = ws->partial;
-    Py_ssize_t size = ws->filled;
-    ws->partial = NULL;
-    ws->filled = 0;
+    PyObject *bytes = ws->partial.bytes;
+    Py_ssize_t size = ws->partial.filled;
+    ws->partial = (gathered){0};
     if (!(event->flags & EVENT_TEXT)) {
         if (PyBytes_GET_SIZE(bytes) != size) _PyBytes_Resize(&bytes, size);
         return bytes;
@@ -144,17 +117,17 @@ static PyObject *whole(websocket *ws, const struct saltare_event *event)
 static int take(websocket *ws, const struct saltare_event *event)
 {
     Py_ssize_t size = (Py_ssize_t)event->len;
-    bool last = event->flags & EVENT_LAST, alone = ws->partial == NULL && last;
-    if (!alone && add(ws, event->data, size) < 0) return -1;
+    bool last = event->flags & EVENT_LAST, alone = ws->partial.bytes == NULL && last;
+    if (!alone && py_gathered_add(&ws->partial, event->data, size) < 0) return -1;
     if (!last) return 0;
-    Py_ssize_t all = alone ? size : ws->filled;
+    Py_ssize_t all = alone ? size : ws->partial.filled;
     PyObject *object = alone ? object_of(event, event->data, size) : whole(ws, event);
     return object ? post(&ws->box, object, all + SALTARE_WS_COST) : -1;
 }
 
 int py_socket_expect(websocket *ws, const struct saltare_event *event)
 {
-    if (reserve(ws, (Py_ssize_t)event->len) == 0) return 0;
+    if (py_gathered_reserve(&ws->partial, (Py_ssize_t)event->len) == 0) return 0;
     py_exchange_give_up(&ws->ex);
     return -1;
 }
@@ -171,7 +144,7 @@ int py_socket_data(websocket *ws, const struct saltare_event *event)
 int py_socket_closed(websocket *ws, const struct saltare_event *event)
 {
     ws->code = (uint16_t)event->flags;
-    drop_partial(ws);
+    py_gathered_drop(&ws->partial);
     Py_XSETREF(ws->reason, PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, NULL));
     bool failed = ws->reason == NULL;
     return py_exchange_gone(&ws->ex) < 0 || failed ? -1 : 0;
@@ -267,7 +240,7 @@ int py_socket_close(websocket *ws, uint16_t code, PyObject *reason)
     if (size > 0) memcpy(at, text, (size_t)size);
     if (ws->accepted) ws->code = code;
     empty(&ws->box);
-    drop_partial(ws);
+    py_gathered_drop(&ws->partial);
     PyObject *before = ws->reason; /* of the app's, maybe of a type of its own */
     ws->reason = Py_XNewRef(reason);
     int status = py_exchange_complete(ex);

@@ -41,7 +41,7 @@ func (h *Host) readBody(c *Conn) step {
 	if s.bodyDone {
 		flags = handoff.EventLast
 	} else {
-		s.unread += uint32(len(body))
+		s.countPiece(body)
 	}
 	if len(body) > 0 || s.bodyDone {
 		h.inbox.Keep(len(buf))
@@ -109,6 +109,13 @@ func (s *Stream) decodeChunks(b []byte) (body, behind []byte, refusal *http1.Ref
 
 func (h *Host) oversized(s *Stream) bool {
 	return h.Config.MaxRequestBody > 0 && s.received > h.Config.MaxRequestBody
+}
+
+// countPiece: the app has a piece of a body to take that goes on.
+func (s *Stream) countPiece(body []byte) {
+	if len(body) > 0 {
+		s.unread += uint32(len(body)) + limits.PieceCostBytes
+	}
 }
 
 // consumed: the app took n bytes, so reading may go on.

@@ -141,6 +141,8 @@ func (h *Host) Close() {
 	h.streams.Close()
 	h.sockets.Close()
 	h.buffers.Close()
+	h.queues.close()
+	h.packs.buffers.Close()
 }
 
 func (h *Host) sweep(do func(c *Conn)) {
@@ -149,13 +151,4 @@ func (h *Host) sweep(do func(c *Conn)) {
 			do(c)
 		}
 	}
-}
-
-// Release gives memory back that nothing uses now.
-func (h *Host) Release() {
-	h.conns.Release()
-	h.streams.Release()
-	h.sockets.Release()
-	h.inflater, h.deflater, h.scratch = websocket.Inflater{}, websocket.Deflater{}, nil
-	h.buffers.Release()
 }

@@ -145,7 +145,7 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 		return rest
 	}
 	if !s.bodyDone {
-		s.unread = uint32(len(body))
+		s.countPiece(body)
 	}
 	if !h.park(c, behind) {
 		return rest

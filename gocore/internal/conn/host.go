@@ -191,13 +191,18 @@ func (h *Host) Sockets() int { return h.sockets.Live() }
 func (h *Host) Buffers() int { return h.buffers.Live() }
 
 // Queues is how many connections have unsent output.
-func (h *Host) Queues() int { return h.queues.live() }
+func (h *Host) Queues() int { return h.queues.all.Live() }
 
 // Files is how many files wait to be sent.
 func (h *Host) Files() int { return h.files.live }
 
 // Unsent is the bytes queued for slow peers.
 func (h *Host) Unsent() int { return h.queues.bytes }
+
+// Held is a number that changes when the host holds more or less than before, so that there may be something to release.
+func (h *Host) Held() int {
+	return h.Connections() + h.Streams() + h.Sockets() + h.Buffers() + h.Queues() + h.packs.live() + h.packs.seen
+}
 
 // NextDeadline is how long the server may sleep; ok is false when nothing is due.
 func (h *Host) NextDeadline(now time.Time) (d time.Duration, ok bool) {

@@ -6,20 +6,26 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/websocket"
 )
 
 // pack is what compression holds of a WebSocket.
 type pack struct {
-	gathered *bytebufferpool.ByteBuffer // of a message under way; nil: there is none
+	gathered pool.Buffer // of a message under way; none: there is none
+	filled   int         // octets of it
 	context  websocket.Context
 }
 
 // packs are those of all WebSockets that have one; each knows its own by number.
 type packs struct {
-	all  []*pack
-	free []uint32
+	all     []*pack
+	free    []uint32
+	buffers pool.Buffers
+	seen    int // compressed messages, in both directions
 }
+
+func (p *packs) live() int { return len(p.all) - len(p.free) }
 
 func (p *packs) of(number *uint32) *pack {
 	if *number == 0 {
@@ -39,37 +45,51 @@ func (p *packs) drop(number *uint32) {
 	if *number == 0 {
 		return
 	}
-	p.all[*number-1].release()
+	p.dropGathered(p.all[*number-1])
 	p.all[*number-1] = nil
 	p.free = append(p.free, *number)
 	*number = 0
 }
 
-func (p *pack) gather(piece []byte) []byte {
-	if p.gathered == nil {
-		p.gathered = bytebufferpool.Get()
+// gather adds a piece of a message, and returns all that came of it.
+func (p *packs) gather(held *pack, piece []byte) ([]byte, error) {
+	if need := held.filled + len(piece); held.gathered.None() || need > len(held.gathered.Bytes()) {
+		larger, err := p.buffers.Get(max(need, 2*held.filled))
+		if err != nil {
+			return nil, err
+		}
+		if !held.gathered.None() {
+			copy(larger.Bytes(), held.gathered.Bytes()[:held.filled])
+			p.buffers.Put(held.gathered)
+		}
+		held.gathered = larger
 	}
-	p.gathered.B = append(p.gathered.B, piece...)
-	return p.gathered.B
+	held.filled += copy(held.gathered.Bytes()[held.filled:], piece)
+	return held.gathered.Bytes()[:held.filled], nil
 }
 
-func (p *pack) release() {
-	if p.gathered != nil {
-		bytebufferpool.Put(p.gathered)
-		p.gathered = nil
+func (p *packs) dropGathered(held *pack) {
+	if !held.gathered.None() {
+		p.buffers.Put(held.gathered)
+		held.gathered, held.filled = pool.Buffer{}, 0
 	}
 }
 
 // unpack takes a piece of a compressed message. One that is whole goes to the app in one piece; one that came whole is not copied
 // before it is inflated.
 func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
+	h.packs.seen++
 	packed, none := p.Bytes, pack{}
 	held := &none
 	if w.pack != 0 || !p.Last || w.deflate.KeepsContext() {
 		held = h.packs.of(&w.pack)
 	}
-	if held.gathered != nil || !p.Last {
-		packed = held.gather(packed)
+	if !held.gathered.None() || !p.Last {
+		var err error
+		if packed, err = h.packs.gather(held, packed); err != nil {
+			h.disconnect(c, "out of memory")
+			return rest
+		}
 	}
 	if !p.Last {
 		return again
@@ -96,7 +116,7 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 
 // releasePack lets go of a message that is no longer under way, and of the pack where nothing else is kept in it.
 func (h *Host) releasePack(w *Socket, held *pack) {
-	held.release()
+	h.packs.dropGathered(held)
 	if !w.deflate.KeepsContext() {
 		h.packs.drop(&w.pack)
 	}
@@ -113,6 +133,7 @@ func (h *Host) sendDeflated(w *Socket, op websocket.Opcode, message []byte) bool
 		context = &h.packs.of(&w.pack).context
 		sent = context.Sent
 	}
+	h.packs.seen++
 	h.scratch = h.deflater.AppendDeflated(h.scratch[:0], message, sent, w.deflate)
 	if len(h.scratch) >= len(message) {
 		return false

@@ -131,9 +131,11 @@ func (b *Inbox) KeepSpans(spans []http1.Span) uintptr {
 	return Pointer(at)
 }
 
-// Trim gives the memory back; its next use finds zeroes.
+// Trim gives back the memory of an empty inbox; its next use finds zeroes.
 func (b *Inbox) Trim() {
-	if b.n == 0 {
-		pool.Discard(b.memory)
+	if b.n > 0 {
+		return
 	}
+	pool.Discard(b.memory)
+	b.late, b.stored = pool.Fitted(b.late), pool.Fitted(b.stored)
 }

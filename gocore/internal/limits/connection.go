@@ -56,6 +56,9 @@ const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
 const (
 	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
 	UnreadBytes = 64 << 10
+	// PieceCostBytes is what a piece of a body counts in that besides its bytes, so that reading stops after some 250 of single
+	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory.
+	PieceCostBytes = 256
 	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
 	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
 	LowWaterBytes   = 16 << 10
@@ -67,6 +70,9 @@ const (
 	FileStepBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
+	// UnsentBytes is the largest buffer for what a socket did not take of bytes that are not borrowed. The first is as large as
+	// what there is, each further one at least as all before it. Price: at most 12 KiB of the last one are unused.
+	UnsentBytes = 16 << 10
 )
 
 // Ends of life.
@@ -93,19 +99,29 @@ const (
 var BufferClasses = [...]int{512, 4 << 10, 16 << 10, 64 << 10, 128 << 10}
 
 const (
-	// BufferSpanBytes are mapped at a time for one class.
-	BufferSpanBytes = 256 << 10
+	// BufferSpanBytes are mapped at a time for one class, or as many as 64 buffers take. Price: none, a page costs memory once
+	// a buffer in it is used.
+	BufferSpanBytes = 1 << 20
 	// SlabChunkBytes are mapped at a time for connection and stream records.
 	SlabChunkBytes = 64 << 10
 	// ConnBytes and StreamBytes are what one record may take; tests hold them to it.
 	ConnBytes   = 128
 	StreamBytes = 128
+	// QueueBytes and SegmentBytes are the same of unsent output: for each connection that has some, and for each run of it
+	// that lies together.
+	QueueBytes   = 16
+	SegmentBytes = 80
 	// Rest: when the app has said nothing for this long, pages of code are dropped. Price: one more wake-up, 2 ms of CPU.
 	Rest = time.Second
 	// RestInterval: from one rest to the next, for apps that are asked something every other second.
 	RestInterval = 3 * time.Second
 	// Lull: when the app has said nothing for this long, Python is told that it may clean up. Price: a wake-up, 3 to 10 ms.
 	Lull = 3 * time.Second
-	// IdleRelease: buffers and records not in use are given back to the system this long after connections last came or went.
+	// IdleRelease: buffers and records not in use are given back to the system so long after what a server holds began to
+	// change, and again while it goes on. Price: some 20 us each time, and a wake-up when the server is idle.
 	IdleRelease = 30 * time.Second
+	// ReleaseBytes are given back at a time, requests are looked at in between. Price: up to 2 ms.
+	ReleaseBytes = 16 << 20
+	// GarbageBytes: so much must Go's heap have grown before it is collected and given back. Price: so much may stay.
+	GarbageBytes = 256 << 10
 )

@@ -3,6 +3,9 @@
 package pool
 
 import (
+	"math/bits"
+	"os"
+	"slices"
 	"unsafe"
 
 	"saltare/gocore/internal/limits"
@@ -11,98 +14,197 @@ import (
 // Buffer names a piece of a Buffers pool; the zero value is no buffer. It holds no Go pointer.
 type Buffer struct {
 	base  uintptr
-	class uint32
+	span  uint32 // number of its span; of a buffer in no class, its pages
+	class uint8
 }
+
+// unclassed is the class of buffers larger than every class; each is mapped by itself.
+const unclassed = uint8(len(limits.BufferClasses))
+
+var pageBytes = os.Getpagesize()
 
 // None tells whether b is no buffer.
 func (b Buffer) None() bool { return b.base == 0 }
 
 // Bytes is the whole buffer.
 func (b Buffer) Bytes() []byte {
-	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&b.base))), limits.BufferClasses[b.class])
+	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&b.base))), b.size())
 }
 
-// Buffers lends buffers of the sizes of limits.BufferClasses. A free buffer's first word links to the next free one.
-type Buffers struct {
-	free  [len(limits.BufferClasses)]uintptr
-	inUse [len(limits.BufferClasses)]int
-	spans [len(limits.BufferClasses)][][]byte
-	live  int
-}
-
-// Get lends a buffer of at least n bytes; n is at most the largest class.
-func (p *Buffers) Get(n int) (Buffer, error) {
-	class := 0
-	for limits.BufferClasses[class] < n {
-		class++
+func (b Buffer) size() int {
+	if b.class == unclassed {
+		return int(b.span) * pageBytes
 	}
-	if p.free[class] == 0 {
-		if err := p.grow(class); err != nil {
-			return Buffer{}, err
+	return limits.BufferClasses[b.class]
+}
+
+// Buffers lends buffers of the sizes of limits.BufferClasses, and larger ones. Which are free stands beside the spans, not in
+// them, so a page is touched only when a buffer in it is used.
+type Buffers struct {
+	classes [unclassed]class
+	live    int
+}
+
+// class is the buffers of one size.
+type class struct {
+	spans []span
+	first int // no span before it has a free buffer
+}
+
+// span is memory for some buffers of one class. Its number stays while one of them is lent.
+type span struct {
+	memory []byte // nil: given back
+	free   uint64 // a bit for each buffer that is not lent
+	dirty  bool   // some of those were used since their pages were last given back
+}
+
+// inSpan is how many buffers of a size share a span.
+func inSpan(size int) int { return min(64, limits.BufferSpanBytes/size) }
+
+// allFree has a bit for each buffer of a span.
+func allFree(size int) uint64 { return 1<<inSpan(size) - 1 }
+
+// Get lends a buffer of at least n bytes.
+func (p *Buffers) Get(n int) (Buffer, error) {
+	number := uint8(0)
+	for number < unclassed && limits.BufferClasses[number] < n {
+		number++
+	}
+	if number == unclassed {
+		return p.getUnclassed(n)
+	}
+	k, size := &p.classes[number], limits.BufferClasses[number]
+	i, err := k.withRoom(size)
+	if err != nil {
+		return Buffer{}, err
+	}
+	s := &k.spans[i]
+	at := bits.TrailingZeros64(s.free)
+	s.free &^= 1 << at
+	p.live++
+	return Buffer{uintptr(unsafe.Pointer(&s.memory[at*size])), uint32(i), number}, nil
+}
+
+func (p *Buffers) getUnclassed(n int) (Buffer, error) {
+	pages := (n + pageBytes - 1) / pageBytes
+	memory, err := Map(pages * pageBytes)
+	if err != nil {
+		return Buffer{}, err
+	}
+	p.live++
+	return Buffer{uintptr(unsafe.Pointer(&memory[0])), uint32(pages), unclassed}, nil
+}
+
+// withRoom is the number of a span with a free buffer.
+func (k *class) withRoom(size int) (int, error) {
+	for ; k.first < len(k.spans); k.first++ {
+		if k.spans[k.first].free != 0 {
+			return k.first, nil
 		}
 	}
-	b := Buffer{p.free[class], uint32(class)}
-	p.free[class] = *b.link()
-	p.inUse[class]++
-	p.live++
-	return b, nil
-}
-
-func (b Buffer) link() *uintptr {
-	return (*uintptr)(unsafe.Pointer(unsafe.SliceData(b.Bytes())))
-}
-
-func (p *Buffers) grow(class int) error {
-	span, err := Map(limits.BufferSpanBytes)
+	memory, err := Map(inSpan(size) * size)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	p.spans[class] = append(p.spans[class], span)
-	p.thread(class, span)
-	return nil
-}
-
-// thread puts every buffer of the span on the free list, the lowest first.
-func (p *Buffers) thread(class int, span []byte) {
-	size := limits.BufferClasses[class]
-	for at := len(span) - size; at >= 0; at -= size {
-		b := Buffer{uintptr(unsafe.Pointer(&span[at])), uint32(class)}
-		*b.link() = p.free[class]
-		p.free[class] = b.base
+	i := slices.IndexFunc(k.spans, func(s span) bool { return s.memory == nil })
+	if i < 0 {
+		i, k.spans = len(k.spans), append(k.spans, span{})
 	}
+	k.spans[i] = span{memory: memory, free: allFree(size)}
+	k.first = i
+	return i, nil
 }
 
 // Put takes a buffer back.
 func (p *Buffers) Put(b Buffer) {
-	*b.link() = p.free[b.class]
-	p.free[b.class] = b.base
-	p.inUse[b.class]--
 	p.live--
+	if b.class == unclassed {
+		Unmap(b.Bytes())
+		return
+	}
+	k := &p.classes[b.class]
+	s := &k.spans[b.span]
+	at := int(b.base-uintptr(unsafe.Pointer(&s.memory[0]))) / b.size()
+	s.free |= 1 << at
+	s.dirty = true
+	k.first = min(k.first, int(b.span))
 }
 
 // Live is the number of buffers lent.
 func (p *Buffers) Live() int { return p.live }
 
-// Release gives the memory of every class back of which nothing is lent.
-func (p *Buffers) Release() {
-	for class := range p.spans {
-		if p.inUse[class] == 0 {
-			p.drop(class)
+// Release gives back the spans of which nothing is lent, and of others the pages of free buffers: so many bytes or a little
+// more, for the time it takes. It returns how many.
+func (p *Buffers) Release(most int) (released int) {
+	for i := range p.classes {
+		released += p.classes[i].release(limits.BufferClasses[i], most-released)
+	}
+	return released
+}
+
+func (k *class) release(size, most int) (released int) {
+	for i := range k.spans {
+		if released >= most {
+			break
+		}
+		s := &k.spans[i]
+		switch {
+		case s.memory == nil:
+		case s.free == allFree(size):
+			released += len(s.memory)
+			Unmap(s.memory)
+			*s = span{}
+		case s.dirty:
+			released += len(s.memory)
+			s.discard(size)
 		}
 	}
-}
-
-func (p *Buffers) drop(class int) {
-	for _, span := range p.spans[class] {
-		Unmap(span)
+	for n := len(k.spans); n > 0 && k.spans[n-1].memory == nil; n-- {
+		k.spans = k.spans[:n-1]
 	}
-	p.spans[class], p.free[class] = nil, 0
+	k.spans = Fitted(k.spans)
+	k.first = 0
+	return released
 }
 
-// Close gives everything back, lent or not.
+// discard gives back the pages that only free buffers touch.
+func (s *span) discard(size int) {
+	s.dirty = false
+	for at, n := 0, inSpan(size); at < n; {
+		if s.free>>at&1 == 0 {
+			at++
+			continue
+		}
+		run := min(bits.TrailingZeros64(^(s.free >> at)), n-at)
+		from, to := roundUp(at*size, pageBytes), (at+run)*size/pageBytes*pageBytes
+		if from < to {
+			Discard(s.memory[from:to])
+		}
+		at += run
+	}
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// Close gives everything back that lies in spans, lent or not.
 func (p *Buffers) Close() {
-	for class := range p.spans {
-		p.drop(class)
+	for i := range p.classes {
+		for _, s := range p.classes[i].spans {
+			if s.memory != nil {
+				Unmap(s.memory)
+			}
+		}
 	}
 	*p = Buffers{}
+}
+
+// Fitted is a table without the room that a burst has made in it: nil for an empty one.
+func Fitted[T any](table []T) []T {
+	switch {
+	case len(table) == 0:
+		return nil
+	case cap(table) > 2*len(table)+16:
+		return slices.Clone(table)
+	}
+	return table
 }

@@ -81,13 +81,13 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 	small, large := get(t, &p, 1), get(t, &p, limits.BufferClasses[3])
 	small.Bytes()[0] = 'x'
 	p.Put(large)
-	span := p.spans[3][0]
-	p.Release()
-	if isMapped(span) || !isMapped(p.spans[0][0]) {
+	span := p.classes[3].spans[0].memory
+	p.Release(1)
+	if isMapped(span) || !isMapped(p.classes[0].spans[0].memory) {
 		t.Error("what is lent is mapped and nothing else")
 	}
-	if len(p.spans[0]) != 1 || len(p.spans[3]) != 0 || p.free[3] != 0 {
-		t.Errorf("spans after the release: %d small, %d large", len(p.spans[0]), len(p.spans[3]))
+	if len(p.classes[0].spans) != 1 || p.classes[3].spans != nil {
+		t.Errorf("spans after the release: %d small, %d large", len(p.classes[0].spans), len(p.classes[3].spans))
 	}
 	if small.Bytes()[0] != 'x' {
 		t.Error("a lent buffer was given back")
@@ -107,7 +107,7 @@ func TestCloseUnmaps(t *testing.T) {
 	if _, _, err := slab.Alloc(); err != nil {
 		t.Fatal(err)
 	}
-	span, chunk := buffers.spans[0][0], slab.chunks[0]
+	span, chunk := buffers.classes[0].spans[0].memory, slab.chunks[0]
 	if !isMapped(span) || !isMapped(chunk) {
 		t.Fatal("there is nothing to unmap")
 	}

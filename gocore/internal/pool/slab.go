@@ -4,6 +4,7 @@
 package pool
 
 import (
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,7 @@ type Slab[T any] struct {
 	free    []uint32
 	next    uint32
 	live    int
+	dirty   bool // a record was freed since the last Release
 	perBits uint
 }
 
@@ -88,6 +90,7 @@ func (s *Slab[T]) Has(i uint32) bool { return i < s.next }
 func (s *Slab[T]) Free(i uint32) {
 	s.free = append(s.free, i)
 	s.live--
+	s.dirty = true
 }
 
 // Live is the number of records handed out.
@@ -96,43 +99,48 @@ func (s *Slab[T]) Live() int { return s.live }
 // Len is the number after the highest ever handed out.
 func (s *Slab[T]) Len() uint32 { return s.next }
 
-// Release gives the chunks behind the last record in use back, all but the first.
-func (s *Slab[T]) Release() {
-	keep := max(s.lastUsedChunk()+1, 1)
-	if keep >= len(s.chunks) {
-		return
+// Release gives back the chunks behind the last record in use, all but the first, and the pages of chunks before it in which no
+// record is in use. It returns how many bytes.
+func (s *Slab[T]) Release() (released int) {
+	if !s.dirty {
+		return 0
 	}
-	for _, chunk := range s.chunks[keep:] {
-		Unmap(chunk)
+	s.dirty = false
+	used := s.usedByChunk()
+	keep := len(s.chunks)
+	for keep > 1 && used[keep-1] == 0 {
+		keep--
 	}
-	s.chunks = s.chunks[:keep]
+	for i, chunk := range s.chunks {
+		switch {
+		case i >= keep:
+			Unmap(chunk)
+		case used[i] == 0:
+			Discard(chunk)
+		default:
+			continue
+		}
+		released += len(chunk)
+	}
+	s.chunks = Fitted(s.chunks[:keep])
 	s.next = min(s.next, uint32(keep)<<s.perBits)
 	if s.live == 0 {
 		s.next = 0
 	}
-	var free []uint32 // anew, since the old one has grown with the burst
-	for _, i := range s.free {
-		if i < s.next {
-			free = append(free, i)
-		}
-	}
-	s.free = free
+	s.free = Fitted(slices.DeleteFunc(s.free, func(i uint32) bool { return i >= s.next }))
+	return released
 }
 
-// lastUsedChunk is the number of the last chunk with a record in use, -1 when there is none.
-func (s *Slab[T]) lastUsedChunk() int {
-	free := make([]uint32, len(s.chunks))
+// usedByChunk is how many records of each chunk are in use.
+func (s *Slab[T]) usedByChunk() []uint32 {
+	used := make([]uint32, len(s.chunks))
+	for i := range used {
+		used[i] = min(s.next-uint32(i)<<s.perBits, 1<<s.perBits)
+	}
 	for _, i := range s.free {
-		free[i>>s.perBits]++
+		used[i>>s.perBits]--
 	}
-	last := len(s.chunks) - 1
-	for ; last >= 0; last-- {
-		handedOut := min(s.next-uint32(last)<<s.perBits, 1<<s.perBits)
-		if free[last] < handedOut {
-			break
-		}
-	}
-	return last
+	return used
 }
 
 // Close gives everything back.

@@ -10,7 +10,6 @@ import (
 	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
-	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
 )
 
@@ -34,9 +33,9 @@ type Server struct {
 	emptied  bool // the listeners are left, and connections without a request are closed
 	told     bool // that the last connection is gone
 	closed   bool
-	open     int       // connections at the end of the last turn
+	held     int       // by the host at the end of the last turn
 	changed  bool      // since the last release
-	changeAt time.Time // when connections last came or went
+	changeAt time.Time // when it began to
 
 	retirement retirement
 	silence    silence
@@ -54,6 +53,7 @@ func Open(config Config) (s *Server, err error) {
 		return nil, err
 	}
 	s.host.Open(config.Conn, s.poll, s.inbox)
+	heap.open()
 	if config.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}
@@ -153,23 +153,4 @@ func (s *Server) Stats() Stats {
 	}
 	h := &s.host
 	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Sockets()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
-}
-
-// releaseAt is when memory that nothing uses is given back: a while after connections last came or went. ok is false while
-// there is nothing to give.
-func (s *Server) releaseAt() (at time.Time, ok bool) {
-	return s.changeAt.Add(limits.IdleRelease), s.changed
-}
-
-func (s *Server) release(now time.Time) {
-	if open := s.host.Connections(); open != s.open {
-		s.open, s.changed, s.changeAt = open, true, now
-		return
-	}
-	if at, ok := s.releaseAt(); ok && !now.Before(at) && !s.host.Waiting() {
-		s.changed = false
-		s.host.Release()
-		s.inbox.Trim()
-		s.silence.stirs(now) // for what all of that has touched
-	}
 }

@@ -1,0 +1,255 @@
+// Unsent output: what the socket of a slow peer did not take, and how it goes on.  per turn
+
+package conn
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+)
+
+// queue is the unsent output of one connection whose peer is slow. It lies outside Go's heap, as do its segments and their bytes,
+// so a burst of slow peers leaves no garbage.
+type queue struct {
+	first, last uint32 // number + 1 of segments
+	bytes       int    // unsent
+}
+
+// queued is a segment that outlives its turn: of a file, borrowed, or own.
+type queued struct {
+	own    pool.Buffer
+	ptr    uintptr // of what is borrowed
+	off, n int     // sent, in all
+	token  uint64
+	file   file
+	next   uint32 // number + 1
+}
+
+// Proof that records stay within their price.
+const (
+	_ = uint(limits.QueueBytes - unsafe.Sizeof(queue{}))
+	_ = uint(limits.SegmentBytes - unsafe.Sizeof(queued{}))
+)
+
+// queues are all of them; a connection knows its own by number.
+type queues struct {
+	all      pool.Slab[queue]
+	segments pool.Slab[queued]
+	buffers  pool.Buffers
+	bytes    int
+}
+
+func (q *queues) of(c *Conn) *queue { return q.all.At(c.queue - 1) }
+
+func (q *queues) unsent(c *Conn) int {
+	if c.queue == 0 {
+		return 0
+	}
+	return q.of(c).bytes
+}
+
+func (q *queues) front(c *Conn) *queued { return q.segments.At(q.of(c).first - 1) }
+
+// append adds a segment behind the others; the first one opens the queue.
+func (q *queues) append(c *Conn, s queued) error {
+	number, at, err := q.segments.Alloc()
+	if err != nil {
+		return err
+	}
+	if c.queue == 0 {
+		n, _, err := q.all.Alloc()
+		if err != nil {
+			q.segments.Free(number)
+			return err
+		}
+		c.queue = n + 1
+	}
+	*at = s
+	one := q.of(c)
+	if one.last == 0 {
+		one.first = number + 1
+	} else {
+		q.segments.At(one.last - 1).next = number + 1
+	}
+	one.last = number + 1
+	q.grow(one, s.n-s.off)
+	return nil
+}
+
+func (q *queues) grow(one *queue, n int) {
+	one.bytes += n
+	q.bytes += n
+}
+
+// fill copies what fits of b behind the last segment, and returns what is left.
+func (q *queues) fill(c *Conn, b []byte) []byte {
+	if c.queue == 0 {
+		return b
+	}
+	one := q.of(c)
+	s := q.segments.At(one.last - 1)
+	if s.own.None() {
+		return b
+	}
+	n := copy(s.own.Bytes()[s.n:], b)
+	s.n += n
+	q.grow(one, n)
+	return b[n:]
+}
+
+// copy adds b in buffers, of which each is as large as all that is unsent before it, within bounds.
+func (q *queues) copy(c *Conn, b []byte) error {
+	for b = q.fill(c, b); len(b) > 0; {
+		own, err := q.buffers.Get(min(max(len(b), q.unsent(c)), limits.UnsentBytes))
+		if err != nil {
+			return err
+		}
+		n := copy(own.Bytes(), b)
+		if err = q.append(c, queued{own: own, n: n}); err != nil {
+			q.buffers.Put(own)
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// shift takes the segment at the front out; the last one closes the queue. What it holds is the caller's.
+func (q *queues) shift(c *Conn) (s queued) {
+	one := q.of(c)
+	number := one.first - 1
+	s = *q.segments.At(number)
+	q.segments.Free(number)
+	one.first = s.next
+	q.grow(one, s.off-s.n)
+	if one.first == 0 {
+		q.all.Free(c.queue - 1)
+		c.queue = 0
+	}
+	return s
+}
+
+func (q *queues) release(most int) (released int) {
+	released = q.all.Release() + q.segments.Release()
+	return released + q.buffers.Release(most-released)
+}
+
+func (q *queues) close() {
+	q.all.Close()
+	q.segments.Close()
+	q.buffers.Close()
+}
+
+// enqueue takes over what a segment holds. kept is false, and it is given back, when there is no memory for it.
+func (h *Host) enqueue(c *Conn, s queued) (kept bool) {
+	waited := c.queue != 0
+	if err := h.queues.append(c, s); err != nil {
+		h.freeSegment(&s)
+		return false
+	}
+	h.startWriting(c, waited)
+	return true
+}
+
+func (h *Host) enqueueCopy(c *Conn, b []byte) (kept bool) {
+	waited := c.queue != 0
+	if err := h.queues.copy(c, b); err != nil {
+		return false
+	}
+	h.startWriting(c, waited)
+	return true
+}
+
+// startWriting: the peer's time to take unsent output counts from the first of it.
+func (h *Host) startWriting(c *Conn, waited bool) {
+	if !waited {
+		c.wrote = h.now
+	}
+	h.arm(c)
+}
+
+func (s *queued) pointer() unsafe.Pointer {
+	if !s.own.None() {
+		return unsafe.Pointer(&s.own.Bytes()[s.off])
+	}
+	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.ptr+uintptr(s.off), 1)))
+}
+
+// writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one step goes.
+func (h *Host) writeQueue(c *Conn) {
+	for budget := limits.FileStepBytes; c.queue != 0 && c.writable; {
+		n, failed := 0, false
+		if s := h.queues.front(c); s.file.open() {
+			if budget <= 0 {
+				h.wait(c)
+				return
+			}
+			n, failed = h.writeFile(c, s, min(budget, s.n-s.off))
+			budget -= n
+		} else {
+			n, failed = h.writeQueued(c)
+		}
+		if failed {
+			h.disconnect(c, "peer closed")
+			return
+		}
+		if n > 0 {
+			c.wrote = h.now
+			h.dequeue(c, n)
+		}
+	}
+	h.payPong(c)
+	h.tellDrained(c)
+	h.sent(c)
+}
+
+// writeQueued sends the bytes at the front of the queue, up to a file.
+func (h *Host) writeQueued(c *Conn) (n int, failed bool) {
+	total, more := 0, false
+	for number := h.queues.of(c).first; number != 0; {
+		s := h.queues.segments.At(number - 1)
+		if more = s.file.open(); more {
+			break
+		}
+		total += s.n - s.off
+		if !h.out.iov.Add(s.pointer(), s.n-s.off) {
+			break
+		}
+		number = s.next
+	}
+	return h.took(c, total, func() (int, unix.Errno) { return h.out.iov.Write(int(c.fd), more) })
+}
+
+// dequeue takes n sent bytes off the queue.
+func (h *Host) dequeue(c *Conn, n int) {
+	for n > 0 {
+		s := h.queues.front(c)
+		took := min(n, s.n-s.off)
+		n -= took
+		s.off += took
+		h.queues.grow(h.queues.of(c), -took)
+		if s.off == s.n {
+			sent := h.queues.shift(c)
+			h.freeSegment(&sent)
+		}
+	}
+}
+
+func (h *Host) freeSegment(s *queued) {
+	if !s.own.None() {
+		h.queues.buffers.Put(s.own)
+	}
+	h.giveBack(piece{token: s.token, file: s.file})
+}
+
+// dropQueue gives unsent output up.
+func (h *Host) dropQueue(c *Conn) {
+	for c.queue != 0 {
+		s := h.queues.shift(c)
+		h.freeSegment(&s)
+	}
+}

@@ -1,0 +1,75 @@
+// Memory that a burst has left goes back to the system, in steps between which requests are looked at.  per quiet period
+
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"saltare/gocore/internal/limits"
+)
+
+// releaseAt is when memory that nothing uses is given back: a while after what the host holds began to change, whether or not it
+// still does, since health checks alone would go on for ever. ok is false while there is nothing to give.
+func (s *Server) releaseAt() (at time.Time, ok bool) {
+	return s.changeAt.Add(limits.IdleRelease), s.changed
+}
+
+// release does a step of it when its time has come. The last step ends it.
+func (s *Server) release(now time.Time) {
+	if held := s.host.Held(); held != s.held {
+		s.held = held
+		if !s.changed {
+			s.changed, s.changeAt = true, now
+		}
+	}
+	at, ok := s.releaseAt()
+	if !ok || now.Before(at) || s.host.Waiting() || !s.inbox.Empty() || s.inbox.Late() || s.host.Release() {
+		return
+	}
+	s.changed = false
+	s.inbox.Trim()
+	heap.release()
+	s.silence.stirs(now) // for what all of that has touched
+}
+
+// goHeap is Go's heap, of which a process has one for all servers. An idle one is never collected by itself, and a busy one
+// returns pages so slowly that the next burst comes first.
+type goHeap struct {
+	mu    sync.Mutex
+	least uint64 // bytes it held when it was last given back
+	stats runtime.MemStats
+}
+
+var heap goHeap
+
+// open takes what the heap holds before the first server serves for what it needs.
+func (h *goHeap) open() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.least == 0 {
+		h.least = h.held()
+	}
+}
+
+// release gives garbage back, if there is enough of it.
+func (h *goHeap) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.held()
+	if held < h.least+limits.GarbageBytes {
+		h.least = min(h.least, held)
+		return
+	}
+	runtime.GC() // what a sync.Pool keeps outlives one collection
+	debug.FreeOSMemory()
+	h.least = h.held()
+}
+
+// held is the bytes of the heap that are memory of the process.
+func (h *goHeap) held() uint64 {
+	runtime.ReadMemStats(&h.stats)
+	return h.stats.HeapSys - h.stats.HeapReleased
+}
