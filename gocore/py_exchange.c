@@ -17,7 +17,7 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
     ex->declared = -1;
     ex->sent = 0;
     ex->status = 0;
-    ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = 0;
+    ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = ex->half_closed = 0;
     self->state->exchanges++;
 }
 
@@ -186,7 +186,7 @@ static PySendResult received(exchange *ex, PyObject **result)
     module_state *st = ex->core->state;
     if (ex->pieces != NULL) {
         *result = take_piece(ex);
-    } else if (ex->gone || ex->complete) {
+    } else if (ex->gone || ex->half_closed || ex->complete) {
         *result = py_message(st, st->s_http_disconnect);
     } else {
         if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return PYGEN_ERROR;
@@ -229,6 +229,12 @@ int py_exchange_body(exchange *ex, const struct saltare_event *event)
         return -1;
     }
     if (event->flags & EVENT_LAST) ex->body_open = 0;
+    return py_exchange_wake_receivers(ex);
+}
+
+int py_exchange_half_closed(exchange *ex)
+{
+    ex->half_closed = 1;
     return py_exchange_wake_receivers(ex);
 }
 
