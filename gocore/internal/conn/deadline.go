@@ -167,10 +167,20 @@ func (h *Host) expire(c *Conn) {
 		h.refuse(c, bodyTimeout)
 	case Open:
 		h.keepAlive(c)
+	case Linger:
+		if h.isLate(c.since, lingerTicks) { // the peer was not listened to
+			c.since = h.now
+			h.arm(c)
+			return
+		}
+		h.close(c)
 	default:
 		h.close(c)
 	}
 }
+
+// isLate tells whether a deadline is looked at so late that the loop cannot have turned at its time.
+func (h *Host) isLate(since, limit uint32) bool { return h.now-since > limit+limit/2 }
 
 // expireWrite gives up a peer that takes nothing. Epoll tells of room only once a third of the socket's buffer is free,
 // megabytes that a slow peer may take longer for than write_timeout, so whether there was progress is found out by a write.

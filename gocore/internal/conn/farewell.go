@@ -95,11 +95,17 @@ func (h *Host) keepAliveDeadline(c *Conn) uint32 {
 	if h.Config.WSKeepAliveTimeout == 0 || s.unread >= limits.UnreadBytes {
 		return 0
 	}
-	from := max(c.since, h.socketOf(s).pinged)
-	if c.queue != 0 { // a peer that takes what was said is there, and a Ping may be behind it
-		from = max(from, c.wrote)
+	return h.lastSign(c) + h.Config.WSKeepAliveTimeout + 1
+}
+
+// lastSign is when the peer last had something to say or to answer. One that takes what was said is there too, and a Ping may
+// be behind it.
+func (h *Host) lastSign(c *Conn) uint32 {
+	at := max(c.since, h.socketOf(h.streamOf(c)).pinged)
+	if c.queue != 0 {
+		at = max(at, c.wrote)
 	}
-	return from + h.Config.WSKeepAliveTimeout + 1
+	return at
 }
 
 const silence = "ws_keepalive_timeout"
@@ -109,7 +115,7 @@ const silence = "ws_keepalive_timeout"
 func (h *Host) keepAlive(c *Conn) {
 	s := h.streamOf(c)
 	w := h.socketOf(s)
-	late := h.now - h.keepAliveDeadline(c)
+	late := h.isLate(h.lastSign(c), h.Config.WSKeepAliveTimeout)
 	if w.asked && c.queue != 0 {
 		serial := c.serial
 		c.writable = true
@@ -117,7 +123,7 @@ func (h *Host) keepAlive(c *Conn) {
 			return
 		}
 	}
-	if w.asked && 2*late <= h.Config.WSKeepAliveTimeout {
+	if w.asked && !late {
 		h.tellClosed(c, s, websocket.Vanished, handoff.Static(silence))
 		h.disconnect(c, silence)
 		return
