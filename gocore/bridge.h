@@ -13,7 +13,7 @@
  *     COMMAND_START     <- status and header fields of the answer
  *     COMMAND_BODY(_REF), COMMAND_FILE <- a piece of the answer's body
  *     COMMAND_TRAILERS  <- fields behind it
- *     EVENT_DRAINED, EVENT_DISCONNECT, EVENT_RELEASE -> the rest of its life
+ *     EVENT_DRAINED, EVENT_HALF_CLOSE, EVENT_DISCONNECT, EVENT_RELEASE -> the rest of its life
  *   a request that asks for WebSocket (EVENT_WEBSOCKET) may be answered as any other, or become one:
  *     COMMAND_WS_ACCEPT <- it does
  *     EVENT_WS_EXPECT, EVENT_WS_DATA -> what the peer says: C makes one object of each message
@@ -98,6 +98,8 @@ enum saltare_event_kind {
     EVENT_WS_EXPECT,   /* len: so many bytes of a message are to come in pieces, so that C can make room for them */
     EVENT_WS_DATA,     /* data, len: bytes of a message, text of it valid UTF-8 as a whole; flags: EVENT_TEXT, EVENT_LAST */
     EVENT_WS_CLOSE,    /* the WebSocket is over; flags: its code; data, len: the reason, UTF-8. The stream is over */
+    EVENT_HALF_CLOSE,  /* the peer of the stream, whose request came whole, sends nothing any more. It may have gone, or wait
+                          for the answer: the stream goes on, commands are carried out. Once; not of a WebSocket */
 };
 
 enum saltare_event_flags {
@@ -230,6 +232,7 @@ struct saltare_stats {
     uint64_t refused; /* connections over the cap, and requests answered by the parser */
     uint64_t buffers; /* read buffers held by connections */
     uint64_t unsent;  /* bytes queued for slow peers, those of files included */
+    uint64_t panics;  /* mistakes of the core, each of which cost one connection */
 };
 
 /* What Go holds in this process, over all servers; all zero when none is open. */

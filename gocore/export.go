@@ -47,8 +47,9 @@ const handleType = "*server.Server"
 //export saltare_open
 func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 	config := server.Config{
-		Guest:  c.guest != 0,
-		Worker: server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
+		Guest:   c.guest != 0,
+		Recover: recovers,
+		Worker:  server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
 		Conn: conn.Config{
 			HeaderTimeout:        conn.Ticks(uint32(c.header_timeout)),
 			KeepAliveTimeout:     conn.Ticks(uint32(c.keep_alive_timeout)),
@@ -171,6 +172,7 @@ func saltare_stats(handle C.int64_t, out *C.struct_saltare_stats) C.int32_t {
 	*out = C.struct_saltare_stats{
 		connections: C.uint64_t(f.Connections), streams: C.uint64_t(f.Streams), requests: C.uint64_t(f.Requests),
 		accepted: C.uint64_t(f.Accepted), refused: C.uint64_t(f.Refused), buffers: C.uint64_t(f.Buffers), unsent: C.uint64_t(f.Unsent),
+		panics: C.uint64_t(f.Panics),
 	}
 	return 0
 }
@@ -264,6 +266,7 @@ var (
 	_ = [1]struct{}{}[C.SALTARE_WS_COST-limits.MessageCostBytes]
 	_ = [1]struct{}{}[C.SALTARE_WS_TAKEN-limits.TakenBytes]
 	_ = [1]struct{}{}[C.EVENT_WS_CLOSE-handoff.EventWSClose]
+	_ = [1]struct{}{}[C.EVENT_HALF_CLOSE-handoff.EventHalfClose]
 	_ = [1]struct{}{}[C.EVENT_TEXT-handoff.EventText]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]

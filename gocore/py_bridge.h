@@ -171,6 +171,7 @@ struct exchange {
     char trailers;       /* the answer ends with http.response.trailers */
     char body_over;      /* and these are now awaited */
     char complete, gone;
+    char half_closed;    /* to receive() the peer has gone, but it may still read the answer */
 };
 
 /* New reference, entered in the core's table; NULL with an exception. */
@@ -182,6 +183,7 @@ extern PyType_Slot py_exchange_slots[];
 /* Events. -1 with an exception. */
 int py_exchange_body(exchange *ex, const struct saltare_event *event);
 int py_exchange_drained(exchange *ex);
+int py_exchange_half_closed(exchange *ex);
 int py_exchange_gone(exchange *ex);
 /* New references to the app's receive and send. */
 PyObject *py_exchange_receive_method(exchange *ex);

@@ -116,9 +116,10 @@ static int on_stream(core *self, const struct saltare_event *event)
     exchange *ex = py_core_exchange(self, event->stream);
     if (ex == NULL) return 0; /* the app has said its last word meanwhile */
     Py_INCREF(ex);
-    int status = event->kind == EVENT_BODY      ? py_exchange_body(ex, event)
-                 : event->kind == EVENT_DRAINED ? py_exchange_drained(ex)
-                                                : py_exchange_gone(ex);
+    int status = event->kind == EVENT_BODY         ? py_exchange_body(ex, event)
+                 : event->kind == EVENT_DRAINED    ? py_exchange_drained(ex)
+                 : event->kind == EVENT_HALF_CLOSE ? py_exchange_half_closed(ex)
+                                                   : py_exchange_gone(ex);
     Py_DECREF(ex);
     return status;
 }
@@ -189,6 +190,7 @@ static int on_event(core *self, const struct saltare_event *event)
     case EVENT_REQUEST: return on_request(self, event);
     case EVENT_BODY:
     case EVENT_DRAINED:
+    case EVENT_HALF_CLOSE:
     case EVENT_DISCONNECT: return on_stream(self, event);
     case EVENT_WS_DATA:
     case EVENT_WS_EXPECT:
@@ -673,8 +675,8 @@ static PyObject *core_stats(core *self, PyObject *Py_UNUSED(ignored))
     if (usable(self, "stats") < 0) return NULL;
     int32_t status = saltare_stats(self->handle, &s);
     if (status < 0) return py_raise_status(status, "stats");
-    return Py_BuildValue("{sKsKsKsKsKsKsK}", "connections", s.connections, "streams", s.streams, "requests", s.requests, "accepted", s.accepted,
-                         "refused", s.refused, "buffers", s.buffers, "unsent", s.unsent);
+    return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "connections", s.connections, "streams", s.streams, "requests", s.requests, "accepted", s.accepted,
+                         "refused", s.refused, "buffers", s.buffers, "unsent", s.unsent, "panics", s.panics);
 }
 
 static int core_traverse(core *self, visitproc visit, void *arg)

@@ -19,7 +19,7 @@ void py_exchange_init(exchange *ex, core *self, const struct saltare_event *even
     ex->declared = -1;
     ex->sent = 0;
     ex->status = 0;
-    ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = 0;
+    ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = ex->half_closed = 0;
     self->state->exchanges++;
 }
 
@@ -171,7 +171,7 @@ static int take_body(exchange *ex, PyObject *dict)
     return 0;
 }
 
-static bool is_over(exchange *ex) { return ex->gone || ex->complete; }
+static bool is_over(exchange *ex) { return ex->gone || ex->half_closed || ex->complete; }
 
 static bool has_body(exchange *ex) { return ex->body.bytes != NULL; }
 
@@ -234,6 +234,12 @@ int py_exchange_body(exchange *ex, const struct saltare_event *event)
         return -1;
     }
     if (event->flags & EVENT_LAST) ex->body_open = 0;
+    return py_exchange_wake_receivers(ex);
+}
+
+int py_exchange_half_closed(exchange *ex)
+{
+    ex->half_closed = 1;
     return py_exchange_wake_receivers(ex);
 }
 

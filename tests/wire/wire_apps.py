@@ -61,6 +61,11 @@ def answered(body, *fields, status="200 OK"):
     return "\r\n".join(lines).encode() + body
 
 
+def answered_last(body):
+    """The same, as the last answer of its connection."""
+    return answered(body).replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
+
+
 def refused(status, *fields):
     """The server's own answer, with QUIET options."""
     text = status.partition(" ")[2] + "\n"

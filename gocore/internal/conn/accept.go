@@ -26,6 +26,9 @@ func (h *Host) Accept(i uint32) (done bool) {
 			h.admit(fd, i, from)
 		case unix.ECONNABORTED, unix.EINTR:
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
+			if errno == unix.EMFILE && h.makeRoom() {
+				continue
+			}
 			h.turnAway(i, errno)
 			return true
 		default: // EAGAIN: somebody else was faster, or there are no more
@@ -36,7 +39,7 @@ func (h *Host) Accept(i uint32) (done bool) {
 }
 
 func (h *Host) admit(fd int, i uint32, from handoff.Address) {
-	if limit := h.Config.MaxConnections; limit > 0 && h.conns.Live() >= int(limit) {
+	if h.full() && !h.makeRoom() {
 		h.Counts.Refused++
 		sock.Close(fd)
 		return

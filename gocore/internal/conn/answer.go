@@ -6,6 +6,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/sock"
 	"saltare/gocore/internal/websocket"
 )
 
@@ -16,6 +17,7 @@ func (h *Host) Command(k *handoff.Command, payload []byte) {
 		h.refund(k, payload)
 		return
 	}
+	h.WorkFor(c)
 	more := k.Flags&handoff.CommandMore != 0
 	switch k.Kind {
 	case handoff.CommandStart:
@@ -70,7 +72,7 @@ func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	}
 	a := &s.answer
 	a.Status = status
-	a.Close = a.Close || h.draining || s.expecting || h.spent(c) || s.socket != 0 // frames may follow, which are no request
+	a.Close = a.Close || h.isLast(c, s)
 	h.gather(c)
 	bytes, err := http1.AppendHead(h.out.buf.B, a, fields, &h.defaults)
 	h.out.buf.B = bytes
@@ -82,6 +84,19 @@ func (h *Host) start(c *Conn, s *Stream, status uint16, fields []byte) {
 	s.started = true
 	c.last = c.last || a.Close
 	c.linger = c.linger || s.expecting
+}
+
+// isLast tells whether it is known as an answer begins that the connection will end behind it, so that the peer is told.
+func (h *Host) isLast(c *Conn, s *Stream) bool {
+	switch {
+	case h.draining, s.expecting, h.spent(c):
+		return true
+	case s.socket != 0: // frames may follow, which are no request
+		return true
+	case !s.bodyDone && s.remaining > limits.DiscardBytes: // too much to be read for the sake of the next request
+		return true
+	}
+	return c.hangup && c.held == 0 && sock.AtEnd(int(c.fd))
 }
 
 // hint sends an interim answer ahead of the answer (RFC 9110 15.2). Only a mistake of the bridge's makes it fail.

@@ -124,6 +124,9 @@ func (h *Host) consumed(c *Conn, s *Stream, n uint32) {
 	s.unread -= min(n, s.unread)
 	if s.unread < limits.UnreadBytes && (c.phase == Body || c.phase == Open && paused) {
 		c.since = h.now
+		if c.phase == Open {
+			h.socketOf(s).asked = false // its answer was not listened to
+		}
 		h.arm(c)
 		h.advance(c)
 	}

@@ -14,7 +14,7 @@ import (
 // finish ends a connection after its last answer. A peer that may still be sending would answer a plain close with a
 // reset and lose the answer, so it is given time (RFC 9112 9.6).
 func (h *Host) finish(c *Conn) {
-	if !c.linger && c.held == 0 && !h.sends(c) || c.hangup {
+	if c.gone || !c.linger && c.held == 0 && !h.sends(c) {
 		h.close(c)
 		return
 	}
@@ -102,6 +102,8 @@ func (h *Host) dropStream(c *Conn) {
 func (h *Host) Drain() {
 	h.draining = true
 	h.sweep(func(c *Conn) {
+		h.WorkFor(c)
+		h.fault("drain")
 		c.readable = true // what epoll has not reported yet counts too
 		h.advance(c)
 		h.retire(c)
@@ -130,7 +132,13 @@ func (h *Host) retire(c *Conn) {
 }
 
 // Abandon ends every connection at once.
-func (h *Host) Abandon() { h.sweep(h.close) }
+func (h *Host) Abandon() {
+	h.sweep(func(c *Conn) {
+		h.WorkFor(c)
+		h.fault("abandon")
+		h.close(c)
+	})
+}
 
 // Close frees what connections share; there are none any more.
 func (h *Host) Close() {

@@ -58,8 +58,8 @@ type Conn struct {
 	// What epoll said and was not used up yet.
 	readable bool
 	writable bool
-	hangup   bool
-	eof      bool
+	hangup   bool // the peer has ended its sending side: what is in the socket is all that will ever be there
+	gone     bool // and cannot be sent anything either
 	waiting  bool // in Host.later
 	reset    bool // close at once, without sending what is left
 }
@@ -82,6 +82,7 @@ type Stream struct {
 	trailing  bool // the last chunk is said, its trailers are not complete
 	complete  bool // the app has said its last word, or never heard of it: C does not know the stream
 	notify    bool // the app waits until less is unsent
+	halfTold  bool // that its peer sends nothing any more
 }
 
 // Proof that records stay within their price.
@@ -114,17 +115,30 @@ func (h *Host) advance(c *Conn) {
 			next = h.readFrames(c)
 		case Linger:
 			next = h.discardAll(c)
-		case Flush, Closed:
+		case Flush:
+			if c.gone {
+				h.disconnect(c, "peer closed")
+			}
 			return
+		case Closed:
+			return
+		default:
+			panic("conn: a connection in no phase")
 		}
 	}
 }
 
-// watchPeer: nothing is read while an answer is made, but a peer that has gone is noticed. One that only shut its
-// sending side counts as gone: TCP does not tell the two apart, and the app must not work for nobody.
+// watchPeer: nothing is read while an answer is made, but the end of a peer's sending side is noticed. TCP does not tell one
+// that has ended that side alone from one that has gone. So the app is told and may stop working for it; an answer that the
+// app makes all the same is sent, and shows which of the two it is. A WebSocket cannot be half open.
 func (h *Host) watchPeer(c *Conn) step {
-	if c.hangup {
+	s := h.streamOf(c)
+	switch {
+	case c.gone || c.hangup && s.socket != 0:
 		h.disconnect(c, "peer closed")
+	case c.hangup && !s.halfTold && !s.complete:
+		s.halfTold = true
+		h.inbox.Add(handoff.Event{Kind: handoff.EventHalfClose, Stream: s.handle(c.stream - 1)})
 	}
 	return rest
 }

@@ -69,20 +69,29 @@ func (h *Host) arm(c *Conn) {
 	}
 }
 
+// TimersDue tells whether RunTimers has anything to look at.
+func (h *Host) TimersDue() bool {
+	at, ok := h.wheel.Next()
+	return len(h.due) > 0 || ok && at <= h.now
+}
+
 // RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
 // whether there was anything to look at.
 func (h *Host) RunTimers() (any bool) {
 	h.resumeAccepting()
 	h.lookAgain()
 	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
-	looked, ended := 0, 0
-	for most := limits.ExpirePerTurn * len(h.Listeners); looked < len(h.due) && ended < most; looked++ {
-		if h.judge(h.due[looked]) {
-			ended++
+	worked := 0
+	for most := limits.ExpirePerTurn * len(h.Listeners); h.judged < len(h.due) && worked < most; {
+		i := h.due[h.judged]
+		h.judged++
+		if h.judge(i) {
+			worked++
 		}
 	}
-	h.due = append(h.due[:0], h.due[looked:]...)
-	return looked > 0
+	any = h.judged > 0
+	h.due, h.judged = append(h.due[:0], h.due[h.judged:]...), 0
+	return any
 }
 
 // PutOffTimers moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
@@ -99,10 +108,25 @@ func (h *Host) PutOffTimers() {
 	}
 }
 
-// judge ends a connection if its deadline is over, and has it looked at again otherwise. It may be another one than when its
-// number became due.
-func (h *Host) judge(i uint32) (ended bool) {
+// judge ends a connection if its deadline is over and its socket holds nothing that would save it. It tells whether that took
+// any work. It may be another connection than when its number became due.
+func (h *Host) judge(i uint32) (worked bool) {
 	c := h.conns.At(i)
+	if !h.isDue(c) {
+		return false
+	}
+	serial := c.serial
+	h.WorkFor(c)
+	h.fault("deadline")
+	if h.look(c); c.phase != Closed && c.serial == serial && h.isDue(c) {
+		h.expire(c)
+	}
+	return true
+}
+
+// isDue tells whether the connection is to be ended now. It is looked at again at its deadline otherwise, or in the next tick
+// when this turn has no room for it.
+func (h *Host) isDue(c *Conn) bool {
 	at := h.deadline(c)
 	switch {
 	case c.phase == Closed || at == 0:
@@ -110,12 +134,21 @@ func (h *Host) judge(i uint32) (ended bool) {
 	case at > h.now:
 		h.arm(c)
 		return false
-	case !h.inbox.HasRoom(): // next tick will do
-		h.wheel.Arm(i, &c.node, h.now+1)
+	case c.waiting || !h.inbox.HasRoom():
+		h.wheel.Arm(c.number, &c.node, h.now+1)
 		return false
 	}
-	h.expire(c)
 	return true
+}
+
+// look takes in what the socket holds before a deadline is believed: while the app kept the loop from turning, nobody did, and
+// epoll's reports may still be to come. What was found counts as progress, but for a head, which has to be whole by its time.
+func (h *Host) look(c *Conn) {
+	came, serial := h.came, c.serial
+	c.readable = true
+	if h.advance(c); h.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
+		c.since = h.now
+	}
 }
 
 func (h *Host) expire(c *Conn) {
@@ -134,10 +167,20 @@ func (h *Host) expire(c *Conn) {
 		h.refuse(c, bodyTimeout)
 	case Open:
 		h.keepAlive(c)
+	case Linger:
+		if h.isLate(c.since, lingerTicks) { // the peer was not listened to
+			c.since = h.now
+			h.arm(c)
+			return
+		}
+		h.close(c)
 	default:
 		h.close(c)
 	}
 }
+
+// isLate tells whether a deadline is looked at so late that the loop cannot have turned at its time.
+func (h *Host) isLate(since, limit uint32) bool { return h.now-since > limit+limit/2 }
 
 // expireWrite gives up a peer that takes nothing. Epoll tells of room only once a third of the socket's buffer is free,
 // megabytes that a slow peer may take longer for than write_timeout, so whether there was progress is found out by a write.

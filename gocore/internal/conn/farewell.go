@@ -95,20 +95,40 @@ func (h *Host) keepAliveDeadline(c *Conn) uint32 {
 	if h.Config.WSKeepAliveTimeout == 0 || s.unread >= limits.UnreadBytes {
 		return 0
 	}
-	return max(c.since, h.socketOf(s).pinged) + h.Config.WSKeepAliveTimeout + 1
+	return h.lastSign(c) + h.Config.WSKeepAliveTimeout + 1
+}
+
+// lastSign is when the peer last had something to say or to answer. One that takes what was said is there too, and a Ping may
+// be behind it.
+func (h *Host) lastSign(c *Conn) uint32 {
+	at := max(c.since, h.socketOf(h.streamOf(c)).pinged)
+	if c.queue != 0 {
+		at = max(at, c.wrote)
+	}
+	return at
 }
 
 const silence = "ws_keepalive_timeout"
 
-// keepAlive asks a silent peer whether it is there, and leaves one that has not answered.
+// keepAlive asks a silent peer whether it is there, and leaves one that had an interval to answer and has not. When the loop
+// did not turn at the interval's end, it is asked once more.
 func (h *Host) keepAlive(c *Conn) {
 	s := h.streamOf(c)
-	if c.since+2*h.Config.WSKeepAliveTimeout < h.now {
+	w := h.socketOf(s)
+	late := h.isLate(h.lastSign(c), h.Config.WSKeepAliveTimeout)
+	if w.asked && c.queue != 0 {
+		serial := c.serial
+		c.writable = true
+		if h.writeQueue(c); c.phase == Closed || c.serial != serial || !h.isDue(c) {
+			return
+		}
+	}
+	if w.asked && !late {
 		h.tellClosed(c, s, websocket.Vanished, handoff.Static(silence))
 		h.disconnect(c, silence)
 		return
 	}
-	h.socketOf(s).pinged = h.now
+	w.asked, w.pinged = true, h.now
 	h.gather(c)
 	h.out.buf.B = websocket.AppendHeader(h.out.buf.B, websocket.OpPing, 0)
 	h.arm(c)

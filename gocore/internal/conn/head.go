@@ -60,12 +60,12 @@ func (h *Host) read(c *Conn, b []byte) (n int, ok bool) {
 		h.disconnect(c, "connection reset by peer")
 		return 0, false
 	case n == 0:
-		c.eof = true
 		h.disconnect(c, "peer closed")
 		return 0, false
 	case n < len(b) && !c.hangup: // a short read has emptied the socket (epoll(7))
 		c.readable = false
 	}
+	h.came += uint64(n)
 	return n, true
 }
 
@@ -135,6 +135,7 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	}
 	c.stream = number + 1
 	s.open(c, head, h.nextSerial())
+	h.fault("request")
 	body, behind, refusal := h.admitBody(s, buf[n:])
 	if refusal == nil && head.UpgradeWebSocket {
 		refusal = h.greet(c, s, buf)

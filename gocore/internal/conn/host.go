@@ -30,7 +30,8 @@ type Config struct {
 	WSDeflate    bool
 	WSContext    bool // of compressed messages is kept
 	Debug        bool
-	Forked       *uint32 // not 0 once the process has forked; may be nil
+	Fault        func(during string, port uint16) // of tests: called within work for the peer with that port; nil: none
+	Forked       *uint32                          // not 0 once the process has forked; may be nil
 }
 
 // Listener is a listening socket that somebody else opened and will close.
@@ -41,7 +42,7 @@ type Listener struct {
 
 // Counts are the figures of one server since it was opened.
 type Counts struct {
-	Requests, Accepted, Refused uint64
+	Requests, Accepted, Refused, Panics uint64
 }
 
 // Host owns every connection of one server. One driver at a time may call it.
@@ -69,19 +70,27 @@ type Host struct {
 	queues   queues
 	files    files
 	packs    packs
+	working  *Conn    // for which the work is that is under way
 	later    []uint32 // connections that had no room, or more of a file to send than one step
-	retry    []uint32
+	retry    []uint32 // those of the last turn
+	resumed  int      // of retry, taken up again
 	due      []uint32 // connections whose deadline may be over
+	judged   int      // of due, looked at
+	idle     int      // connections that wait for a request
+	idlers   idlers
+	came     uint64 // bytes read from peers
 
 	epoch    time.Time
 	now      uint32 // tick
 	wall     int64  // milliseconds, for other workers
 	second   int64  // of the Date line
 	serial   uint32
-	reserve  int    // a descriptor to spend when there are none left
-	acceptAt uint32 // tick at which a pause of accepting ends; 0: there is none
-	lookAt   uint32 // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
-	starved  bool   // connections are turned away, and the log says so
+	reserve  int       // a descriptor to spend when there are none left
+	acceptAt uint32    // tick at which a pause of accepting ends; 0: there is none
+	lookAt   uint32    // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
+	starved  bool      // connections are turned away, and the log says so
+	panicked []uintptr // places whose stack was logged
+	overdue  []string  // lines that are to be logged
 	draining bool
 
 	unaccepted bool // a listener that workers share was left before it was empty
@@ -133,16 +142,15 @@ func (h *Host) Ready(tag poll.Tag, bits uint32) {
 	if c.phase == Closed || !tag.Is(c.serial) {
 		return
 	}
-	if bits&poll.Hangup != 0 {
-		c.hangup = true
-	}
-	if bits&(poll.In|poll.Hangup) != 0 {
-		c.readable = true
-	}
+	h.WorkFor(c)
+	c.hangup = c.hangup || bits&(poll.HalfClose|poll.Gone) != 0
+	c.gone = c.gone || bits&poll.Gone != 0
+	c.readable = c.readable || c.hangup || bits&poll.In != 0
 	if bits&poll.Out != 0 && !c.writable {
 		c.writable = true
 		h.writeQueue(c)
 	}
+	h.fault("report")
 	h.advance(c)
 }
 
@@ -162,10 +170,16 @@ func (h *Host) Resume() {
 	if h.unaccepted && !h.draining {
 		h.AcceptAll()
 	}
-	h.later, h.retry = h.retry[:0], h.later
-	for _, number := range h.retry {
-		if c := h.conns.At(number); c.waiting && c.phase != Closed {
+	if h.resumed == len(h.retry) {
+		h.later, h.retry, h.resumed = h.retry[:0], h.later, 0
+	}
+	for h.resumed < len(h.retry) {
+		c := h.conns.At(h.retry[h.resumed])
+		h.resumed++
+		if c.waiting && c.phase != Closed {
 			c.waiting = false
+			h.WorkFor(c)
+			h.fault("resume")
 			h.flushOf(c)
 			if c.queue != 0 {
 				h.writeQueue(c)

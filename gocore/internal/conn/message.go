@@ -23,6 +23,7 @@ func (h *Host) readFrames(c *Conn) step {
 	}
 	if fresh && c.phase == Open {
 		c.since = h.now
+		h.socketOf(s).asked = false
 	}
 	h.inbox.Keep(len(buf))
 	return h.takeFrames(c, s, buf)

@@ -58,6 +58,12 @@ func (h *Host) enter(c *Conn, next Phase) {
 	if next != Closed && legal[c.phase]&(1<<next) == 0 {
 		panic("conn: from " + c.phase.String() + " to " + next.String())
 	}
+	switch Idle {
+	case c.phase:
+		h.idle--
+	case next:
+		h.idle++
+	}
 	c.phase = next
 	c.since = h.now
 }

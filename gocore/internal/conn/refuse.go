@@ -66,7 +66,7 @@ func (h *Host) appErrorf(c *Conn, format string, args ...any) {
 }
 
 // log adds a line to the inbox, if there is room: a flood of them must not delay requests.
-func (h *Host) log(level uint32, line string) { h.say(handoff.EventLog, level, line) }
+func (h *Host) log(level uint32, line string) bool { return h.say(handoff.EventLog, level, line) }
 
 // Retire asks for this worker to be replaced; false when this turn has no room for that.
 func (h *Host) Retire(why string) bool { return h.say(handoff.EventRetire, 0, why) }

@@ -21,6 +21,7 @@ func (h *Host) Release() (more bool) {
 		return true
 	}
 	h.inflater, h.deflater, h.scratch = websocket.Inflater{}, websocket.Deflater{}, nil
+	h.idlers = idlers{}
 	h.out.release()
 	h.packs.release()
 	h.later, h.retry, h.due = pool.Fitted(h.later), nil, pool.Fitted(h.due)

@@ -20,6 +20,7 @@ type Socket struct {
 	accept  [websocket.AcceptBytes]byte
 	deflate websocket.Deflate
 	owed    uint8 // octets in pong
+	asked   bool  // nothing has come since our last Ping
 }
 
 // Proof that the record stays within its price.

@@ -94,12 +94,15 @@ func (h *Host) Flush() {
 	if c == nil {
 		return
 	}
+	outer := h.working
+	h.WorkFor(c)
 	h.out.seal()
 	done, failed := 0, false
 	hasFile := h.out.hasFile
 	if c.queue == 0 && c.writable && !hasFile {
 		done, failed = h.writeGathered(c)
 	}
+	h.fault("write")
 	kept := h.settle(c, done)
 	h.out.reset()
 	switch {
@@ -112,6 +115,7 @@ func (h *Host) Flush() {
 	default:
 		h.sent(c)
 	}
+	h.WorkFor(outer)
 }
 
 // writeGathered sends as many segments as the socket takes and returns the bytes sent.
@@ -156,7 +160,8 @@ func (h *Host) took(c *Conn, total int, write func() (int, unix.Errno)) (n int, 
 func (h *Host) settle(c *Conn, done int) (kept bool) {
 	o := &h.out
 	kept = true
-	for _, s := range o.segments {
+	for i, s := range o.segments {
+		o.segments[i] = segment{} // given back or queued, not both: see Recover
 		sent := min(done, s.n)
 		done -= sent
 		lent := s.token != 0 || s.file.open()

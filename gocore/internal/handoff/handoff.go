@@ -29,6 +29,7 @@ const (
 	EventWSExpect
 	EventWSData
 	EventWSClose
+	EventHalfClose
 )
 
 const (

@@ -25,6 +25,9 @@ const (
 	AcceptBatch = 8
 	// MostBacklog is how many connections a listener may hold (listen_backlog): so many are accepted when the server drains.
 	MostBacklog = 65535
+	// IdleCandidates is how many of the longest idle connections one sweep finds, at the limit of connections. Price: 12 bytes
+	// each, at that limit; a sweep of all records, some 2 ns each, for so many new connections.
+	IdleCandidates = 64
 	// ExpirePerTurn is how many connections, for each listener, one turn ends because they took too long, some 10 us each.
 	ExpirePerTurn = 8
 	// AttentiveMilliseconds: a worker whose turn began no longer ago is believed to take up a connection at once.
@@ -42,8 +45,12 @@ const (
 	// request may be on the way; a proxy or a client that keeps connections busy would take their end for a failure.
 	// Price: a stop takes as much longer while there are such connections.
 	DrainLinger = 500 * time.Millisecond
-	// LogLineBytes is the longest line of an EventLog.
-	LogLineBytes = 512
+	// LogLineBytes is the longest line of an EventLog: one with a stack of some 20 functions.
+	LogLineBytes = 2 << 10
+	// PanicsPerStep: a step of the turn is given up for this turn once it has panicked so often, each time for another connection.
+	PanicsPerStep = 1024
+	// PanicPlaces is how many places that panicked are logged, once each, 8 bytes.
+	PanicPlaces = 64
 )
 
 // Proof that connections are ended as fast as they are accepted.

@@ -16,9 +16,12 @@ import (
 
 // Bits of epoll, in the order in which a connection looks at them.
 const (
-	In     = unix.EPOLLIN
-	Out    = unix.EPOLLOUT
-	Hangup = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	In  = unix.EPOLLIN
+	Out = unix.EPOLLOUT
+	// HalfClose: the peer has ended its sending side. Over TCP that is all that is known of one that has closed both.
+	HalfClose = unix.EPOLLRDHUP
+	// Gone: neither side can send any more, as after a reset.
+	Gone = unix.EPOLLHUP | unix.EPOLLERR
 
 	edge = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 )

@@ -94,7 +94,7 @@ func TestAnEdgeIsReportedOnce(t *testing.T) {
 		}
 	}
 	must(t, unix.Shutdown(theirs, unix.SHUT_WR))
-	if all := reports(t, p); len(all) != 1 || all[0].Bits&Hangup == 0 {
+	if all := reports(t, p); len(all) != 1 || all[0].Bits&HalfClose == 0 {
 		t.Errorf("after the peer's end: %+v", all)
 	}
 }

@@ -17,6 +17,8 @@ import (
 type Config struct {
 	Conn  conn.Config
 	Guest bool // the epoll descriptor is watched by another loop
+	// Recover: a panic costs the connection for which the work was. Without it, as in tests, it stays a panic.
+	Recover bool
 
 	Worker Worker // Slot 0: it is alone
 }
@@ -37,14 +39,27 @@ type Server struct {
 	changed  bool      // since the last release
 	changeAt time.Time // when it began to
 
+	outbox    []byte // of the turn: what is not carried out yet
+	reports   reports
+	ranTimers bool // in this turn
+	recovers  bool // from a panic
+
 	retirement retirement
 	silence    silence
 	code       []handoff.Range // memory of C, within a turn: to be dropped before the next wait
 }
 
+// reports are what the last wait brought, and how far they are taken up.
+type reports struct {
+	ready, taken int
+	own          []poll.Tag // of listeners and of our own descriptors
+	tended       int        // of them, taken up
+	left         bool       // some found no room
+}
+
 // Open makes a server without listeners.
 func Open(config Config) (s *Server, err error) {
-	s = &Server{}
+	s = &Server{recovers: config.Recover}
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
@@ -110,7 +125,7 @@ func (s *Server) Abandon() {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.inbox.Reset()
-		s.host.Abandon()
+		s.protect(s.host.Abandon)
 	}
 }
 

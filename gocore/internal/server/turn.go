@@ -32,15 +32,18 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	end := now.Add(timeout)
 	s.inbox.Reset()
 	s.host.Clock(now)
-	s.carryOut(outbox)
+	s.host.SayOverdue()
+	s.outbox = outbox
+	s.protect(s.carryOut)
 	if len(outbox) > 0 {
 		s.silence.speaks(now)
 	}
-	s.host.Resume()
+	s.protect(s.host.Resume)
 	if s.draining && !s.emptied {
-		s.stopAccepting()
+		s.protect(s.stopAccepting)
+		s.emptied = true
 	}
-	s.host.Flush()
+	s.protect(s.host.Flush)
 	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
 		timeout = 0
 	}
@@ -70,11 +73,14 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
-	more := s.takeUp(ready)
-	if s.host.RunTimers() {
+	s.reports = reports{ready: ready, own: s.reports.own[:0]}
+	s.protect(s.takeUp)
+	more := s.reports.left || ready == limits.PollEvents
+	s.protect(s.runTimers)
+	if s.ranTimers {
 		s.silence.stirs(now)
 	}
-	s.host.Flush()
+	s.protect(s.host.Flush)
 	s.release(now)
 	if s.workers != nil {
 		s.tell(now)
@@ -102,14 +108,14 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 // Inbox is where the events of the last turn are, and how many.
 func (s *Server) Inbox() (ptr uintptr, n int) { return s.inbox.Events() }
 
-func (s *Server) carryOut(outbox []byte) {
+func (s *Server) carryOut() {
 	for {
-		command, payload, rest, ok := handoff.Next(outbox)
+		command, payload, rest, ok := handoff.Next(s.outbox)
+		s.outbox = rest
 		if !ok {
 			return
 		}
 		s.host.Command(command, payload)
-		outbox = rest
 	}
 }
 
@@ -126,7 +132,6 @@ func (s *Server) stopAccepting() {
 		_ = s.poll.Remove(l.FD)
 	}
 	s.host.Drain()
-	s.emptied = true
 }
 
 // wait waits for reports, no longer than the next deadline.
@@ -177,24 +182,42 @@ func milliseconds(d time.Duration) int {
 	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 }
 
-// takeUp looks at every report. more tells that some were left for the next turn.
-func (s *Server) takeUp(ready int) (more bool) {
-	for i := range ready {
-		r := s.poll.Ready(i)
+// takeUp looks at every report. Those of connections come before those of listeners, which may need the room of one that has
+// closed.
+func (s *Server) takeUp() {
+	of := &s.reports
+	for of.taken < of.ready {
+		r := s.poll.Ready(of.taken)
+		of.taken++
 		switch r.Tag.Owner() {
 		case poll.Connection:
 			s.host.Ready(r.Tag, r.Bits)
-		case poll.Listener:
-			s.accept(r.Tag.Number())
 		case poll.Application:
 			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
-				more = true
+				of.left = true
 				continue
 			}
 			s.inbox.Add(handoff.Event{Kind: handoff.EventFD, Flags: r.Bits, Stream: uint64(r.Tag.Number())})
-		case poll.Server:
-			s.heard(r.Tag.Number())
+		default:
+			of.own = append(of.own, r.Tag)
 		}
 	}
-	return more || ready == limits.PollEvents
+	for of.tended < len(of.own) {
+		tag := of.own[of.tended]
+		of.tended++
+		s.host.WorkFor(nil)
+		if tag.Owner() == poll.Listener {
+			s.accept(tag.Number())
+		} else {
+			s.heard(tag.Number())
+		}
+	}
+}
+
+// runTimers ends what took too long. When epoll had more to report than fits one wait, that comes first.
+func (s *Server) runTimers() {
+	if s.reports.ready == limits.PollEvents && s.host.TimersDue() {
+		s.host.CatchUp()
+	}
+	s.ranTimers = s.host.RunTimers()
 }

@@ -72,6 +72,13 @@ func Read(fd int, b []byte) (int, unix.Errno) {
 	}
 }
 
+// AtEnd tells whether the peer has ended its sending side and all it sent was read.
+func AtEnd(fd int) bool {
+	var b [1]byte
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
+	return n == 0 && errno == OK
+}
+
 const sendFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 
 // Write sends b, or the beginning of it.
@@ -98,6 +105,9 @@ func (g *Gather) Add(ptr unsafe.Pointer, n int) bool {
 	g.n++
 	return g.n < len(g.iov)
 }
+
+// Forget drops the pieces.
+func (g *Gather) Forget() { g.n = 0 }
 
 // Write sends the pieces, or the beginning of them, and forgets them. With more to come at once a packet may wait for it.
 func (g *Gather) Write(fd int, more bool) (int, unix.Errno) {

@@ -1,0 +1,233 @@
+// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.  per process
+
+package server_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/server"
+)
+
+// manyPeers are more than one wait has reports of.
+const manyPeers = limits.PollEvents + 60
+
+// patience is long enough for manyPeers to be made ready within it on a busy machine.
+const patience = 4 * time.Second
+
+// crowd connects manyPeers, each of which says text.
+func (d *driver) crowd(text string) (peers []*net.TCPConn) {
+	d.Helper()
+	for range manyPeers {
+		peers = append(peers, d.send(text))
+		d.turn(0)
+	}
+	d.until("all of them", func() bool { return d.server.Stats().Connections == manyPeers })
+	return peers
+}
+
+// answerAll answers what comes, until n requests have come whole.
+func (d *driver) answerAll(n int) {
+	d.Helper()
+	d.until("requests", func() bool {
+		events := d.kept
+		d.kept = nil
+		for _, e := range events {
+			switch {
+			case e.Kind == handoff.EventDisconnect:
+				d.Fatal("a peer was given up")
+			case e.Flags&handoff.EventLast != 0:
+				d.answer(e, "x")
+				n--
+			}
+		}
+		return n == 0 && len(d.outbox) == 0
+	})
+}
+
+func (d *driver) receiveAll(peers []*net.TCPConn, want string) {
+	d.Helper()
+	for i, peer := range peers {
+		if got := d.receive(peer, len(want)); got != want {
+			d.Fatalf("peer %d got %q", i, got)
+		}
+	}
+}
+
+func TestAStallEndsNobodyWhoWentOn(t *testing.T) {
+	limit := conn.Ticks(uint32(patience.Milliseconds()))
+	for name, c := range map[string]struct {
+		config         conn.Config
+		before, during string
+		stats          func(s server.Stats) uint64 // is manyPeers when the stall may begin
+		answered       bool                        // before it
+	}{
+		"idle":             {conn.Config{KeepAliveTimeout: limit}, get, get, connections, true},
+		"nothing sent yet": {conn.Config{HeaderTimeout: limit}, "", get, connections, false},
+		"half a head":      {conn.Config{HeaderTimeout: limit}, get[:10], get[10:], buffers, false},
+		"half a body":      {conn.Config{BodyTimeout: limit}, post(4, "") + "ha", "lf", streams, false},
+		"half a chunk":     {conn.Config{BodyTimeout: limit}, postChunked + "4\r\nha", "lf\r\n0\r\n\r\n", streams, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, server.Config{Conn: c.config})
+			peers := d.crowd(c.before)
+			if c.answered {
+				d.answerAll(manyPeers)
+				d.receiveAll(peers, answered("x"))
+			}
+			d.until("all ready", func() bool { return c.stats(d.server.Stats()) == manyPeers })
+			time.Sleep(patience + 500*time.Millisecond)
+			for _, peer := range peers {
+				d.write(peer, c.during)
+			}
+			d.answerAll(manyPeers)
+			d.receiveAll(peers, answered("x"))
+		})
+	}
+}
+
+func connections(s server.Stats) uint64 { return s.Connections }
+func buffers(s server.Stats) uint64     { return s.Buffers }
+func streams(s server.Stats) uint64     { return s.Streams }
+
+// A body that nobody wants is read on, for the sake of the request behind it.
+func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{BodyTimeout: conn.Ticks(short)}})
+	peer := d.send(post(4, "") + "ha")
+	d.answer(d.expect(handoff.EventRequest), "x")
+	d.receive(peer, len(answered("x")))
+	time.Sleep(2 * short * time.Millisecond)
+	d.write(peer, "lf"+get)
+	if got := d.exchange(peer, "y"); got != answered("y") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A peer that is still sending when the time to listen is over would lose its answer to a reset.
+func TestAStallDoesNotResetWhoStillSends(t *testing.T) {
+	t.Parallel()
+	d := open(t, server.Config{Conn: conn.Config{MaxRequestBody: 10}})
+	peer := d.send(post(150_000, "") + strings.Repeat("x", 50_000))
+	d.until("its end", func() bool { return d.server.Stats().Refused == 1 })
+	time.Sleep(2 * limits.LingerTimeout)
+	d.write(peer, strings.Repeat("x", 50_000))
+	d.turn(0)
+	if d.server.Stats().Connections != 1 {
+		t.Error("not listened to any more")
+	}
+	d.write(peer, strings.Repeat("x", 50_000))
+	d.turn(0)
+	_ = peer.CloseWrite()
+	if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 413 ") || d.ended != io.EOF {
+		t.Errorf("got %q, then %v", got, d.ended)
+	}
+	d.until("nothing", func() bool { return d.server.Stats().Connections == 0 })
+}
+
+func TestAStallDoesNotGiveUpWhoHasRead(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(short)}})
+	peer := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	_, sent := d.fill(e.Stream, make([]byte, 256<<10))
+	unsent := int(d.server.Stats().Unsent)
+	got := 0
+	for piece := make([]byte, 64<<10); got < sent-unsent; { // what the kernel holds, without a turn
+		_ = peer.SetReadDeadline(time.Now().Add(short * time.Millisecond))
+		n, err := peer.Read(piece)
+		if got += n; err != nil {
+			break
+		}
+	}
+	time.Sleep(2 * short * time.Millisecond)
+	d.receive(peer, sent-got)
+}
+
+// While nothing turns no Ping goes out either, so that nothing came of a peer says nothing.
+func TestAStallDoesNotGiveUpAWebSocketThatWasNotAsked(t *testing.T) {
+	const interval = 100 * time.Millisecond
+	d := open(t, sockets(interval))
+	c, _ := d.meet()
+	for range 3 {
+		time.Sleep(3 * interval)
+		if got := d.receive(c, 2); got != "\x89\x00" { // asked first
+			t.Fatalf("%q", got)
+		}
+		d.write(c, said(0x8a, ""))
+		d.turn(0)
+	}
+	if d.count(handoff.EventWSClose)+d.count(handoff.EventDisconnect) != 0 {
+		t.Error("given up though it answered every Ping")
+	}
+}
+
+// The Ping goes out just before the stall, and the answer waits in the socket when it is over.
+func TestAStallDoesNotGiveUpAWebSocketThatAnswers(t *testing.T) {
+	const interval = patience / 2
+	for name, late := range map[string]bool{"during the stall": false, "a little later": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, sockets(interval))
+			peers := d.crowd(shake)
+			d.until("all requests", func() bool { return d.count(handoff.EventRequest) == manyPeers })
+			for _, e := range d.kept {
+				d.command(handoff.CommandWSAccept, 0, 0, e.Stream, nil)
+			}
+			d.receiveAll(peers, shaken)
+			asked := 0
+			d.until("a Ping to each", func() bool {
+				for asked < len(peers) {
+					_ = peers[asked].SetReadDeadline(time.Now().Add(time.Millisecond))
+					if n, _ := peers[asked].Read(make([]byte, 2)); n == 0 {
+						return false
+					}
+					if !late {
+						d.write(peers[asked], said(0x8a, ""))
+					}
+					asked++
+				}
+				return true
+			})
+			time.Sleep(2*interval + 500*time.Millisecond)
+			d.turn(0)
+			if late {
+				for _, peer := range peers {
+					d.write(peer, said(0x8a, ""))
+				}
+			}
+			for range 20 {
+				d.turn(0)
+			}
+			if n := d.server.Stats().Connections; n != manyPeers {
+				t.Errorf("%d of %d are left", n, manyPeers)
+			}
+		})
+	}
+}
+
+// A peer that takes what it is sent, however slowly, is there: its Ping is behind megabytes.
+func TestAWebSocketThatReadsSlowlyIsNotGivenUp(t *testing.T) {
+	d := open(t, sockets(150*time.Millisecond))
+	c, e := d.meet()
+	message := make([]byte, 16<<20)
+	d.lendAs(handoff.CommandWSSendRef, e.Stream, 1, message, 0)
+	piece := make([]byte, 512<<10)
+	for read := 0; read < len(message); {
+		d.turn(5 * time.Millisecond)
+		_ = c.SetReadDeadline(time.Now().Add(hang))
+		n, err := io.ReadFull(c, piece[:min(len(piece), len(message)-read)])
+		if err != nil {
+			t.Fatalf("%v after %d bytes", err, read+n)
+		}
+		read += n
+		for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+			d.turn(5 * time.Millisecond)
+		}
+	}
+}
