@@ -3,14 +3,15 @@
 import os
 import sys
 
-from . import _logging, _title
-from ._origin import needs_master
+from . import _ignored, _logging, _title
+from ._origin import needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 
 
 def main(fd):
     """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
+    _ignored.ignore_early()
     values, sources, arguments, command, root, added, has_ssl = received(fd)
     clean_path(root)
     remove_from_environment(added)
@@ -72,6 +73,7 @@ def explained(run):
 def run(config, put_off_ssl):
     from . import _memory
 
+    origin()  # the app may change the folder and the environment
     _memory.configure()
     _logging.configure(config)
     forks = needs_master(config)
@@ -82,7 +84,7 @@ def run(config, put_off_ssl):
     if forks:
         from ._master import Master
 
-        server = Master(config)
+        server = Master(config, command_line=True)
     else:
         server = single(config, put_off_ssl)
     server.run()

@@ -1,66 +1,146 @@
 """What a process leaves to the program that takes its place by exec, with the code that is now on disk: per process.
 
 The process stays the same: so do its pid, its children and the descriptors that it lets pass. Signals are blocked on
-the way, for nobody could heed them; the new program takes them up when it can. Before it dares, it has a trial: a child
-that starts by the same command, loads configuration and app, and ends.
+the way, for nobody could heed them; the new program takes them up when it can.
 """
 
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
+from errno import ENOENT
 
+from . import _process
+from ._attempt import shut
 from ._origin import MASTERS, STATE, TRIAL
 from ._signal_pipe import HEEDED
 
 PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
+ROOM = 16  # descriptors that an interpreter may need to start: more than any one of its imports has open
 
 
 class Command:
-    """How this process was started, taken down before anything changed it."""
+    """How this process was started, to be done again. The same line is typed, so to speak, in the same folder."""
 
     def __init__(self, origin):
-        self.arguments, environment, self.folder = origin
-        self.environment = {name: value for name, value in environment.items() if name not in (STATE, TRIAL)}
+        self._origin = origin
+        self.folder = origin.folder
 
     def repeatable(self):
         """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
-        file = getattr(sys.modules.get("__main__"), "__file__", "<stdin>")
-        return bool(sys.executable) and (file != "<stdin>" or "-c" in self.arguments or "-m" in self.arguments)
+        return bool(sys.executable) and not getattr(sys, "frozen", False) and has_program(self._origin.arguments)
 
     def try_out(self):
-        """Starts the trial and returns its pid."""
-        environment = {**self.environment, TRIAL: str(os.getpid())}
-        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
-        try:
+        """Starts the trial and returns its pid. It ends with us. OSError."""
+        path, arguments = self._program()
+        environment = {**self._origin.environment, TRIAL: str(os.getpid())}
+        folder = None if self.folder is None else os.fsencode(self.folder)
+        return _process.spawn(os.fsencode(path), encoded(arguments), pairs(environment), folder, -1)
+
+    def _program(self):
+        """(path, arguments). What its first line started is started by it again: another release may name another
+        interpreter there.
+        """
+        arguments = self._origin.arguments
+        if self._origin.script:
+            return arguments[1], arguments[1:]
+        return sys.executable, arguments
+
+    def enter(self):
+        """Goes where the process was started, by the name it had then. OSError."""
+        if self.folder is not None:
             os.chdir(self.folder)
-            return os.posix_spawn(sys.executable, self.arguments, environment, setsigmask=(), setsigdef=HEEDED)
-        finally:
-            os.fchdir(here)
-            os.close(here)
+
+    def check(self):
+        """OSError when `repeat` would fail for a reason that can be seen before."""
+        path = self._program()[0]
+        if not os.access(path, os.X_OK):
+            raise OSError(ENOENT, os.strerror(ENOENT), path)
+        if self.folder is not None:
+            os.stat(self.folder)
+        check_room()
 
     def repeat(self, state, descriptors, masters=False):
         """Becomes the new program. Returns only by OSError, and then nothing has changed."""
         import marshal
 
+        check_room()
         fd = os.memfd_create("saltare-handover", 0)
-        with open(fd, "wb", closefd=False) as file:
-            file.write(marshal.dumps(state))
-        os.lseek(fd, 0, os.SEEK_SET)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+        here = before = None
         try:
+            with open(fd, "wb", closefd=False) as file:
+                file.write(marshal.dumps(state))
+            os.lseek(fd, 0, os.SEEK_SET)
+            here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
             for one in descriptors:
                 os.set_inheritable(one, True)
-            os.chdir(self.folder)
-            os.execve(
-                sys.executable,
-                self.arguments,
-                {**self.environment, STATE: f"{os.getpid()}:{fd}{MASTERS if masters else ''}"},
-            )
+            self.enter()
+            marker = f"{os.getpid()}:{fd}{MASTERS if masters else ''}"
+            path, arguments = self._program()
+            os.execve(path, arguments, {**self._origin.environment, STATE: marker})
         finally:
-            for one in descriptors:
+            self._undo(fd, here, before, descriptors)
+
+    def _undo(self, fd, here, before, descriptors):
+        shut(fd)
+        if here is not None:
+            with suppress(OSError):
+                os.fchdir(here)
+            shut(here)
+        for one in descriptors:
+            with suppress(OSError):
                 os.set_inheritable(one, False)
-            os.close(fd)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is not None:
+            restore_mask(before)
+
+
+def restore_mask(mask):
+    """It has to be done: a process whose signals stay blocked could not be stopped."""
+    with suppress(OSError):
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def check_room():
+    """OSError when a new program would lack descriptors and could not even say so."""
+    taken = []
+    try:
+        for _ in range(ROOM):
+            taken.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for fd in taken:
+            shut(fd)
+
+
+def encoded(texts):
+    return tuple(os.fsencode(text) for text in texts)
+
+
+def pairs(environment):
+    return encoded(f"{name}={value}" for name, value in environment.items())
+
+
+def has_program(arguments):
+    """Whether the arguments of an interpreter name what it runs: a file, -c CODE or -m MODULE."""
+    rest = iter(arguments[1:])
+    for argument in rest:
+        if argument == "-" or argument == "--":
+            return False
+        if not argument.startswith("-"):
+            return True
+        if argument.startswith("--"):
+            takes_next = argument == "--check-hash-based-pycs"
+        else:
+            letter = next((one for one in argument[1:] if one in "cmWX"), "")
+            if letter in ("c", "m"):
+                return True
+            takes_next = bool(letter) and argument.endswith(letter)
+        if takes_next:
+            next(rest, None)
+    return False
 
 
 def received():
@@ -77,6 +157,35 @@ def received():
 def is_trial():
     """Whether this process only is to find out if the app loads."""
     return os.environ.pop(TRIAL, None) == str(os.getppid())
+
+
+def end_trial():
+    """It went well. Threads of the app, which nobody will stop, do not hold it up."""
+    try:
+        run_exit_functions(patient=False)
+    finally:
+        os._exit(PASSED)
+
+
+def waited(pid):
+    """(pid, status) of a child that has ended, or None."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return (pid, 0) if pid > 0 else None  # somebody else has waited for it
+    return (found, status) if found else None
+
+
+def end_now(pid, seconds=3.0):
+    """Kills a child of ours and waits for its end, no longer than that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(OSError):
+            if waited(pid):
+                return
+        time.sleep(0.002)
 
 
 def ended(code):

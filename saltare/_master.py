@@ -1,4 +1,4 @@
-"""The master: forks the workers, watches over them and replaces them: per process.
+"""The master: forks the workers, supervises them and replaces them: per process.
 
 It never loads the core, because a Go runtime does not survive fork(2): pure Python binds the sockets, imports the app
 and waits. `_turn` is all it does: it waits for a signal, a line of a worker or a deadline, and looks at what follows.
@@ -6,6 +6,10 @@ An idle one makes no system call.
 
 A worker is starting until it says that it serves, then serving, then leaving, from the SIGTERM that asks it to until it
 has ended. Its number is that of its place, which a successor takes over; its slot in the table of counters is its own.
+
+When the master ends, so does every worker, at once. So no failure in here ends it: what it starts answers "started" or
+"why not" (_attempt.py); every other action goes through `_do`, which logs what failed and has the loop look at
+everything again a little later. Nothing depends on an event being seen the first time.
 """
 
 import gc
@@ -17,48 +21,35 @@ import time
 from contextlib import suppress
 
 from . import _logging, _title
+from ._attempt import Spare, reason, shut, started
 from ._counters import Counters
-from ._handover import PASSED, Command, ended, is_trial, received
+from ._handover import Command, end_now, end_trial, ended, is_trial, received, waited
 from ._origin import origin
+from ._preload import Preload
 from ._settle import rest_from_forking, settle, settle_to_fork
-from ._signal_pipe import HEEDED, STOP, SignalPipe, hung_up
+from ._signal_pipe import STOP, SignalPipe, hung_up
 from ._signals import HURRY, STOPPING
-from ._worker import FAILED, REPLACE, SEPARATOR, SERVES, Place, live
+from ._spawn import LEAVING, SERVING, STARTING, Spawner, Worker
+from ._trial import Trial
+from ._worker import FAILED, REPLACE, SEPARATOR, SERVES
+from ._worker_count import wanted_workers
 from .errors import AppError, ConfigError, StartError
-
-STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
 
 # Units: seconds.
 CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout
 BRIEF = 10.0  # a life shorter than this counts as a failure
 LONGEST_PAUSE = 30.0  # between two starts of what fails again and again
 FIRST_PAUSE = 0.25
+RETRY = 0.1  # after which what failed is tried again
+REPEATED = 10.0  # in which a failure that is the same as the last one is logged once
+INSISTING = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
 SPARE_SLOTS = 16  # for workers that leave while their successors serve, and for SIGTTIN
-
-
-class Worker:
-    """What the master knows of one."""
-
-    def __init__(self, pid, number, slot, pipe):
-        self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
-        self.state = STARTING
-        self.served = False
-        self.born = time.monotonic()
-        self.deadline = None  # what happens then depends on the state
-        self.replaces = None  # the worker that leaves once this one serves
-        self.words = b""  # the beginning of a line
-
-    def __repr__(self):
-        return f"worker {self.number} (pid {self.pid})"
-
-    def age(self):
-        return time.monotonic() - self.born
 
 
 class Master:
     """Serves one app by several processes, from `run` to its return."""
 
-    def __init__(self, config):
+    def __init__(self, config, command_line=False):
         self.config = config
         self.started = False  # all workers serve
         self.graceful = True  # nobody had to be killed or cut short
@@ -72,23 +63,32 @@ class Master:
         self._stopping = 0  # how often it was told to
         self._outcome = None  # the exception that the end is, when that is not a graceful stop
         self._shown = set()  # failures of this start that were shown
+        self._look_again = False  # something failed
+        self._last_failure = ("", 0.0)  # and when it was logged
         self._signals = SignalPipe()
-        self._trial = None  # pid
-        self._watcher = None
+        self._spare = self._counters = self._watcher = self._spawner = None
+        self._listeners = []
+        self._unreturned = []  # slots of workers that are gone, which the table did not take back
         self._command = Command(origin())
+        self._preload = Preload(config, self._command, command_line)
+        self._trial = Trial(self._command, config.worker_start_timeout, "the workers go on with what they have")
 
     def run(self):
         """Serves until it is stopped. The errors are a Server's; SystemExit when a worker's end is that of all."""
-        inherited = received()
+        inherited = received() or {}
         trial = is_trial()
-        self._prepare()
-        if trial:
-            raise SystemExit(PASSED)
-        self._open(inherited or {})
+        self._check_process()
         try:
-            with self._signals:
-                self._watch()
+            self._preload.load(inherited, trial)
+            if trial:
+                end_trial()
+            self._insist(self._open, inherited)
+            self._insist(self._signals.__enter__)
+            try:
+                self._insist(self._watch)
                 self._supervise()
+            finally:
+                self._do("signals", self._signals.__exit__, None, None, None)
         finally:
             self._close()
         if self._outcome is not None:
@@ -100,7 +100,7 @@ class Master:
 
     # ---- before the first fork ----
 
-    def _prepare(self):
+    def _check_process(self):
         import threading
 
         if threading.current_thread() is not threading.main_thread():
@@ -108,24 +108,36 @@ class Master:
         if "saltare._core" in sys.modules:
             raise StartError("workers cannot be forked by a process that has served itself: Go does not survive fork")
         _logging.configure(self.config)
-        if self.config.preloads():
-            from ._importer import load
-            from ._shared_code import SharedCode
 
-            with SharedCode():
-                load(self.config)
+    def _insist(self, step, *arguments):
+        """A step of the start. It ends the start when it fails, but not while there are workers that serve."""
+        for pause in (*INSISTING, None):
+            try:
+                return step(*arguments)
+            except OSError as error:
+                if pause is None or not self._workers:
+                    raise StartError(f"the master cannot start: {reason(error)}") from None
+                _logging.error(f"the master cannot go on yet: {reason(error)}")
+                time.sleep(pause)
 
     def _open(self, inherited):
-        from ._sockets import open_listeners
-
+        """Can be called again when it fails."""
         self._pid = os.getpid()
-        self._listeners = open_listeners(self.config, inherited.get("listeners"))
-        self.url = self._listeners[0].url
-        self._counters = self._table(inherited)
         self._adopt(inherited)
+        if not self._listeners:
+            from ._sockets import open_or_keep
+
+            self._listeners = open_or_keep(self.config, inherited.get("listeners"))
+            self.url = self._listeners[0].url
+        if self._spare is None:
+            self._spare = Spare()
+        self._counters = self._table(inherited)
+        self._spawner = Spawner(
+            self._preload.workers_config(), self._listeners, self._counters, self._signals, self._spare
+        )
+        self._plan(inherited)
         _title.set_title("saltare:master")
-        self._check_threads()
-        if self.config.preloads():
+        if self._preload.is_here():
             settle_to_fork(self.config.park_memory)
         else:
             settle()
@@ -135,31 +147,33 @@ class Master:
             table = Counters.inherited(*inherited["counters"])
             if table is not None:
                 return table
+            for worker in self._workers.values():
+                worker.slot = 0  # of a table that is not ours
         return Counters.made(self._wanted * 2 + SPARE_SLOTS)
 
     def _adopt(self, inherited):
-        """Takes over the workers of the program whose place we took; they are to be replaced."""
+        """Takes over the workers of the program whose place we took."""
+        if self._workers:
+            return
         for pid, number, slot, pipe, state, replaces in inherited.get("workers", ()):
+            os.set_inheritable(pipe, False)
             worker = self._workers[pid] = Worker(pid, number, slot, pipe)
             worker.state, worker.replaces = state, replaces
             worker.deadline = self._patience() if state == LEAVING else None
         for worker in self._workers.values():
             worker.replaces = self._workers.get(worker.replaces)
-        if self._workers:
-            self.started = True
-            if self._wanted == inherited["configured"] or not self._has_slots(self._wanted):
-                self._wanted = inherited["wanted"]
-            _logging.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
-            self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
-    def _check_threads(self):
-        threads = sys.modules["threading"].enumerate()[1:] if "threading" in sys.modules else []
-        if threads:
-            names = ", ".join(sorted(thread.name for thread in threads))
-            _logging.warning(
-                f"the app has started threads at import ({names}), and threads do not survive the fork of a worker: "
-                "with --no-preload each worker imports the app, and has them"
-            )
+    def _plan(self, inherited):
+        """What is to become of those workers: when the app is here, others are to take their places."""
+        if not self._workers:
+            return
+        self.started = True
+        if self._wanted == inherited["configured"] or not self._has_slots(self._wanted):
+            self._wanted = inherited["wanted"]
+        if self._preload.failed:
+            return
+        _logging.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
+        self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
     def _watch(self):
         self._poll = select.poll()
@@ -175,29 +189,56 @@ class Master:
     # ---- the loop ----
 
     def _supervise(self):
-        self._reap()  # who ended while we were not looking
-        self._dismiss_surplus()
-        self._roll()
-        self._fill()
+        for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
+            self._do("the start", step)  # a worker of the program before us may have ended meanwhile
         while self._workers or not self._stopping:
             self._turn()
 
     def _turn(self):
-        ready = {fd for fd, _ in self._poll.poll(self._timeout())}
+        ready = self._do("waiting", self._wait) or ()
         for worker in [one for one in self._workers.values() if one.pipe in ready]:
-            self._hear(worker)
+            self._do(f"listening to {worker}", self._hear, worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
-            self._changed(self._watcher.read())
-        for number in self._signals.read():
-            self._heed(number)
-        self._reap()  # after the signals, for one that stops us may have reached the workers as well
-        self._on_time()
-        self._roll()
-        self._fill()
+            self._do("listening to the watcher", self._changed)
+        for number in self._do("reading signals", self._signals.read) or ():
+            self._do(f"signal {number}", self._heed, number)
+        # After the signals, for one that stops us may have reached the workers as well.
+        self._do("waiting for children", self._reap)
+        self._do("deadlines", self._on_time)
+        self._do("replacing workers", self._roll)
+        self._do("starting workers", self._fill)
+
+    def _wait(self):
+        timeout = self._timeout()
+        if self._look_again:
+            self._look_again = False
+            time.sleep(RETRY)  # for what fails on and on
+            timeout = 0
+        return {fd for fd, _ in self._poll.poll(timeout)}
+
+    def _do(self, what, action, *arguments):
+        """Calls the action and returns what it does; None when it failed, which is logged."""
+        try:
+            return action(*arguments)
+        except OSError as error:
+            self._report(f"{what}: {reason(error)}")
+        except Exception as error:
+            self._report(f"{what} failed", error)
+        self._look_again = True
+        return None
+
+    def _report(self, text, error=None):
+        last, at = self._last_failure
+        now = time.monotonic()
+        if text != last or now > at + REPEATED:
+            self._last_failure = (text, now)
+            _logging.error(f"in the master: {text}", error)
 
     def _timeout(self):
         """Milliseconds until the next deadline; None for ever."""
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
+        if self._trial.deadline is not None:
+            deadlines.append(self._trial.deadline)
         if (self._missing() and not self._waits_for_change()) or (self._queue and not self._starting()):
             deadlines.append(self._spawn_at)
         if not deadlines:
@@ -217,8 +258,11 @@ class Master:
             self._resize(self._wanted - 1)
 
     def _on_time(self):
+        self._trial.check()
         now = time.monotonic()
         for worker in list(self._workers.values()):
+            if worker.unsent is not None:
+                self._kill(worker, worker.unsent)
             if worker.deadline is None or worker.deadline > now:
                 continue
             worker.deadline = None
@@ -248,66 +292,35 @@ class Master:
         return self._watcher is not None and self._failures > 0
 
     def _fill(self):
+        self._spare.fill()
         if time.monotonic() < self._spawn_at or self._waits_for_change():
             return
         for number in self._missing():
-            self._spawn(number)
+            if not self._spawn(number):
+                return
 
     def _spawn(self, number, replaces=None):
-        slot = self._counters.take()
-        if slot == 0:
-            self._fail_spawn(f"worker {number} cannot be started: all {self._counters.slots} slots are taken")
-            return
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        try:
-            pid = self._fork(number, slot, writer)
-        except OSError as error:
-            os.close(reader)
-            self._counters.give_back(slot)
-            self._fail_spawn(f"worker {number} cannot be started: fork: {error.strerror}")
-            return
-        finally:
-            os.close(writer)
-        worker = self._workers[pid] = Worker(pid, number, slot, reader)
+        """Returns whether there is another worker."""
+        self._do("the table of counters", self._return_slots)
+        others = [worker.pipe for worker in self._workers.values()]
+        if self._watcher is not None:
+            others.append(self._watcher.fileno())
+        worker, why = started(self._spawner.start, number, others)
+        if worker is None:
+            _logging.error(f"worker {number} cannot be started: {why}")
+            self._pause()
+            return False
+        self._workers[worker.pid] = worker
         worker.replaces = replaces
         if self.config.worker_start_timeout:
             worker.deadline = worker.born + self.config.worker_start_timeout
-        self._poll.register(reader, select.POLLIN)
-
-    def _fail_spawn(self, text):
-        _logging.error(text)
-        self._pause()
+        self._poll.register(worker.pipe, select.POLLIN)
+        return True
 
     def _pause(self):
         now = time.monotonic()
         self._failures = 1 if now > self._spawn_at + BRIEF else self._failures + 1
         self._spawn_at = now + min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
-
-    def _fork(self, number, slot, writer):
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()  # else the child would write it once more
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._become_worker(number, slot, writer, before)
-            return pid
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def _become_worker(self, number, slot, writer, mask):
-        """In the child: leaves behind what is the master's. It does not return."""
-        try:
-            for fd in [worker.pipe for worker in self._workers.values()]:
-                os.close(fd)
-            if self._watcher is not None:
-                self._watcher.leave()
-            self._signals.leave()
-            place = Place(self.config, self._listeners, self._counters.fd, number, slot, writer)
-            live(place, self._pid, self._signals.before, mask)
-        finally:
-            os._exit(1)
 
     def _hear(self, worker):
         """Takes up what a worker has written."""
@@ -317,8 +330,11 @@ class Master:
             return
         *lines, worker.words = (worker.words + data).split(b"\n")
         for line in lines:
-            word, _, text = line.decode().partition(" ")
-            WORDS[word](self, worker, text.replace(SEPARATOR, "\n"))
+            self._do(f"a line of {worker}", self._take, worker, line)
+
+    def _take(self, worker, line):
+        word, _, text = line.decode(errors="replace").partition(" ")
+        WORDS[word](self, worker, text.replace(SEPARATOR, "\n"))
 
     def _serves(self, worker, flavour):
         if worker.state != STARTING:
@@ -334,7 +350,7 @@ class Master:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            rest_from_forking()  # nothing happens here for a long time
+            self._do("giving memory back", rest_from_forking)  # nothing happens here for a long time
 
     def _start_is_over(self, flavour):
         self.started = True
@@ -363,12 +379,17 @@ class Master:
 
     def _patience(self):
         """Until when a worker that leaves may take: its drain and its lifespan have shutdown_timeout each."""
-        timeout = self.config.shutdown_timeout
+        timeout = self.config.patience()
         return time.monotonic() + 2 * timeout + CUT if timeout else None
 
     def _kill(self, worker, number):
+        sent = self._do(f"signal {number} to {worker}", self._send, worker.pid, number)
+        worker.unsent = None if sent else number
+
+    def _send(self, pid, number):
         with suppress(ProcessLookupError):  # it has ended; _reap will come by
-            os.kill(worker.pid, number)
+            os.kill(pid, number)
+        return True
 
     # ---- the end of one ----
 
@@ -376,25 +397,30 @@ class Master:
         for pid, status in self._ended():
             worker = self._workers.get(pid)
             if worker is not None:
-                self._bury(worker, status)
-            elif pid == self._trial:
-                self._trial = None
-                self._tried(os.waitstatus_to_exitcode(status))
+                self._do(f"the end of {worker}", self._bury, worker, status)
+            elif pid == self._trial.pid:
+                self._do("the end of the trial", self._tried, status)
 
     def _ended(self):
         """(pid, status) of each child of ours that has ended; as process 1 of a container also of others' orphans."""
         if os.getpid() == 1:
-            return list(iter(lambda: waited(-1), None))
-        ours = [*self._workers, *([self._trial] if self._trial else [])]
-        return [one for one in map(waited, ours) if one is not None]
+            yield from iter(lambda: waited(-1), None)
+            return
+        for pid in [*self._workers, *([self._trial.pid] if self._trial.pid else [])]:
+            one = waited(pid)
+            if one is not None:
+                yield one
 
     def _bury(self, worker, status):
-        self._hear_last_words(worker)
         del self._workers[worker.pid]
         if worker in self._queue:
             self._queue.remove(worker)
-        os.close(worker.pipe)
-        self._counters.give_back(worker.slot)
+        self._do(f"the last words of {worker}", self._hear_last_words, worker)
+        self._unwatch(worker)
+        shut(worker.pipe)
+        if worker.slot:
+            self._unreturned.append(worker.slot)
+            self._do("the table of counters", self._return_slots)
         code = os.waitstatus_to_exitcode(status)
         if worker.state == LEAVING:
             self._left(worker, code)
@@ -403,11 +429,15 @@ class Master:
         else:
             self._lost(worker, code)
 
+    def _return_slots(self):
+        while self._unreturned:
+            self._counters.give_back(self._unreturned[-1])
+            self._unreturned.pop()
+
     def _hear_last_words(self, worker):
         os.set_blocking(worker.pipe, False)
         with suppress(BlockingIOError):  # a child of the app still has the other end
             self._hear(worker)
-        self._unwatch(worker)
 
     def _unwatch(self, worker):
         with suppress(KeyError):
@@ -441,7 +471,7 @@ class Master:
 
     def _lost(self, worker, code):
         """One that was to go on has ended. Connections that only it was told of may wait."""
-        self._counters.ring()
+        self._do("waking the workers", self._counters.ring)
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
             return
@@ -468,6 +498,7 @@ class Master:
     def _stop(self):
         self._stopping += 1
         self._queue.clear()
+        self._trial.kill()
         self._leave_listeners()
         for worker in self._workers.values():
             if self._stopping == 1:
@@ -480,20 +511,27 @@ class Master:
     def _leave_listeners(self):
         """The workers have their own, until they have taken what waits there; then whoever comes is refused."""
         for listener in self._listeners:
-            listener.close()
+            self._do("closing a listener", listener.close)
 
     def _renew(self):
         """SIGHUP: other workers, with the code that is on disk now."""
         if self._watcher is not None:
             self._restart()
-        elif not self.config.preload:
-            self._queue_all()
-        elif not self._command.repeatable():
+        elif not self._preload.by_master():
+            self._roll_over()
+        elif self._command.repeatable():
+            self._trial.ask()
+        else:
             _logging.warning("this program cannot be started again: the new workers have the code of the old ones")
             self._queue_all()
-        elif self._trial is None:
-            _logging.info("SIGHUP: the code on disk is tried")
-            self._trial = self._command.try_out()
+
+    def _roll_over(self):
+        """Where each worker imports the app, from the folder that has the name now."""
+        why = started(self._command.enter)[1]
+        if why is None:
+            self._queue_all()
+        else:
+            _logging.error(f"SIGHUP: the code on disk cannot be loaded: {why}; the workers go on with what they have")
 
     def _queue_all(self):
         self._forget_failures()
@@ -504,16 +542,12 @@ class Master:
         self._failures, self._spawn_at = 0, 0.0
         self._shown.clear()
 
-    def _tried(self, code):
+    def _tried(self, status):
         if self._stopping:
-            return
-        if code != PASSED:
-            _logging.error(f"SIGHUP: the code on disk {ended(code)}; the workers go on with what they have")
-            return
-        try:
-            self._command.repeat(*self._legacy(), masters=True)
-        except OSError as error:
-            _logging.error(f"SIGHUP: {sys.executable} cannot be started: {error.strerror}")
+            self._trial.pid = None
+        elif self._trial.ended(status) == "passed":
+            why = started(self._spare.attempt, self._command.repeat, *self._legacy(), True)[1]
+            _logging.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
 
     def _legacy(self):
         """What the next program needs to know, and the descriptors it needs to have."""
@@ -558,12 +592,15 @@ class Master:
         if self._stopping or self._starting():
             return
         while self._queue and time.monotonic() >= self._spawn_at:
-            old = self._queue.pop(0)
-            if old.state == SERVING and old.number <= self._wanted:
-                self._spawn(old.number, replaces=old)
+            old = self._queue[0]
+            if old.state != SERVING or old.number > self._wanted:
+                self._queue.pop(0)
+            elif self._spawn(old.number, replaces=old):
+                self._queue.remove(old)
                 return
 
-    def _changed(self, path):
+    def _changed(self):
+        path = self._watcher.read()
         if path:
             _logging.info(f"{path} has changed: restarting")
             self._restart()
@@ -578,41 +615,19 @@ class Master:
             self._dismiss(worker)
 
     def _close(self):
+        self._leave_listeners()
+        self._trial.give_up()
         for worker in self._workers.values():  # when an error of ours ended the loop
-            self._kill(worker, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(worker.pid, 0)
+            end_now(worker.pid)
+            shut(worker.pipe)
         if self._watcher is not None:
             self._watcher.close()
-        self._leave_listeners()
-        self._counters.close()
+        if self._counters is not None:
+            self._do("closing the table of counters", self._counters.close)
+        if self._spare is not None:
+            self._spare.close()
         gc.unfreeze()
         self.started = False
 
 
 WORDS = {SERVES: Master._serves, REPLACE: Master._asks_for_replacement, FAILED: Master._shows_failure}
-
-
-def waited(pid):
-    """(pid, status) of a child that has ended, or None."""
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return (pid, 0) if pid > 0 else None  # somebody else has waited for it
-    return (found, status) if found else None
-
-
-def wanted_workers(config):
-    """How many processes are to serve."""
-    return config.workers or min(usable_cpus(), 4)
-
-
-def usable_cpus():
-    """The CPUs this process may run on, no more than the quota of its control group (cgroup-v2, cpu.max) is worth."""
-    cpus = len(os.sched_getaffinity(0))
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        return min(cpus, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no such file, or "max"
-        return cpus

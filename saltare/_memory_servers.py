@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 
-from ._master import wanted_workers
 from ._memory_imports import Amount, held, rollup
+from ._worker_count import wanted_workers
 from .errors import StartError
 
 PATIENCE = 60.0  # seconds for a server to start

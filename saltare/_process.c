@@ -1,13 +1,16 @@
-/* saltare._process: what only prctl(2) can do for a process: its name, and its end when its parent ends.  per process
+/* saltare._process: a process's name, its end when its parent ends, and programs started so that they end with us.  per process
  *
  * C alone, for the master needs it and must not load Go. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- the title ------------------------------------------------------------------------------------------------ */
 
@@ -61,10 +64,129 @@ static PyObject *process_die_with_parent(PyObject *module, PyObject *Py_UNUSED(i
     Py_RETURN_NONE;
 }
 
+/* ---- a program ------------------------------------------------------------------------------------------------- */
+
+/* Why not posix_spawn(3): it has no prctl. Why not fork(2) and Python code in the child: a server has threads, and one whose
+ * memory is large or nearly used up cannot be copied. The child of vfork(2) runs in our memory while we wait, up to its exec. */
+struct program {
+    const char *path, *folder; /* folder NULL: the one we are in */
+    char **arguments, **environment;
+    int output; /* becomes descriptor 1; -1 leaves that alone */
+    pid_t parent;
+};
+
+/* What the child could not do, written into our memory. */
+struct failure {
+    volatile int number;       /* errno; 0: the program runs */
+    const char *volatile what; /* the file it was about */
+};
+
+/* In the child, with all signals blocked: a handler of ours would run in our memory. */
+static void become(const struct program *program, struct failure *failure)
+{
+    sigset_t none;
+    struct sigaction action;
+    for (int number = 1; number < NSIG; number++) {
+        if (sigaction(number, NULL, &action) < 0 || action.sa_handler == SIG_IGN) continue;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = SIG_DFL;
+        sigaction(number, &action, NULL);
+    }
+    failure->what = program->path;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) goto failed;
+    if (getppid() != program->parent) _exit(127); /* it ended before that */
+    if (program->output >= 0 && dup2(program->output, STDOUT_FILENO) < 0) goto failed;
+    if (program->folder != NULL && chdir(program->folder) < 0) {
+        failure->what = program->folder;
+        goto failed;
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(program->path, program->arguments, program->environment);
+failed:
+    failure->number = errno;
+    _exit(127);
+}
+
+/* The child's pid, or -1 with failure filled in: what is NULL when there was no child. */
+static pid_t start(const struct program *program, struct failure *failure)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    failure->number = 0;
+    failure->what = NULL;
+    if ((failure->number = pthread_sigmask(SIG_SETMASK, &all, &before)) != 0) return -1;
+    pid_t pid = vfork();
+    if (pid == 0) become(program, failure);
+    int number = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        failure->number = number;
+    } else if (failure->number != 0) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        return -1;
+    }
+    return pid;
+}
+
+/* The bytes of a tuple of bytes as a vector for execve(2), to be freed by PyMem_Free; they stay the tuple's. NULL with an
+ * exception set. */
+static char **vector(PyObject *tuple)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    char **strings = PyMem_New(char *, (size_t)n + 1);
+    if (strings == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    strings[n] = NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(tuple, i), &strings[i], NULL) < 0) { /* also for a NUL in it */
+            PyMem_Free(strings);
+            return NULL;
+        }
+    }
+    return strings;
+}
+
+/* spawn(path: bytes, arguments: (bytes, ...), environment: (b"NAME=VALUE", ...), folder: bytes | None, output: int) -> pid.
+ * Starts a program that is killed when the calling thread ends, with all signals as a new program has them (what was
+ * ignored stays so), in `folder`, its stdout at `output` unless that is -1. Waits until it runs.
+ * Owns: the child is the caller's to wait for. Threads: any; the GIL is held meanwhile.
+ * Returns its pid; OSError, with the name of the file that is to blame, when it does not run: then there is no child. */
+static PyObject *process_spawn(PyObject *module, PyObject *args)
+{
+    struct program program = {.parent = getpid()};
+    PyObject *arguments, *environment, *folder;
+    char *name = NULL;
+    if (!PyArg_ParseTuple(args, "yO!O!Oi:spawn", &program.path, &PyTuple_Type, &arguments, &PyTuple_Type, &environment,
+                          &folder, &program.output)) {
+        return NULL;
+    }
+    if (folder != Py_None && PyBytes_AsStringAndSize(folder, &name, NULL) < 0) return NULL;
+    program.folder = name;
+    if ((program.arguments = vector(arguments)) == NULL) return NULL;
+    if ((program.environment = vector(environment)) == NULL) {
+        PyMem_Free(program.arguments);
+        return NULL;
+    }
+    struct failure failure;
+    pid_t pid = start(&program, &failure);
+    PyMem_Free(program.arguments);
+    PyMem_Free(program.environment);
+    if (pid >= 0) return PyLong_FromPid(pid);
+    errno = failure.number;
+    return failure.what == NULL ? PyErr_SetFromErrno(PyExc_OSError)
+                                : PyErr_SetFromErrnoWithFilename(PyExc_OSError, failure.what);
+}
+
 static PyMethodDef process_methods[] = {
     {"set_title", process_set_title, METH_VARARGS,
      "set_title(name, arguments): what ps and top show of this process; arguments None leaves the command line alone."},
     {"die_with_parent", process_die_with_parent, METH_NOARGS, "die_with_parent(): SIGKILL when the parent ends."},
+    {"spawn", process_spawn, METH_VARARGS,
+     "spawn(path, arguments, environment, folder, output): starts a program that ends with us; returns its pid."},
     {NULL},
 };
 
@@ -73,7 +195,7 @@ static PyModuleDef_Slot process_slots[] = {{0, NULL}};
 static PyModuleDef process_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "saltare._process",
-    .m_doc = "The process's name, and its end when its parent ends.",
+    .m_doc = "The process's name, its end when its parent ends, and programs that end with us.",
     .m_methods = process_methods,
     .m_slots = process_slots,
 };

@@ -6,28 +6,31 @@ It is a process of its own because the master forks, and what watches has thread
 import os
 import sys
 
+from . import _process
+from ._attempt import shut
+from ._handover import encoded, end_now, pairs
+
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
 STEP, LONGEST = 50, 200  # milliseconds without a further change, or in all, after which a change is told
 
 
 class Watcher:
-    """The program, as the master sees it."""
+    """The program, as the master sees it. OSError when it cannot be started."""
 
     def __init__(self, config):
         folders = [os.path.abspath(folder) for folder in config.reload_dir or [config.app_dir]]
         rules = repr((folders, config.reload_include, config.reload_exclude))
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         code = f"import sys; sys.path.append({root!r}); from saltare._reload import watch; watch(*{rules})"
+        command = encoded([sys.executable, "-c", code])
         self._reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
-            self._pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-c", code],
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)],
-            )
+            self._pid = _process.spawn(command[0], command, pairs(os.environ), None, writer)
+        except BaseException:
+            shut(self._reader)
+            raise
         finally:
-            os.close(writer)
+            shut(writer)
 
     def fileno(self):
         return self._reader
@@ -36,16 +39,9 @@ class Watcher:
         """One path that has changed; "" when the program has ended."""
         return os.read(self._reader, 1 << 16).decode(errors="backslashreplace").partition("\n")[0]
 
-    def leave(self):
-        """For a forked child: the program is the master's."""
-        os.close(self._reader)
-
     def close(self):
-        import signal
-
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        os.close(self._reader)
+        end_now(self._pid)
+        shut(self._reader)
 
 
 # ---- in the program ----
@@ -57,10 +53,8 @@ def watch(folders, include, exclude):
 
     from watchfiles import watch
 
-    from ._process import die_with_parent
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the master ends us
-    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # of the terminal; the master ends us
 
     def wanted(change, path):
         return is_wanted(path, folders, include, exclude)

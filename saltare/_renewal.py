@@ -5,10 +5,13 @@ copies are kept, and the process becomes the new program.
 """
 
 import os
+import signal
 
 from . import _logging
-from ._handover import PASSED, Command, ended, run_exit_functions
+from ._attempt import reason, shut, started
+from ._handover import Command, run_exit_functions, waited
 from ._signal_pipe import hung_up
+from ._trial import Trial
 
 
 class Renewal:
@@ -16,55 +19,110 @@ class Renewal:
 
     def __init__(self, server, origin):
         self._server, self._command = server, Command(origin)
-        self._loop = self._trial = self._ends = None  # pid and pidfd of the trial
+        self._trial = Trial(self._command, server.config.worker_start_timeout, "the server goes on with what it has")
+        self._loop = self._ends = self._timer = None  # while there is a trial: its pidfd, its end
         self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
+        self._later = False  # a SIGHUP came when nothing could be done
 
     def heed(self, loop):
         """SIGHUP."""
+        self._loop = loop
         if hung_up():
             self._server.shutdown()
-        elif not self._server.started or self._trial is not None:
-            return
         elif not self._command.repeatable():
             _logging.warning("SIGHUP: this program cannot be started again: it goes on with the code that it has")
-        else:
-            _logging.info("SIGHUP: the code on disk is tried")
-            self._loop, self._trial = loop, self._command.try_out()
-            self._ends = os.pidfd_open(self._trial)
-            loop.add_reader(self._ends, self._tried)
+        elif self._kept is not None:
+            _logging.info("SIGHUP: the code on disk is tried once more, when the new program serves")
+            self._later = True
+        elif self._server.stopping():
+            _logging.info("SIGHUP: the server is stopping: the code on disk is not tried")
+        elif not self._server.started:
+            _logging.info("SIGHUP: the code on disk is tried when the server serves")
+            self._later = True
+        elif self._trial.ask():
+            self._watch()
+
+    def served(self):
+        """The server accepts."""
+        if self._later:
+            self._later = False
+            self.heed(self._loop)
+
+    def _watch(self):
+        self._ends, why = started(os.pidfd_open, self._trial.pid)
+        if self._ends is None:
+            self._trial.give_up()
+            _logging.error(f"SIGHUP: the trial cannot be watched: {why}; the server goes on with what it has")
+            return
+        self._loop.add_reader(self._ends, self._tried)
+        self._time()
+
+    def _time(self):
+        if self._trial.deadline is not None:
+            self._timer = self._loop.call_later(
+                max(0, self._trial.deadline - self._loop.time()), self._check
+            )  # a loop's time is time.monotonic()
+
+    def _check(self):
+        self._trial.check()
+        self._time()
 
     def _tried(self):
-        code = os.waitstatus_to_exitcode(self._forget_trial())
-        if code != PASSED:
-            _logging.error(f"SIGHUP: the code on disk {ended(code)}; the server goes on with what it has")
-        elif self._server.started:
-            self._kept = self._server.hand_over()
+        try:
+            status = waited(self._trial.pid)
+        except OSError as error:
+            _logging.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
+            return  # the descriptor is still ready
+        if status is None:
+            return
+        self._unwatch()
+        outcome = self._trial.ended(status[1])
+        if outcome == "again":
+            self._watch()
+        elif outcome == "passed" and self._server.started:
+            kept, why = started(self._server.hand_over)
+            if kept is None:
+                _logging.error(f"SIGHUP: the sockets cannot be kept: {why}; the server goes on with what it has")
+            self._kept = kept
 
-    def _forget_trial(self):
-        self._loop.remove_reader(self._ends)
-        os.close(self._ends)
-        pid, self._trial = self._trial, None
-        return os.waitpid(pid, 0)[1]
+    def _unwatch(self):
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ends is not None:
+            self._loop.remove_reader(self._ends)
+            shut(self._ends)
+            self._ends = None
 
     def give_up(self):
-        """The loop is about to end."""
-        if self._trial is not None:
-            import signal
-
-            os.kill(self._trial, signal.SIGKILL)
-            self._forget_trial()
+        """The loop is about to end, and with it the handler of SIGHUP: one more must not end what comes after it."""
+        self._unwatch()
+        self._trial.give_up()
+        if self._kept is not None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
 
     def follow(self, wanted, patient):
         """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
 
-        Patient: threads of the app are waited for.
+        Patient: threads of the app are waited for. Returns what to serve on with, the sockets by key, when the program
+        cannot be started; None when there is nothing to do.
         """
         kept, self._kept = self._kept, None
         if kept is None:
-            return
+            return None
         descriptors = [fd for fds in kept.values() for fd in fds]
-        if wanted:
-            run_exit_functions(patient)
-            self._command.repeat({"listeners": kept}, descriptors)
-        for fd in descriptors:
-            os.close(fd)
+        if not wanted:
+            for fd in descriptors:
+                shut(fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+            return None
+        why = started(self._become, kept, descriptors, patient)[1]
+        _logging.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
+        return kept
+
+    def _become(self, kept, descriptors, patient):
+        self._command.check()
+        run_exit_functions(patient)
+        if self._later:
+            os.kill(os.getpid(), signal.SIGHUP)  # it is blocked: the new program will find it
+        self._command.repeat({"listeners": kept}, descriptors)

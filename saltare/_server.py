@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import threading
 from functools import partial
@@ -113,19 +114,28 @@ class Server:
         if is_successor():
             self._succeed()
         try:
+            while self._run_once():
+                pass
+        finally:
+            self._origin = None
+
+    def _run_once(self):
+        """Returns whether to serve again: what was to take over could not be started."""
+        try:
             self.run_here()
         finally:
-            renewal, self._renewal, self._origin = self._renewal, None, None
-            if renewal is not None:
-                renewal.follow(wanted=not self._stopped, patient=self.graceful)
+            renewal, self._renewal = self._renewal, None
+            kept = renewal and renewal.follow(wanted=not self._stopped, patient=self.graceful)
+        self._inherited = kept and {"listeners": kept}
+        return bool(kept)
 
     def _succeed(self):
-        from ._handover import PASSED, is_trial, received
+        from ._handover import end_trial, is_trial, received
 
         self._inherited = received()
         if is_trial():
             self._begin()
-            raise SystemExit(PASSED)
+            end_trial()
 
     def _hang_up(self):
         """SIGHUP."""
@@ -194,12 +204,26 @@ class Server:
         return Signals(loop, actions)
 
     def hand_over(self):
-        """Stops for the sake of a successor; returns the listening sockets' descriptors, kept open for it, by key."""
+        """Stops for the sake of a successor; returns the listening sockets' descriptors, kept open for it, by key.
+
+        OSError: they cannot be kept, and nothing has changed.
+        """
         kept = {}
+        try:
+            for listener in self._listeners:
+                kept.setdefault(listener.key, []).append(os.dup(listener.fileno()))
+        except OSError:
+            for fd in [fd for fds in kept.values() for fd in fds]:
+                os.close(fd)
+            raise
         for listener in self._listeners:
-            kept.setdefault(listener.key, []).append(listener.keep())
+            listener.disown()
         settle(self._stop)
         return kept
+
+    def stopping(self):
+        """Whether it has been told to stop."""
+        return self._stop is not None and self._stop.done()
 
     # ---- as a guest ----
 
@@ -229,10 +253,10 @@ class Server:
         load(self.config)
 
     def _listen(self):
-        from ._sockets import open_listeners
+        from ._sockets import open_or_keep
 
         inherited, self._inherited = self._inherited or {}, None
-        self._listen_at(open_listeners(self.config, inherited.get("listeners")))
+        self._listen_at(open_or_keep(self.config, inherited.get("listeners")))
 
     def _listen_at(self, listeners):
         self._listeners = listeners
@@ -318,6 +342,8 @@ class Server:
         _logging.info(_logging.startup_line(self._listeners, build_info()["flavour"]))
         if self.after_start is not None:
             self.after_start()
+        if self._renewal is not None:
+            self._renewal.served()
 
     async def _drain(self, core, starter):
         """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""

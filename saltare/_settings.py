@@ -1,5 +1,7 @@
 """The options' values in force, all that a serving process needs of the configuration: per process."""
 
+RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and streams that never end are cut
+
 
 class Config:
     """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
@@ -24,8 +26,17 @@ class Config:
         return self.workers != 1 or self.reload or bool(replaced)
 
     def preloads(self):
-        """Whether the master imports the app, rather than each worker."""
-        return self.preload and not self.reload
+        """Whether the master imports the app, rather than each worker; with "auto": unless that starts threads."""
+        return bool(self.preload) and not self.reload
+
+    def patience(self):
+        """Seconds that what is in progress may take after a stop; 0: as long as it takes.
+
+        While files are watched somebody waits for the restart, so that without a word of theirs it is less.
+        """
+        if self.reload and self.sources["shutdown_timeout"] == "default":
+            return RELOAD_PATIENCE
+        return self.shutdown_timeout
 
     def __repr__(self):
         given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")

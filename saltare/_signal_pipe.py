@@ -6,9 +6,11 @@ import select
 import signal
 import stat
 import time
+from contextlib import suppress
 from functools import partial
 
-from . import _children
+from . import _children, _ignored
+from ._ignored import caught
 from ._signals import STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
@@ -21,37 +23,67 @@ class SignalPipe:
 
     def __init__(self):
         self.before = {}  # the handlers
+        self._ignored = []
         self._reader = self._writer = -1
+        self._wakeup_before = None
+        self._taken = b""  # numbers that were read and not yet returned
 
     def __enter__(self):
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in HEEDED:
-            self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
-            signal.signal(number, heard)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+        try:
+            self._open()
+        except BaseException:
+            self._restore()
+            raise
         return self
 
+    def _open(self):
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._ignored = _ignored.ignore()
+        for number in HEEDED:
+            if number == signal.SIGQUIT and not _ignored.is_free(number):
+                continue
+            self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
+            signal.signal(number, caught)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+
     def __exit__(self, *exc):
-        restore(self.before)
-        signal.set_wakeup_fd(self._wakeup_before)
+        self._restore()
+
+    def _restore(self):
+        for number, handler in self.before.items():
+            with suppress(OSError):  # the others are to be restored all the same
+                restore({number: handler})
+        self.before = {}
+        _ignored.give_back(self._ignored)
+        if self._wakeup_before is not None:
+            signal.set_wakeup_fd(self._wakeup_before)
         self.leave()
 
     def leave(self):
         """For a forked child, whose signals are its own."""
-        os.close(self._reader)
-        os.close(self._writer)
+        for fd in (self._reader, self._writer):
+            if fd >= 0:
+                with suppress(OSError):  # whatever it says, the descriptor is closed
+                    os.close(fd)
+        self._reader = self._writer = -1
 
     def fileno(self):
         return self._reader
 
     def read(self):
-        """The numbers of the signals that came since, in order; of signals to stop that come together only one."""
-        numbers = self._read()
-        if not any(number in STOPPING for number in numbers):
-            return numbers
-        time.sleep(TOGETHER)
-        return bytes(once(numbers + self._read()))
+        """The numbers of the signals that came since, in order; of signals to stop that come together only one.
+
+        OSError: nothing is lost by it; a later call returns them.
+        """
+        self._taken += self._read()
+        if any(number in STOPPING for number in self._taken):
+            time.sleep(TOGETHER)
+            with suppress(OSError):  # what was not read is there the next time
+                self._taken += self._read()
+            self._taken = bytes(once(self._taken))
+        numbers, self._taken = self._taken, b""
+        return numbers
 
     def _read(self):
         try:
@@ -61,7 +93,10 @@ class SignalPipe:
 
     def send(self, number):
         """The same as the signal, or STOP, from any thread."""
-        os.write(self._writer, bytes([number]))
+        try:
+            os.write(self._writer, bytes([number]))
+        except OSError:
+            os.kill(os.getpid(), number or signal.SIGTERM)
 
 
 def once(numbers):
@@ -79,7 +114,10 @@ def hung_up():
     for fd in range(3):
         if is_character_device(fd):
             poll.register(fd, 0)
-    return any(events & select.POLLHUP for _, events in poll.poll(0))
+    try:
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+    except OSError:
+        return False
 
 
 def is_character_device(fd):
@@ -87,10 +125,6 @@ def is_character_device(fd):
         return stat.S_ISCHR(os.fstat(fd).st_mode)
     except OSError:
         return False
-
-
-def heard(number, frame):
-    """Does nothing: the wake-up descriptor has the number. Unlike SIG_IGN it is not passed on to programs."""
 
 
 def start_anew(handlers, mask):
@@ -102,8 +136,15 @@ def start_anew(handlers, mask):
     """
     _signal.set_wakeup_fd(-1)
     restore(handlers)
-    _children.promise(partial(restore, {number: handlers[number] for number in OF_A_TERMINAL}))
+    _children.promise(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
     for number in OF_A_TERMINAL:
-        _signal.signal(number, heard)
+        _signal.signal(number, caught)
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    _ignored.ignore_early()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
+def leave_worker(handlers):
+    """For a child that the app of a worker forks."""
+    restore(handlers)
+    _ignored.give_back()

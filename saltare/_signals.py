@@ -4,9 +4,9 @@ import _signal
 import signal
 import threading
 
-from . import _children
+from . import _children, _ignored
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
 HURRY = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
 
@@ -19,12 +19,15 @@ class Signals:
 
     def __init__(self, loop, actions):
         self._loop, self._actions = loop, actions
-        self._before = {}
+        self._before, self._ignored = {}, []
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread():
             return
+        self._ignored = _ignored.ignore()
         for number, action in self._actions.items():
+            if number == signal.SIGQUIT and not _ignored.is_free(number):
+                continue  # the app dumps its stacks then, say
             self._before[number] = _signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
@@ -36,11 +39,13 @@ class Signals:
             self._loop.remove_signal_handler(number)
             if handler is not None:  # None: it was not set from Python, and cannot be
                 signal.signal(number, handler)
+        _ignored.give_back(self._ignored)
 
     def _leave(self):
         """In a forked child, which has the wake-up descriptor of its parent's loop."""
         signal.set_wakeup_fd(-1)
         restore(self._before)
+        _ignored.give_back()
 
 
 def restore(handlers):

@@ -29,10 +29,9 @@ class Listener:
     def fileno(self):
         return self.socket.fileno()
 
-    def keep(self):
-        """A copy of the descriptor; the name is from now on its owner's to remove."""
+    def disown(self):
+        """The name is from now on somebody else's to remove."""
         self._path = None
-        return os.dup(self.socket.fileno())
 
     def close(self):
         # A forked child closes its copy only; the name belongs to the process that made it.
@@ -50,24 +49,40 @@ class Listener:
 def open_listeners(config, inherited=None):
     """All the sockets asked for, listening and non-blocking; StartError, and none of them left open, if one fails.
 
-    `inherited` has descriptors of those that are open already, by `key`; what is not asked for is closed.
+    `inherited` has descriptors of those that are open already, by `key`; what is not asked for is closed. Of an error
+    they know nothing: they stay open.
     """
-    listeners, inherited = [], dict(inherited or {})
+    inherited, made = dict(inherited or {}), []
     try:
         for wanted in addresses(config):
             key = " ".join(map(str, wanted))
             found = inherited.pop(key, None)
-            opened = opened_as(config, *wanted) if found is None else taken_over(wanted, found)
-            listeners += opened
-            for one in opened:
-                one.key = key
+            made.append((key, wanted, found, [] if found else opened_as(config, *wanted)))
     except BaseException:
-        for listener in listeners:
+        for listener in [listener for *_, listeners in made for listener in listeners]:
             listener.close()
         raise
-    finally:
-        for fd in [fd for fds in inherited.values() for fd in fds]:
-            os.close(fd)
+    for fd in [fd for fds in inherited.values() for fd in fds]:
+        os.close(fd)
+    return [one for key, wanted, found, opened in made for one in named(key, opened or taken_over(wanted, found))]
+
+
+def open_or_keep(config, inherited):
+    """The same for a program that takes the place of another: where that listened is better than nowhere."""
+    try:
+        return open_listeners(config, inherited)
+    except StartError as error:
+        if not inherited:
+            raise
+        from . import _logging
+
+        _logging.error(f"{error}; the server goes on listening where it did")
+        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
+
+
+def named(key, listeners):
+    for one in listeners:
+        one.key = key
     return listeners
 
 

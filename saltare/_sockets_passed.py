@@ -16,11 +16,17 @@ FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 def adopted(wanted, fds):
     """Listeners on descriptors of the program whose place we took."""
     path = os.path.abspath(wanted[1]) if wanted[0] == "unix" else None
-    sockets = [socket.socket(fileno=fd) for fd in fds]
-    for one in sockets:
-        os.set_inheritable(one.fileno(), False)
-        one.setblocking(False)
-    return [Listener(one, path) for one in sockets]
+    sockets = []
+    try:
+        for fd in fds:
+            sockets.append(socket.socket(fileno=fd))
+            os.set_inheritable(fd, False)
+            sockets[-1].setblocking(False)
+        return [Listener(one, path) for one in sockets]
+    except BaseException:
+        for one in sockets:
+            one.detach()  # else they would be closed, and with them where the server listens
+        raise
 
 
 def passed_by_systemd(config):

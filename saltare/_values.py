@@ -110,6 +110,17 @@ class Flag:
         return flag
 
 
+class AutoFlag(Flag):
+    """A flag that without a word is decided when more is known: "auto"."""
+
+    accepts = "auto, true or false"
+
+    def read(self, value):
+        if value is None or (isinstance(value, str) and value.lower() == "auto"):
+            return "auto"
+        return super().read(value)
+
+
 class Integer:
     many = False
     metavar = "N"

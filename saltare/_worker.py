@@ -19,7 +19,6 @@ from ._signals import HURRY, Signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
-RELOAD_PATIENCE = 0.5  # seconds
 
 # What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number
 # of its place (from 1), its slot in the table, and the descriptor it tells the master by.
@@ -54,7 +53,7 @@ class WorkerServer(Server):
         super()._listen_at(list(self._place.listeners))
 
     def _signals(self, loop):
-        return Signals(loop, {signal.SIGTERM: self._leave, HURRY: self._hurry_up})
+        return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, HURRY: self._hurry_up})
 
     def _leave(self):
         """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
@@ -64,6 +63,12 @@ class WorkerServer(Server):
     def _hurry_up(self):
         self._leave()
         self.shutdown()
+
+    def _why_cut(self):
+        why = super()._why_cut()
+        if self.config.reload and self.config.sources["shutdown_timeout"] == "default":
+            why += " (that of --reload; --shutdown-timeout gives another)"
+        return why
 
     def _new_loop(self, core, guest):
         return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
@@ -107,8 +112,7 @@ def live(place, parent, handlers, mask):
         if os.getppid() != parent:
             os._exit(1)
         _title.set_title(f"saltare:wkr{place.number}")
-        if place.config.reload:
-            hurry(place.config)
+        place.config.shutdown_timeout = place.config.patience()
         code = WorkerServer.at(place).run()
     except SystemExit as ended:
         code = exit_code(ended)
@@ -116,11 +120,6 @@ def live(place, parent, handlers, mask):
         _logging.write(_logging.traceback_of(error))
     finally:
         leave(code)
-
-
-def hurry(config):
-    """Nobody who has changed a file wants to wait for a stream to end."""
-    config.shutdown_timeout = min(config.shutdown_timeout or RELOAD_PATIENCE, RELOAD_PATIENCE)
 
 
 class Teller:

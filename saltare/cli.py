@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from . import __version__, _layers, _listing
+from . import __version__, _ignored, _layers, _listing
 from . import config as configuration
 from ._logging import write
 from .errors import AppError, ConfigError, StartError
@@ -20,6 +20,7 @@ EPILOG = (
 
 def main(arguments=None):
     """Runs the command and returns its exit code; when it serves, it does not return but becomes the server."""
+    _ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["memory"]:
@@ -155,6 +156,7 @@ def become_server(config):
     keep_standard_descriptors()
     code = "from saltare._entry import main; main({fd})"
     command, environment, _ = clean_interpreter(code, config.values(), config.sources)
+    _ignored.hold()
     return os.execve(sys.executable, command, environment)
 
 

@@ -10,7 +10,22 @@ import os
 from . import __version__
 from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
 from ._settings import Config
-from ._values import App, Choice, File, Flag, Integer, Octal, Path, RootPath, Seconds, Several, Size, Target, Text
+from ._values import (
+    App,
+    AutoFlag,
+    Choice,
+    File,
+    Flag,
+    Integer,
+    Octal,
+    Path,
+    RootPath,
+    Seconds,
+    Several,
+    Size,
+    Target,
+    Text,
+)
 
 PREFIX = "SALTARE_"
 DAY = 86400
@@ -66,9 +81,10 @@ OPTIONS = (
     Option(
         PROCESSES,
         "preload",
-        Flag(),
-        True,
-        "import the app once, in the master, whose memory the workers share; otherwise each imports it",
+        AutoFlag(),
+        "auto",
+        "import the app once, in the master, whose memory the workers share; otherwise each imports it, as with auto "
+        "when the import starts threads, which a fork would leave behind",
     ),
     Option(
         PROCESSES,
@@ -82,7 +98,7 @@ OPTIONS = (
         "worker_start_timeout",
         Seconds(DAY),
         60.0,
-        "from the fork of a worker until it serves; then it is killed; 0 = off",
+        "from the fork of a worker until it serves, and for a trial of new code at SIGHUP; then it is killed; 0 = off",
     ),
     Option(
         PROCESSES,
@@ -205,7 +221,7 @@ OPTIONS = (
         "shutdown_timeout",
         Seconds(DAY),
         30.0,
-        "what is in progress may take this long after a stop; 0 = off: no end to it",
+        "what is in progress may take this long after a stop; 0 = off: no end to it; with --reload 2 s unless set",
         aliases=("timeout_graceful_shutdown",),
     ),
     Option(

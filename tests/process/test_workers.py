@@ -150,7 +150,8 @@ def test_an_idle_master_makes_no_system_call(cli_server):
 
 
 def test_threads_at_import_are_named(cli_server, raw):
-    server = cli_server("worker_apps:app", "--workers", "2", env={"THREAD": "1"})
+    """Whoever asks for the fork gets it."""
+    server = cli_server("worker_apps:app", "--workers", "2", "--preload", env={"THREAD": "1"})
     server.wait_for_log("has started threads at import (of-the-app)")
     assert "--no-preload" in server.logs()
     assert look(raw(server))["threads"] == ["MainThread"]

@@ -1,0 +1,73 @@
+"""Signals that mean nothing to a server, and would end or stop it as they are by default: per process.
+
+They are caught, and nothing is done. SIG_IGN would be inherited by the programs that the app starts. SIGQUIT means the
+same as SIGTERM. Whoever has set a handler of their own, from Python or from C (faulthandler.register), keeps it.
+
+It is `_signal` that is called, since `signal` makes enums of all numbers: memory that workers share would be written.
+"""
+
+import _signal
+import os
+
+IGNORED = (_signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2)
+EARLY = (*IGNORED, _signal.SIGQUIT)
+
+
+def caught(number, frame):
+    """Does nothing. A wake-up descriptor gets the number all the same."""
+
+
+def terminated(number, frame):
+    """SIGQUIT before the process serves: ends it as SIGTERM does then."""
+    os.kill(os.getpid(), _signal.SIGTERM)
+
+
+def ignore():
+    """Catches those that have their default action; returns them. Does nothing except in the main thread."""
+    return catch(IGNORED, caught)
+
+
+def ignore_early():
+    """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM."""
+    catch((_signal.SIGQUIT,), terminated)
+    ignore()
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, EARLY)
+
+
+def hold():
+    """Blocks them until the program that comes by exec calls ignore_early(): it loses what handlers there are."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, EARLY)
+
+
+def catch(numbers, handler):
+    mine = [number for number in numbers if has_default(number)]
+    try:
+        for number in mine:
+            _signal.signal(number, handler)
+    except ValueError:
+        return []
+    return mine
+
+
+def is_free(number):
+    """Whether nobody but us has set a handler."""
+    return _signal.getsignal(number) in (caught, terminated) or has_default(number)
+
+
+def has_default(number):
+    """Asked of the kernel, since Python knows nothing of handlers set by C."""
+    if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
+        return False
+    try:
+        with open("/proc/self/status", "rb") as status:
+            masks = [line.split()[1] for line in status if line.startswith((b"SigIgn:", b"SigCgt:"))]
+    except OSError:
+        return True
+    return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+def give_back(numbers=EARLY):
+    """The default action again, for those that still have a handler of ours."""
+    for number in numbers:
+        if _signal.getsignal(number) in (caught, terminated):
+            _signal.signal(number, _signal.SIG_DFL)

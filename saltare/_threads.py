@@ -1,0 +1,97 @@
+"""Threads that a fork would leave behind: Python's, and those of libraries, which Python does not know: per process.
+
+A thread is left out when all that uses it knows about fork, so that a child has it again or does without:
+
+- idle pools of OpenBLAS and of LLVM's or Intel's OpenMP: both start their threads anew in a child that needs them
+  (pthread_atfork). Tried with numpy's OpenBLAS. GNU's OpenMP (libgomp) is not left out: a child that enters a parallel
+  region after the parent has done so waits for ever.
+- jemalloc's background thread, by its name: the child goes on without (jemalloc's jemalloc_postfork_child), as tried
+  with pyarrow.
+
+Threads of a pool mostly have no name of their own. What they run is seen on their stacks: the libraries that the
+addresses there belong to. Where the kernel does not show that, a thread counts.
+"""
+
+import os
+import struct
+import sys
+
+IDLE_POOLS = ("libopenblas", "libscipy_openblas", "libomp", "libiomp5")
+IDLE_THREADS = ("jemalloc_bg_thd",)  # comm, of 15 bytes
+BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # what any stack may show
+DEPTH = 4096  # bytes of a stack that are looked at
+
+
+def tasks():
+    """The ids of the threads of this process."""
+    return set(map(int, os.listdir("/proc/self/task")))
+
+
+def started_since(before):
+    """The names of the threads that are there now and were not then, and that a fork would leave behind; sorted."""
+    threading = sys.modules.get("threading")
+    known = {one.native_id: one.name for one in threading.enumerate()} if threading else {}
+    names = []
+    libraries = None
+    for task in sorted(tasks() - before - {os.getpid()}):
+        if task in known:
+            names.append(known[task])
+            continue
+        libraries = libraries or executable_maps()
+        name = native_name(task, libraries)
+        if name is not None:
+            names.append(name)
+    return sorted(names)
+
+
+def native_name(task, libraries):
+    """What to call it, such as "tokio-runtime-w of chroma.so"; None when it does no harm, or has ended."""
+    try:
+        with open(f"/proc/self/task/{task}/comm") as file:
+            name = file.read().strip()
+    except OSError:
+        return None
+    found = libraries_on_stack(task, libraries)
+    if name in IDLE_THREADS or (found and all(one.startswith(IDLE_POOLS) for one in found)):
+        return None
+    return f"{name} of {found[0]}" if found else name
+
+
+def libraries_on_stack(task, libraries):
+    """The names of the libraries whose code a waiting thread is in, innermost first; [] when that cannot be seen."""
+    try:
+        with open(f"/proc/self/task/{task}/syscall") as file:
+            stack = int(file.read().split()[-2], 16)
+        memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError, IndexError):  # it runs, say
+        return []
+    try:
+        words = read_words(memory, stack)
+    finally:
+        os.close(memory)
+    found = dict.fromkeys(
+        name for word in words for start, end, name in libraries if start <= word < end and not name.startswith(BESIDE)
+    )
+    return list(found)
+
+
+def read_words(memory, start):
+    for size in (DEPTH, DEPTH // 8):  # the second where the stack has no more
+        try:
+            data = os.pread(memory, size, start)
+        except OSError:
+            continue
+        return struct.unpack_from(f"={len(data) // 8}Q", data)
+    return ()
+
+
+def executable_maps():
+    """(start, end, base name) of each mapping of a file that holds code."""
+    found = []
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            fields = line.split(maxsplit=5)
+            if "x" in fields[1] and len(fields) > 5:
+                start, end = (int(one, 16) for one in fields[0].split("-"))
+                found.append((start, end, os.path.basename(fields[5].strip())))
+    return found
