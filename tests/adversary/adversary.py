@@ -8,7 +8,7 @@ import gc
 import sys
 
 WITHIN_ALLOCATIONS = sys.version_info < (3, 12)
-FREE_LISTS = 2100  # more objects than any free list holds; one that comes from there is no allocation
+FREED = 20  # more objects than have come into a free list since the last full collection, which empties them all
 
 
 class Trap:
@@ -88,7 +88,7 @@ class AtAllocation:
         before = gc.get_threshold()
         gc.collect()
         gc.disable()
-        held = [[(), (i,), (i, i), (i, i, i), [i], {i: i}] for i in range(FREE_LISTS)]
+        held = [[(i,), (i, i), (i, i, i), [i], {i: i}] for i in range(FREED)]  # what comes from there is no allocation
         Trap(self)
         gc.set_threshold(1, 1 << 30, 1 << 30)
         gc.enable()
