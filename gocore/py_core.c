@@ -218,22 +218,33 @@ static void keep(core *self, struct interruption *kept)
     }
 }
 
-/* Every event of the turn is taken that was not yet, whatever happens to one of them; an interruption is passed on at the end.
- * Descriptors come last: an app may drop one, and have another under its number, in the turn that reports the first. */
+/* Passes on what was kept. */
+static int interrupt(struct interruption *kept)
+{
+    if (kept->type == NULL) return 0;
+    PyErr_Restore(kept->type, kept->value, kept->traceback);
+    return -1;
+}
+
+/* Takes every event of the turn that was not taken yet, whatever happens to one of them, but those of descriptors. */
+static void take_events(core *self, struct interruption *kept)
+{
+    while (self->next_event < self->n_events) {
+        const struct saltare_event *event = &self->events[self->next_event++];
+        if (event->kind != EVENT_FD && on_event(self, event) < 0) keep(self, kept);
+    }
+}
+
+/* Descriptors come last: an app may drop one, and have another under its number, in the turn that reports the first. */
 static int on_events(core *self, PyObject **ready)
 {
     struct interruption kept = {0};
-    while (self->next_event < self->n_events) {
-        const struct saltare_event *event = &self->events[self->next_event++];
-        if (event->kind != EVENT_FD && on_event(self, event) < 0) keep(self, &kept);
-    }
+    take_events(self, &kept);
     for (uint32_t i = 0; i < self->n_events; i++) {
         if (self->events[i].kind == EVENT_FD && on_descriptor(self, &self->events[i], ready) < 0) keep(self, &kept);
     }
     self->n_events = self->next_event = 0;
-    if (kept.type == NULL) return 0;
-    PyErr_Restore(kept.type, kept.value, kept.traceback);
-    return -1;
+    return interrupt(&kept);
 }
 
 /* ---- poll ----------------------------------------------------------------------------------------------------- */
@@ -355,18 +366,16 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
 }
 
 /* Whether poll() is called within poll() where it may be: the app, in its first step on a request, has the loop run (as
- * nest_asyncio allows). The events that are left of the turn under way come first. */
+ * nest_asyncio allows). */
 static bool is_nested(core *self) { return self->stepping && self->thread == PyThread_get_thread_ident(); }
 
-/* Takes what is left of the turn under way. */
-static PyObject *finish_turn(core *self)
+/* Takes what is left of the turn under way, since the next one invalidates it. Descriptors will be reported again. */
+static int finish_turn(core *self)
 {
-    PyObject *ready = NULL;
-    if (on_events(self, &ready) < 0) {
-        Py_XDECREF(ready);
-        return NULL;
-    }
-    return ready ? ready : Py_NewRef(self->state->empty_tuple);
+    struct interruption kept = {0};
+    take_events(self, &kept);
+    self->n_events = self->next_event = 0;
+    return interrupt(&kept);
 }
 
 static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
@@ -386,7 +395,9 @@ static PyObject *core_poll(core *self, PyObject *const *args, Py_ssize_t n)
     self->stepping = false;
     self->depth++;
     self->thread = PyThread_get_thread_ident();
-    PyObject *ready = self->n_events > 0 ? finish_turn(self) : take_turn(self, &turn);
+    const bool unfinished = self->n_events > 0;
+    if (unfinished) turn.timeout_ns = 0;
+    PyObject *ready = unfinished && finish_turn(self) < 0 ? NULL : take_turn(self, &turn);
     self->depth--;
     self->polling = self->stepping = nested;
     return ready;

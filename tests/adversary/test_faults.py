@@ -1,0 +1,25 @@
+"""No code that the border lets run, at whatever moment, brings it down: each case in a process of its own. Per call."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults import FAULTS
+from harness import HANG
+
+PROGRAM = Path(__file__).with_name("faults.py")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_border_survives(name):
+    # An allocator that overwrites what is freed, so that whoever still looks at it finds nonsense; ASan brings its own.
+    malloc = os.environ.get("PYTHONMALLOC", "debug")
+    command = [sys.executable, "-X", "faulthandler", PROGRAM, name]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONMALLOC": malloc}, capture_output=True, text=True, timeout=4 * HANG
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.stdout.endswith("survived\n")
