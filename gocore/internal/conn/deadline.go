@@ -74,14 +74,14 @@ func (h *Host) arm(c *Conn) {
 func (h *Host) RunTimers() (any bool) {
 	h.resumeAccepting()
 	h.lookAgain()
-	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
+	h.wheel.Run(h.now, h.due.Append)
 	looked, ended := 0, 0
-	for most := limits.ExpirePerTurn * len(h.Listeners); looked < len(h.due) && ended < most; looked++ {
-		if h.judge(h.due[looked]) {
+	for most := limits.ExpirePerTurn * len(h.Listeners); looked < h.due.Len() && ended < most; looked++ {
+		if h.judge(h.due.Items()[looked]) {
 			ended++
 		}
 	}
-	h.due = append(h.due[:0], h.due[looked:]...)
+	h.due.Drop(looked)
 	return looked > 0
 }
 

@@ -69,9 +69,9 @@ type Host struct {
 	queues   queues
 	files    files
 	packs    packs
-	later    []uint32 // connections that had no room, or more of a file to send than one step
-	retry    []uint32
-	due      []uint32 // connections whose deadline may be over
+	later    pool.List[uint32] // connections that had no room, or more of a file to send than one step
+	retry    pool.List[uint32]
+	due      pool.List[uint32] // connections whose deadline may be over
 
 	epoch    time.Time
 	now      uint32 // tick
@@ -150,20 +150,21 @@ func (h *Host) Ready(tag poll.Tag, bits uint32) {
 func (h *Host) wait(c *Conn) {
 	if !c.waiting {
 		c.waiting = true
-		h.later = append(h.later, c.number)
+		h.later.Append(c.number)
 	}
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return len(h.later)+len(h.due) > 0 || h.unaccepted && !h.draining }
+func (h *Host) Waiting() bool { return h.later.Len()+h.due.Len() > 0 || h.unaccepted && !h.draining }
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {
 	if h.unaccepted && !h.draining {
 		h.AcceptAll()
 	}
-	h.later, h.retry = h.retry[:0], h.later
-	for _, number := range h.retry {
+	h.retry.Drop(h.retry.Len())
+	h.later, h.retry = h.retry, h.later
+	for _, number := range h.retry.Items() {
 		if c := h.conns.At(number); c.waiting && c.phase != Closed {
 			c.waiting = false
 			h.flushOf(c)
