@@ -7,7 +7,8 @@
  * of free blocks, for the case that the same size is wanted again, and a pool of no size has none.
  *
  * A pool that was never written to costs a page then. One arena at most has such, since pymalloc asks for another only when it
- * has no free pool. Nothing is done before the process has grown. */
+ * has no free pool. Nothing is done before the process has grown, or has shrunk since: the quiet period before may have been within
+ * a burst, as of handlers that all wait. */
 #include "_memory.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #define LAST_OFFSET (POOL - LARGEST_SMALL)                           /* at which a block may begin */
 #define NO_INDEX 0xffff                                              /* of a pool whose blocks have no size: DUMMY_SIZE_IDX */
 
-/* By how much a process must have grown. Units: bytes. */
+/* By how much a process must have grown or shrunk. Units: bytes. */
 #define GROWTH ((size_t)1 << 20)
 
 /* For the time it takes, with the GIL: 128 MiB of pools, some 70 ms. What there is beyond stays, since the same pools come first
@@ -153,12 +154,13 @@ static size_t give_back_pool(struct pool_header *pool)
     return drop(pool);
 }
 
-/* release_pools() -> int: bytes of pools that were dropped, or had not been touched; 0 when the process has hardly grown. Best
+/* release_pools() -> int: bytes of pools that were dropped, or had not been touched; 0 when the process has hardly changed. Best
  * called when garbage is collected and malloc trimmed. */
 PyObject *memory_release_pools(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     size_t released = 0, held = bytes_held();
-    if (held >= least + GROWTH && is_undisturbed()) {
+    const bool has_grown = held >= least + GROWTH, has_shrunk = held + GROWTH <= least; /* a burst that goes on, and its end */
+    if ((has_grown || has_shrunk) && is_undisturbed()) {
         for (struct taken *last = take_free_pools(), *before; last != NULL; last = before) {
             before = last->before;
             if (last->whole) {

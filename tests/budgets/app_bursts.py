@@ -1,42 +1,42 @@
-"""Requests that wait for their peers, or for a word from outside, and what the core holds meanwhile. Per request."""
+"""Requests that wait for their peers, for a while or for a word from outside, and what the core holds meanwhile. Per request."""
 
 import asyncio
 import json
 
-PIECE = b"x" * 4000  # small enough to be copied
-LARGE = b"x" * 20_000  # borrowed
-gate = asyncio.Event()
-uploaded = 0
+PIECES = {"/pieces": b"x" * 4000, "/large": b"x" * 20_000}  # the core copies small ones and borrows others
+WAIT = 5  # seconds: a quiet period begins within
+
+
+class Uploads:
+    """Bytes that came so far."""
+
+    seen = 0
 
 
 async def app(scope, receive, send):
-    global gate, uploaded
     if scope["type"] == "websocket":
-        await talk(receive, send)
-        return
+        return await talk(receive, send)
     if scope["type"] != "http":
         raise NotImplementedError
-    path = scope["path"]
-    if path == "/live":
+    if scope["path"] == "/live":
         from saltare._core import live
 
-        return await answer(send, json.dumps(live() | {"uploaded": uploaded}).encode())
-    if path == "/open":
-        gate.set()
-        gate, uploaded = asyncio.Event(), 0
-    elif path == "/wait":
-        await gate.wait()
-    elif path == "/sleep":
-        await asyncio.sleep(10)
-    elif path in ("/pieces", "/large"):
-        return await pour(send, PIECE if path == "/pieces" else LARGE)
-    elif scope["method"] == "POST":
-        more = True
-        while more:
-            message = await receive()
-            more = message.get("more_body", False)
-            uploaded += len(message.get("body", b""))
+        return await answer(send, json.dumps(live() | {"uploaded": Uploads.seen}).encode())
+    if piece := PIECES.get(scope["path"]):
+        return await pour(send, piece)
+    if scope["path"] == "/wait":
+        await asyncio.sleep(WAIT)
+    elif scope["path"] == "/upload":
+        await read(receive)
     await answer(send, b"hello")
+
+
+async def read(receive):
+    more = True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False)
+        Uploads.seen += len(message.get("body", b""))
 
 
 async def pour(send, piece):
@@ -47,10 +47,12 @@ async def pour(send, piece):
 
 
 async def talk(receive, send):
+    """Floods whoever says something."""
     await receive()
     await send({"type": "websocket.accept"})
     while (await receive())["type"] != "websocket.disconnect":
-        await send({"type": "websocket.send", "bytes": PIECE * 250})
+        for _ in range(100):
+            await send({"type": "websocket.send", "bytes": PIECES["/pieces"]})
 
 
 async def answer(send, body):

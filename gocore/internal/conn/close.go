@@ -7,6 +7,7 @@ import (
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/sock"
 	"saltare/gocore/internal/websocket"
 )
@@ -151,6 +152,10 @@ func (h *Host) Close() {
 	h.buffers.Close()
 	h.queues.close()
 	h.packs.buffers.Close()
+	for _, list := range [...]*pool.List[uint32]{&h.later, &h.retry, &h.due, &h.packs.free} {
+		list.Close()
+	}
+	h.out.close()
 }
 
 func (h *Host) sweep(do func(c *Conn)) {

@@ -72,7 +72,7 @@ func (h *Host) arm(c *Conn) {
 // TimersDue tells whether RunTimers has anything to look at.
 func (h *Host) TimersDue() bool {
 	at, ok := h.wheel.Next()
-	return len(h.due) > 0 || ok && at <= h.now
+	return h.due.Len() > 0 || ok && at <= h.now
 }
 
 // RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
@@ -80,17 +80,18 @@ func (h *Host) TimersDue() bool {
 func (h *Host) RunTimers() (any bool) {
 	h.resumeAccepting()
 	h.lookAgain()
-	h.wheel.Run(h.now, func(i uint32) { h.due = append(h.due, i) })
+	h.wheel.Run(h.now, h.due.Append)
 	worked := 0
-	for most := limits.ExpirePerTurn * len(h.Listeners); h.judged < len(h.due) && worked < most; {
-		i := h.due[h.judged]
+	for most := limits.ExpirePerTurn * len(h.Listeners); h.judged < h.due.Len() && worked < most; {
+		i := h.due.Items()[h.judged]
 		h.judged++
 		if h.judge(i) {
 			worked++
 		}
 	}
 	any = h.judged > 0
-	h.due, h.judged = append(h.due[:0], h.due[h.judged:]...), 0
+	h.due.Drop(h.judged)
+	h.judged = 0
 	return any
 }
 

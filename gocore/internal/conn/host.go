@@ -70,13 +70,13 @@ type Host struct {
 	queues   queues
 	files    files
 	packs    packs
-	working  *Conn    // for which the work is that is under way
-	later    []uint32 // connections that had no room, or more of a file to send than one step
-	retry    []uint32 // those of the last turn
-	resumed  int      // of retry, taken up again
-	due      []uint32 // connections whose deadline may be over
-	judged   int      // of due, looked at
-	idle     int      // connections that wait for a request
+	working  *Conn             // for which the work is that is under way
+	later    pool.List[uint32] // connections that had no room, or more of a file to send than one step
+	retry    pool.List[uint32] // those of the last turn
+	resumed  int               // of retry, taken up again
+	due      pool.List[uint32] // connections whose deadline may be over
+	judged   int               // of due, looked at
+	idle     int               // connections that wait for a request
 	idlers   idlers
 	came     uint64 // bytes read from peers
 
@@ -158,23 +158,24 @@ func (h *Host) Ready(tag poll.Tag, bits uint32) {
 func (h *Host) wait(c *Conn) {
 	if !c.waiting {
 		c.waiting = true
-		h.later = append(h.later, c.number)
+		h.later.Append(c.number)
 	}
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return len(h.later)+len(h.due) > 0 || h.unaccepted && !h.draining }
+func (h *Host) Waiting() bool { return h.later.Len()+h.due.Len() > 0 || h.unaccepted && !h.draining }
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {
 	if h.unaccepted && !h.draining {
 		h.AcceptAll()
 	}
-	if h.resumed == len(h.retry) {
-		h.later, h.retry, h.resumed = h.retry[:0], h.later, 0
+	if h.resumed == h.retry.Len() {
+		h.retry.Drop(h.resumed)
+		h.later, h.retry, h.resumed = h.retry, h.later, 0
 	}
-	for h.resumed < len(h.retry) {
-		c := h.conns.At(h.retry[h.resumed])
+	for h.resumed < h.retry.Len() {
+		c := h.conns.At(h.retry.Items()[h.resumed])
 		h.resumed++
 		if c.waiting && c.phase != Closed {
 			c.waiting = false

@@ -20,18 +20,17 @@ type pack struct {
 // packs are those of all WebSockets that have one; each knows its own by number.
 type packs struct {
 	all     []*pack
-	free    []uint32
+	free    pool.List[uint32]
 	buffers pool.Buffers
 	seen    int // compressed messages, in both directions
 }
 
-func (p *packs) live() int { return len(p.all) - len(p.free) }
+func (p *packs) live() int { return len(p.all) - p.free.Len() }
 
 func (p *packs) of(number *uint32) *pack {
 	if *number == 0 {
-		if n := len(p.free); n > 0 {
-			*number = p.free[n-1]
-			p.free = p.free[:n-1]
+		if p.free.Len() > 0 {
+			*number = p.free.Pop()
 		} else {
 			p.all = append(p.all, nil)
 			*number = uint32(len(p.all))
@@ -47,7 +46,7 @@ func (p *packs) drop(number *uint32) {
 	}
 	p.dropGathered(p.all[*number-1])
 	p.all[*number-1] = nil
-	p.free = append(p.free, *number)
+	p.free.Append(*number)
 	*number = 0
 }
 

@@ -85,37 +85,40 @@ func (q *queues) grow(one *queue, n int) {
 	q.bytes += n
 }
 
-// fill copies what fits of b behind the last segment, and returns what is left.
-func (q *queues) fill(c *Conn, b []byte) []byte {
+// fill copies what fits of b behind the last segment if that is own, and returns what is left, and how large a buffer it needs:
+// twice that one, so that many small pieces lie in few buffers.
+func (q *queues) fill(c *Conn, b []byte) (left []byte, need int) {
 	if c.queue == 0 {
-		return b
+		return b, len(b)
 	}
 	one := q.of(c)
 	s := q.segments.At(one.last - 1)
 	if s.own.None() {
-		return b
+		return b, len(b)
 	}
-	n := copy(s.own.Bytes()[s.n:], b)
+	room := s.own.Bytes()
+	n := copy(room[s.n:], b)
 	s.n += n
 	q.grow(one, n)
-	return b[n:]
+	return b[n:], max(len(b)-n, 2*len(room))
 }
 
-// copy adds b in buffers, of which each is as large as all that is unsent before it, within bounds.
+// copy adds b in buffers.
 func (q *queues) copy(c *Conn, b []byte) error {
-	for b = q.fill(c, b); len(b) > 0; {
-		own, err := q.buffers.Get(min(max(len(b), q.unsent(c)), limits.UnsentBytes))
+	for {
+		var need int
+		if b, need = q.fill(c, b); len(b) == 0 {
+			return nil
+		}
+		own, err := q.buffers.Get(min(need, limits.UnsentBytes))
 		if err != nil {
 			return err
 		}
-		n := copy(own.Bytes(), b)
-		if err = q.append(c, queued{own: own, n: n}); err != nil {
+		if err = q.append(c, queued{own: own}); err != nil {
 			q.buffers.Put(own)
 			return err
 		}
-		b = b[n:]
 	}
-	return nil
 }
 
 // shift takes the segment at the front out; the last one closes the queue. What it holds is the caller's.

@@ -3,8 +3,6 @@
 package conn
 
 import (
-	"slices"
-
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/websocket"
@@ -24,11 +22,20 @@ func (h *Host) Release() (more bool) {
 	h.idlers = idlers{}
 	h.out.release()
 	h.packs.release()
-	h.later, h.retry, h.due = pool.Fitted(h.later), nil, pool.Fitted(h.due)
+	h.retry.Drop(h.retry.Len())
+	h.resumed = 0
+	for _, list := range [...]*pool.List[uint32]{&h.later, &h.retry, &h.due} {
+		list.Release()
+	}
 	return false
 }
 
-func (o *output) release() { o.buf, o.segments = nil, pool.Fitted(o.segments) }
+func (o *output) release() {
+	if o.memory != nil {
+		pool.Discard(o.memory)
+	}
+	o.segments = pool.Fitted(o.segments)
+}
 
 func (p *packs) release() {
 	n := len(p.all)
@@ -36,5 +43,6 @@ func (p *packs) release() {
 		n--
 	}
 	p.all = pool.Fitted(p.all[:n])
-	p.free = pool.Fitted(slices.DeleteFunc(p.free, func(number uint32) bool { return int(number) > n }))
+	p.free.Delete(func(number uint32) bool { return int(number) > n })
+	p.free.Release()
 }

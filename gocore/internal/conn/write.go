@@ -5,19 +5,20 @@ package conn
 import (
 	"unsafe"
 
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/sock"
 )
 
 // output gathers what one connection is to be sent: bytes of our own in buf, in between them borrowed ones and files.
 type output struct {
 	conn     *Conn
-	buf      *bytebufferpool.ByteBuffer
-	open     int // where in buf the segment not yet in segments begins
+	memory   []byte             // mapped; nil: not yet
+	buf      struct{ B []byte } // in memory, as long as that is enough
+	sealed   int                // where in buf the segment not yet in segments begins
 	segments []segment
 	hasFile  bool
 	iov      sock.Gather
@@ -37,8 +38,8 @@ func (h *Host) gather(c *Conn) {
 		return
 	}
 	h.Flush()
-	if h.out.buf == nil {
-		h.out.buf = bytebufferpool.Get()
+	if h.out.memory == nil {
+		h.out.open()
 	}
 	h.out.conn = c
 }
@@ -59,19 +60,27 @@ func (o *output) add(p piece) {
 }
 
 func (o *output) seal() {
-	if n := len(o.buf.B) - o.open; n > 0 {
-		o.segments = append(o.segments, segment{at: uintptr(o.open), n: n})
-		o.open = len(o.buf.B)
+	if n := len(o.buf.B) - o.sealed; n > 0 {
+		o.segments = append(o.segments, segment{at: uintptr(o.sealed), n: n})
+		o.sealed = len(o.buf.B)
 	}
 }
 
 func (o *output) reset() {
-	o.conn, o.open, o.segments, o.hasFile = nil, 0, o.segments[:0], false
-	if cap(o.buf.B) > limits.ReadBytes {
-		bytebufferpool.Put(o.buf)
-		o.buf = bytebufferpool.Get()
+	o.conn, o.sealed, o.segments, o.hasFile = nil, 0, o.segments[:0], false
+	o.buf.B = o.memory[:0]
+}
+
+// open makes room; without memory for it each turn has its own in Go's heap.
+func (o *output) open() {
+	o.memory, _ = pool.Map(limits.GatherBytes)
+	o.buf.B = o.memory[:0]
+}
+
+func (o *output) close() {
+	if o.memory != nil {
+		pool.Unmap(o.memory)
 	}
-	o.buf.Reset()
 }
 
 func (o *output) pointer(s segment) unsafe.Pointer {

@@ -17,8 +17,8 @@ type Inbox struct {
 	memory []byte // events, then the arena
 	n      int
 	used   int
-	late   []Event  // those without data that found no room
-	stored [][]byte // mapped for what the arena has no room for
+	late   pool.List[Event] // those without data that found no room
+	stored [][]byte         // mapped for what the arena has no room for
 }
 
 // OpenInbox maps an empty inbox.
@@ -33,6 +33,7 @@ func OpenInbox() (*Inbox, error) {
 // Close unmaps it.
 func (b *Inbox) Close() {
 	b.dropStored()
+	b.late.Close()
 	pool.Unmap(b.memory)
 }
 
@@ -40,11 +41,11 @@ func (b *Inbox) Close() {
 func (b *Inbox) Reset() {
 	b.n, b.used = 0, 0
 	b.dropStored()
-	n := min(len(b.late), limits.Events)
-	for _, e := range b.late[:n] {
+	n := min(b.late.Len(), limits.Events)
+	for _, e := range b.late.Items()[:n] {
 		b.Add(e)
 	}
-	b.late = b.late[:copy(b.late, b.late[n:])]
+	b.late.Drop(n)
 }
 
 // Events is where the events are, and how many.
@@ -56,7 +57,7 @@ func (b *Inbox) Events() (ptr uintptr, n int) {
 func (b *Inbox) Empty() bool { return b.n == 0 }
 
 // Late tells whether events wait for the next turn.
-func (b *Inbox) Late() bool { return len(b.late) > 0 }
+func (b *Inbox) Late() bool { return b.late.Len() > 0 }
 
 // HasRoom tells whether one more step of a connection fits.
 func (b *Inbox) HasRoom() bool { return b.n+limits.EventsPerStep <= limits.Events }
@@ -64,7 +65,7 @@ func (b *Inbox) HasRoom() bool { return b.n+limits.EventsPerStep <= limits.Event
 // Add appends an event. Without room it waits for the next turn, so whoever adds one with data asks HasRoom first.
 func (b *Inbox) Add(e Event) {
 	if b.n == limits.Events {
-		b.late = append(b.late, e)
+		b.late.Append(e)
 		return
 	}
 	*(*Event)(unsafe.Pointer(&b.memory[b.n*int(unsafe.Sizeof(e))])) = e
@@ -137,5 +138,6 @@ func (b *Inbox) Trim() {
 		return
 	}
 	pool.Discard(b.memory)
-	b.late, b.stored = pool.Fitted(b.late), pool.Fitted(b.stored)
+	b.late.Release()
+	b.stored = pool.Fitted(b.stored)
 }

@@ -77,8 +77,12 @@ const (
 	FileStepBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
-	// UnsentBytes is the largest buffer for what a socket did not take of bytes that are not borrowed. The first is as large as
-	// what there is, each further one at least as all before it. Price: at most 12 KiB of the last one are unused.
+	// GatherBytes are mapped for what a turn says to one connection: more than its window and the heads of frames and chunks
+	// in it come to. Price: what of it was touched since the last release.
+	GatherBytes = 1 << 20
+	// UnsentBytes is the largest buffer for what a socket did not take of bytes that are not borrowed. The first is of the class
+	// that holds what there is, each further one of a larger class than the one before. Price: less than 12 KiB of the last
+	// one are unused.
 	UnsentBytes = 16 << 10
 )
 
@@ -129,6 +133,8 @@ const (
 	IdleRelease = 30 * time.Second
 	// ReleaseBytes are given back at a time, requests are looked at in between. Price: up to 2 ms.
 	ReleaseBytes = 16 << 20
-	// GarbageBytes: so much must Go's heap have grown before it is collected and given back. Price: so much may stay.
-	GarbageBytes = 256 << 10
+	// GarbageBytes: so much must Go's heap have grown before it is collected and given back, from HeapBytes, which it holds at
+	// first. Price: so much may stay, since a first collection costs 240 KiB for good, and each some 300 us.
+	GarbageBytes = 512 << 10
+	HeapBytes    = 384 << 10
 )

@@ -97,6 +97,121 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 	}
 }
 
+// touched is how many pages of a mapping are memory (mincore(2)).
+func touched(t *testing.T, b []byte) (n int) {
+	t.Helper()
+	in := make([]byte, (len(b)+pageBytes-1)/pageBytes)
+	if _, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&in[0]))); errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, page := range in {
+		n += int(page & 1)
+	}
+	return n
+}
+
+// A new span costs what is used of it: the first buffer, and nothing while buffers come and go that nobody writes to.
+func TestASpanIsTouchedAsFarAsItIsUsed(t *testing.T) {
+	for _, size := range limits.BufferClasses {
+		var p Buffers
+		var lent []Buffer
+		for range inSpan(size) {
+			lent = append(lent, get(t, &p, size))
+		}
+		for _, b := range lent {
+			p.Put(b)
+		}
+		b := get(t, &p, size)
+		span := p.classes[b.class].spans[0].memory
+		if n := touched(t, span); n != 0 {
+			t.Errorf("of %d bytes: %d pages were touched, and none was used", size, n)
+		}
+		b.Bytes()[0] = 'x'
+		if n := touched(t, span); n != 1 {
+			t.Errorf("of %d bytes: %d pages were touched for one byte", size, n)
+		}
+		p.Close()
+	}
+}
+
+// What lies free around a buffer that stays is given back: one slow peer must not keep what a thousand have used.
+func TestReleaseGivesBackPagesAroundWhatIsLent(t *testing.T) {
+	for _, size := range limits.BufferClasses {
+		var p Buffers
+		var lent []Buffer
+		for range 3 * inSpan(size) {
+			b := get(t, &p, size)
+			for i := range b.Bytes() {
+				b.Bytes()[i] = 'x'
+			}
+			lent = append(lent, b)
+		}
+		kept := lent[inSpan(size)+inSpan(size)/2]
+		for _, b := range lent {
+			if b != kept {
+				p.Put(b)
+			}
+		}
+		for p.Release(1) > 0 { // step by step
+		}
+		k := &p.classes[kept.class]
+		if len(k.spans) != 2 || k.spans[0].memory != nil {
+			t.Fatalf("of %d bytes: %d spans are left", size, len(k.spans))
+		}
+		if n, most := touched(t, k.spans[1].memory), max(1, size/pageBytes); n > most {
+			t.Errorf("of %d bytes: %d pages are left for a buffer that takes %d", size, n, most)
+		}
+		if bytes.Count(kept.Bytes(), []byte{'x'}) != size {
+			t.Errorf("of %d bytes: what is lent was given back", size)
+		}
+		seen := map[uintptr]bool{kept.base: true}
+		for range 2 * inSpan(size) { // all that is handed out anew is free
+			b := get(t, &p, size)
+			if seen[b.base] {
+				t.Fatal("handed out twice")
+			}
+			seen[b.base] = true
+		}
+		p.Close()
+	}
+}
+
+func TestReleaseStopsAfterSoManyBytes(t *testing.T) {
+	var p Buffers
+	defer p.Close()
+	const size, spans = 16 << 10, 10
+	var lent []Buffer
+	for range spans * inSpan(size) {
+		lent = append(lent, get(t, &p, size))
+	}
+	for _, b := range lent {
+		p.Put(b)
+	}
+	for left := spans; left > 0; left -= 2 {
+		if released := p.Release(2 * limits.BufferSpanBytes); released != 2*limits.BufferSpanBytes {
+			t.Fatalf("%d bytes in a step", released)
+		}
+	}
+	if released := p.Release(1); released != 0 || p.classes[2].spans != nil {
+		t.Errorf("%d bytes were left", released)
+	}
+}
+
+func TestBuffersLargerThanEveryClass(t *testing.T) {
+	var p Buffers
+	n := limits.BufferClasses[len(limits.BufferClasses)-1] + 1
+	b := get(t, &p, n)
+	data := b.Bytes()
+	if len(data) < n || p.Live() != 1 {
+		t.Fatalf("%d bytes of %d, %d live", len(data), n, p.Live())
+	}
+	data[0], data[n-1] = 'x', 'y'
+	p.Put(b)
+	if isMapped(data) || p.Live() != 0 {
+		t.Error("it is mapped still")
+	}
+}
+
 // isMapped asks the kernel (msync(2): ENOMEM).
 func isMapped(b []byte) bool { return unix.Msync(b, unix.MS_ASYNC) == nil }
 

@@ -4,7 +4,6 @@
 package pool
 
 import (
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +35,7 @@ func Unmap(b []byte) { _ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(b)), u
 // last freed one after that, so a small server stays in its first pages.
 type Slab[T any] struct {
 	chunks  [][]byte
-	free    []uint32
+	free    List[uint32]
 	next    uint32
 	live    int
 	dirty   bool // a record was freed since the last Release
@@ -56,9 +55,8 @@ func (s *Slab[T]) Alloc() (uint32, *T, error) {
 		s.init()
 	}
 	var i uint32
-	if n := len(s.free); n > 0 {
-		i = s.free[n-1]
-		s.free = s.free[:n-1]
+	if s.free.Len() > 0 {
+		i = s.free.Pop()
 	} else {
 		i = s.next
 		if int(i>>s.perBits) == len(s.chunks) {
@@ -88,7 +86,7 @@ func (s *Slab[T]) Has(i uint32) bool { return i < s.next }
 
 // Free takes a record back.
 func (s *Slab[T]) Free(i uint32) {
-	s.free = append(s.free, i)
+	s.free.Append(i)
 	s.live--
 	s.dirty = true
 }
@@ -127,7 +125,8 @@ func (s *Slab[T]) Release() (released int) {
 	if s.live == 0 {
 		s.next = 0
 	}
-	s.free = Fitted(slices.DeleteFunc(s.free, func(i uint32) bool { return i >= s.next }))
+	s.free.Delete(func(i uint32) bool { return i >= s.next })
+	s.free.Release()
 	return released
 }
 
@@ -137,7 +136,7 @@ func (s *Slab[T]) usedByChunk() []uint32 {
 	for i := range used {
 		used[i] = min(s.next-uint32(i)<<s.perBits, 1<<s.perBits)
 	}
-	for _, i := range s.free {
+	for _, i := range s.free.Items() {
 		used[i>>s.perBits]--
 	}
 	return used
@@ -148,6 +147,7 @@ func (s *Slab[T]) Close() {
 	for _, chunk := range s.chunks {
 		Unmap(chunk)
 	}
+	s.free.Close()
 	*s = Slab[T]{}
 }
 

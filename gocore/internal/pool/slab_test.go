@@ -97,6 +97,40 @@ func TestSlabReleaseKeepsWhatIsUsed(t *testing.T) {
 	}
 }
 
+// One record that stays costs its chunk, not all before it.
+func TestSlabReleaseGivesBackChunksBeforeTheLast(t *testing.T) {
+	var s Slab[record]
+	defer s.Close()
+	for range 10000 {
+		_, r := alloc(t, &s)
+		r.value = 7
+	}
+	const kept = 9000
+	for i := range uint32(10000) {
+		if i != kept {
+			s.Free(i)
+		}
+	}
+	if s.Release() == 0 {
+		t.Error("nothing was given back")
+	}
+	pages := 0
+	for _, chunk := range s.chunks {
+		pages += touched(t, chunk)
+	}
+	if most := limits.SlabChunkBytes / pageBytes; pages > most || s.At(kept).value != 7 || s.At(3).value != 0 {
+		t.Errorf("%d pages are left, %d fit a chunk", pages, most)
+	}
+	if s.Release() != 0 {
+		t.Error("given back twice")
+	}
+	for range 9000 {
+		if i, r := alloc(t, &s); i == kept || *r != (record{}) {
+			t.Fatalf("number %d with %v", i, *r)
+		}
+	}
+}
+
 func TestSlabCloseForgetsAll(t *testing.T) {
 	var s Slab[record]
 	alloc(t, &s)

@@ -5,6 +5,7 @@ package server
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"time"
 
@@ -35,41 +36,41 @@ func (s *Server) release(now time.Time) {
 	s.silence.stirs(now) // for what all of that has touched
 }
 
-// goHeap is Go's heap, of which a process has one for all servers. An idle one is never collected by itself, and a busy one
-// returns pages so slowly that the next burst comes first.
+// goHeap is Go's heap, of which a process has one for all servers. Little of it is garbage, since what bursts hold lies elsewhere;
+// but an idle process never collects that, and a busy one returns pages so slowly that the next burst comes first.
+//
+// A collection is no free gift: the first one takes a quarter of a MiB for good, for the lists of spans that it sweeps. So does
+// ReadMemStats, which is why it is not asked.
 type goHeap struct {
 	mu    sync.Mutex
 	least uint64 // bytes it held when it was last given back
-	stats runtime.MemStats
+	held  [3]metrics.Sample
 }
 
-var heap goHeap
-
-// open takes what the heap holds before the first server serves for what it needs.
-func (h *goHeap) open() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.least == 0 {
-		h.least = h.held()
-	}
+var heap = goHeap{
+	least: limits.HeapBytes,
+	held:  [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}},
 }
 
 // release gives garbage back, if there is enough of it.
 func (h *goHeap) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	held := h.held()
+	held := h.bytes()
 	if held < h.least+limits.GarbageBytes {
 		h.least = min(h.least, held)
 		return
 	}
 	runtime.GC() // what a sync.Pool keeps outlives one collection
 	debug.FreeOSMemory()
-	h.least = h.held()
+	h.least = h.bytes()
 }
 
-// held is the bytes of the heap that are memory of the process.
-func (h *goHeap) held() uint64 {
-	runtime.ReadMemStats(&h.stats)
-	return h.stats.HeapSys - h.stats.HeapReleased
+// bytes is what the heap takes of the memory of the process.
+func (h *goHeap) bytes() (n uint64) {
+	metrics.Read(h.held[:])
+	for _, part := range h.held {
+		n += part.Value.Uint64()
+	}
+	return n
 }

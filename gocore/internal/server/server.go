@@ -68,7 +68,6 @@ func Open(config Config) (s *Server, err error) {
 		return nil, err
 	}
 	s.host.Open(config.Conn, s.poll, s.inbox)
-	heap.open()
 	if config.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}

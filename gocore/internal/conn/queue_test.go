@@ -1,0 +1,87 @@
+// Unsent output by itself: that it comes out as it went in, and what it costs.  per process
+
+package conn
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"saltare/gocore/internal/limits"
+)
+
+// drained takes all unsent bytes out, some at a time.
+func (h *Host) drained(c *Conn, step int) (all []byte) {
+	for c.queue != 0 {
+		s := h.queues.front(c)
+		n := min(step, s.n-s.off)
+		all = append(all, s.own.Bytes()[s.off:s.off+n]...)
+		h.dequeue(c, n)
+	}
+	return all
+}
+
+func TestUnsentBytesKeepTheirOrder(t *testing.T) {
+	h := openHost(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		var want []byte
+		c := &Conn{}
+		for range random.IntN(60) + 1 {
+			b := bytes.Repeat([]byte{byte(random.Uint32())}, []int{1, 100, 4000, 20_000, 300_000}[random.IntN(5)])
+			want = append(want, b...)
+			if !h.enqueueCopy(c, b) {
+				t.Fatal("no memory")
+			}
+			if h.queues.unsent(c) != len(want) {
+				t.Fatalf("%d of %d are unsent", h.queues.unsent(c), len(want))
+			}
+		}
+		if got := h.drained(c, 1+random.IntN(30_000)); !bytes.Equal(got, want) {
+			t.Fatal("other bytes came out")
+		}
+		h.wheel.Remove(c.number, &c.node)
+	}
+	if h.queues.bytes != 0 || h.queues.all.Live()+h.queues.segments.Live()+h.queues.buffers.Live() != 0 {
+		t.Errorf("left: %d bytes in %d queues", h.queues.bytes, h.queues.all.Live())
+	}
+}
+
+// What is sent in small pieces lies together, in buffers that grow with it.
+func TestWhatUnsentBytesCost(t *testing.T) {
+	h := openHost(t)
+	for _, size := range []int{1, 30, 500, 4000, 64 << 10} {
+		c := &Conn{}
+		for n := 0; n < 64<<10; n += size {
+			if !h.enqueueCopy(c, make([]byte, size)) {
+				t.Fatal("no memory")
+			}
+		}
+		room := 0
+		for number := h.queues.of(c).first; number != 0; {
+			s := h.queues.segments.At(number - 1)
+			room += len(s.own.Bytes()) + limits.SegmentBytes
+			number = s.next
+		}
+		if unused := room - h.queues.unsent(c); unused > limits.UnsentBytes {
+			t.Errorf("in pieces of %d bytes: %d bytes more than are unsent", size, unused)
+		}
+		h.dropQueue(c)
+	}
+}
+
+func TestUnsentBytesLieOutsideGosHeap(t *testing.T) {
+	h := openHost(t)
+	b := make([]byte, 60<<10)
+	once := func() {
+		c := &Conn{}
+		if !h.enqueueCopy(c, b) {
+			t.Fatal("no memory")
+		}
+		h.dropQueue(c)
+	}
+	once()
+	if n := testing.AllocsPerRun(100, once); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,88 @@
+// When memory is given back, and that Go's heap is among it.  per process
+
+package server
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/limits"
+)
+
+// moves makes the server believe that it holds more or less than a moment ago.
+func (s *Server) moves() { s.held = -1 }
+
+func TestReleaseComesOnceForEachChange(t *testing.T) {
+	s, err := Open(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	if s.release(now); s.changed {
+		t.Error("an unused server has something to release")
+	}
+	s.moves()
+	s.release(now)
+	if at, ok := s.releaseAt(); !ok || !at.Equal(now.Add(limits.IdleRelease)) {
+		t.Errorf("at %v, %v", at, ok)
+	}
+	if s.release(now.Add(limits.IdleRelease - 1)); !s.changed {
+		t.Error("released before its time")
+	}
+	if s.release(now.Add(limits.IdleRelease)); s.changed {
+		t.Error("not released")
+	}
+	if s.release(now.Add(2 * limits.IdleRelease)); s.changed {
+		t.Error("to be released again, though nothing has changed")
+	}
+}
+
+// Health checks, of which each is a connection that comes and goes, do not put it off for ever.
+func TestReleaseComesThoughConnectionsComeAndGo(t *testing.T) {
+	s, err := Open(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	releases, now := 0, time.Now()
+	for range 100 {
+		s.moves()
+		before := s.changed
+		s.release(now)
+		if before && !s.changed {
+			releases++
+		}
+		now = now.Add(limits.IdleRelease / 10)
+	}
+	if releases < 8 || releases > 10 {
+		t.Errorf("%d releases in ten times as long as one takes to come", releases)
+	}
+}
+
+func TestGarbageIsGivenBack(t *testing.T) {
+	runtime.GC()
+	h := goHeap{least: limits.HeapBytes, held: heap.held}
+	h.release()
+	least := h.least
+	if held := h.bytes(); held > least+limits.GarbageBytes {
+		t.Fatalf("%d bytes are held, %d after the release", held, least)
+	}
+	garbage := make([][]byte, 64)
+	for i := range garbage {
+		garbage[i] = make([]byte, 64<<10)
+		garbage[i][0] = 'x'
+	}
+	held := h.bytes()
+	runtime.KeepAlive(garbage)
+	if held < least+4<<20 {
+		t.Fatalf("%d bytes with 4 MiB more than %d", held, least)
+	}
+	begin := time.Now()
+	h.release()
+	t.Logf("took %v", time.Since(begin))
+	if left := h.bytes(); left > least+limits.GarbageBytes {
+		t.Errorf("%d bytes are left of %d, %d before", left, held, least)
+	}
+}
