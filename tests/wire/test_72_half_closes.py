@@ -167,6 +167,7 @@ def test_a_client_that_closes_both_sides(serve_by, raw):
     server = serve_by(app, **QUIET)
     for _ in range(10):
         raw(server).send(get()).close()
+    wait_until(lambda: len(raised) == 10)
     nothing_open()
     assert raised == [saltare.ClientDisconnected] * 10
     assert "ERROR" not in server.logs()

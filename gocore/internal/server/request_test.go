@@ -151,6 +151,7 @@ func TestAPeerThatHasGoneIsTold(t *testing.T) {
 	d := open(t, server.Config{})
 	c := d.send(get)
 	e := d.expect(handoff.EventRequest)
+	d.must(c.SetLinger(0)) // a reset
 	_ = c.Close()
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
 		t.Errorf("stream %x has gone, not %x", gone.Stream, e.Stream)

@@ -1,0 +1,171 @@
+// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.  per process
+
+package server_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/server"
+)
+
+func last(data string) string {
+	return strings.Replace(answered(data), "\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1)
+}
+
+func TestAHalfClosedPeerHasItsAnswer(t *testing.T) {
+	for name, text := range map[string]string{"no body": get, "a body": post(5, "") + "hello", "chunks": postChunked + chunk("hello") + "0\r\n\r\n"} {
+		for when, early := range map[string]bool{"at once": true, "later": false} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				d := open(t, server.Config{})
+				peer := d.client()
+				d.write(peer, text)
+				if early {
+					d.must(peer.CloseWrite())
+				}
+				e := d.expect(handoff.EventRequest)
+				d.must(peer.CloseWrite())
+				if told := d.expect(handoff.EventHalfClose); told.Stream != e.Stream {
+					t.Errorf("told of %x, not of %x", told.Stream, e.Stream)
+				}
+				d.turn(0)
+				d.answer(e, "x")
+				if got := d.receive(peer, -1); got != last("x") || d.ended != io.EOF {
+					t.Errorf("got %q, then %v", got, d.ended)
+				}
+				if d.count(handoff.EventDisconnect)+d.count(handoff.EventHalfClose) != 0 {
+					t.Errorf("told more: %+v", d.kept)
+				}
+			})
+		}
+	}
+}
+
+func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
+	d := open(t, server.Config{})
+	peer := d.send(get + post(2, "") + "hi" + get)
+	d.must(peer.CloseWrite())
+	for _, data := range []string{"a", "b", "c"} {
+		e := d.expect(handoff.EventRequest)
+		if told := d.expect(handoff.EventHalfClose); told.Stream != e.Stream {
+			t.Errorf("told of %x, not of %x", told.Stream, e.Stream)
+		}
+		d.answer(e, data)
+	}
+	if got := d.receive(peer, -1); got != answered("a")+answered("b")+last("c") || d.ended != io.EOF {
+		t.Errorf("got %q, then %v", got, d.ended)
+	}
+}
+
+// What is behind the last answer is read, so that its octets do not answer it with a reset.
+func TestTheLastAnswerOfAHalfClosedPeerIsNotLost(t *testing.T) {
+	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	peer := d.send(get + strings.Repeat(get, 5000))
+	d.must(peer.CloseWrite())
+	d.answer(d.expect(handoff.EventRequest), "x")
+	if got := d.receive(peer, -1); got != last("x") || d.ended != io.EOF {
+		t.Errorf("got %q, then %v", got, d.ended)
+	}
+	d.until("the end", func() bool { return d.server.Stats().Connections == 0 })
+}
+
+func TestAPeerThatIsNotThereAnyMoreIsFoundOutByWhatItIsSent(t *testing.T) {
+	d := open(t, server.Config{})
+	peer := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	_ = peer.Close()
+	d.expect(handoff.EventHalfClose)
+	d.start(e.Stream, 200)
+	d.until("its end", func() bool {
+		d.body(e.Stream, "x", handoff.CommandMore)
+		return d.count(handoff.EventDisconnect) > 0
+	})
+	if n := d.server.Stats().Connections; n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
+func TestAnEndBeforeTheRequestsIsNoHalfClose(t *testing.T) {
+	for name, text := range map[string]string{"half a head": get[:10], "half a body": post(5, "") + "he", "half a chunk": postChunked + "5\r\nhe"} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, server.Config{})
+			peer := d.send(text)
+			d.must(peer.CloseWrite())
+			if got := d.receive(peer, -1); got != "" {
+				t.Errorf("got %q", got)
+			}
+			if d.count(handoff.EventHalfClose) != 0 || d.count(handoff.EventRequest) != d.count(handoff.EventDisconnect) {
+				t.Errorf("told %+v", d.kept)
+			}
+		})
+	}
+}
+
+// RFC 6455 7.1.1: a WebSocket without its Close is over, accepted or not.
+func TestAWebSocketIsNotHalfOpen(t *testing.T) {
+	for name, accepted := range map[string]bool{"open": true, "asked for": false} {
+		d := open(t, sockets(0))
+		peer := d.send(shake)
+		e := d.expect(handoff.EventRequest)
+		if accepted {
+			d.command(handoff.CommandWSAccept, 0, 0, e.Stream, nil)
+			d.receive(peer, len(shaken))
+		}
+		d.must(peer.CloseWrite())
+		d.expect(handoff.EventDisconnect)
+		if d.count(handoff.EventHalfClose) != 0 {
+			t.Errorf("%s: told of a half-close", name)
+		}
+	}
+}
+
+// Over a Unix socket it shows at once which of the two it is.
+func TestALocalPeerThatClosesHasGone(t *testing.T) {
+	d := openLocal(t)
+	fd := d.localSocket()
+	at, err := unix.Getsockname(d.listener)
+	d.must(err)
+	d.must(unix.Connect(fd, at))
+	_, err = unix.Write(fd, []byte(get))
+	d.must(err)
+	d.expect(handoff.EventRequest)
+	d.must(unix.Close(fd))
+	d.expect(handoff.EventDisconnect)
+}
+
+// What is known to end the connection is said, whatever the reason.
+func TestAnAnswerSaysThatItIsTheLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		config conn.Config
+		text   string
+		last   bool
+	}{
+		"a small unread body":            {conn.Config{}, post(1000, ""), false},
+		"a large unread body":            {conn.Config{}, post(1<<20, ""), true},
+		"a large one, partly read":       {conn.Config{}, post(1<<20, "") + strings.Repeat("x", 1<<10), true},
+		"the peer's wish":                {conn.Config{}, strings.Replace(get, "Host", "Connection: close\r\nHost", 1), true},
+		"so many requests":               {conn.Config{MaxKeepAliveRequests: 1}, get, true},
+		"an expectation that is not met": {conn.Config{}, post(5, "expect: 100-continue\r\n"), true},
+		"none":                           {conn.Config{}, get, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, server.Config{Conn: c.config})
+			peer := d.send(c.text)
+			e := d.expect(handoff.EventRequest)
+			d.start(e.Stream, 200, "content-length", "1")
+			d.body(e.Stream, "x", 0)
+			got := d.receive(peer, len("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx"))
+			if said := strings.Contains(got, "connection: c"); said != c.last {
+				t.Errorf("got %q", got)
+			}
+			if c.last {
+				d.receive(peer, -1)
+			}
+		})
+	}
+}

@@ -1,0 +1,218 @@
+// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.  per process
+
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/server"
+)
+
+// faults lets the work of one kind for one peer panic, a while long.
+type faults struct {
+	during string
+	port   uint16
+	left   int
+	met    int
+}
+
+func (f *faults) meet(during string, port uint16) {
+	if during == f.during && port == f.port && f.left > 0 {
+		f.left--
+		f.met++
+		panic(fmt.Sprintf("injected in %s", during))
+	}
+}
+
+func portOf(c *net.TCPConn) uint16 { return uint16(c.LocalAddr().(*net.TCPAddr).Port) }
+
+// recovering is a driver whose work for a victim panics once it is armed.
+func recovering(t *testing.T, config conn.Config, during string) (*driver, *faults) {
+	f := &faults{during: during}
+	config.Fault = f.meet
+	return open(t, server.Config{Conn: config, Recover: true}), f
+}
+
+func TestAPanicCostsOneConnection(t *testing.T) {
+	lent := make([]byte, 16<<20)
+	for during, c := range map[string]struct {
+		config conn.Config
+		before func(d *driver, victim *net.TCPConn) (e event)
+		after  func(d *driver, victim *net.TCPConn, e event)
+	}{
+		"report":  {after: func(d *driver, victim *net.TCPConn, _ event) { d.write(victim, get) }},
+		"request": {after: func(d *driver, victim *net.TCPConn, _ event) { d.write(victim, get) }},
+		"request behind another": {
+			before: func(d *driver, victim *net.TCPConn) event {
+				d.write(victim, get+get)
+				return d.expect(handoff.EventRequest)
+			},
+			after: func(d *driver, _ *net.TCPConn, e event) { d.answer(e, "x") },
+		},
+		"write": {
+			before: func(d *driver, victim *net.TCPConn) event {
+				d.write(victim, get)
+				return d.expect(handoff.EventRequest)
+			},
+			after: func(d *driver, _ *net.TCPConn, e event) {
+				d.start(e.Stream, 200)
+				for token := range uint64(100) {
+					d.lend(e.Stream, token+1, lent[:100_000], handoff.CommandMore)
+				}
+			},
+		},
+		"deadline": {
+			config: conn.Config{KeepAliveTimeout: conn.Ticks(short)},
+			before: func(d *driver, victim *net.TCPConn) event {
+				d.write(victim, get)
+				d.exchange(victim, "x")
+				return event{}
+			},
+			after: func(*driver, *net.TCPConn, event) {},
+		},
+		"drain": {after: func(d *driver, _ *net.TCPConn, _ event) { d.server.Drain() }},
+		"abandon": {
+			before: func(d *driver, victim *net.TCPConn) event {
+				d.write(victim, get)
+				return d.expect(handoff.EventRequest)
+			},
+			after: func(d *driver, _ *net.TCPConn, _ event) { d.server.Abandon() },
+		},
+	} {
+		t.Run(during, func(t *testing.T) {
+			kind, _, _ := strings.Cut(during, " ")
+			d, f := recovering(t, c.config, kind)
+			victim := d.client()
+			var other *net.TCPConn
+			if c.config.KeepAliveTimeout == 0 {
+				other = d.send(get)
+			} else {
+				other = d.send(post(1, "")) // has no deadline
+			}
+			theirs := d.expect(handoff.EventRequest)
+			var e event
+			if c.before != nil {
+				e = c.before(d, victim)
+			}
+			d.until("both", func() bool { return d.server.Stats().Connections == 2 })
+			f.port, f.left = portOf(victim), 1
+			c.after(d, victim, e)
+			d.until("the panic", func() bool { return f.met == 1 && d.server.Stats().Panics == 1 })
+			if during == "abandon" {
+				return
+			}
+			if got := d.receive(victim, -1); d.ended == io.EOF {
+				t.Errorf("the victim got %d octets and a clean end", len(got))
+			}
+			d.answer(theirs, "y")
+			if got := d.receive(other, len(answered("y"))); !strings.HasPrefix(got, "HTTP/1.1 200 OK") || during != "drain" && c.config.KeepAliveTimeout == 0 && got != answered("y") {
+				t.Errorf("the other got %q", got)
+			}
+			if line := d.expect(handoff.EventLog); line.Flags != handoff.LogError ||
+				!strings.HasPrefix(line.data, "internal error: injected in "+kind+"; its connection was closed while ") ||
+				!strings.Contains(line.data, "server_test.(*faults).meet (recover_test.go:") || !strings.Contains(line.data, " < conn.") {
+				t.Errorf("logged %q", line.data)
+			}
+			if e.Stream != 0 && during == "write" {
+				d.expect(handoff.EventDisconnect)
+			}
+		})
+	}
+}
+
+// What was lent is given back once, neither twice nor never.
+func TestAPanicGivesBackWhatWasLent(t *testing.T) {
+	d, f := recovering(t, conn.Config{}, "write")
+	victim := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	f.port, f.left = portOf(victim), 1
+	const n = 200
+	for token := range uint64(n) {
+		d.lend(e.Stream, token+1, make([]byte, 50_000), handoff.CommandMore)
+	}
+	d.until("the end", func() bool { return d.server.Stats().Connections == 0 })
+	d.turn(0)
+	seen := map[uint64]bool{}
+	for _, token := range d.released {
+		if seen[token] {
+			t.Errorf("%d was given back twice", token)
+		}
+		seen[token] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d were given back", len(seen), n)
+	}
+}
+
+// Everybody's work panics for a while: each connection is lost once, the server goes on, and the log has it once.
+func TestManyPanicsAreLoggedOnce(t *testing.T) {
+	const n = 300
+	f := 0
+	config := conn.Config{Fault: func(during string, _ uint16) {
+		if during == "request" && f < n {
+			f++
+			panic("injected")
+		}
+	}}
+	d := open(t, server.Config{Conn: config, Recover: true})
+	for range n {
+		d.send(get)
+		d.turn(0)
+	}
+	d.until("all lost", func() bool { s := d.server.Stats(); return s.Panics == n && s.Connections == 0 })
+	if lines := d.count(handoff.EventLog); lines != 1 {
+		t.Errorf("%d lines", lines)
+	}
+	c := d.send(get)
+	for d.count(handoff.EventRequest) == 0 {
+		d.turn(time.Millisecond)
+	}
+	if got := d.exchange(c, "x"); got != answered("x") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A command that makes no sense is a mistake of ours too: here a length that no memory has.
+func TestAPanicWithinACommand(t *testing.T) {
+	d := open(t, server.Config{Recover: true})
+	victim, other := d.send(get), d.client()
+	e := d.expect(handoff.EventRequest)
+	d.write(other, get)
+	theirs := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	ref := handoff.BodyRef{Ptr: 8, Len: 1 << 63}
+	d.command(handoff.CommandBodyRef, handoff.CommandMore, 0, e.Stream, octets(&ref))
+	d.answer(theirs, "x") // behind it
+	if got := d.receive(other, len(answered("x"))); got != answered("x") {
+		t.Errorf("the other got %q", got)
+	}
+	d.receive(victim, -1)
+	d.expect(handoff.EventDisconnect)
+	if s := d.server.Stats(); s.Panics != 1 || s.Connections != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWithoutRecoveryAPanicStaysOne(t *testing.T) {
+	f := &faults{during: "report"}
+	d := open(t, server.Config{Conn: conn.Config{Fault: f.meet}})
+	c := d.client()
+	d.until("it", func() bool { return d.server.Stats().Connections == 1 })
+	f.port, f.left = portOf(c), 1
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+		f.left = 0
+	}()
+	d.write(c, get)
+	d.expect(handoff.EventRequest)
+}

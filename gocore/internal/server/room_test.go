@@ -1,0 +1,136 @@
+// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.  per process
+
+package server_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/server"
+)
+
+func atMost(n uint32) server.Config { return server.Config{Conn: conn.Config{MaxConnections: n}} }
+
+// All of it happens before a turn is taken, so that the server learns of it in one.
+func TestWhatHasClosedMakesRoom(t *testing.T) {
+	d := open(t, atMost(2))
+	d.must(d.client().Close())
+	first, second := d.client(), d.client()
+	d.until("both", func() bool { return d.server.Stats().Accepted == 3 })
+	if got := d.receive(d.client(), -1); got != "" {
+		t.Errorf("the third one got %q", got)
+	}
+	for _, c := range []*net.TCPConn{first, second} {
+		d.write(c, get)
+		if got := d.exchange(c, "x"); got != answered("x") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if s := d.server.Stats(); s.Refused != 1 || s.Connections != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A crowd that leaves while as many come, more than one wait has reports of.
+func TestACrowdMakesRoomForAnother(t *testing.T) {
+	d := open(t, atMost(manyPeers))
+	for _, peer := range d.crowd("") {
+		_ = peer.Close()
+	}
+	const others = 200 // as many as may wait at a listener of a test
+	for range others {
+		d.send(get)
+	}
+	for range others {
+		d.answer(d.expect(handoff.EventRequest), "x")
+	}
+	if s := d.server.Stats(); s.Refused != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// age lets a tick pass, by which the server tells who is idle for longer.
+func (d *driver) age() {
+	for end := time.Now().Add(2 * limits.Tick); time.Now().Before(end); {
+		d.turn(limits.Tick)
+	}
+}
+
+func TestTheLongestIdleMakesRoom(t *testing.T) {
+	const n = limits.IdleCandidates + 10 // so that a second sweep is needed
+	d := open(t, atMost(n))
+	peers := make([]*net.TCPConn, n)
+	for i := range peers {
+		peers[i] = d.send(get)
+		d.exchange(peers[i], "x")
+		d.age()
+	}
+	d.write(peers[0], get) // which is the youngest now
+	d.exchange(peers[0], "x")
+	order := append(append([]*net.TCPConn{}, peers[1:]...), peers[0])
+	for i, idle := range order {
+		c := d.send(get)
+		e := d.expect(handoff.EventRequest)
+		if got := d.receive(idle, -1); got != "" {
+			t.Fatalf("connection %d in the order of their last use got %q", i, got)
+		}
+		d.start(e.Stream, 200) // and stays busy
+		d.receive(c, 10)
+	}
+	if got := d.receive(d.client(), -1); got != "" || d.server.Stats().Refused != 1 {
+		t.Errorf("got %q though nobody is idle; %+v", got, d.server.Stats())
+	}
+}
+
+// Only who has asked and was answered is idle. A request that waits in the socket counts as one.
+func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
+	for name, make := range map[string]func(d *driver) (peer *net.TCPConn, then func()){
+		"new":                   func(d *driver) (*net.TCPConn, func()) { return d.client(), nil },
+		"half a head":           func(d *driver) (*net.TCPConn, func()) { return d.send(get[:9]), nil },
+		"a request in progress": func(d *driver) (*net.TCPConn, func()) { return d.send(get), func() { d.expect(handoff.EventRequest) } },
+		"half a body": func(d *driver) (*net.TCPConn, func()) {
+			return d.send(post(4, "") + "ha"), func() { d.expect(handoff.EventRequest) }
+		},
+		"a WebSocket": func(d *driver) (*net.TCPConn, func()) { c, _ := d.meet(); return c, nil },
+		"a second request begun": func(d *driver) (*net.TCPConn, func()) {
+			c := d.send(get)
+			d.exchange(c, "x")
+			d.write(c, "GET")
+			return c, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := atMost(1)
+			config.Conn.WSMaxBytes = limits.DefaultMessageBytes
+			d := open(t, config)
+			peer, then := make(d)
+			d.until("it", func() bool { return d.server.Stats().Connections == 1 })
+			if then != nil {
+				then()
+			}
+			if got := d.receive(d.send(get), -1); got != "" {
+				t.Errorf("another one got %q", got)
+			}
+			if s := d.server.Stats(); s.Refused != 1 || s.Connections != 1 {
+				t.Errorf("%+v", s)
+			}
+			_ = peer.Close()
+		})
+	}
+}
+
+// A flood at the limit is turned away for what an accept costs, however many connections are open.
+func TestAFloodAtTheLimitSweepsSeldom(t *testing.T) {
+	d := open(t, atMost(1))
+	busy := d.send(get)
+	d.expect(handoff.EventRequest)
+	for range 200 {
+		d.client()
+	}
+	d.until("all turned away", func() bool { return d.server.Stats().Refused == 200 })
+	_ = busy
+}
