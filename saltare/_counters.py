@@ -6,7 +6,6 @@ the number of an eventfd, its bell: who has connections to spare rings it. Descr
 processes, since all of them come from the master by fork.
 """
 
-import contextlib
 import os
 import struct
 
@@ -61,10 +60,17 @@ class Counters:
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
 
     def ring(self):
-        """Asks every worker to look at the listeners."""
+        """Asks every worker to look at the listeners. OSError, after all were asked: one could not be."""
+        failure = None
         for bell in self._bells:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 os.eventfd_write(bell, 1)
+            except BlockingIOError:
+                pass  # it has not yet looked since the last time
+            except OSError as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def close(self):
         for fd in (self.fd, *self._bells):

@@ -1,7 +1,8 @@
 """Signals that mean nothing to a server, and would end or stop it as they are by default: per process.
 
 They are caught, and nothing is done. SIG_IGN would be inherited by the programs that the app starts. SIGQUIT means the
-same as SIGTERM. Whoever has set a handler of their own, from Python or from C (faulthandler.register), keeps it.
+same as SIGTERM. A SIGHUP that comes before the process serves is remembered. Whoever has set a handler of their own,
+from Python or from C (faulthandler.register), keeps it.
 
 It is `_signal` that is called, since `signal` makes enums of all numbers: memory that workers share would be written.
 """
@@ -10,7 +11,9 @@ import _signal
 import os
 
 IGNORED = (_signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2)
-EARLY = (*IGNORED, _signal.SIGQUIT)
+EARLY = (*IGNORED, _signal.SIGQUIT, _signal.SIGHUP)
+
+_hang_ups = 0  # that came before the process served
 
 
 def caught(number, frame):
@@ -22,14 +25,33 @@ def terminated(number, frame):
     os.kill(os.getpid(), _signal.SIGTERM)
 
 
+def remembered(number, frame):
+    """SIGHUP before the process serves: waits until it does, unless the terminal is gone."""
+    global _hang_ups
+    from ._signal_pipe import hung_up
+
+    if hung_up():
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    _hang_ups += 1
+
+
+def hang_ups():
+    """How many were remembered; none are from then on."""
+    global _hang_ups
+    count, _hang_ups = _hang_ups, 0
+    return count
+
+
 def ignore():
     """Catches those that have their default action; returns them. Does nothing except in the main thread."""
     return catch(IGNORED, caught)
 
 
 def ignore_early():
-    """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM."""
+    """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM and SIGHUP can wait."""
     catch((_signal.SIGQUIT,), terminated)
+    catch((_signal.SIGHUP,), remembered)
     ignore()
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, EARLY)
 
@@ -51,7 +73,7 @@ def catch(numbers, handler):
 
 def is_free(number):
     """Whether nobody but us has set a handler."""
-    return _signal.getsignal(number) in (caught, terminated) or has_default(number)
+    return _signal.getsignal(number) in OURS or has_default(number)
 
 
 def has_default(number):
@@ -69,5 +91,8 @@ def has_default(number):
 def give_back(numbers=EARLY):
     """The default action again, for those that still have a handler of ours."""
     for number in numbers:
-        if _signal.getsignal(number) in (caught, terminated):
+        if _signal.getsignal(number) in OURS:
             _signal.signal(number, _signal.SIG_DFL)
+
+
+OURS = (caught, terminated, remembered)

@@ -20,7 +20,7 @@ import sys
 import time
 from contextlib import suppress
 
-from . import _logging, _title
+from . import _ignored, _logging, _title
 from ._attempt import Spare, reason, shut, started
 from ._counters import Counters
 from ._handover import Command, end_now, end_trial, ended, is_trial, received, waited
@@ -64,6 +64,7 @@ class Master:
         self._outcome = None  # the exception that the end is, when that is not a graceful stop
         self._shown = set()  # failures of this start that were shown
         self._look_again = False  # something failed
+        self._is_lost = False  # a worker, and the others have not been woken
         self._last_failure = ("", 0.0)  # and when it was logged
         self._signals = SignalPipe()
         self._spare = self._counters = self._watcher = self._spawner = None
@@ -82,6 +83,7 @@ class Master:
             self._preload.load(inherited, trial)
             if trial:
                 end_trial()
+            self._adopt(inherited)
             self._insist(self._open, inherited)
             self._insist(self._signals.__enter__)
             try:
@@ -122,8 +124,8 @@ class Master:
 
     def _open(self, inherited):
         """Can be called again when it fails."""
-        self._pid = os.getpid()
-        self._adopt(inherited)
+        for worker in self._workers.values():
+            os.set_inheritable(worker.pipe, False)
         if not self._listeners:
             from ._sockets import open_or_keep
 
@@ -153,10 +155,7 @@ class Master:
 
     def _adopt(self, inherited):
         """Takes over the workers of the program whose place we took."""
-        if self._workers:
-            return
         for pid, number, slot, pipe, state, replaces in inherited.get("workers", ()):
-            os.set_inheritable(pipe, False)
             worker = self._workers[pid] = Worker(pid, number, slot, pipe)
             worker.state, worker.replaces = state, replaces
             worker.deadline = self._patience() if state == LEAVING else None
@@ -191,6 +190,8 @@ class Master:
     def _supervise(self):
         for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
             self._do("the start", step)  # a worker of the program before us may have ended meanwhile
+        if _ignored.hang_ups():
+            self._do("signal 1", self._heed, signal.SIGHUP)
         while self._workers or not self._stopping:
             self._turn()
 
@@ -204,6 +205,8 @@ class Master:
             self._do(f"signal {number}", self._heed, number)
         # After the signals, for one that stops us may have reached the workers as well.
         self._do("waiting for children", self._reap)
+        if self._is_lost and self._do("waking the workers", self._wake):
+            self._is_lost = False
         self._do("deadlines", self._on_time)
         self._do("replacing workers", self._roll)
         self._do("starting workers", self._fill)
@@ -275,6 +278,11 @@ class Master:
                 self._cut_short()
                 _logging.error(f"{worker} did not end in time: it is killed")
             self._kill(worker, signal.SIGKILL)
+
+    def _wake(self):
+        """Connections that only a worker was told of which is gone may wait."""
+        self._counters.ring()
+        return True
 
     # ---- one worker ----
 
@@ -470,8 +478,8 @@ class Master:
         _logging.error(f"{why}a change of a file starts the app again")
 
     def _lost(self, worker, code):
-        """One that was to go on has ended. Connections that only it was told of may wait."""
-        self._do("waking the workers", self._counters.ring)
+        """One that was to go on has ended."""
+        self._is_lost = True
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
             return

@@ -66,7 +66,7 @@ class Preload:
 
         undecided = self._config.preload == "auto" and isinstance(self._target, str) and not trial
         if undecided and not self._command_line:
-            threads = told_by_child(self._config)
+            threads = started(told_by_child, self._config)[0]
             if threads:
                 self._leave_to_workers(threads)
                 return
@@ -108,23 +108,27 @@ def descriptors_of(inherited):
 
 
 def told_by_child(config):
-    """The names of the threads that an import of the app starts; [] when it starts none, or cannot tell."""
+    """The names of the threads that an import of the app starts; [] when it starts none, or cannot tell. OSError."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            tell(config, writer)
-        finally:
-            os._exit(1)
+    pid = None
     try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                tell(config, writer)
+            finally:
+                os._exit(1)
         shut(writer)
+        writer = -1
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         limit = config.worker_start_timeout
         return received(reader) if poll.poll(limit * 1000 if limit else None) else []
     finally:
-        end_now(pid)
+        if pid is not None:
+            end_now(pid)
         shut(reader)
+        shut(writer)
 
 
 def tell(config, writer):

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from . import _children, _ignored
+from . import _children, _ignored, _logging
 from ._ignored import caught
 from ._signals import STOPPING, TOGETHER, restore
 
@@ -51,14 +51,20 @@ class SignalPipe:
         self._restore()
 
     def _restore(self):
-        for number, handler in self.before.items():
-            with suppress(OSError):  # the others are to be restored all the same
-                restore({number: handler})
-        self.before = {}
-        _ignored.give_back(self._ignored)
+        before, self.before = self.before, {}
+        steps = [partial(restore, {number: handler}) for number, handler in before.items()]
+        steps += [partial(_ignored.give_back, [number]) for number in self._ignored]
         if self._wakeup_before is not None:
-            signal.set_wakeup_fd(self._wakeup_before)
+            steps.append(partial(signal.set_wakeup_fd, self._wakeup_before))
+        failure = None
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                failure = error
         self.leave()
+        if failure is not None:
+            raise failure
 
     def leave(self):
         """For a forked child, whose signals are its own."""
@@ -116,7 +122,8 @@ def hung_up():
             poll.register(fd, 0)
     try:
         return any(events & select.POLLHUP for _, events in poll.poll(0))
-    except OSError:
+    except OSError as error:
+        _logging.error(f"SIGHUP: whether the terminal is gone cannot be seen: {error.strerror}")
         return False
 
 

@@ -32,6 +32,8 @@ class Signals:
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
         _children.promise(self._leave)
+        if signal.SIGHUP in self._before and _ignored.hang_ups():
+            self._loop.call_soon(self._actions[signal.SIGHUP])
 
     def __exit__(self, *exc):
         _children.take_back(self._leave)

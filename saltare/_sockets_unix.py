@@ -55,9 +55,13 @@ def bound_unix(config, path):
             # umask has its say at bind, which is why the mode is set once more.
             os.fchmod(sock.fileno(), config.uds_permissions)
         sock.bind(path)
-        if config.uds_permissions is not None:
-            os.chmod(path, config.uds_permissions)
-        return listening(sock, config.listen_backlog)
+        try:
+            if config.uds_permissions is not None:
+                os.chmod(path, config.uds_permissions)
+            return listening(sock, config.listen_backlog)
+        except BaseException:
+            os.unlink(path)
+            raise
     except BaseException:
         sock.close()
         raise

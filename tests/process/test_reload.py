@@ -28,6 +28,10 @@ async def app(scope, receive, send):
         while True:
             await send({"type": "http.response.body", "body": b"event\\n", "more_body": True})
             await asyncio.sleep(0.1)
+    if scope["path"] == "/slow":
+        await send({"type": "http.response.body", "body": b"begins\\n", "more_body": True})
+        await asyncio.sleep(3)
+        return await send({"type": "http.response.body", "body": b"ends"})
     await send({"type": "http.response.body", "body": VERSION})
 """
 
@@ -151,14 +155,27 @@ def test_an_app_that_dies_waits_for_the_next_change(reloading, folder):
 
 
 def test_a_stream_does_not_hold_it_up(reloading, folder, raw):
-    """Nor does a shutdown_timeout that is off."""
-    server = reloading("--shutdown-timeout", "0")
+    """It is cut after a moment, and the log says by what."""
+    server = reloading()
     stream = raw(server).get("/stream")
     stream.read_until(b"event")
     write(folder, "second")
     becomes(server, "second")
     assert stream.read_all()
+    assert "2 s is over (that of --reload; --shutdown-timeout gives another): requests in progress" in server.logs()
     assert server.popen.poll() is None
+
+
+@pytest.mark.parametrize("timeout", ["20s", "0"])
+def test_a_shutdown_timeout_that_was_asked_for_is_given(reloading, folder, raw, timeout):
+    """What is in progress is finished, though files are watched."""
+    server = reloading("--shutdown-timeout", timeout)
+    asking = raw(server).get("/slow")
+    asking.read_until(b"begins")
+    write(folder, "second")
+    asking.read_until(b"ends")
+    becomes(server, "second")
+    assert "requests in progress" not in server.logs()
 
 
 def test_sighup_restarts_too(reloading, folder):

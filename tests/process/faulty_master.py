@@ -1,0 +1,171 @@
+"""A master any of whose system calls can be made to fail, once. Per process.
+
+A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as JSON. In the folder lies `plan`, JSON:
+
+    {"id": 7, "phase": "armed", "call": "os.fork", "nth": 2}
+
+The signal ARM has it read, and `counts-ID` written: how often each call was made since the last time. From then on the
+nth call fails, and `fired-ID` is written. With the phase "start" or "successor" it is read when such a program begins.
+`counts-exec` and `counts-end` are written before the program becomes another one, or ends.
+
+Which calls there are is read from the source of saltare's modules, so that a new one is not forgotten.
+"""
+
+import ast
+import errno
+import inspect
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+ARM = signal.SIGRTMIN + 5
+MODULES = ("os", "select", "signal", "_signal", "_process", "_memory", "socket")
+# Not system calls, or none that can fail; the last ones end the process or tell who it is.
+HARMLESS = {
+    "os.fspath", "os.strerror", "os.waitstatus_to_exitcode", "os._exit", "os.getpid", "os.getppid", "os.access",
+    "signal.getsignal", "_signal.getsignal", "os.sched_getaffinity", "os.fstat", "os.lstat", "os.stat",
+    "os.register_at_fork",
+}  # fmt: skip
+# Those of workers, of the app's import, or of one process alone.
+NOT_OF_A_MASTER = {
+    "_core", "_server", "_selector", "_lifespan", "_dispatch", "_renewal", "_importer", "_guest", "_later", "_park",
+    "_settle", "_shared_code", "_warmup", "_logging", "config", "_layers", "_values", "_net_values", "_toml",
+}  # fmt: skip
+NUMBERS = {
+    **dict.fromkeys(("pipe2", "open", "memfd_create", "eventfd", "dup", "pidfd_open"), errno.EMFILE),
+    "fork": errno.EAGAIN,
+    "kill": errno.EPERM,
+    "close": errno.EIO,
+}
+METHODS = ("bind", "listen", "setsockopt", "setblocking", "close")  # of sockets
+
+real_getpid, real_kill = os.getpid, os.kill
+
+
+class Faults:
+    def __init__(self, folder):
+        self.folder, self.pid = folder, real_getpid()
+        self.plan, self.counts = {}, {}
+
+    def arm(self, *_):
+        plan = json.loads((self.folder / "plan").read_text())
+        self.tell(plan["id"])
+        self.plan, self.counts = plan, {}
+
+    def tell(self, when):
+        self.write(f"counts-{when}", json.dumps(self.counts))
+
+    def write(self, name, text):
+        (self.folder / "new").write_text(text)
+        (self.folder / "new").rename(self.folder / name)
+
+    def called(self, name):
+        """Whether this call is to fail."""
+        if real_getpid() != self.pid:
+            return False
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if name == "os.execve":
+            self.tell("exec")
+            signal.pthread_sigmask(signal.SIG_BLOCK, [ARM])  # it waits for the new program
+        if (name, self.counts[name]) != (self.plan.get("call"), self.plan.get("nth")):
+            return False
+        self.plan, fired = {}, f"fired-{self.plan['id']}"
+        self.write(fired, name)
+        return True
+
+    def failing(self, name, call):
+        number = NUMBERS.get(name.rpartition(".")[2], errno.ENOMEM)
+
+        def made(*args, **kwargs):
+            if not self.called(name):
+                return call(*args, **kwargs)
+            if name.endswith(".close"):
+                call(*args, **kwargs)  # close(2) always closes
+            raise OSError(number, os.strerror(number))
+
+        return made
+
+    def install(self):
+        for name in calls():
+            module, _, attribute = name.partition(".")
+            owner = sys.modules.get(module) or sys.modules[f"saltare.{module}"]
+            if name == "select.poll":
+                owner.poll = self.failing_poll(owner.poll)
+            else:
+                setattr(owner, attribute, self.failing(name, getattr(owner, attribute)))
+        for name in METHODS:
+            setattr(socket.socket, name, self.failing(f"socket.{name}", getattr(socket.socket, name)))
+
+    def failing_poll(self, poll):
+        faults = self
+
+        class Poll:
+            def __init__(self):
+                one = poll()
+                self.register, self.unregister = one.register, one.unregister
+                self.poll = faults.failing("select.poll", one.poll)
+
+        return Poll
+
+
+def calls():
+    """ "module.function" of each system call in the source of a master."""
+    found = set()
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith("saltare.") and name.partition(".")[2] not in NOT_OF_A_MASTER:
+            if (getattr(module, "__file__", None) or "").endswith(".py"):
+                found |= set(calls_in(inspect.getsource(module)))
+    return sorted(found - HARMLESS)
+
+
+def calls_in(source):
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
+            module = sys.modules.get(node.value.id) or sys.modules.get(f"saltare.{node.value.id}")
+            value = getattr(module, node.attr, None)
+            if inspect.isbuiltin(value) or (inspect.isfunction(value) and node.value.id in ("signal", "os")):
+                yield f"{node.value.id}.{node.attr}"
+
+
+async def app(scope, receive, send):
+    body = b"%d" % os.getpid()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def main(folder, options):
+    is_successor = "_SALTARE_HANDOVER" in os.environ
+    is_trial = "_SALTARE_TRIAL" in os.environ
+    import saltare._master
+    import saltare._preload
+    import saltare._sockets_passed
+    import saltare._threads
+
+    saltare._master.BRIEF = 0.0  # workers are killed one after another here
+    saltare._master.REPEATED = 0.0  # each failure is looked for in the log
+    faults = Faults(Path(folder))
+    faults.install()
+    signal.signal(ARM, faults.arm)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [ARM])
+    if (faults.folder / "plan").exists() and not is_trial:
+        phase = json.loads((faults.folder / "plan").read_text())["phase"]
+        if phase == ("successor" if is_successor else "start"):
+            faults.arm()
+    options = {"app": app, "port": 0, **json.loads(options)}
+    if "uds_path" in options:
+        del options["port"]
+    server = saltare.Server(lifespan="off", **options)
+    try:
+        server.run()
+    except (saltare.StartError, saltare.AppError) as error:
+        print(f"saltare: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    faults.tell("end")
+    sys.exit(not server.graceful)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
