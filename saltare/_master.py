@@ -112,7 +112,7 @@ class Master:
             from ._importer import load
             from ._shared_code import SharedCode
 
-            with SharedCode():
+            with SharedCode(self.config.uses("shared-code")):
                 load(self.config)
 
     def _open(self, inherited):
@@ -126,9 +126,9 @@ class Master:
         _title.set_title("saltare:master")
         self._check_threads()
         if self.config.preloads():
-            settle_to_fork(self.config.park_memory)
+            settle_to_fork(self.config)
         else:
-            settle()
+            settle(self.config)
 
     def _table(self, inherited):
         if "counters" in inherited:
@@ -334,7 +334,7 @@ class Master:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            rest_from_forking()  # nothing happens here for a long time
+            rest_from_forking(self.config)  # nothing happens here for a long time
 
     def _start_is_over(self, flavour):
         self.started = True

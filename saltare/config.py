@@ -10,7 +10,8 @@ import os
 from . import __version__
 from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
 from ._settings import Config
-from ._values import App, Choice, File, Flag, Integer, Octal, Path, RootPath, Seconds, Several, Size, Target, Text
+from ._techniques import TECHNIQUES
+from ._values import App, Choice, File, Flag, Integer, Names, Octal, Path, RootPath, Seconds, Several, Size, Target, Text
 
 PREFIX = "SALTARE_"
 DAY = 86400
@@ -217,6 +218,21 @@ OPTIONS = (
     ),
     Option(LIMITS, "max_keepalive_requests", Integer(0, 1 << 30), 1000, "requests per connection; 0 = no limit"),
     Option(LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "request body; beyond it 413; 0 = no limit"),
+    Option(
+        MEMORY,
+        "memory",
+        Choice("lean", "safe"),
+        "lean",
+        "safe leaves out techniques that touch an allocator's insides, signal a thread, move memory or replace something of "
+        "a library; docs/memory.md lists them",
+    ),
+    Option(
+        MEMORY,
+        "memory_without",
+        Names("technique", (name for name, _, _ in TECHNIQUES)),
+        (),
+        "technique to leave out, by its name in docs/memory.md",
+    ),
     Option(
         MEMORY,
         "park_memory",
