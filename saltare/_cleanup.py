@@ -24,7 +24,8 @@ PAUSE = 0.25  # seconds
 
 # At worst, on a machine of 2020. Units: seconds for each byte, or for each block.
 COLLECTING = 0.5e-9  # the process's memory has grown by it: tuples of one item
-LOOKING = 0.05e-9  # malloc's heap has grown by it: blocks of 1 KiB, every other one free
+TRIMMING = 0.3e-9  # malloc's heap has grown by it: blocks of two pages, every other one free
+LOOKING = 0.05e-9  # the same: blocks of 1 KiB, every other one free
 FREE_BLOCK = 0.25e-6  # malloc looks at it
 FREE_PAGES = 4e-6  # a free block with pages of its own, which are given back
 FREE_BYTE = 0.05e-9  # in memory
@@ -62,6 +63,7 @@ class Cleanup:
         self._config, self._park_memory = config, park_memory
         self._moved = shares or config.park_memory is not None
         self._collecting = Estimate(_memory.held, COLLECTING)
+        self._trimming = Estimate(_memory.heap_end, TRIMMING)
         self._looking = Estimate(_memory.heap_end, LOOKING)
         self._trimmed = _memory.held()
 
@@ -73,6 +75,7 @@ class Cleanup:
 
             repark()
         self._collecting.begin()
+        self._trimming.begin()
         self._looking.begin()
         self._trimmed = _memory.held()
 
@@ -100,19 +103,25 @@ class Cleanup:
         return gc.collect(1)  # of which there is little
 
     def _free(self):
-        if self._config.uses("trimming") and self._looking.fits():
+        if self._config.uses("trimming") and (yield from self._trim()):
+            return True
+        return (yield from self._release()) if self._config.uses("freed-pools") else False
+
+    def _trim(self):
+        if not self._trimming.fits():
+            if not self._looking.fits():
+                return False
             blocks, size = self._looking.run(_memory.free_blocks)
             if (yield 0):
                 return True
-            if self._trimming(blocks, size) <= SLICE:
-                _memory.trim()
-                self._trimmed = _memory.held()
-                if (yield 0):
-                    return True
-        return (yield from self._release()) if self._config.uses("freed-pools") else False
+            if self._time_to_trim(blocks, size) > SLICE:
+                return False
+        self._trimming.run(_memory.trim)
+        self._trimmed = _memory.held()
+        return (yield 0)
 
-    def _trimming(self, blocks, size):
-        """Seconds."""
+    def _time_to_trim(self, blocks, size):
+        """Seconds, by the blocks that are free, and by how much of their size may be in memory."""
         in_memory = min(size, max(0, _memory.held() - self._trimmed))
         return blocks * FREE_BLOCK + min(blocks, in_memory // 4096) * FREE_PAGES + in_memory * FREE_BYTE
 
@@ -166,7 +175,10 @@ class Slices:
             self._core.rest()
             return
         self._running = running
-        self._loop.call_later(pause, self._next)
+        if pause:
+            self._loop.call_later(pause, self._next)
+        else:
+            self._loop.call_soon(self._next)
 
     def _next(self):
         self._go_on(self._core.stats()["requests"] != self._requests)

@@ -4,6 +4,7 @@ With "memory" as the folder they share it as a master does. Each prints what it 
 a byte is wrong. Names in ctypes' LIBRARY are those of threads.c.
 """
 
+import contextlib
 import ctypes
 import gc
 import hashlib
@@ -612,6 +613,21 @@ def waits(folder, library):
     for thread in threads:
         thread.join()
     assert sorted(map(str, results)) == ["True", "lock", "slept"]
+    print("right")
+
+
+def beside_sleeper(folder, library):
+    """SLEEPER is what the thread of a native library sleeps in; it is left alone."""
+    sleepers, kind = ctypes.CDLL(os.environ["SLEEPERS"]), os.environ["SLEEPER"].encode()
+    canary = parked(folder)
+    assert sleepers.start_sleeper(kind) == 0
+    assert kind != b"turns" or sleepers.start_sleeper(b"other_turns") == 0
+    while sleepers.rounds_slept(kind) < 200:
+        _park.repark()
+        with contextlib.suppress(RuntimeError):
+            _park.repark_slice(0, 64)
+    canary.check()
+    assert sleepers.times_interrupted(kind) == 0, sleepers.times_interrupted(kind)
     print("right")
 
 
