@@ -1,9 +1,8 @@
 """What is cleaned up in a quiet period, when the app has said nothing for a while: per process.
 
-No step may keep the loop for more than SLICE, and a request that arrives is served before the next one. What can be
-stopped and taken up again is done in slices, by count: pools, pages, descriptors. What cannot, a collection or a trim,
-is done only where it is expected to fit: by what it took the last time, and by the worst that what has come since may
-take.
+No step may keep the loop for long, and a request that arrives is served before the next one. What can be stopped and
+taken up again is done in slices, by count: pools, pages, descriptors. What cannot, a collection or a trim, is done only
+where it is expected to fit: by what it took the last time, and by the worst that what has come since may take.
 """
 
 import gc
@@ -12,11 +11,11 @@ import time
 from . import _logging, _memory
 from ._settle import settle
 
-SLICE = 0.010  # seconds
+SLICE = 0.006  # seconds that a step is expected to take at most; a wrong guess is not to take more than 0.010
 
 # Of one slice, a few milliseconds each.
 POOLS = 256  # taken or given back
-PAGES = 2048  # compared
+PAGES = 1024  # compared
 
 # A thread that runs, or another process at the same files, may be done a moment later.
 TRIES = 4
@@ -63,8 +62,8 @@ class Cleanup:
         self._config, self._park_memory = config, park_memory
         self._moved = shares or config.park_memory is not None
         self._collecting = Estimate(_memory.held, COLLECTING)
-        self._trimming = Estimate(_memory.heap_end, TRIMMING)
-        self._looking = Estimate(_memory.heap_end, LOOKING)
+        self._trimming = Estimate(_memory.heap, TRIMMING)
+        self._looking = Estimate(_memory.heap, LOOKING)
         self._trimmed = _memory.held()
 
     def begin(self):
@@ -136,22 +135,21 @@ class Cleanup:
         from ._park import NotParked, look_for_rings, repark_slice
 
         at, tries = 0, 0
-        for _ in look_for_rings():
-            if (yield 0):
-                return
-        while True:
-            try:
-                at = repark_slice(at, PAGES)
-            except (NotParked, OSError, RuntimeError) as reason:
-                tries += 1
-                if tries == TRIES:
-                    _logging.debug(f"memory is not parked again: {reason}")
+        try:
+            for _ in look_for_rings():
+                if (yield 0):
                     return
-                if (yield PAUSE):
+            while True:
+                try:
+                    at, pause = repark_slice(at, PAGES), 0
+                except RuntimeError:
+                    tries, pause = tries + 1, PAUSE
+                    if tries == TRIES:
+                        raise
+                if (at == 0 and not pause) or (yield pause):
                     return
-            else:
-                if at == 0 or (yield 0):
-                    return
+        except (NotParked, OSError, RuntimeError) as reason:
+            _logging.debug(f"memory is not parked again: {reason}")
 
 
 class Slices:

@@ -44,8 +44,13 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 /* held() -> int: anonymous memory of the process, in bytes. */
 static PyObject *memory_held(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
 
-/* heap_end() -> int: the break, where malloc's heap ends. */
-static PyObject *memory_heap_end(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromVoidPtr(sbrk(0)); }
+/* heap() -> int: how large malloc's heap is, in bytes; 0 where /proc does not say where it begins. */
+static PyObject *memory_heap(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    static uintptr_t first_break;
+    if (first_break == 0) first_break = find_first_break();
+    return PyLong_FromSize_t(first_break == 0 ? 0 : (uintptr_t)sbrk(0) - first_break);
+}
 
 /* free_blocks() -> (n, bytes): what malloc has free. It looks at each of them. */
 static PyObject *memory_free_blocks(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -235,7 +240,7 @@ static PyMethodDef memory_methods[] = {
     {"release_pools", memory_release_pools, METH_VARARGS,
      "release_pools(pools=0, stop=False) -> bytes, or None: drops what a burst has left free in arenas, so many pools a call."},
     {"held", memory_held, METH_NOARGS, "held() -> bytes: the process's own memory."},
-    {"heap_end", memory_heap_end, METH_NOARGS, "heap_end() -> int: the address at which malloc's heap ends."},
+    {"heap", memory_heap, METH_NOARGS, "heap() -> bytes: how large malloc's heap is."},
     {"free_blocks", memory_free_blocks, METH_NOARGS, "free_blocks() -> (n, bytes): what malloc has free."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},
