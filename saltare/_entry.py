@@ -72,12 +72,16 @@ def explained(run):
 
 def run(config, put_off_ssl):
     from . import _memory
+    from ._techniques import untested
 
     origin()  # the app may change the folder and the environment
-    _memory.configure()
+    if config.uses("malloc-settings"):
+        _memory.configure()
     _logging.configure(config)
+    if config.memory == "lean" and untested() is not None:
+        _logging.info(f"memory techniques are those of --memory safe: {untested()}")
     forks = needs_master(config)
-    if config.park_memory is not None or (forks and config.preloads()):
+    if config.park_memory is not None or (forks and config.shares_heap()):
         from ._park import prepare
 
         prepare()
@@ -93,25 +97,25 @@ def run(config, put_off_ssl):
 
 
 def single(config, put_off_ssl):
-    from . import _memory
     from ._importer import load
     from ._shared_code import SharedCode
 
-    if put_off_ssl:
+    if put_off_ssl and config.uses("lazy-ssl"):
         from . import _later
 
         _later.install()
-    with SharedCode():
+    with SharedCode(config.uses("shared-code")):
         load(config)  # before what serves it is, so that its errors come at once
-    from ._settle import forget, rest, rest_parked, settle
+    from ._settle import forget
 
-    forget()
+    if config.uses("import-caches"):
+        forget()
+    from ._cleanup import Cleanup
     from ._server import Server
 
     server = Server.from_config(config)
-    server.after_start = lambda: settle(config.park_memory)
-    server.on_lull = rest if config.park_memory is None else rest_parked
-    server.release = _memory.RELEASE_BEFORE_WAIT
+    server.cleanup = Cleanup(config, config.park_memory)
+    server.after_start = server.cleanup.begin
     return server
 
 

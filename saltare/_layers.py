@@ -165,6 +165,9 @@ def check_together(config, found, cwd, app_needed):
     if config.ws_deflate_context and not config.ws_per_message_deflate:
         label = found["ws_deflate_context"].label
         raise ConfigError(f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off")
+    if config.memory == "safe" and config.park_memory is not None:
+        advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
+        raise contradiction(found["memory"], found["park_memory"], advice)
     check_processes(config, found, cwd)
 
 

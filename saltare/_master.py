@@ -140,9 +140,9 @@ class Master:
         self._plan(inherited)
         _title.set_title("saltare:master")
         if self._preload.is_here():
-            settle_to_fork(self.config.park_memory)
+            settle_to_fork(self.config)
         else:
-            settle()
+            settle(self.config)
 
     def _table(self, inherited):
         if "counters" in inherited:
@@ -358,7 +358,7 @@ class Master:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            self._do("giving memory back", rest_from_forking)  # nothing happens here for a long time
+            self._do("giving memory back", rest_from_forking, self.config)  # nothing happens here for a long time
 
     def _start_is_over(self, flavour):
         self.started = True

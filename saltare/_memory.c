@@ -4,9 +4,10 @@
 #include "_memory.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -40,6 +41,29 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* held() -> int: anonymous memory of the process, in bytes. */
+static PyObject *memory_held(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
+
+/* heap() -> int: how large malloc's heap is, in bytes; 0 where /proc does not say where it begins. */
+static PyObject *memory_heap(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    static uintptr_t first_break;
+    if (first_break == 0) first_break = find_first_break();
+    return PyLong_FromSize_t(first_break == 0 ? 0 : (uintptr_t)sbrk(0) - first_break);
+}
+
+/* free_blocks() -> (n, bytes): what malloc has free. It looks at each of them. */
+static PyObject *memory_free_blocks(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+#if __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+    return Py_BuildValue("nn", (Py_ssize_t)info.ordblks, (Py_ssize_t)info.fordblks);
+#else
+    struct mallinfo info = mallinfo(); /* modulo 4 GiB */
+    return Py_BuildValue("nn", (Py_ssize_t)(unsigned)info.ordblks, (Py_ssize_t)(unsigned)info.fordblks);
+#endif
+}
+
 /* ---- file mappings --------------------------------------------------------------------------------------------
  *
  * Code and constants that only start-up needed are pages of files; dropped from this process they stay in the page
@@ -47,8 +71,8 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
  *
  *   - the dynamic linker says that it is a segment of a loaded ELF object that was never writable. It is asked under
  *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
- *   - the kernel says (smaps) that no page of it is anonymous, or swapped out: nobody has written to it all the same, as
- *     debuggers and text relocations do.
+ *   - the kernel says (maps, pagemap) that it is a private mapping of a file that cannot be written to, and that no page of it is
+ *     anonymous, or swapped out: nobody has written to it all the same, as debuggers and text relocations do.
  *
  * What the core drops once more, a moment later, rests on the same words: of objects that are never unloaded. */
 
@@ -56,10 +80,16 @@ static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 #define MOST_CLEAN 4096
 #define MOST_SEGMENTS 16 /* of one object that are not writable; linkers make three */
 
+/* Of an entry of pagemap(5). */
+#define PRESENT (1ULL << 63)
+#define SWAPPED (1ULL << 62)
+#define OF_FILE (1ULL << 61)
+#define ENTRIES 512 /* read together */
+
 struct clean {
-    struct range ranges[MOST_CLEAN];
+    struct range ranges[MOST_CLEAN]; /* mappings of files that are private and not writable */
     size_t n;
-    bool candidate;     /* the last of ranges is the mapping that the lines are about */
+    int pagemap;
     struct range stack; /* of the main thread */
     size_t released;    /* bytes */
     struct way *way;
@@ -73,34 +103,44 @@ struct way {
     size_t room, n_ranges;
 };
 
-/* A line of smaps. */
-static void look_for_clean(const char *line, void *context)
+/* A line of /proc/self/maps: "start-end rights offset device inode path". */
+static void look_for_files(const char *line, void *context)
 {
     struct clean *clean = context;
-    unsigned long start, end, inode, kib;
-    char rights[5];
-    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, rights, &inode) == 4) {
-        clean->candidate = inode != 0 && rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN;
-        if (clean->candidate) clean->ranges[clean->n++] = (struct range){start, end};
-        if (inode == 0 && strstr(line, " [stack]") != NULL) clean->stack = (struct range){start, end};
-    } else if (clean->candidate && (sscanf(line, "Anonymous: %lu kB", &kib) == 1 || sscanf(line, "Swap: %lu kB", &kib) == 1) && kib > 0) {
-        clean->n--; /* written to, swapped out or not */
-        clean->candidate = false;
+    char *at;
+    uintptr_t start = strtoul(line, &at, 16), end = strtoul(at + 1, &at, 16);
+    const char *rights = at + 1, *inode = rights + 5;
+    if (rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN) {
+        for (int fields = 0; fields < 2 && inode != NULL; fields++) inode = strchr(inode + 1, ' ');
+        if (inode != NULL && strtoul(inode, NULL, 10) != 0) clean->ranges[clean->n++] = (struct range){start, end};
+    } else if (strstr(rights, " [stack]") != NULL) {
+        clean->stack = (struct range){start, end};
     }
 }
 
-/* The private, read-only mappings of files without a page that was written to; none when smaps cannot be read. */
-static void find_clean(struct clean *clean)
-{
-    if (each_line("/proc/self/smaps", look_for_clean, clean) != 0) clean->n = 0;
-}
-
-static bool is_clean(const struct clean *clean, struct range wanted)
+static bool is_of_file(const struct clean *clean, struct range wanted)
 {
     for (size_t i = 0; i < clean->n; i++) {
         if (clean->ranges[i].start <= wanted.start && wanted.end <= clean->ranges[i].end) return true;
     }
     return false;
+}
+
+/* Whether no page of it was written to; false where /proc does not tell. */
+static bool is_clean(const struct clean *clean, struct range wanted)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uint64_t entries[ENTRIES];
+    while (wanted.start < wanted.end) {
+        const size_t left = size_of(wanted) / page, n = left < ENTRIES ? left : ENTRIES;
+        const ssize_t size = (ssize_t)(n * sizeof *entries);
+        if (pread(clean->pagemap, entries, (size_t)size, (off_t)(wanted.start / page * sizeof *entries)) != size) return false;
+        for (size_t i = 0; i < n; i++) {
+            if (entries[i] & SWAPPED || (entries[i] & PRESENT && !(entries[i] & OF_FILE))) return false;
+        }
+        wanted.start += n * page;
+    }
+    return true;
 }
 
 static bool is_on(const struct way *way, const struct dl_phdr_info *object)
@@ -128,7 +168,7 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *data)
         if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
         uintptr_t start = object->dlpi_addr + segment->p_vaddr;
         struct range range = {start & ~(page - 1), (start + segment->p_filesz + page - 1) & ~(page - 1)};
-        if (is_clean(clean, range)) found[n++] = range;
+        if (is_of_file(clean, range) && is_clean(clean, range)) found[n++] = range;
     }
     const bool on_way = is_on(way, object);
     for (size_t i = 0; i < n; i++) {
@@ -158,8 +198,9 @@ static size_t release_files(struct way *way)
     struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (clean == MAP_FAILED) return 0;
     clean->way = way;
-    find_clean(clean);
-    dl_iterate_phdr(release_object, clean);
+    clean->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (each_line("/proc/self/maps", look_for_files, clean) == 0 && clean->pagemap >= 0) dl_iterate_phdr(release_object, clean);
+    if (clean->pagemap >= 0) close(clean->pagemap);
     const struct range stack = clean->stack;
     const size_t released = clean->released;
     munmap(clean, sizeof *clean);
@@ -193,9 +234,14 @@ static PyMethodDef memory_methods[] = {
     {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
-    {"repark", memory_repark, METH_VARARGS, "repark(fd, pool) -> bytes: gives pages back to the file that hold what it holds."},
+    {"repark", memory_repark, METH_VARARGS,
+     "repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives pages back to the file that hold what it holds."},
     {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): what comes from now on is a burst's."},
-    {"release_pools", memory_release_pools, METH_NOARGS, "release_pools() -> bytes: drops what a burst has left free in arenas."},
+    {"release_pools", memory_release_pools, METH_VARARGS,
+     "release_pools(pools=0, stop=False) -> bytes, or None: drops what a burst has left free in arenas, so many pools a call."},
+    {"held", memory_held, METH_NOARGS, "held() -> bytes: the process's own memory."},
+    {"heap", memory_heap, METH_NOARGS, "heap() -> bytes: how large malloc's heap is."},
+    {"free_blocks", memory_free_blocks, METH_NOARGS, "free_blocks() -> (n, bytes): what malloc has free."},
     {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
     {NULL},
 };

@@ -7,7 +7,7 @@
  *   _memory_fresh.c  before either: what is written from then on lies together
  *   _memory_early.c  arenas from before that was prepared
  *   _memory_pools.c  what is free within arenas, after a burst
- *   _memory_hold.c   every other thread held still meanwhile
+ *   _memory_hold.c   every other thread held still meanwhile, where none of them can tell
  *   _memory_code.c   equal parts of code exist once */
 #ifndef SALTARE_MEMORY_H
 #define SALTARE_MEMORY_H
@@ -60,6 +60,13 @@ struct held_thread {
     uintptr_t stack; /* an address on the stack of its handler */
 };
 
+/* A thread that sleeps where it may be sent a signal. */
+struct seen_thread {
+    pid_t id;
+    uint64_t switches; /* how often it has slept */
+    bool is_of_core;
+};
+
 /* Zeroed memory outside malloc's heap, used once. */
 struct hold {
     _Atomic uint32_t released;
@@ -68,8 +75,9 @@ struct hold {
     int signal;
     struct sigaction before;
     sigset_t mask; /* of the caller */
-    uint32_t n;
+    uint32_t n, n_seen;
     struct held_thread threads[MOST_THREADS];
+    struct seen_thread seen[MOST_THREADS];
 };
 
 /* NULL: there is no memory. */
@@ -84,9 +92,14 @@ struct hold_refusal {
     pid_t thread; /* 0: it is about none in particular */
 };
 
-/* Holds every thread but the caller, whose signals are blocked meanwhile. Refused, it has released those it held.
+/* Where the code of our core is, with Go's runtime; empty while it is not loaded. Takes a lock of the dynamic linker, which a held
+ * thread might have. */
+struct range find_core(void);
+
+/* Holds every thread but the caller, whose signals are blocked meanwhile. Refused, it has released those it held, and no thread
+ * but the core's has been disturbed. `patience`: how long to try, in ns.
  * Threads: one caller at a time. No malloc is called, for a held thread may be within it. */
-struct hold_refusal hold_threads(struct hold *hold);
+struct hold_refusal hold_threads(struct hold *hold, struct range core, int64_t patience);
 
 /* Lets them go on. */
 void release_threads(struct hold *hold);
@@ -205,7 +218,10 @@ PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
 PyObjectArenaAllocator find_arena_allocator(void);
 
 PyObject *memory_watch_arenas(PyObject *module, PyObject *ignored);
-PyObject *memory_release_pools(PyObject *module, PyObject *ignored);
+PyObject *memory_release_pools(PyObject *module, PyObject *args);
+
+/* Anonymous memory of the process, in bytes; 0 where /proc is not to be read. */
+size_t bytes_held(void);
 
 /* ---- _memory_code.c ------------------------------------------------------------------------------------------- */
 

@@ -1,14 +1,28 @@
 /* Holding every other thread of the process still, in the handler of a signal.  per process
  *
- * Go's threads are held like all others. They write to Go's own heap, but also to malloc's: a thread that Go starts takes
- * its record and the table of its thread-local variables from there.
+ * A signal ends a call that sleeps, and the kernel begins only some of them again (signal(7)): poll(2), nanosleep(2) or a recv(2) with
+ * a timeout come back with EINTR, which many a library takes for an error. So a thread is sent one only where nobody can tell:
  *
- * A thread within a system call is interrupted and goes on with it later (SA_RESTART); one in a disk access is waited for.
+ *   - it sleeps in futex(2), private to the process and without a timeout, which SA_RESTART does begin again;
+ *   - or it sleeps in a system call of Go's runtime, in our core, which repeats those itself.
+ *
+ * It must still be there when the signal comes. All threads are looked at twice. When each has been found in such a sleep both times
+ * and has not run in between, there was a moment at which all of them slept. From then on nobody is left who could wake one: a
+ * timeout cannot, and nobody from outside, since the futex is private; Go's threads wake only each other, and the caller wakes none.
+ * Where it does not come to that, nothing is held, and what was to be done meanwhile is left undone.
+ *
+ * They are held all the same, because a signal from outside could be handled by one of them.
+ *
+ * Go's threads write to Go's own heap, but also to malloc's: a thread that Go starts takes its record and the table of its
+ * thread-local variables from there.
+ *
  * From the first thread that is held to the last that is released nothing here may call malloc or touch a Python object. */
 #include "_memory.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
@@ -19,12 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A thread that is not held by then hangs in the kernel; on a busy machine others take their time. */
-#define PATIENCE_NS 5000000000LL
-/* One that blocks signals for longer than it takes to make a thread does so for good. */
-#define DEAF_NS 500000000LL
-/* The list of threads is looked at again after so long, or when one more is held. */
-#define LOOK_AGAIN_NS 1000000L
+/* The threads are looked at again after so long, or when one more is held. */
+#define LOOK_AGAIN_NS 500000L
 
 /* ---- the held ------------------------------------------------------------------------------------------------- */
 
@@ -71,12 +81,13 @@ static unsigned long long number_in(const char *text, const char *word, int base
 
 static const char DEAF[] = "blocks signals";
 
+static bool blocks(const char *status, int signal) { return number_in(status, "\nSigBlk:", 16) >> (signal - 1) & 1; }
+
 static bool is_blocked(int tasks, pid_t id, int signal)
 {
     char path[32], text[4096];
     snprintf(path, sizeof path, "%d/status", (int)id);
-    if (!read_file(tasks, path, text, sizeof text)) return false; /* it has ended */
-    return number_in(text, "\nSigBlk:", 16) >> (signal - 1) & 1;
+    return read_file(tasks, path, text, sizeof text) && blocks(text, signal); /* else it has ended */
 }
 
 /* How many threads the kernel counts: its list may pass over one while another ends. */
@@ -84,6 +95,139 @@ static uint64_t threads_of_process(int tasks)
 {
     char text[4096];
     return read_file(tasks, "../status", text, sizeof text) ? number_in(text, "\nThreads:", 10) : 0;
+}
+
+struct entry { /* of getdents64(2) */
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+/* Calls `take` with each thread that the kernel lists, but for the caller, as long as it returns true. Returns whether it always did. */
+static bool each_thread(int tasks, bool (*take)(pid_t id, void *context), void *context)
+{
+    _Alignas(struct entry) char entries[4096];
+    const pid_t self = (pid_t)syscall(SYS_gettid);
+    long n;
+    lseek(tasks, 0, SEEK_SET);
+    while ((n = syscall(SYS_getdents64, tasks, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < n;) {
+            const struct entry *entry = (const struct entry *)(entries + at);
+            pid_t id = (pid_t)strtol(entry->name, NULL, 10);
+            if (id > 0 && id != self && !take(id, context)) return false;
+            at += entry->size;
+        }
+    }
+    return n == 0;
+}
+
+/* ---- who sleeps, and in what ---------------------------------------------------------------------------------- */
+
+/* The core lies beside this very object. */
+static int look_for_core(struct dl_phdr_info *object, size_t size, void *core)
+{
+    Dl_info own;
+    const char *name = strrchr(object->dlpi_name, '/');
+    if (name == NULL || strncmp(name, "/_core", 6) != 0 || !dladdr((void *)(uintptr_t)find_core, &own)) return 0;
+    const size_t folder = (size_t)(name - object->dlpi_name) + 1;
+    if (strncmp(own.dli_fname, object->dlpi_name, folder) != 0 || strchr(own.dli_fname + folder, '/') != NULL) return 0;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        const uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_LOAD && segment->p_flags & PF_X) *(struct range *)core = (struct range){start, start + segment->p_memsz};
+    }
+    return 1;
+}
+
+struct range find_core(void)
+{
+    struct range core = {0, 0};
+    dl_iterate_phdr(look_for_core, &core);
+    return core;
+}
+
+/* A line of /proc/self/task/N/syscall, proc_pid_syscall(5): what a sleeping thread has called, and where it did. */
+struct call {
+    long number;
+    unsigned long arguments[6], stack, place;
+};
+
+/* False while it runs, and where it waits for something else than a system call, as for a page. */
+static bool read_call(int tasks, pid_t id, struct call *call)
+{
+    char path[32], text[256];
+    unsigned long *argument = call->arguments;
+    snprintf(path, sizeof path, "%d/syscall", (int)id);
+    if (!read_file(tasks, path, text, sizeof text)) return false;
+    return sscanf(text, "%ld %lx %lx %lx %lx %lx %lx %lx %lx", &call->number, &argument[0], &argument[1], &argument[2], &argument[3],
+                  &argument[4], &argument[5], &call->stack, &call->place) == 9;
+}
+
+/* A wait that only another thread of this process can end, and that is begun again after a signal. */
+static bool is_endless_wait(const struct call *call)
+{
+    const int operation = (int)call->arguments[1], command = operation & FUTEX_CMD_MASK;
+    return call->number == SYS_futex && operation & FUTEX_PRIVATE_FLAG && (command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET) &&
+           call->arguments[3] == 0;
+}
+
+/* The threads as they were found when they were last looked at. */
+struct round {
+    struct hold *hold;
+    int tasks;
+    struct range core;
+    uint32_t n;
+    bool changed; /* since they were looked at before */
+    struct hold_refusal refusal;
+};
+
+static struct seen_thread *seen_before(struct round *round, pid_t id)
+{
+    for (uint32_t i = 0; i < round->hold->n_seen; i++) {
+        if (round->hold->seen[i].id == id) return &round->hold->seen[i];
+    }
+    return NULL;
+}
+
+/* Takes note of a thread. Returns whether it may be sent a signal, if nobody wakes it. */
+static bool look_at_thread(pid_t id, void *context)
+{
+    struct round *round = context;
+    char path[32], text[4096];
+    struct call call;
+    snprintf(path, sizeof path, "%d/status", (int)id);
+    round->n++;
+    struct seen_thread *before = seen_before(round, id);
+    if (before != NULL && before->is_of_core) return true;
+    round->refusal = (struct hold_refusal){"has ended", id};
+    if (!read_file(round->tasks, path, text, sizeof text)) return false;
+    round->refusal.why = DEAF; /* for good, or for a moment as while a thread is made */
+    if (blocks(text, round->hold->signal)) return false;
+    const uint64_t switches = number_in(text, "\nvoluntary_ctxt_switches:", 10) + number_in(text, "\nnonvoluntary_ctxt_switches:", 10);
+    round->refusal.why = "is running";
+    if (!read_call(round->tasks, id, &call)) return false;
+    const bool is_of_core = round->core.start <= call.place && call.place < round->core.end;
+    round->refusal.why = "waits in a call that a signal would end";
+    if (!is_of_core && !is_endless_wait(&call)) return false;
+    round->refusal.why = "is one too many";
+    if (before == NULL && round->hold->n_seen == MOST_THREADS) return false;
+    if (before == NULL) before = &round->hold->seen[round->hold->n_seen++];
+    if (before->id != id || (before->switches != switches && !is_of_core)) round->changed = true;
+    *before = (struct seen_thread){id, switches, is_of_core};
+    return true;
+}
+
+/* Looks at all of them. Returns whether it has found what it found before: then each has slept since. */
+static bool all_sleep(struct round *round)
+{
+    const uint32_t before = round->n;
+    round->n = 0;
+    round->changed = false;
+    if (!each_thread(round->tasks, look_at_thread, round)) return false;
+    round->refusal = (struct hold_refusal){"the list of threads changes all the time", 0};
+    return !round->changed && round->n == before && threads_of_process(round->tasks) == (uint64_t)round->n + 1;
 }
 
 /* ---- holding -------------------------------------------------------------------------------------------------- */
@@ -134,30 +278,18 @@ static bool ask(struct hold *hold, int tasks, pid_t id, struct hold_refusal *ref
     return true;
 }
 
-struct entry { /* of getdents64(2) */
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
+struct asking {
+    struct hold *hold;
+    int tasks;
+    bool all; /* are held */
+    struct hold_refusal refusal;
 };
 
-/* Asks all that the kernel lists. Returns whether all are held. */
-static bool ask_all(struct hold *hold, int tasks, pid_t self, struct hold_refusal *refusal)
+static bool ask_thread(pid_t id, void *context)
 {
-    _Alignas(struct entry) char entries[4096];
-    bool all = true;
-    long n;
-    lseek(tasks, 0, SEEK_SET);
-    while ((n = syscall(SYS_getdents64, tasks, entries, sizeof entries)) > 0) {
-        for (long at = 0; at < n;) {
-            const struct entry *entry = (const struct entry *)(entries + at);
-            pid_t id = (pid_t)strtol(entry->name, NULL, 10);
-            if (id > 0 && id != self && ask(hold, tasks, id, refusal)) all = false;
-            at += entry->size;
-        }
-    }
-    return all && n == 0;
+    struct asking *asking = context;
+    if (ask(asking->hold, asking->tasks, id, &asking->refusal)) asking->all = false;
+    return true;
 }
 
 static int64_t now_ns(void)
@@ -167,17 +299,28 @@ static int64_t now_ns(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static struct hold_refusal hold_all(struct hold *hold, int tasks)
+/* Waits until all sleep where they may be sent a signal. */
+static struct hold_refusal find_sleeping(struct hold *hold, int tasks, struct range core, int64_t deadline)
 {
     const struct timespec look_again = {0, LOOK_AGAIN_NS};
-    const int64_t begun = now_ns();
-    const pid_t self = (pid_t)syscall(SYS_gettid);
+    struct round round = {.hold = hold, .tasks = tasks, .core = core};
+    hold->n_seen = 0;
+    while (!all_sleep(&round) && !all_sleep(&round)) {
+        if (now_ns() > deadline) return round.refusal;
+        futex(&hold->arrived, FUTEX_WAIT, 0, &look_again);
+    }
+    return (struct hold_refusal){NULL, 0};
+}
+
+static struct hold_refusal hold_all(struct hold *hold, int tasks, int64_t deadline)
+{
+    const struct timespec look_again = {0, LOOK_AGAIN_NS};
     for (;;) {
-        struct hold_refusal refusal = {"the list of threads changes all the time", 0};
+        struct asking asking = {hold, tasks, true, {"the list of threads changes all the time", 0}};
         uint32_t arrived = atomic_load(&hold->arrived);
-        bool all = ask_all(hold, tasks, self, &refusal);
+        bool all = each_thread(tasks, ask_thread, &asking) && asking.all;
         if (all && threads_of_process(tasks) == (uint64_t)atomic_load(&hold->arrived) + 1) return (struct hold_refusal){NULL, 0};
-        if (now_ns() - begun > (refusal.why == DEAF ? DEAF_NS : PATIENCE_NS)) return refusal;
+        if (now_ns() > deadline) return asking.refusal;
         futex(&hold->arrived, FUTEX_WAIT, arrived, &look_again);
     }
 }
@@ -206,8 +349,9 @@ void free_hold(struct hold *hold)
     munmap(hold, sizeof *hold);
 }
 
-struct hold_refusal hold_threads(struct hold *hold)
+struct hold_refusal hold_threads(struct hold *hold, struct range core, int64_t patience)
 {
+    const int64_t deadline = now_ns() + patience;
     struct sigaction action = {.sa_sigaction = on_hold, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigset_t all;
     hold->signal = free_signal(&hold->before);
@@ -218,7 +362,8 @@ struct hold_refusal hold_threads(struct hold *hold)
     sigfillset(&all);
     sigaction(hold->signal, &action, NULL);
     pthread_sigmask(SIG_SETMASK, &all, &hold->mask);
-    struct hold_refusal refusal = hold_all(hold, tasks);
+    struct hold_refusal refusal = find_sleeping(hold, tasks, core, deadline);
+    if (refusal.why == NULL) refusal = hold_all(hold, tasks, deadline);
     close(tasks);
     if (refusal.why != NULL) release_threads(hold);
     return refusal;

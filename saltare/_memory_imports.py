@@ -114,7 +114,7 @@ def load_app(config):
     from ._importer import load
     from ._shared_code import SharedCode
 
-    with SharedCode():
+    with SharedCode(config.uses("shared-code")):
         load(config)
 
 

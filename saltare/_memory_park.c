@@ -23,6 +23,8 @@
 
 /* malloc's own M_MMAP_MAX. */
 #define MMAP_MAX 65536
+/* How long to wait until all threads are held. Units: ns. */
+#define PATIENCE 200000000LL
 /* Into memory: bytes that are there twice meanwhile. */
 #define MOVED_AT_ONCE ((size_t)1 << 20)
 
@@ -336,7 +338,8 @@ static PyObject *park_into(PyObject *arg, way *into)
     size_t parked = 0;
     uintptr_t first_break = find_first_break();
     parking->variables = find_variables();
-    struct hold_refusal refusal = hold_threads(&parking->hold);
+    const struct range core = find_core();
+    struct hold_refusal refusal = hold_threads(&parking->hold, core, PATIENCE);
     struct obstacle obstacle = {.why = refusal.why, .thread = refusal.thread};
     if (refusal.why == NULL) {
         obstacle = park_all(parking, fd, first_break, into, &parked);

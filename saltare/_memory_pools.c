@@ -7,8 +7,11 @@
  * of free blocks, for the case that the same size is wanted again, and a pool of no size has none.
  *
  * A pool that was never written to costs a page then. One arena at most has such, since pymalloc asks for another only when it
- * has no free pool. Nothing is done before the process has grown, or has shrunk since: the quiet period before may have been within
- * a burst, as of handlers that all wait. */
+ * has no free pool. Nothing is done before the process has grown, or has shrunk since: the quiet period before may have been
+ * within a burst, as of handlers that all wait.
+ *
+ * It is done in slices, since a MiB takes 0.7 ms with the GIL. Between two of them the pools taken so far are in use, as
+ * anybody else sees it: who allocates meanwhile gets others. */
 #include "_memory.h"
 
 #include <stdio.h>
@@ -22,8 +25,7 @@
 /* By how much a process must have grown or shrunk. Units: bytes. */
 #define GROWTH ((size_t)1 << 20)
 
-/* For the time it takes, with the GIL: 128 MiB of pools, some 70 ms. What there is beyond stays, since the same pools come first
- * in the next call. Units: blocks. */
+/* In all: 128 MiB of pools. What there is beyond stays, since the same pools come first the next time. Units: blocks. */
 #define MOST_TAKEN (8192 * BLOCKS)
 
 /* Before arenas were watched. */
@@ -33,8 +35,8 @@ static size_t least; /* bytes the process held, since start-up or when pools wer
 static atomic_bool more_wanted; /* an arena; several interpreters may allocate at a time */
 static _Thread_local struct range given_back; /* the last arena, by this thread */
 
-/* Anonymous memory of the process, in bytes; 0 where /proc is not to be read. Source: proc(5), statm. */
-static size_t bytes_held(void)
+/* Source: proc(5), statm. */
+size_t bytes_held(void)
 {
     unsigned long resident = 0, of_files = 0;
     FILE *statm = fopen("/proc/self/statm", "re");
@@ -119,28 +121,34 @@ static size_t drop(struct pool_header *pool)
     return madvise((char *)pool + page, POOL - page, MADV_DONTNEED) == 0 ? POOL - page : 0;
 }
 
-/* Returns the last block. Whole pools are dropped at once: together they may be more than the machine has. */
-static struct taken *take_free_pools(void)
+/* Where the work stands between two slices. Under the GIL. */
+static struct {
+    enum { IDLE, TAKING, GIVING_BACK } state;
+    struct taken *last, *before_pool;
+    size_t of_pool, n; /* blocks taken: of the last pool, in all */
+    size_t released;   /* bytes */
+} work;
+
+/* Takes as many blocks, or those that are left. Whole pools are dropped at once: together they may be more than the machine has.
+ * Returns whether there are more. */
+static bool take_free_pools(size_t most)
 {
-    struct taken *last = NULL, *before_pool = NULL;
-    size_t of_pool = 0;
-    more_wanted = false;
-    for (size_t n = 0; n < MOST_TAKEN && !more_wanted; n++) {
+    for (size_t i = 0; i < most; i++) {
+        if (work.n++ == MOST_TAKEN || more_wanted) return false;
         struct taken *block = PyObject_Malloc(LARGEST_SMALL);
-        if (block == NULL) break;
-        *block = (struct taken){.before = last};
-        if (last == NULL && !is_pymallocs(block)) return block;
-        if (last == NULL || header_of(block) != header_of(last)) {
-            before_pool = last;
-            of_pool = 0;
-        }
-        last = block;
-        if (++of_pool < BLOCKS || !is_full(header_of(block))) continue;
-        last = block_of(header_of(block), 0);
-        *last = (struct taken){.before = before_pool, .whole = true};
-        drop(header_of(last));
+        if (block == NULL) return false;
+        const bool first_of_all = work.last == NULL, first = first_of_all || header_of(block) != header_of(work.last);
+        *block = (struct taken){.before = work.last};
+        if (first) work.before_pool = work.last;
+        work.of_pool = first ? 1 : work.of_pool + 1;
+        work.last = block;
+        if (first_of_all && !is_pymallocs(block)) return false;
+        if (work.of_pool < BLOCKS || !is_full(header_of(block))) continue;
+        work.last = block_of(header_of(block), 0);
+        *work.last = (struct taken){.before = work.before_pool, .whole = true};
+        drop(header_of(work.last));
     }
-    return last;
+    return true;
 }
 
 /* Frees all blocks of a pool, and drops what they were. Returns how many bytes. */
@@ -154,24 +162,56 @@ static size_t give_back_pool(struct pool_header *pool)
     return drop(pool);
 }
 
-/* release_pools() -> int: bytes of pools that were dropped, or had not been touched; 0 when the process has hardly changed. Best
- * called when garbage is collected and malloc trimmed. */
-PyObject *memory_release_pools(PyObject *module, PyObject *Py_UNUSED(ignored))
+/* The last that was taken comes first, as many pools. Returns whether there are more. */
+static bool give_back_pools(size_t most)
 {
-    size_t released = 0, held = bytes_held();
+    for (size_t i = 0; i < most && work.last != NULL; i++) {
+        struct taken *last = work.last;
+        work.last = last->before;
+        if (last->whole) {
+            work.released += give_back_pool(header_of(last));
+        } else {
+            PyObject_Free(last);
+        }
+    }
+    return work.last != NULL;
+}
+
+static void begin(void)
+{
+    const size_t held = bytes_held();
     const bool has_grown = held >= least + GROWTH, has_shrunk = held + GROWTH <= least; /* a burst that goes on, and its end */
     if ((has_grown || has_shrunk) && is_undisturbed()) {
-        for (struct taken *last = take_free_pools(), *before; last != NULL; last = before) {
-            before = last->before;
-            if (last->whole) {
-                released += give_back_pool(header_of(last));
-            } else {
-                PyObject_Free(last);
-            }
-        }
-        least = bytes_held();
+        work.state = TAKING;
+        work.before_pool = NULL;
+        work.of_pool = work.n = work.released = 0;
+        more_wanted = false;
     } else if (held < least) {
         least = held;
     }
-    return PyLong_FromSize_t(released);
+}
+
+/* release_pools(pools=0, stop=False) -> int or None: a slice of the work, in which so many pools are taken or given back; 0: all of
+ * it. `stop`: no more are to be taken. None: there is more to do. Else bytes of pools that were dropped, or had not been touched; 0 when the process has hardly changed. Best
+ * begun when garbage is collected and malloc trimmed. */
+PyObject *memory_release_pools(PyObject *module, PyObject *args)
+{
+    Py_ssize_t pools = 0;
+    int stop = 0;
+    if (!PyArg_ParseTuple(args, "|np:release_pools", &pools, &stop)) return NULL;
+    const size_t most = pools > 0 ? (size_t)pools : SIZE_MAX / BLOCKS;
+    if (work.state == IDLE) begin();
+    if (work.state == IDLE) return PyLong_FromLong(0);
+    if (work.state == TAKING && !stop && is_undisturbed()) {
+        const bool more = take_free_pools(most * BLOCKS);
+        if (more || pools > 0) {
+            work.state = more ? TAKING : GIVING_BACK;
+            Py_RETURN_NONE;
+        }
+    }
+    work.state = GIVING_BACK;
+    if (give_back_pools(most)) Py_RETURN_NONE;
+    work.state = IDLE;
+    least = bytes_held();
+    return PyLong_FromSize_t(work.released);
 }

@@ -7,7 +7,10 @@
  * of them puts such a page into a second file, the pool, at the place that it has in the first; the others find it there, and
  * all of them map that one. A page of the pool is written once, before anybody maps it: it is there if it is not zero.
  *
- * Only what is in memory is compared with: nothing waits for a disk while threads are held. */
+ * Only what is in memory is compared with: nothing waits for a disk while threads are held. And only what is the same byte
+ * for byte goes back: what a page holds is not for us to judge.
+ *
+ * While the process serves, it is done in slices: so many pages, then the threads go on and the loop turns. */
 #include "_memory.h"
 
 #include <errno.h>
@@ -25,13 +28,19 @@
 #define OURS_ALONE (1ULL << 56)
 
 #define ENTRIES 512 /* looked at together */
-/* Pages looked at in one go: some 25 ms. A process that has written to more of its heap will not share much of it. */
+#define ENTRIES_COST 4 /* of reading so many entries, in pages compared */
+/* Pages compared before a process serves: some 25 ms. One that has written to more of its heap will not share much of it. */
 #define MOST_COMPARED 16384
 
-/* Another process looks into the pool: how often to try again, a millisecond later. */
+/* Another process looks into the pool: how often to try again, a millisecond later. While requests are served, not at all. */
 #define MOST_TRIES 200
-/* The kernel allows a process 65,530 mappings; each page taken from the pool by itself makes two more. */
-#define MOST_MAPPINGS 8192
+/* Each page taken from the pool by itself makes two mappings more, and each slice reads the list of them all: 3 ms. The kernel
+ * allows a process 65,530. */
+#define MOST_MAPPINGS 4096
+
+/* How long to wait until all threads are held. Units: ns. */
+#define PATIENCE 200000000LL
+#define PATIENCE_OF_SLICE 4000000LL
 
 #ifndef MADV_COLD
 #define MADV_COLD 20 /* since Linux 5.4 */
@@ -43,8 +52,10 @@ struct reparking {
     int pagemap;
     uintptr_t page;   /* bytes */
     bool waits;       /* the file's file system does not tell what is in memory */
-    size_t mappings, compared;
+    size_t mappings, compared, most; /* most: to be compared */
     size_t reparked;  /* bytes */
+    uintptr_t begin;  /* what lies before has been looked at */
+    uintptr_t next;   /* where the next slice begins; 0: all was looked at */
     struct range run; /* of pages in a row that the pool has */
     off_t run_offset;
 };
@@ -63,49 +74,25 @@ static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, 
     return pread(fd, bytes, n, offset);
 }
 
-#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
-/* Whether two words at an address differ in nothing but a code object's count of its first calls, before it is optimised
- * (co_warmup, in 3.11 only): the count may well begin again. `from` is where the mapping starts. */
-static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t before)
-{
-    const size_t word = offsetof(PyCodeObject, co_warmup) & ~(size_t)7, shift = 8 * (offsetof(PyCodeObject, co_warmup) - word);
-    const uint64_t count = (uint64_t)0xffff << shift;
-    if (((now ^ before) & ~count) != 0 || (now & count) == 0 || at - from < word) return false;
-    return Py_IS_TYPE((PyObject *)(at - word), &PyCode_Type);
-}
-#else
-static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t before) { return false; }
-#endif
-
 #define WORDS 512 /* looked at together */
-
-/* `now` lies in memory, in a mapping that starts at `from`. */
-static bool are_alike(uintptr_t from, const uint64_t *now, const uint64_t *before)
-{
-    if (memcmp(before, now, WORDS * sizeof *now) == 0) return true;
-    for (size_t i = 0; i < WORDS; i++) {
-        if (now[i] != before[i] && !is_warmup(from, (uintptr_t)&now[i], now[i], before[i])) return false;
-    }
-    return true;
-}
 
 static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(words, words + 1, (WORDS - 1) * sizeof *words) == 0; }
 
 /* What there is in a file at the place of a page. */
 struct likeness {
     bool known;
-    bool alike; /* what the page holds, or nothing else that matters */
+    bool alike; /* what the page holds, byte for byte */
     bool zero;
 };
 
-static struct likeness compare(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset)
+static struct likeness compare(struct reparking *work, int fd, uintptr_t at, off_t offset)
 {
     struct likeness likeness = {true, true, true};
     uint64_t before[WORDS];
     work->compared++;
     for (size_t done = 0; done < work->page && (likeness.alike || likeness.zero); done += sizeof before) {
         if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){.known = false};
-        likeness.alike = likeness.alike && are_alike(from, (const uint64_t *)(at + done), before);
+        likeness.alike = likeness.alike && memcmp((const void *)(at + done), before, sizeof before) == 0;
         likeness.zero = likeness.zero && are_zero(before);
     }
     return likeness;
@@ -121,10 +108,10 @@ static void map_run(struct reparking *work)
 }
 
 /* One page that differs from that of the file. */
-static void look_into_pool(struct reparking *work, uintptr_t from, uintptr_t at, off_t offset)
+static void look_into_pool(struct reparking *work, uintptr_t at, off_t offset)
 {
     if (work->mappings >= MOST_MAPPINGS) return;
-    struct likeness likeness = compare(work, work->pool, from, at, offset);
+    struct likeness likeness = compare(work, work->pool, at, offset);
     if (!likeness.known) return;
     if (likeness.zero) {
         if (likeness.alike || pwrite(work->pool, (void *)at, work->page, offset) != (ssize_t)work->page) return;
@@ -141,15 +128,15 @@ static void look_into_pool(struct reparking *work, uintptr_t from, uintptr_t at,
 }
 
 /* Whether the pool is one still and may be looked into, by one process at a time until it is sealed. */
-static bool enter_pool(int pool, bool *locked)
+static bool enter_pool(int pool, int most_tries, bool *locked)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     const struct timespec pause = {.tv_nsec = 1000000};
     const int seals = fcntl(pool, F_GET_SEALS);
     if (seals < 0 || seals & F_SEAL_WRITE) return seals >= 0;
-    for (int tries = 0; tries < MOST_TRIES; tries++) {
+    for (int tries = 1;; tries++) {
         *locked = fcntl(pool, F_SETLK, &lock) == 0;
-        if (*locked || (errno != EAGAIN && errno != EACCES && errno != EINTR)) break;
+        if (*locked || tries >= most_tries || (errno != EAGAIN && errno != EACCES && errno != EINTR)) break;
         nanosleep(&pause, NULL);
     }
     return *locked;
@@ -164,32 +151,48 @@ static void leave_pool(int pool)
 /* ---- mappings ------------------------------------------------------------------------------------------------- */
 
 /* One page that was written to. `fd` is the file that is mapped there; pages that a child still has are not ours alone. */
-static void repark_page(struct reparking *work, int fd, uintptr_t from, uintptr_t at, off_t offset, bool ours_alone)
+static void repark_page(struct reparking *work, int fd, uintptr_t at, off_t offset, bool ours_alone)
 {
-    struct likeness likeness = compare(work, fd, from, at, offset);
+    struct likeness likeness = compare(work, fd, at, offset);
     if (likeness.alike) {
         if (madvise((void *)at, work->page, MADV_DONTNEED) == 0) work->reparked += work->page;
     } else if (likeness.known && ours_alone) {
-        look_into_pool(work, from, at, offset);
+        look_into_pool(work, at, offset);
     }
 }
 
-/* One mapping of a file, whose first byte is that at offset. */
-static void repark_mapping(struct reparking *work, int fd, struct range mapping, off_t offset)
+/* Whether this slice is over; then the next one begins at an address. */
+static bool is_over(struct reparking *work, uintptr_t at)
+{
+    if (work->next == 0 && work->compared >= work->most) work->next = at;
+    return work->next != 0;
+}
+
+/* The pages of a mapping from one address on, some of those that one read of pagemap tells of. */
+static void repark_pages(struct reparking *work, int fd, const uint64_t *entries, size_t n, struct mapping mapping, uintptr_t at, bool looks)
+{
+    for (size_t i = 0; i < n; i++, at += work->page) {
+        if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
+        if (is_over(work, at)) return;
+        repark_page(work, fd, at, mapping.offset + (off_t)(at - mapping.range.start), looks && entries[i] & OURS_ALONE);
+    }
+}
+
+/* One mapping of a file. */
+static void repark_mapping(struct reparking *work, int fd, struct mapping mapping)
 {
     uint64_t entries[ENTRIES];
     const uintptr_t page = work->page;
     /* Locked pages (mlock) do not leave memory, so they refuse this too, and MADV_DONTNEED; mmap would take them all the same. */
-    const bool looks = work->looks && fd != work->pool && madvise((void *)mapping.start, page, MADV_COLD) == 0;
-    for (uintptr_t at = mapping.start; at < mapping.end && work->compared < MOST_COMPARED; at += ENTRIES * page) {
-        size_t n = smaller((mapping.end - at) / page, ENTRIES);
+    const bool looks = work->looks && fd != work->pool && madvise((void *)mapping.range.start, page, MADV_COLD) == 0;
+    uintptr_t at = mapping.range.start < work->begin ? work->begin : mapping.range.start;
+    while (at < mapping.range.end && !is_over(work, at)) {
+        size_t n = smaller((mapping.range.end - at) / page, ENTRIES);
         ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
         if (got != (ssize_t)(n * sizeof *entries)) break;
-        for (size_t i = 0; i < n; i++) {
-            uintptr_t one = at + i * page;
-            if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
-            repark_page(work, fd, mapping.start, one, offset + (off_t)(one - mapping.start), looks && entries[i] & OURS_ALONE);
-        }
+        work->compared += ENTRIES_COST;
+        repark_pages(work, fd, entries, n, mapping, at, looks);
+        at += n * page;
     }
     map_run(work);
 }
@@ -203,24 +206,25 @@ static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct mapped_files *mapped = context;
     mapped->work->mappings++;
-    if (mapping.inode == 0 || !was_parked(mapping.range.start, mapping.offset)) return;
+    if (mapped->work->next != 0 || mapping.inode == 0 || mapping.range.end <= mapped->work->begin || !was_parked(mapping.range.start, mapping.offset)) return;
     if (mapping.inode == mapped->pool.st_ino && mapping.device == mapped->pool.st_dev) {
-        repark_mapping(mapped->work, mapped->work->pool, mapping.range, mapping.offset);
+        repark_mapping(mapped->work, mapped->work->pool, mapping);
     } else if (mapping.inode == mapped->file.st_ino) { /* some file systems give another device here than in stat(2) */
-        repark_mapping(mapped->work, mapped->work->file, mapping.range, mapping.offset);
+        repark_mapping(mapped->work, mapped->work->file, mapping);
     }
 }
 
 /* Returns 0 or an errno. */
-static int repark_all(struct reparking *work, struct hold_refusal *refusal)
+static int repark_all(struct reparking *work, int64_t patience, struct hold_refusal *refusal)
 {
     struct mapped_files mapped = {.work = work};
+    const struct range core = find_core();
     struct hold *hold = new_hold();
     int error = 0;
     *refusal = (struct hold_refusal){.why = "no memory to hold threads with"};
     if (hold == NULL) return 0;
     if (fstat(work->file, &mapped.file) < 0 || (work->pool >= 0 && fstat(work->pool, &mapped.pool) < 0)) error = errno;
-    if (error == 0) *refusal = hold_threads(hold);
+    if (error == 0) *refusal = hold_threads(hold, core, patience);
     if (error == 0 && refusal->why == NULL) {
         error = each_mapping(look_at_mapping, &mapped);
         release_threads(hold);
@@ -229,22 +233,27 @@ static int repark_all(struct reparking *work, struct hold_refusal *refusal)
     return error;
 }
 
-/* repark(fd, pool) -> int: gives those pages of memory back to the file of park() that hold what it holds, and shares others
- * by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none. Returns bytes.
+/* repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives those pages of memory back to the file of park() that hold what it
+ * holds, and shares others by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none.
+ * With `pages`, a slice: from the address `begin` on, until so many pages were compared; next is where another begins, 0 when
+ * all was looked at. Without, all of it, at a time when nobody waits.
  * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
  * Threads: one caller at a time, since a lock of a file is a process's. */
 PyObject *memory_repark(PyObject *module, PyObject *args)
 {
     struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
     struct hold_refusal refusal;
+    unsigned long long begin = 0, pages = 0;
     bool locked = false;
-    if (!PyArg_ParseTuple(args, "ii:repark", &work.file, &work.pool)) return NULL;
+    if (!PyArg_ParseTuple(args, "ii|KK:repark", &work.file, &work.pool, &begin, &pages)) return NULL;
+    work.begin = (uintptr_t)begin;
+    work.most = pages != 0 ? (size_t)pages : MOST_COMPARED;
     if ((work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) return PyErr_SetFromErrno(PyExc_OSError);
     Py_BEGIN_ALLOW_THREADS
-    work.looks = work.pool >= 0 && enter_pool(work.pool, &locked);
+    work.looks = work.pool >= 0 && enter_pool(work.pool, pages != 0 ? 1 : MOST_TRIES, &locked);
     Py_END_ALLOW_THREADS
     if (!work.looks) work.pool = -1;
-    int error = repark_all(&work, &refusal);
+    int error = repark_all(&work, pages != 0 ? PATIENCE_OF_SLICE : PATIENCE, &refusal);
     if (locked) leave_pool(work.pool);
     close(work.pagemap);
     if (error != 0) {
@@ -255,5 +264,5 @@ PyObject *memory_repark(PyObject *module, PyObject *args)
         raise_refusal(refusal.why, refusal.thread);
         return NULL;
     }
-    return PyLong_FromSize_t(work.reparked);
+    return Py_BuildValue("nK", (Py_ssize_t)work.reparked, (unsigned long long)work.next);
 }

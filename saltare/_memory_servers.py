@@ -179,7 +179,9 @@ PEERS = {"uvicorn": uvicorn, "granian": granian}
 def variants(config, folder):
     """What options would change; `folder` is where memory could be parked."""
     if config.park_memory is None:
-        yield Saltare("--park-memory DIR", config, park_memory=folder)
+        yield Saltare("--park-memory DIR", config, memory="lean", park_memory=folder)
+        if config.memory == "lean":
+            yield Saltare("--memory safe", config, memory="safe")
     if config.supervised() and config.preload and config.workers != 1:
         yield Saltare("--no-preload", config, preload=False)
     yield Saltare("python -OO (no docstrings, no asserts)", config, ["-OO"])

@@ -9,6 +9,7 @@ from contextlib import suppress
 from errno import EISDIR, EOPNOTSUPP
 
 from . import _logging, _memory
+from ._techniques import untested
 
 # File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
 UNSUITABLE = {
@@ -25,6 +26,8 @@ UNSUITABLE = {
     0x65735546: "FUSE, whose process may go away",
 }
 
+
+DESCRIPTORS = 256  # looked at together: a millisecond
 
 _file = None  # descriptor of the file, once this process or its master has parked or shares
 _pool = -1  # descriptor of the file for what workers have changed alike, in a worker and its master
@@ -62,6 +65,8 @@ def park(folder):
     Before it, garbage should be collected and malloc trimmed. gc.freeze() keeps the collector from writing to it all.
     """
     try:
+        if untested() is not None:
+            raise NotParked(untested())
         check_interpreter()
         parked = parked_in(folder)
     except (NotParked, RuntimeError) as reason:
@@ -157,20 +162,39 @@ def repark():
         return 0
     try:
         check_rings()
-        return _memory.repark(_file, _pool)
+        return _memory.repark(_file, _pool)[0]
     except (NotParked, RuntimeError, OSError) as reason:
         _logging.debug(f"memory is not parked again: {reason}")
         return 0
 
 
+def repark_slice(begin, pages):
+    """The same for so many pages, from an address on, where no io_uring was found. Returns where to go on, 0 at the end.
+
+    OSError and RuntimeError: not now.
+    """
+    return 0 if _file is None else _memory.repark(_file, _pool, begin, pages)[1]
+
+
 def check_rings():
-    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first."""
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            if os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[io_uring]" and not is_idle_ring(fd):
-                raise NotParked("io_uring is in use")
-        except FileNotFoundError:
-            pass  # that of the listing itself
+    for _ in look_for_rings():
+        pass
+
+
+def look_for_rings():
+    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first: NotParked.
+
+    A generator, since there may be a descriptor for each of many thousand connections.
+    """
+    with os.scandir("/proc/self/fd") as entries:
+        for number, entry in enumerate(entries, 1):
+            try:
+                if os.readlink(entry.path) == "anon_inode:[io_uring]" and not is_idle_ring(entry.name):
+                    raise NotParked("io_uring is in use")
+            except FileNotFoundError:
+                pass  # closed since
+            if number % DESCRIPTORS == 0:
+                yield
 
 
 def is_idle_ring(fd):

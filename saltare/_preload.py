@@ -88,7 +88,7 @@ class Preload:
         from ._importer import load
         from ._shared_code import SharedCode
 
-        with SharedCode():
+        with SharedCode(self._config.uses("shared-code")):
             load(self._config)
 
     def _leave_to_workers(self, threads):

@@ -52,8 +52,7 @@ class Server:
         self.graceful = True  # nothing was cancelled at the last stop
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
-        self.on_lull = None  # called when the app has been silent for a while
-        self.release = None  # with it: what the core calls last, before it waits
+        self.cleanup = None  # a Cleanup, where the process is the server's own
         self._loop = None
         self._master = None  # while it runs, when there are workers
         self._origin = None  # how the process was started, while it runs without, in the main thread
@@ -316,8 +315,8 @@ class Server:
             await self._shut(lifespan)
 
     def _set_rests(self, core, starter):
-        if self.on_lull is not None:
-            core.on_lull, core.release = self.on_lull, self.release
+        if self.cleanup is not None:
+            self.cleanup.attach(self._loop, core)
         if self.config.gc_collect_every_n_requests:
             starter.collect = partial(gc.collect, 0)
             starter.collect_every = self.config.gc_collect_every_n_requests

@@ -38,6 +38,16 @@ class Config:
             return RELOAD_PATIENCE
         return self.shutdown_timeout
 
+    def uses(self, technique):
+        """Whether a technique that saves memory is on; its name is one of _techniques.TECHNIQUES."""
+        from ._techniques import is_on
+
+        return is_on(self, technique)
+
+    def shares_heap(self):
+        """Whether workers are to share what the master has imported, beyond what fork() leaves them."""
+        return self.preloads() and self.uses("shared-heap")
+
     def __repr__(self):
         given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
         return f"Config({', '.join(given)})"

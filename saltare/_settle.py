@@ -1,4 +1,4 @@
-"""Once start-up is over, and after every burst: what is no longer needed goes back to the system: per process."""
+"""Once start-up is over, what is no longer needed goes back to the system: per process."""
 
 import gc
 import sys
@@ -19,59 +19,54 @@ def forget():
         clear()
 
 
-def settle(park_memory=None):
+def settle(config, park_memory=None):
     """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
     `park_memory`, a folder, it is parked there.
     """
-    gc.collect()
+    if config.uses("collection"):
+        gc.collect()
     if park_memory is None:
-        gc.freeze()
-        _memory.trim()
+        _freeze_and_trim(config)
     else:
-        _move(park_memory)
-    _memory.watch_arenas()
+        _move(config, park_memory)
+    if config.uses("freed-pools"):
+        _memory.watch_arenas()
 
 
-def settle_to_fork(park_memory=None):
+def settle_to_fork(config):
     """The same for a process that forks those that serve."""
-    gc.collect()
-    _move(park_memory, forks=True)
-    _memory.watch_arenas()
+    if config.uses("collection"):
+        gc.collect()
+    _move(config, config.park_memory, forks=True)
+    if config.uses("freed-pools"):
+        _memory.watch_arenas()
 
 
-def _move(park_memory, forks=False):
+def _freeze_and_trim(config):
+    if config.uses("collection"):
+        gc.freeze()
+    if config.uses("trimming"):
+        _memory.trim()
+
+
+def _move(config, park_memory, forks=False):
     from ._park import open_pool, park, share
 
     _memory.start_fresh()
-    gc.freeze()
-    _memory.trim()
+    _freeze_and_trim(config)
     if park_memory is not None:
         park(park_memory)
-    if forks:
+    if forks and config.shares_heap():
         share()
         open_pool()
 
 
-def rest_from_forking():
+def rest_from_forking(config):
     """For the same process, when all those serve."""
-    from ._park import repark, seal_pool
+    if config.shares_heap():
+        from ._park import repark, seal_pool
 
-    seal_pool()
-    repark()
-    _memory.release_files()
-
-
-def rest():
-    """When the app has been silent for a while. Nothing is frozen again: garbage that waits for its end would stay."""
-    if gc.isenabled():
-        gc.collect()
-    _memory.trim()
-    _memory.release_pools()
-
-
-def rest_parked():
-    """The same where memory is parked or shared."""
-    from ._park import repark
-
-    rest()
-    repark()
+        seal_pool()
+        repark()
+    if config.uses("start-up-pages"):
+        _memory.release_files()

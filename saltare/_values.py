@@ -229,6 +229,25 @@ class Several:
         return tuple(self.kind.read(item) for item in value)
 
 
+class Names(Several):
+    """Some of several names, each of a thing of one kind."""
+
+    def __init__(self, kind, names):
+        super().__init__(Text(), ",", "commas")
+        self.thing, self.names = kind, tuple(names)
+        self.metavar = "NAME"
+        self.accepts = f"{', '.join(self.names)} (several: a list, or separated by commas in one text)"
+
+    def read(self, value):
+        if isinstance(value, (list, tuple)):
+            value = [name for item in value for name in super(Names, self).read(item if isinstance(item, str) else [item])]
+        found = super().read(value)
+        for name in found:
+            if name not in self.names:
+                raise Refused(f"unknown {self.thing} {name!r}")
+        return found
+
+
 def measure(text):
     """The number, the unit in lower case and the rest of a text such as "1m30s"."""
     number_end = len(text) - len(text.lstrip("0123456789."))

@@ -7,13 +7,12 @@ import os
 import signal
 from collections import namedtuple
 
-from . import _logging, _memory, _process, _title
+from . import _logging, _process, _title
+from ._cleanup import Cleanup
 from ._entry import explained
 from ._handover import run_exit_functions
-from ._park import repark
 from ._selector import new_loop
 from ._server import Server
-from ._settle import rest_parked, settle
 from ._signal_pipe import start_anew
 from ._signals import HURRY, Signals
 
@@ -32,7 +31,8 @@ class WorkerServer(Server):
     def at(cls, place):
         server = cls.from_config(place.config)
         server._place, server._tell = place, Teller(place.pipe)
-        server.on_lull, server.release = rest_parked, _memory.RELEASE_BEFORE_WAIT
+        config = place.config
+        server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())
         return server
 
     def run(self):
@@ -46,7 +46,7 @@ class WorkerServer(Server):
         if not self.config.preloads():  # else the master has done it
             from ._shared_code import SharedCode
 
-            with SharedCode():
+            with SharedCode(self.config.uses("shared-code")):
                 super()._begin()
 
     def _listen(self):
@@ -95,8 +95,7 @@ class WorkerServer(Server):
         from ._core import build_info
 
         self.started = True
-        settle(None if self.config.preloads() else self.config.park_memory)
-        repark()
+        self.cleanup.begin()
         self._tell(SERVES, build_info()["flavour"])
 
     def _retire(self, why):

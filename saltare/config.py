@@ -10,6 +10,7 @@ import os
 from . import __version__
 from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
 from ._settings import Config
+from ._techniques import TECHNIQUES
 from ._values import (
     App,
     AutoFlag,
@@ -17,6 +18,7 @@ from ._values import (
     File,
     Flag,
     Integer,
+    Names,
     Octal,
     Path,
     RootPath,
@@ -233,6 +235,21 @@ OPTIONS = (
     ),
     Option(LIMITS, "max_keepalive_requests", Integer(0, 1 << 30), 1000, "requests per connection; 0 = no limit"),
     Option(LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "request body; beyond it 413; 0 = no limit"),
+    Option(
+        MEMORY,
+        "memory",
+        Choice("lean", "safe"),
+        "lean",
+        "safe leaves out techniques that touch an allocator's insides, signal a thread, move memory or replace something of "
+        "a library; docs/memory.md lists them",
+    ),
+    Option(
+        MEMORY,
+        "memory_without",
+        Names("technique", (name for name, _, _ in TECHNIQUES)),
+        (),
+        "technique to leave out, by its name in docs/memory.md",
+    ),
     Option(
         MEMORY,
         "park_memory",

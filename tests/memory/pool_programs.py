@@ -235,6 +235,31 @@ def parked():
         right(some)
 
 
+def in_slices():
+    """Each takes and gives back so many pools; what is allocated between two of them is left alone."""
+    pools = 64
+    settled()
+    pins = burst()[::2000]
+    _memory.trim()
+    held, between = [private()], []
+    while (released := _memory.release_pools(pools)) is None:
+        held.append(private())
+        between.append([bytes(16 * (i % 29) + 1) for i in range(100)])
+    assert len(held) > 20, len(held)
+    steps = [then - now for then, now in zip(held, held[1:], strict=False)]
+    assert max(steps) <= pools * 16 + 64, steps
+    assert released > 10 * MIB * 1024 and held[0] - private() > 10 * MIB
+    right(pins)
+    assert all([len(one) for one in some] == [16 * (i % 29) + 1 for i in range(100)] for some in between)
+    more = burst()[::2000]  # now it is stopped after a few
+    before, taken = private(), 0
+    while _memory.release_pools(pools, taken >= 5) is None:
+        taken += 1
+    assert taken < 30 and 0 < before - private() <= 6 * pools * 16 + 256, (taken, before - private())
+    right(pins)
+    right(more)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
     print("right")

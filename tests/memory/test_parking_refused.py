@@ -28,7 +28,16 @@ def test_a_thread_whose_stack_was_allocated(program):
 
 
 def test_a_thread_that_the_kernel_has_suspended(program):
-    assert reason(program("suspended_thread")).endswith("does not react to signals")
+    assert reason(program("suspended_thread")).endswith("waits in a call that a signal would end")
+
+
+@pytest.mark.parametrize("name", ["long_read", "wait_with_timeout"])
+def test_a_thread_in_a_call_that_a_signal_would_end(program, name):
+    assert reason(program(name)).endswith("waits in a call that a signal would end")
+
+
+def test_threads_that_run(program):
+    assert reason(program("busy_threads")).endswith("is running")
 
 
 def test_no_signal_left(program):

@@ -1,6 +1,7 @@
 /* Threads of the kinds that native libraries start, and an allocator such as they bundle.  per test */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -67,8 +68,10 @@ static void *deaf(void *argument)
 
 static void *idle(void *argument)
 {
+    sem_t never;
+    sem_init(&never, 0, 0);
     atomic_fetch_add(&ready, 1);
-    while (!atomic_load(&stop)) usleep(1000);
+    while (!atomic_load(&stop)) sem_wait(&never);
     return argument;
 }
 

@@ -1,0 +1,182 @@
+"""What is cleaned up in a quiet period, when the app has said nothing for a while: per process.
+
+No step may keep the loop for long, and a request that arrives is served before the next one. What can be stopped and
+taken up again is done in slices, by count: pools, pages, descriptors. What cannot, a collection or a trim, is done only
+where it is expected to fit: by what it took the last time, and by the worst that what has come since may take.
+"""
+
+import gc
+import time
+
+from . import _logging, _memory
+from ._settle import settle
+
+SLICE = 0.006  # seconds that a step is expected to take at most; a wrong guess is not to take more than 0.010
+
+# Of one slice, a few milliseconds each.
+POOLS = 256  # taken or given back
+PAGES = 1024  # compared
+
+# A thread that runs, or another process at the same files, may be done a moment later.
+TRIES = 4
+PAUSE = 0.25  # seconds
+
+# At worst, on a machine of 2020. Units: seconds for each byte, or for each block.
+COLLECTING = 0.5e-9  # the process's memory has grown by it: tuples of one item
+TRIMMING = 0.3e-9  # malloc's heap has grown by it: blocks of two pages, every other one free
+LOOKING = 0.05e-9  # the same: blocks of 1 KiB, every other one free
+FREE_BLOCK = 0.25e-6  # malloc looks at it
+FREE_PAGES = 4e-6  # a free block with pages of its own, which are given back
+FREE_BYTE = 0.05e-9  # in memory
+
+
+class Estimate:
+    """How long work may take that cannot be interrupted, in seconds of CPU, by a size that it grows with."""
+
+    def __init__(self, size, rate, clock=time.thread_time):
+        self._size, self._rate, self._clock = size, rate, clock
+        self.begin()
+
+    def begin(self):
+        """What there is now costs nothing."""
+        self._took, self._at = 0.0, self._size()
+
+    def expected(self):
+        size = self._size()
+        return self._took * min(1.0, size / max(self._at, 1)) + max(0, size - self._at) * self._rate
+
+    def fits(self):
+        return self.expected() <= SLICE
+
+    def run(self, work):
+        before = self._clock()
+        result = work()
+        self._took, self._at = self._clock() - before, self._size()
+        return result
+
+
+class Cleanup:
+    """What one process does of it. `park_memory` is the folder to park in, `shares` says that its heap is the master's."""
+
+    def __init__(self, config, park_memory=None, shares=False):
+        self._config, self._park_memory = config, park_memory
+        self._moved = shares or config.park_memory is not None
+        self._collecting = Estimate(_memory.held, COLLECTING)
+        self._trimming = Estimate(_memory.heap, TRIMMING)
+        self._looking = Estimate(_memory.heap, LOOKING)
+        self._trimmed = _memory.held()
+
+    def begin(self):
+        """Start-up is over."""
+        settle(self._config, self._park_memory)
+        if self._moved:
+            from ._park import repark
+
+            repark()
+        self._collecting.begin()
+        self._trimming.begin()
+        self._looking.begin()
+        self._trimmed = _memory.held()
+
+    def attach(self, loop, core):
+        """Has the core call for it."""
+        core.on_lull = Slices(loop, core, self.steps)
+        if self._config.uses("start-up-pages"):
+            core.release = _memory.RELEASE_BEFORE_WAIT
+
+    def steps(self):
+        """A generator: yields the seconds to wait until its next step, and is sent whether a request has come."""
+        if (yield from self._free()):
+            return
+        if self._config.uses("collection") and gc.isenabled():
+            found = self._collect()
+            if (yield 0) or (found and (yield from self._free())):
+                return
+        if self._moved:
+            yield from self._repark()
+
+    def _collect(self):
+        """Nothing is frozen again: garbage that waits for its end would stay."""
+        if self._collecting.fits():
+            return self._collecting.run(gc.collect)
+        return gc.collect(1)  # of which there is little
+
+    def _free(self):
+        if self._config.uses("trimming") and (yield from self._trim()):
+            return True
+        return (yield from self._release()) if self._config.uses("freed-pools") else False
+
+    def _trim(self):
+        if not self._trimming.fits():
+            if not self._looking.fits():
+                return False
+            blocks, size = self._looking.run(_memory.free_blocks)
+            if (yield 0):
+                return True
+            if self._time_to_trim(blocks, size) > SLICE:
+                return False
+        self._trimming.run(_memory.trim)
+        self._trimmed = _memory.held()
+        return (yield 0)
+
+    def _time_to_trim(self, blocks, size):
+        """Seconds, by the blocks that are free, and by how much of their size may be in memory."""
+        in_memory = min(size, max(0, _memory.held() - self._trimmed))
+        return blocks * FREE_BLOCK + min(blocks, in_memory // 4096) * FREE_PAGES + in_memory * FREE_BYTE
+
+    def _release(self):
+        """It does not stop before all pools are given back that it has taken."""
+        stop = False
+        while _memory.release_pools(POOLS, stop) is None:
+            stop = (yield 0) or stop
+        return stop
+
+    def _repark(self):
+        from ._park import NotParked, look_for_rings, repark_slice
+
+        at, tries = 0, 0
+        try:
+            for _ in look_for_rings():
+                if (yield 0):
+                    return
+            while True:
+                try:
+                    at, pause = repark_slice(at, PAGES), 0
+                except RuntimeError:
+                    tries, pause = tries + 1, PAUSE
+                    if tries == TRIES:
+                        raise
+                if (at == 0 and not pause) or (yield pause):
+                    return
+        except (NotParked, OSError, RuntimeError) as reason:
+            _logging.debug(f"memory is not parked again: {reason}")
+
+
+class Slices:
+    """Runs the steps of a quiet period, with a turn of the loop between two of them. To be called when one begins."""
+
+    def __init__(self, loop, core, steps):
+        self._loop, self._core, self._steps = loop, core, steps
+        self._running = None
+        self._requests = 0  # that had come when it began
+
+    def __call__(self):
+        if self._running is None:
+            self._running, self._requests = self._steps(), self._core.stats()["requests"]
+            self._loop.call_soon(self._go_on, None)
+
+    def _go_on(self, busy):
+        running, self._running = self._running, None
+        try:
+            pause = running.send(busy)
+        except StopIteration:
+            self._core.rest()
+            return
+        self._running = running
+        if pause:
+            self._loop.call_later(pause, self._next)
+        else:
+            self._loop.call_soon(self._next)
+
+    def _next(self):
+        self._go_on(self._core.stats()["requests"] != self._requests)

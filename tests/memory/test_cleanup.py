@@ -1,0 +1,218 @@
+"""No step of a quiet period keeps the loop for long, and what comes meanwhile is served between two of them. Per process."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import HANG
+from saltare import _cleanup, config
+from saltare._cleanup import SLICE, Cleanup, Estimate, Slices
+
+MIB = 1 << 20
+
+
+class Memory:
+    """_memory as the steps see it: sizes are what a test says, and what is done is noted."""
+
+    def __init__(self):
+        self.sizes = {"held": 100 * MIB, "heap": 10 * MIB}
+        self.blocks = (100, MIB)
+        self.slices = 1  # of pools
+        self.done = []
+
+    def held(self):
+        return self.sizes["held"]
+
+    def heap(self):
+        return self.sizes["heap"]
+
+    def free_blocks(self):
+        self.done.append("look")
+        return self.blocks
+
+    def trim(self):
+        self.done.append("trim")
+
+    def watch_arenas(self):
+        pass
+
+    def release_pools(self, pools, stop):
+        assert 0 < pools * 16384 <= 8 * MIB
+        self.slices -= 1
+        self.done.append("stop" if stop else "pools")
+        return 0 if self.slices == 0 else None
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    memory = Memory()
+    monkeypatch.setattr(_cleanup, "_memory", memory)
+    monkeypatch.setattr(_cleanup, "settle", lambda *_: None)
+    monkeypatch.setattr(gc, "collect", lambda generation=2: memory.done.append(f"collect {generation}") or 0)
+    return memory
+
+
+def cleanup(**options):
+    made = Cleanup(config.load("main:app", options))
+    made.begin()
+    return made
+
+
+def run(steps, busy=()):
+    """Runs them to their end; at those of these numbers a request has come. Returns how many there were."""
+    sent = None
+    for number in range(1000):
+        try:
+            steps.send(sent)
+        except StopIteration:
+            return number
+        sent = number in busy
+    raise AssertionError("it does not end")
+
+
+def test_where_little_has_come_all_is_done(memory):
+    run(cleanup().steps())
+    assert memory.done == ["trim", "pools", "collect 2"]
+
+
+def test_a_full_collection_is_not_tried_where_much_has_come(memory):
+    """As much as three million objects are."""
+    made = cleanup()
+    memory.sizes["held"] += 200 * MIB
+    memory.slices = 1
+    run(made.steps())
+    assert memory.done == ["trim", "pools", "collect 1"]
+
+
+def test_a_trim_is_not_tried_where_there_may_be_many_free_blocks(memory):
+    made = cleanup()
+    memory.sizes["heap"] += 100 * MIB
+    memory.blocks = (30_000, 80 * MIB)
+    run(made.steps())
+    assert "look" in memory.done and "trim" not in memory.done
+    memory.blocks, memory.done, memory.slices = (200, 80 * MIB), [], 1
+    run(made.steps())
+    assert "trim" in memory.done
+
+
+def test_free_blocks_are_not_counted_where_there_may_be_very_many(memory):
+    made = cleanup()
+    memory.sizes["heap"] += 500 * MIB
+    run(made.steps())
+    assert "look" not in memory.done and "trim" not in memory.done
+
+
+def test_pools_go_in_slices_and_are_all_given_back(memory):
+    memory.slices = 5
+    assert run(cleanup().steps()) >= 5
+    assert memory.done.count("pools") == 5 and memory.done[-1] == "collect 2"
+    memory.slices, memory.done = 5, []
+    run(cleanup().steps(), busy=[2])
+    assert memory.done == ["trim", "pools", "pools", "stop", "stop", "stop"]
+
+
+def test_a_request_ends_it(memory):
+    made = cleanup()
+    assert run(made.steps(), busy=[0]) == 1
+    assert memory.done == ["trim"]
+
+
+@pytest.mark.parametrize(
+    ("without", "done"),
+    [
+        ("trimming", ["pools", "collect 2"]),
+        ("freed-pools", ["trim", "collect 2"]),
+        ("collection", ["trim", "pools"]),
+        ("trimming,freed-pools,collection", []),
+    ],
+)
+def test_each_can_be_left_out(memory, without, done):
+    run(cleanup(memory_without=without).steps())
+    assert memory.done == done
+
+
+def test_safe_leaves_the_allocator_alone(memory):
+    run(cleanup(memory="safe").steps())
+    assert memory.done == ["trim", "collect 2"]
+
+
+# ---- what it is expected to take -----------------------------------------------------------------------------------
+
+
+def test_what_took_too_long_is_not_repeated_before_there_is_less():
+    clock, size = [0.0], [100]
+    estimate = Estimate(lambda: size[0], SLICE / 100, lambda: clock[0])
+
+    def work():
+        clock[0] += 2 * SLICE
+        return "done"
+
+    assert estimate.fits() and estimate.run(work) == "done"
+    assert not estimate.fits() and estimate.expected() == pytest.approx(2 * SLICE)
+    size[0] = 40
+    assert estimate.fits()
+    size[0] = 40 + 100
+    assert not estimate.fits()
+
+
+def test_what_has_come_counts_at_its_worst():
+    size = [100]
+    estimate = Estimate(lambda: size[0], SLICE / 100, lambda: 0.0)
+    size[0] = 199
+    assert estimate.fits()
+    size[0] = 201
+    assert not estimate.fits()
+    estimate.begin()
+    assert estimate.fits()
+
+
+# ---- between two of them -------------------------------------------------------------------------------------------
+
+
+class Core:
+    def __init__(self):
+        self.requests, self.rests = 0, 0
+
+    def stats(self):
+        return {"requests": self.requests}
+
+    def rest(self):
+        self.rests += 1
+
+
+def test_the_loop_turns_between_two_steps():
+    core, order = Core(), []
+
+    def steps():
+        for number in range(4):
+            order.append(number)
+            busy = yield 0.001 if number == 2 else 0
+            order.append(busy)
+
+    async def main():
+        slices = Slices(asyncio.get_running_loop(), core, steps)
+        slices()
+        slices()  # it goes on, and does not begin anew
+        while core.rests == 0:
+            order.append("turn")
+            if order.count("turn") == 3:
+                core.requests += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert core.rests == 1
+    steps_and_turns = [one for one in order if not isinstance(one, bool)]
+    between = [steps_and_turns[steps_and_turns.index(n) + 1] for n in range(4)]
+    assert between == ["turn"] * 4
+    assert [one for one in order if isinstance(one, bool)][0] is False and True in order
+
+
+def test_pools_of_a_real_burst_in_slices():
+    """By the program, since it takes an interpreter of its own."""
+    program = Path(__file__).parent / "pool_programs.py"
+    done = subprocess.run([sys.executable, str(program), "in_slices"], capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

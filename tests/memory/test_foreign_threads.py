@@ -1,0 +1,47 @@
+"""Threads of native libraries never see a call end because of what the server does for its memory. Per process."""
+
+import os
+import struct
+
+import pytest
+
+from harness import wait_until
+
+KINDS = ("poll", "epoll_wait", "select", "nanosleep", "usleep", "sem_timedwait", "recv")  # in the order of sleepers.c
+ROUNDS = 1000
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
+@pytest.mark.parametrize("kind", [*KINDS, "turns"])
+def test_no_call_is_interrupted(program, library, folder, kind):
+    """Where memory is parked again time after time."""
+    done = program("beside_sleeper", folder, SLEEPERS=library("sleepers"), SLEEPER=kind)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+def counts(path):
+    """By kind: (rounds, how many of them were interrupted)."""
+    return list(struct.iter_unpack("ll", path.read_bytes()))[: len(KINDS)]
+
+
+@pytest.mark.parametrize("begin", ["import", "request"])
+@pytest.mark.parametrize("parks", [False, True], ids=["workers", "parked"])
+def test_no_call_is_interrupted_in_a_server(cli_server, raw, library, disk, tmp_path, begin, parks):
+    """From the import of the app to the quiet period after a request."""
+    path = tmp_path / "counts"
+    environment = {**os.environ, "SLEEPERS": library("sleepers"), "SLEEPERS_COUNTS": path, "SLEEPERS_BEGIN": begin}
+    options = ["--park-memory", disk] if parks else ["--workers", 2]
+    server = cli_server("sleeping_apps:app", *options, "--log-level", "debug", env=environment)
+    assert raw(server).get().read_response().body == b"sleeping"
+    before = counts(path)
+
+    def slept_enough():
+        return all(now - then >= ROUNDS for (now, _), (then, _) in zip(counts(path), before, strict=True))
+
+    wait_until(slept_enough, lambda: counts(path))
+    assert [interrupted for _, interrupted in counts(path)] == [0] * len(KINDS)
+    server.wait_for_log("(sleeper) waits in a call that a signal would end")
+    assert raw(server).get().read_response().body == b"sleeping"
+    assert server.stop() == 0
+    assert [interrupted for _, interrupted in counts(path)] == [0] * len(KINDS)
