@@ -87,14 +87,3 @@ def ended(code):
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def run_exit_functions(patient):
-    """What an interpreter does when it ends, as far as it concerns others. Patient: threads are waited for."""
-    if patient and "threading" in sys.modules:
-        sys.modules["threading"]._shutdown()
-    if "atexit" in sys.modules:
-        sys.modules["atexit"]._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()

@@ -7,7 +7,8 @@ copies are kept, and the process becomes the new program.
 import os
 
 from . import _logging
-from ._handover import PASSED, Command, ended, run_exit_functions
+from ._ending import finish
+from ._handover import PASSED, Command, ended
 from ._signal_pipe import hung_up
 
 
@@ -54,17 +55,17 @@ class Renewal:
             os.kill(self._trial, signal.SIGKILL)
             self._forget_trial()
 
-    def follow(self, wanted, patient):
+    def follow(self, wanted, until):
         """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
 
-        Patient: threads of the app are waited for.
+        Threads of the app are waited for until then (time.monotonic).
         """
         kept, self._kept = self._kept, None
         if kept is None:
             return
         descriptors = [fd for fds in kept.values() for fd in fds]
         if wanted:
-            run_exit_functions(patient)
+            finish(0, until)
             self._command.repeat({"listeners": kept}, descriptors)
         for fd in descriptors:
             os.close(fd)

@@ -149,9 +149,9 @@ def become_server(config):
     """Replaces this process by an interpreter that never loads what the command line needed."""
     if not sys.executable or getattr(sys, "frozen", False):
         # Inside a frozen program the executable is that program, not an interpreter.
-        from ._entry import serve
+        from ._entry import serve_here
 
-        return serve(config)
+        return serve_here(config)
     keep_standard_descriptors()
     code = "from saltare._entry import main; main({fd})"
     command, environment, _ = clean_interpreter(code, config.values(), config.sources)
