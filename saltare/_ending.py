@@ -57,8 +57,8 @@ def finish(code, until):
     alone = threads_end(until)
     if "atexit" in sys.modules:
         sys.modules["atexit"]._run_exitfuncs()
-    flushed = all([flush(stream) for stream in (sys.stdout, sys.stderr)])
-    return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
+    flushed = [flush(stream) for stream in (sys.stdout, sys.stderr)]
+    return code or (1 if not alone else 0 if all(flushed) else UNFLUSHED), alone
 
 
 def finish_later(code, until):
@@ -140,7 +140,7 @@ class Hurried(BaseException):
     def by_signals(cls):
         from ._signals import HURRY, STOPPING
 
-        return Raising({number: cls for number in (*STOPPING, HURRY)})
+        return Raising(dict.fromkeys((*STOPPING, HURRY), cls))
 
 
 class Raising:
@@ -151,9 +151,10 @@ class Raising:
 
     def __enter__(self):
         import signal
-        import threading
 
-        if threading.current_thread() is threading.main_thread():
+        from ._signals import in_main_thread
+
+        if in_main_thread():
             for number in self._exceptions:
                 self._before[number] = signal.signal(number, self._raise)
 

@@ -49,8 +49,8 @@ def clean_path(root):
 
 
 def serve(config, make):
-    """Runs the server that `make` gives until it is stopped. Returns the exit code, after a line on stderr that says why
-    it is not 0, until when threads have their time to end, and whether nothing was cut short.
+    """Runs the server that `make` gives until it is stopped. Returns the exit code, after a line on stderr that says
+    why it is not 0, until when threads have their time to end, and whether nothing was cut short.
     """
     server = None
 
@@ -68,8 +68,8 @@ def serve(config, make):
 
 
 def explained(run):
-    """Calls `run`; returns what to say of how it ended, "" when that has been said, and the exit code; a negative one is
-    the signal to end by.
+    """Calls `run`; returns what to say of how it ended, "" when that has been said, and the exit code; a negative one
+    is the signal to end by.
     """
     try:
         run()
@@ -131,25 +131,29 @@ def single(config, put_off_ssl):
 
 def is_parked(config):
     """Whether the end of the interpreter would read back what it left in a file."""
-    return config.park_memory is not None and "saltare._park" in sys.modules and sys.modules["saltare._park"].is_parked()
+    return (
+        config.park_memory is not None and "saltare._park" in sys.modules and sys.modules["saltare._park"].is_parked()
+    )
 
 
 # ---- in an interpreter that is not ours alone ----
 
 
-def serve_here(config):
-    """The same without leaving the interpreter, as `saltare.run` does; returns the exit code."""
-    if config.park_memory is not None:
-        _logging.warning("memory is not parked: saltare does not serve in an interpreter of its own")
-        config.park_memory = None
-    code, until, _ = serve(config, lambda: guest_server(config))
+def serve_here(config, why):
+    """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
+    keeps us from one of our own.
+    """
+    code, until, _ = serve(config, lambda: guest_server(config, why))
     code = 128 - code if code < 0 else code
     finish_later(code, until)
     return code
 
 
-def guest_server(config):
+def guest_server(config, why):
+    _logging.configure(config)
+    _logging.debug(f"saltare serves in the interpreter that it was started in: {why}")
+    if config.park_memory is not None and not needs_master(config):
+        _logging.warning(f"memory is not parked: saltare serves in the interpreter that it was started in ({why})")
     from ._server import Server
 
-    _logging.configure(config)
     return Server.from_config(config)

@@ -108,7 +108,7 @@ class Lifespan:
         settle(self._started, failure)
 
     def _go_without(self, error):
-        """An app that knows no lifespan raises before it receives anything; after that it is its start-up that fails."""
+        """An app that knows no lifespan raises before it receives anything; later its start-up fails."""
         if error is not None and self._took_part:
             _logging.warning(
                 "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",

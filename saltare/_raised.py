@@ -1,6 +1,6 @@
-"""What is raised through an event loop, past its tasks: SystemExit, KeyboardInterrupt, an error of the loop: per process.
+"""What is raised through an event loop, past its tasks: per process.
 
-asyncio hands the first two on to whoever runs the loop. They are no reason to drop the other requests.
+asyncio hands SystemExit and KeyboardInterrupt on to whoever runs the loop. They are no reason to cut other requests.
 """
 
 import os
@@ -21,7 +21,7 @@ def is_end_of(task, error):
 
 
 def log(loop, error):
-    """Logs that the server stops by it, and who raised it; the loop is not to show it again as that task's exception."""
+    """Logs that the server stops, and who raised it; the loop is not to show it again as that task's exception."""
     steps = list(walk(error.__traceback__))
     of_app = [step for step in steps if not is_machinery(step.tb_frame.f_code.co_filename)]
     if of_app:

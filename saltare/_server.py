@@ -6,7 +6,6 @@
 import asyncio
 import gc
 import signal
-import threading
 import time
 from functools import partial
 
@@ -14,7 +13,7 @@ from . import _children, _ending, _logging, _raised
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, TOGETHER, Signals
+from ._signals import STOPPING, TOGETHER, Signals, in_main_thread
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -110,7 +109,7 @@ class Server:
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
         if needs_master(self.config):
             self._run_workers()
-        elif threading.current_thread() is threading.main_thread():
+        elif in_main_thread():
             self._run_alone()
         else:
             self.run_here()
@@ -149,9 +148,12 @@ class Server:
         core = loop = None
         try:
             self._listen()
-            guest = self.config.loop not in ("auto", "asyncio")
+            from ._loop import foreign
+
+            make = foreign(self.config.loop)
+            guest = make is not None
             core = self._new_core(guest)
-            loop = self._new_loop(core, guest)
+            loop = make() if guest else self._new_loop(core)
             self._run_in(loop, core, guest)
         finally:
             # The selector is of no use without its core, so the loop goes first.
@@ -181,11 +183,7 @@ class Server:
         if self.after_start is not None:
             self.after_start()
 
-    def _new_loop(self, core, guest):
-        if guest:
-            from ._loop import made_by
-
-            return made_by(self.config.loop)
+    def _new_loop(self, core):
         from ._selector import new_loop
 
         return new_loop(core)
