@@ -4,6 +4,7 @@ The single process, a worker, and a process that becomes another program (SIGHUP
 has stopped. Where saltare serves in the interpreter of another program, such as a profiler, that program ends first.
 """
 
+import gc
 import os
 import sys
 import time
@@ -47,6 +48,7 @@ def leave(code, until, finalize=False):
         os.kill(os.getpid(), -code)
     if not finalize or not alone:
         os._exit(code)
+    gc.unfreeze()  # what is frozen would not be taken apart, and its open files would not be written
     sys.exit(code)
 
 
@@ -107,6 +109,16 @@ def lasting(threading):
     """The threads, but for this one, that an interpreter waits for when it ends."""
     here = (threading.main_thread(), threading.current_thread())
     return [one for one in threading.enumerate() if not one.daemon and one not in here and not is_asyncios(one)]
+
+
+def executor_threads(loop):
+    """Those of the loop's default executor; where the loop does not show it (uvloop), of all executors."""
+    import threading
+
+    executor = getattr(loop, "_default_executor", None)
+    if executor is not None:
+        return [one for one in executor._threads if one.is_alive()]
+    return [one for one in lasting(threading) if one.name.startswith(("uvloop_", "ThreadPoolExecutor"))]
 
 
 def is_asyncios(thread):

@@ -9,8 +9,9 @@ from .errors import ConfigError
 def foreign(name):
     """What makes the loop that the core is to be a guest of, the second driver; None: ours, the first driver.
 
-    A policy that the app has installed says which loops it relies on: uvloop's, for one, has no watcher of children
-    for asyncio's. Where `selectors` waits in its own way, as with gevent, a loop of ours would keep the others from running.
+    A policy that the app has installed says which loops the app relies on: with uvloop's there is no watcher of
+    children for a loop of asyncio's. Where `selectors` is patched (gevent), a loop of ours would keep all others from
+    running.
     """
     if name not in ("auto", "asyncio"):
         return lambda: made_by(name)
@@ -28,9 +29,7 @@ def selectors_patched():
 
     if hasattr(select, "epoll") and selectors.DefaultSelector is getattr(selectors, "EpollSelector", None):
         return None
-    by = [
-        name for name in ("gevent", "eventlet") if f"{name}.patcher" in sys.modules or f"{name}.monkey" in sys.modules
-    ]
+    by = [module.partition(".")[0] for module in ("gevent.monkey", "eventlet.patcher") if module in sys.modules]
     return f"the module selectors is patched{' by ' + by[0] if by else ''}"
 
 

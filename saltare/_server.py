@@ -67,6 +67,7 @@ class Server:
         self._hurry = None  # future: done when it is to end at once
         self._stubborn = set()  # tasks that were cancelled and go on all the same
         self._why = None  # it stops, for the log
+        self._closing = False  # nothing is served any more
         self._began = None  # when it was told to stop, by time.monotonic
         self._raised = None  # what was raised through the loop: SystemExit in a task, for example
         self.until = 0.0  # when threads of the app have had their time to end, after a run
@@ -100,7 +101,7 @@ class Server:
     def _heed(self):
         if self._stop is not None and self._stop_asked > 0:
             settle(self._stop)
-        if self._hurry is not None and self._stop_asked > 1:
+        if self._hurry is not None and self._stop_asked > (0 if self._closing else 1):
             settle(self._hurry)
 
     # ---- with a loop of its own ----
@@ -228,6 +229,7 @@ class Server:
 
     async def _close(self, loop):
         """Ends what is left in a loop of ours, as asyncio.run does; threads of its executor have until `self.until`."""
+        self._closing = True
         others = asyncio.all_tasks(loop) - self._stubborn - {asyncio.current_task()}
         self._stubborn |= await cancel_all(others)
         await loop.shutdown_asyncgens()
@@ -238,12 +240,12 @@ class Server:
     async def _wait_for_executor(self, loop):
         task = loop.create_task(loop.shutdown_default_executor())
         await self._done_by(task, min(self.until, time.monotonic() + _ending.QUIET))
-        threads = [one for one in getattr(getattr(loop, "_default_executor", None), "_threads", ()) if one.is_alive()]
+        threads = _ending.executor_threads(loop)
         if not task.done() and time.monotonic() < self.until and not self._hurry.done():
             _logging.info(f"waiting for threads that have not ended: {_ending.described(threads)}")
             await self._done_by(task, self.until)
         if not task.done():
-            self.graceful = False
+            self.graceful, self.until = False, 0.0
             LEFT.append(task)
             _ending.name_left(threads, self._why_cut())
 
@@ -316,6 +318,7 @@ class Server:
         self._stopped, self._stop_asked, self._told = self._told or self._stop_asked > 0, 0, False
         self._stubborn = set()
         self._why = self._began = None
+        self._closing = False
 
     async def _life(self, core, guest):
         loop = self._loop = asyncio.get_running_loop()
