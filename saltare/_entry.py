@@ -1,9 +1,11 @@
-"""Where the serving process begins: takes the configuration the command line left, and serves: per process."""
+"""Where the serving process begins and ends: takes the configuration the command line left, and serves: per process."""
 
 import os
 import sys
+from _signal import SIGINT
 
 from . import _ignored, _logging, _title
+from ._ending import code_of, deadline, finish_later, leave
 from ._origin import needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
@@ -20,7 +22,8 @@ def main(fd):
     config = Config(values, sources)
     _title.of_command_line(config.app)
     _title.set_title("saltare")
-    sys.exit(serve(config, has_ssl))
+    code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
+    leave(code, until, finalize=whole and not is_parked(config))
 
 
 def received(fd):
@@ -46,19 +49,29 @@ def clean_path(root):
         sys.path.append(root)
 
 
-def serve(config, put_off_ssl=False):
-    """Runs the server until it is stopped; returns the exit code, after one line on stderr that says why."""
-    try:
-        text, code = explained(lambda: run(config, put_off_ssl))
-    except KeyboardInterrupt:
-        die_interrupted()
+def serve(config, make):
+    """Runs the server that `make` gives until it is stopped. Returns the exit code, after a line on stderr that says
+    why it is not 0, until when threads have their time to end, and whether nothing was cut short.
+    """
+    server = None
+
+    def run():
+        nonlocal server
+        server = make()
+        server.run()
+
+    text, code = explained(run)
     if text:
         _logging.write(text)
-    return code
+    whole = server is None or server.graceful
+    until = getattr(server, "until", None) or deadline(config.shutdown_timeout, 0.0, whole)
+    return code or int(not whole), until, whole
 
 
 def explained(run):
-    """Calls `run`; returns what to say of how it ended, "" when it ended well, and the exit code."""
+    """Calls `run`; returns what to say of how it ended, "" when that has been said, and the exit code; a negative one
+    is the signal to end by.
+    """
     try:
         run()
         return "", 0
@@ -68,9 +81,14 @@ def explained(run):
         return f"{shown}saltare: {error}\n", error.exit_code
     except Exception as error:
         return f"{_logging.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
+    except SystemExit as ended:
+        return "", code_of(ended)
+    except KeyboardInterrupt:
+        return "", -SIGINT
 
 
-def run(config, put_off_ssl):
+def clean_server(config, put_off_ssl):
+    """The server of an interpreter that is ours alone, with all that keeps it small."""
     from . import _memory
     from ._techniques import untested
 
@@ -85,15 +103,13 @@ def run(config, put_off_ssl):
         from ._park import prepare
 
         prepare()
-    if forks:
-        from ._master import Master
+    return master(config) if forks else single(config, put_off_ssl)
 
-        server = Master(config, command_line=True)
-    else:
-        server = single(config, put_off_ssl)
-    server.run()
-    if not server.graceful:
-        end_at_once()
+
+def master(config):
+    from ._master import Master
+
+    return Master(config, command_line=True)
 
 
 def single(config, put_off_ssl):
@@ -119,17 +135,31 @@ def single(config, put_off_ssl):
     return server
 
 
-def end_at_once():
-    """Without waiting for threads that the stop has not waited for either."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    os._exit(1)
+def is_parked(config):
+    """Whether the end of the interpreter would read back what it left in a file."""
+    return (
+        config.park_memory is not None and "saltare._park" in sys.modules and sys.modules["saltare._park"].is_parked()
+    )
 
 
-def die_interrupted():
-    """Ends as the signal itself would have, which is what a shell looks at; it was not serving yet."""
-    import signal
+# ---- in an interpreter that is not ours alone ----
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
+
+def serve_here(config, why):
+    """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
+    keeps us from one of our own.
+    """
+    code, until, _ = serve(config, lambda: guest_server(config, why))
+    code = 128 - code if code < 0 else code
+    finish_later(code, until)
+    return code
+
+
+def guest_server(config, why):
+    _logging.configure(config)
+    _logging.debug(f"saltare serves in the interpreter that it was started in: {why}")
+    if config.park_memory is not None and not needs_master(config):
+        _logging.warning(f"memory is not parked: saltare serves in the interpreter that it was started in ({why})")
+    from ._server import Server
+
+    return Server.from_config(config)

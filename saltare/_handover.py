@@ -13,6 +13,7 @@ from errno import ENOENT
 
 from . import _process
 from ._attempt import shut
+from ._ending import run_exit_functions
 from ._origin import MASTERS, STATE, TRIAL
 from ._signal_pipe import HEEDED
 
@@ -162,7 +163,7 @@ def is_trial():
 def end_trial():
     """It went well. Threads of the app, which nobody will stop, do not hold it up."""
     try:
-        run_exit_functions(patient=False)
+        run_exit_functions()
     finally:
         os._exit(PASSED)
 
@@ -196,14 +197,3 @@ def ended(code):
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def run_exit_functions(patient):
-    """What an interpreter does when it ends, as far as it concerns others. Patient: threads are waited for."""
-    if patient and "threading" in sys.modules:
-        sys.modules["threading"]._shutdown()
-    if "atexit" in sys.modules:
-        sys.modules["atexit"]._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from ._logging import one_line
 from .errors import AppError
 
 
@@ -126,7 +127,3 @@ def takes_nothing(app):
 
 def describe(app):
     return getattr(app, "__qualname__", type(app).__qualname__)
-
-
-def one_line(error):
-    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

@@ -1,11 +1,16 @@
 """How the sources of options are read, ranked and merged, and what is checked across options: per process."""
 
 import os
+import re
 
+from . import _logging
 from ._toml import file_content, parsed
 from ._values import Refused
 from .config import BY_NAME, PREFIX, WAYS
 from .errors import ConfigError
+
+LINK = re.compile("(tcp|udp|sctp)://")
+LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
 
 
 class Found:
@@ -19,7 +24,10 @@ class Found:
 
 def merged(given, environ, cwd, source):
     """Option name -> Found of the highest rank that has it."""
-    found = read_layer(environment_names(environ), 1, "environment", lambda name: PREFIX + name.upper())
+    names = environment_names(environ)
+    for name in service_links(names):
+        del names[name]
+    found = read_layer(names, 1, "environment", lambda name: PREFIX + name.upper())
     found.update(read_layer(given, 0, source, flag_of if source == "command line" else str))
     for name, one in read_file(found.get("config"), cwd).items():
         found.setdefault(name, one)
@@ -28,6 +36,28 @@ def merged(given, environ, cwd, source):
 
 def environment_names(environ):
     return {name[len(PREFIX) :].lower(): value for name, value in environ.items() if name.startswith(PREFIX)}
+
+
+def service_links(names):
+    """Those of them that Kubernetes sets in every container, for a service that is called saltare or saltare-..."""
+    return [name for name, value in names.items() if is_service_link(name, value)]
+
+
+def is_service_link(name, value):
+    if name in BY_NAME:
+        return name == "port" and bool(LINK.match(value))
+    return bool(LINK_NAME.fullmatch(name) or (name.endswith("_port") and LINK.match(value)))
+
+
+def warn_of_service_links(environ, level):
+    """One warning that names all that are passed over."""
+    links = service_links(environment_names(environ))
+    if links and level not in ("error", "critical"):
+        spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
+        _logging.warning(
+            f"environment variables that Kubernetes sets for a service of this name are passed over: {spelled}; "
+            "enableServiceLinks: false in the pod avoids them"
+        )
 
 
 def flag_of(name):
@@ -69,9 +99,7 @@ def unknown(name, given, label):
     """The error for a name that is no option's; `given` is what to say after the label, such as ", got 5"."""
     from difflib import get_close_matches
 
-    if label(name).startswith(PREFIX) and ("tcp://" in given or "service_" in name):
-        hint = "it looks like a Kubernetes service link; enableServiceLinks: false avoids those"
-    elif close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
+    if close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
         hint = f"did you mean {label(close[0])}?"
     else:
         hint = "see saltare --help for those that are accepted"

@@ -14,6 +14,7 @@ class Lifespan:
         self.state = {}
         self._task = None
         self._messages = []
+        self._took_part = False  # the app has received lifespan.startup
         self._receiver = None  # a future, while the app waits
         self._started, self._stopped = loop.create_future(), loop.create_future()
 
@@ -48,6 +49,7 @@ class Lifespan:
             self._messages.append(message)
 
     async def _receive(self):
+        self._took_part = True  # the start-up was posted before the app began
         if self._messages:
             return self._messages.pop(0)
         self._receiver = self._loop.create_future()
@@ -78,6 +80,9 @@ class Lifespan:
             await self._app(scope, self._receive, self._send)
         except CancelledError:
             raise
+        except (SystemExit, KeyboardInterrupt):
+            settle(self._stopped)
+            raise  # through the loop to the server, which ends by it
         except BaseException as raised:
             error = raised
         finally:
@@ -95,13 +100,23 @@ class Lifespan:
 
     def _unsupported(self, error):
         if self._mode == "auto":
-            why = f"it raised {type(error).__name__}: {error}" if error else "it returned"
-            _logging.debug(f"the app is served without lifespan: {why}")
+            self._go_without(error)
             settle(self._started)
             return
         failure = AppError("the app does not take part in lifespan, and --lifespan is on")
         failure.__cause__ = error
         settle(self._started, failure)
+
+    def _go_without(self, error):
+        """An app that knows no lifespan raises before it receives anything; later its start-up fails."""
+        if error is not None and self._took_part:
+            _logging.warning(
+                "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",
+                error,
+            )
+            return
+        why = f"it raised {type(error).__name__}: {error}" if error else "it returned"
+        _logging.debug(f"the app is served without lifespan: {why}")
 
 
 def settle(future, error=None):

@@ -92,6 +92,10 @@ def traceback_of(exception):
         return f"{type(exception).__name__} (its traceback cannot be formatted: {type(failure).__name__})\n"
 
 
+def one_line(error):
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
 def without_our_frames(exception):
     """The exception with the frames cut off that led from saltare, through the import system, into the app."""
     step = exception.__traceback__

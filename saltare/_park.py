@@ -77,6 +77,11 @@ def park(folder):
         _logging.info(f"parked {parked / (1 << 20):.1f} MiB of memory in {folder}")
 
 
+def is_parked():
+    """Whether memory of this process lies in a file."""
+    return _file is not None
+
+
 def check_interpreter():
     if not sys.flags.ignore_environment and os.environ.get("PYTHONMALLOC", "default") not in (
         "",

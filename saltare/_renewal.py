@@ -9,7 +9,8 @@ import signal
 
 from . import _logging
 from ._attempt import reason, shut, started
-from ._handover import Command, run_exit_functions, waited
+from ._ending import finish
+from ._handover import Command, waited
 from ._signal_pipe import hung_up
 from ._trial import Trial
 
@@ -101,11 +102,11 @@ class Renewal:
         if self._kept is not None:
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
 
-    def follow(self, wanted, patient):
+    def follow(self, wanted, until):
         """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
 
-        Patient: threads of the app are waited for. Returns what to serve on with, the sockets by key, when the program
-        cannot be started; None when there is nothing to do.
+        Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by key,
+        when the program cannot be started; None when there is nothing to do.
         """
         kept, self._kept = self._kept, None
         if kept is None:
@@ -116,13 +117,13 @@ class Renewal:
                 shut(fd)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
             return None
-        why = started(self._become, kept, descriptors, patient)[1]
+        why = started(self._become, kept, descriptors, until)[1]
         _logging.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
         return kept
 
-    def _become(self, kept, descriptors, patient):
+    def _become(self, kept, descriptors, until):
         self._command.check()
-        run_exit_functions(patient)
+        finish(0, until)
         if self._later:
             os.kill(os.getpid(), signal.SIGHUP)  # it is blocked: the new program will find it
         self._command.repeat({"listeners": kept}, descriptors)

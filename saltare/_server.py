@@ -7,14 +7,14 @@ import asyncio
 import gc
 import os
 import signal
-import threading
+import time
 from functools import partial
 
-from . import _children, _logging
+from . import _children, _ending, _logging, _raised
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, TOGETHER, Signals
+from ._signals import STOPPING, TOGETHER, Signals, in_main_thread
 from .errors import ConfigError
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -28,6 +28,7 @@ NUMBERS = (
     "ws_deflate_context",
 )
 RUNNING = "this server is running already"
+LEFT = []  # tasks that wait for threads which go on after a stop; dropped, they would wait for them all the same
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 
 
@@ -65,12 +66,18 @@ class Server:
         self._told = False  # by a signal that `shutdown` will hear of
         self._hurry = None  # future: done when it is to end at once
         self._stubborn = set()  # tasks that were cancelled and go on all the same
+        self._why = None  # it stops, for the log
+        self._closing = False  # nothing is served any more
+        self._began = None  # when it was told to stop, by time.monotonic
+        self._raised = None  # what was raised through the loop: SystemExit in a task, for example
+        self.until = 0.0  # when threads of the app have had their time to end, after a run
 
     def __repr__(self):
         return f"<saltare.Server {self.url or 'not running'}>"
 
     def shutdown(self):
         """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
+        self._why = self._why or "shutdown() was called"
         self._stop_asked += 1
         if self._master is not None:
             self._master.stop()
@@ -81,7 +88,8 @@ class Server:
             except RuntimeError:
                 pass  # it has just ended
 
-    def _told_to_stop(self):
+    def _told_to_stop(self, name):
+        self._why = self._why or name
         if not self._told:
             self._told = True
             self._loop.call_later(TOGETHER, self._told_enough)
@@ -93,7 +101,7 @@ class Server:
     def _heed(self):
         if self._stop is not None and self._stop_asked > 0:
             settle(self._stop)
-        if self._hurry is not None and self._stop_asked > 1:
+        if self._hurry is not None and self._stop_asked > (0 if self._closing else 1):
             settle(self._hurry)
 
     # ---- with a loop of its own ----
@@ -102,7 +110,7 @@ class Server:
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
         if needs_master(self.config):
             self._run_workers()
-        elif threading.current_thread() is threading.main_thread():
+        elif in_main_thread():
             self._run_alone()
         else:
             self.run_here()
@@ -124,7 +132,7 @@ class Server:
             self.run_here()
         finally:
             renewal, self._renewal = self._renewal, None
-            kept = renewal and renewal.follow(wanted=not self._stopped, patient=self.graceful)
+            kept = renewal and renewal.follow(wanted=not self._stopped, until=self.until)
         self._inherited = kept and {"listeners": kept}
         return bool(kept)
 
@@ -150,17 +158,22 @@ class Server:
         core = loop = None
         try:
             self._listen()
-            guest = self.config.loop not in ("auto", "asyncio")
+            from ._loop import foreign
+
+            make = foreign(self.config.loop)
+            guest = make is not None
             core = self._new_core(guest)
-            loop = self._new_loop(core, guest)
+            loop = make() if guest else self._new_loop(core)
             self._run_in(loop, core, guest)
         finally:
             # The selector is of no use without its core, so the loop goes first.
             if loop is not None:
-                close_loop(loop, self.graceful, self._stubborn)
+                asyncio.set_event_loop(None)
+                loop.close()
             if core is not None:
                 core.close()
             self._end()
+        self._raise_what_ended_it()
 
     def _run_workers(self):
         from ._master import Master
@@ -180,11 +193,7 @@ class Server:
         if self.after_start is not None:
             self.after_start()
 
-    def _new_loop(self, core, guest):
-        if guest:
-            from ._loop import made_by
-
-            return made_by(self.config.loop)
+    def _new_loop(self, core):
         from ._selector import new_loop
 
         return new_loop(core)
@@ -192,12 +201,69 @@ class Server:
     def _run_in(self, loop, core, guest):
         asyncio.set_event_loop(loop)
         with self._signals(loop):
-            loop.run_until_complete(self._life(core, guest))
-            if self._renewal is not None:
-                self._renewal.give_up()
+            try:
+                self._complete(loop, self._life(core, guest))
+            finally:
+                if self._renewal is not None:
+                    self._renewal.give_up()
+                self._complete(loop, self._close(loop))
+
+    def _complete(self, loop, coroutine):
+        """Runs the loop until the coroutine has ended, whatever is raised through the loop meanwhile: that stops the
+        server, in good order, and `run` raises it when all is over.
+        """
+        task = loop.create_task(coroutine)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except BaseException as error:
+                if _raised.is_end_of(task, error):
+                    raise
+                self._stop_by(loop, error)
+
+    def _stop_by(self, loop, error):
+        asked = isinstance(error, (SystemExit, KeyboardInterrupt))
+        if self._raised is not None and not asked:
+            raise error  # the loop does not work any more
+        _raised.log(loop, error)
+        if self._raised is None or isinstance(error, KeyboardInterrupt):
+            self._stop_asked += 1
+        self._raised = self._raised or error
+        self._heed()
+
+    def _raise_what_ended_it(self):
+        error, self._raised = self._raised, None
+        if error is not None:
+            raise error
+
+    async def _close(self, loop):
+        """Ends what is left in a loop of ours, as asyncio.run does; threads of its executor have until `self.until`."""
+        self._closing = True
+        others = asyncio.all_tasks(loop) - self._stubborn - {asyncio.current_task()}
+        self._stubborn |= await cancel_all(others)
+        await loop.shutdown_asyncgens()
+        self.until = _ending.deadline(self.config.shutdown_timeout, self._began or time.monotonic(), self.graceful)
+        if self.graceful:
+            await self._wait_for_executor(loop)
+
+    async def _wait_for_executor(self, loop):
+        task = loop.create_task(loop.shutdown_default_executor())
+        await self._done_by(task, min(self.until, time.monotonic() + _ending.QUIET))
+        threads = _ending.executor_threads(loop)
+        if not task.done() and time.monotonic() < self.until and not self._hurry.done():
+            _logging.info(f"waiting for threads that have not ended: {_ending.described(threads)}")
+            await self._done_by(task, self.until)
+        if not task.done():
+            self.graceful, self.until = False, 0.0
+            LEFT.append(task)
+            _ending.name_left(threads, self._why_cut())
+
+    async def _done_by(self, task, when):
+        timeout = None if when == _ending.FOR_EVER else max(0, when - time.monotonic())
+        await asyncio.wait([task, self._hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     def _signals(self, loop):
-        actions = dict.fromkeys(STOPPING, self._told_to_stop)
+        actions = {number: partial(self._told_to_stop, number.name) for number in STOPPING}
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
         return Signals(loop, actions)
@@ -217,6 +283,7 @@ class Server:
             raise
         for listener in self._listeners:
             listener.disown()
+        self._why = self._why or "SIGHUP, the new code takes over"
         settle(self._stop)
         return kept
 
@@ -273,6 +340,8 @@ class Server:
         self._loop = self._stop = self._hurry = None
         self._stopped, self._stop_asked, self._told = self._told or self._stop_asked > 0, 0, False
         self._stubborn = set()
+        self._why = self._began = None
+        self._closing = False
 
     async def _life(self, core, guest):
         loop = self._loop = asyncio.get_running_loop()
@@ -309,6 +378,8 @@ class Server:
             self._announce()
             core.rest()
             await self._stop
+            self._began = time.monotonic()
+            self._say_why()
             await self._drain(core, starter)
         finally:
             await self._cancel(starter.tasks.values())
@@ -343,6 +414,10 @@ class Server:
             self.after_start()
         if self._renewal is not None:
             self._renewal.served()
+
+    def _say_why(self):
+        if self._why is not None:  # else what was raised has been logged
+            _logging.info(f"stopping: {self._why}")
 
     async def _drain(self, core, starter):
         """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
@@ -452,18 +527,6 @@ async def cancel_all(tasks):
     for task in tasks:
         task.cancel()
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
-
-
-def close_loop(loop, patient, stubborn):
-    """Ends a loop as asyncio.run does; threads of its executor are waited for when there is patience."""
-    try:
-        loop.run_until_complete(cancel_all(asyncio.all_tasks(loop) - stubborn))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        if patient:
-            loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 EXTENSIONS = (

@@ -1,6 +1,7 @@
 """The signals that a server heeds in the main thread: per process."""
 
 import _signal
+import os
 import signal
 import threading
 
@@ -9,6 +10,11 @@ from . import _children, _ignored
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
 HURRY = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
+
+
+def in_main_thread():
+    """Also where `threading` is patched (eventlet), and takes the main thread for another one."""
+    return threading.current_thread() is threading.main_thread() or threading.get_native_id() == os.getpid()
 
 
 class Signals:
@@ -22,7 +28,7 @@ class Signals:
         self._before, self._ignored = {}, []
 
     def __enter__(self):
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main_thread():
             return
         self._ignored = _ignored.ignore()
         for number, action in self._actions.items():

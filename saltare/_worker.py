@@ -9,8 +9,8 @@ from collections import namedtuple
 
 from . import _logging, _process, _title
 from ._cleanup import Cleanup
+from ._ending import leave
 from ._entry import explained
-from ._handover import run_exit_functions
 from ._selector import new_loop
 from ._server import Server
 from ._signal_pipe import start_anew
@@ -55,6 +55,9 @@ class WorkerServer(Server):
     def _signals(self, loop):
         return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, HURRY: self._hurry_up})
 
+    def _say_why(self):
+        """It is the master that was told."""
+
     def _leave(self):
         """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
         if self._stop_asked == 0:
@@ -70,8 +73,8 @@ class WorkerServer(Server):
             why += " (that of --reload; --shutdown-timeout gives another)"
         return why
 
-    def _new_loop(self, core, guest):
-        return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
+    def _new_loop(self, core):
+        return new_loop(core)  # imported before the fork
 
     def _core_options(self, guest):
         config = self.config
@@ -104,7 +107,7 @@ class WorkerServer(Server):
 
 def live(place, parent, handlers, mask):
     """All of a worker's life, in the child of a fork; it does not return."""
-    code = 1
+    code, until = 1, 0.0
     try:
         start_anew(handlers, mask)
         _process.die_with_parent()
@@ -112,13 +115,12 @@ def live(place, parent, handlers, mask):
             os._exit(1)
         _title.set_title(f"saltare:wkr{place.number}")
         place.config.shutdown_timeout = place.config.patience()
-        code = WorkerServer.at(place).run()
-    except SystemExit as ended:
-        code = exit_code(ended)
+        server = WorkerServer.at(place)
+        code, until = server.run(), server.until
     except BaseException as error:
         _logging.write(_logging.traceback_of(error))
     finally:
-        leave(code)
+        leave(code, until)  # without taking apart what is the master's: its frames and its objects
 
 
 class Teller:
@@ -130,19 +132,3 @@ class Teller:
     def __call__(self, word, text):
         line = f"{word} {text}".replace("\n", SEPARATOR)
         _logging.write_all(self._pipe, f"{line}\n".encode("utf-8", "backslashreplace"))
-
-
-def exit_code(ended):
-    """What the interpreter makes of a SystemExit."""
-    if ended.code is None or isinstance(ended.code, int):
-        return (ended.code or 0) & 0xFF
-    _logging.write(f"{ended.code}\n")
-    return 1
-
-
-def leave(code):
-    """Ends the process as the interpreter would, but for what belongs to the master: its frames and its objects."""
-    try:
-        run_exit_functions(patient=code == 0)
-    finally:
-        os._exit(code)

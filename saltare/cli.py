@@ -1,4 +1,4 @@
-"""The command line: reads it, checks everything, and makes way for a clean interpreter that serves: per process."""
+"""The command line: reads it, checks everything, and makes way for an interpreter that only serves: per process."""
 
 import argparse
 import os
@@ -19,15 +19,19 @@ EPILOG = (
 
 
 def main(arguments=None):
-    """Runs the command and returns its exit code; when it serves, it does not return but becomes the server."""
-    _ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
+    """Runs the command and returns its exit code; when it serves, it does not return but becomes the server, unless
+    something was done to this interpreter (see _interpreter.py). With `arguments` it always serves here, and returns.
+    """
+    embedded = arguments is not None
+    if not embedded:
+        _ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["memory"]:
             from ._memory_command import main as memory
 
             return memory(arguments[1:])
-        return run(parsed(arguments))
+        return run(parsed(arguments), embedded)
     except (AppError, ConfigError, StartError) as error:
         write(f"saltare: {error}\n")
         return error.exit_code
@@ -37,7 +41,7 @@ def main(arguments=None):
         return 1
 
 
-def run(given):
+def run(given, embedded):
     action = given.pop("action", None)
     if action == "version":
         return print_version()
@@ -48,7 +52,7 @@ def run(given):
     if action == "check":
         print(f"saltare: the configuration is valid (app {config.app})", flush=True)
         return 0
-    return become_server(config)
+    return become_server(config, embedded)
 
 
 def print_version():
@@ -146,13 +150,16 @@ def describe(option):
     return f"default {default}{'; in ' + unit if unit else ''}; {option.env}"
 
 
-def become_server(config):
-    """Replaces this process by an interpreter that never loads what the command line needed."""
-    if not sys.executable or getattr(sys, "frozen", False):
-        # Inside a frozen program the executable is that program, not an interpreter.
-        from ._entry import serve
+def become_server(config, embedded):
+    """Replaces this process by an interpreter that never loads what the command line needed, if that one would be
+    like this one; else serves here and returns the exit code. Embedded: a program has called `main` with its arguments.
+    """
+    from ._interpreter import touched
 
-        return serve(config)
+    if why := "it runs a program that called the command line" if embedded else touched():
+        from ._entry import serve_here
+
+        return serve_here(config, why)
     keep_standard_descriptors()
     code = "from saltare._entry import main; main({fd})"
     command, environment, _ = clean_interpreter(code, config.values(), config.sources)

@@ -300,6 +300,7 @@ def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=T
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
     config = Config(values, {**sources, **aside})
     _layers.check_together(config, found, cwd, app_needed)
+    _layers.warn_of_service_links(environ, config.log_level)
     return config
 
 

@@ -149,7 +149,7 @@ def test_bad_options(arguments, line, capsys, monkeypatch, tmp_path):
 
 def test_flags_reach_the_configuration(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "become_server", lambda config: seen.append(config) or 0)
+    monkeypatch.setattr(cli, "become_server", lambda config, embedded: seen.append(config) or 0)
     arguments = ["a:b", "--uds=/x", "--uds-permissions=660", "--no-date-header", "--no-server-header", "--factory"]
     assert cli.main([*arguments, "--timeout-keep-alive=1m", "--header=a: b", "--header=c: d", "--backlog=9"]) == 0
     (made,) = seen
@@ -160,7 +160,7 @@ def test_flags_reach_the_configuration(monkeypatch):
 
 
 def test_repeated_with_the_same_value_is_no_contradiction(monkeypatch):
-    monkeypatch.setattr(cli, "become_server", lambda config: config.port)
+    monkeypatch.setattr(cli, "become_server", lambda config, embedded: config.port)
     assert cli.main(["a:b", "--port=5", "--port=5"]) == 5
 
 

@@ -203,13 +203,47 @@ def test_long_values_are_cut(refused):
         ({"prot": 80}, {}, "prot: unknown option, got 80; did you mean port?"),
         ({"uds": "/x"}, {}, "uds: unknown option, got '/x'; did you mean uds_path?"),
         ({}, {"SALTARE_HOTS": "x"}, "SALTARE_HOTS: unknown option, got 'x'; did you mean SALTARE_HOST?"),
-        ({}, {"SALTARE_SERVICE_HOST": "10.0.0.1"}, "Kubernetes service link"),
-        ({}, {"SALTARE_PORT_80_TCP": "tcp://10.0.0.1:80"}, "Kubernetes service link"),
+        ({}, {"SALTARE_SERVICE": "x"}, "SALTARE_SERVICE: unknown option, got 'x'"),
         ({"zzzzz": 1}, {}, "zzzzz: unknown option, got 1; see saltare --help"),
     ],
 )
 def test_unknown_names(refused, given, env, hint):
     assert hint in refused(given, env)
+
+
+# What Kubernetes sets for services named saltare and saltare-web-2, each with a named port.
+SERVICE_LINKS = {
+    "SALTARE_SERVICE_HOST": "10.0.0.1",
+    "SALTARE_SERVICE_PORT": "8000",
+    "SALTARE_SERVICE_PORT_HTTP": "8000",
+    "SALTARE_PORT": "tcp://10.0.0.1:8000",
+    "SALTARE_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "SALTARE_PORT_8000_TCP_PROTO": "tcp",
+    "SALTARE_PORT_8000_TCP_PORT": "8000",
+    "SALTARE_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "SALTARE_PORT_53_UDP": "udp://10.0.0.1:53",
+    "SALTARE_WEB_2_SERVICE_HOST": "10.0.0.2",
+    "SALTARE_WEB_2_SERVICE_PORT": "443",
+    "SALTARE_WEB_2_PORT": "tcp://10.0.0.2:443",
+    "SALTARE_WEB_2_PORT_443_TCP_ADDR": "10.0.0.2",
+}
+
+
+def test_service_links_of_kubernetes_are_passed_over_with_one_warning(load, caplog):
+    config = load(env={**SERVICE_LINKS, "SALTARE_ROOT_PATH": "/api"})
+    assert (config.port, config.host, config.root_path) == (8000, "127.0.0.1", "/api")
+    assert config.sources["port"] == "default"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert {word.rstrip(",;") for word in record.message.split() if word.startswith("SALTARE_")} == set(SERVICE_LINKS)
+
+
+def test_service_links_do_not_hide_what_is_meant_for_us(refused, load, caplog):
+    assert load(env={"SALTARE_PORT": "81"}).port == 81
+    assert "SALTARE_PORT: got 'tcp'" in refused({}, {"SALTARE_PORT": "tcp"})
+    assert "SALTARE_HOTS: unknown option" in refused({}, {**SERVICE_LINKS, "SALTARE_HOTS": "x"})
+    assert load({"port": 82, "log_level": "error"}, SERVICE_LINKS).port == 82
+    assert not caplog.records
 
 
 def test_unknown_name_in_file(refused, project):

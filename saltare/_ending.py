@@ -1,0 +1,211 @@
+"""How a process of ours ends: threads, exit functions, streams, exit code: per process.
+
+The single process, a worker, and a process that becomes another program (SIGHUP) all end here, after the server itself
+has stopped. Where saltare serves in the interpreter of another program, such as a profiler, that program ends first.
+"""
+
+import gc
+import os
+import sys
+import time
+
+from . import _logging
+
+# Units: seconds.
+GRACE = 1.0  # that threads have at least to end after a graceful stop, however long the rest of it took
+BRIEF = 0.2  # that they have when requests were cut already: enough for those that only wait for work
+QUIET = 1.0  # for which threads are waited for without a line in the log
+FOR_EVER = float("inf")
+
+UNFLUSHED = 120  # exit code of an interpreter that could not write what was in its buffers
+
+_named = set()  # threads that the log has named as left behind
+
+
+def deadline(timeout, began, graceful):
+    """Until when threads are waited for, after a stop that began at `began` (time.monotonic); `timeout` 0: for ever."""
+    now = time.monotonic()
+    if not graceful:
+        return now + BRIEF
+    return max(began + timeout, now + GRACE) if timeout else FOR_EVER
+
+
+def leave(code, until, finalize=False):
+    """Ends the process with this code (negative: by that signal); `until` is when threads have had their time.
+
+    Only with `finalize`, and when no thread is left, the interpreter also takes its objects apart. A forked worker has
+    its master's objects and frames; a parked process would read its file back.
+    """
+    try:
+        code, alone = finish(code, until)
+    except BaseException as error:  # of a signal handler of the app's, such as SystemExit
+        _logging.write(_logging.traceback_of(error))
+        code, alone = code or 1, False
+    if code < 0:
+        import signal
+
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    if not finalize or not alone:
+        os._exit(code)
+    gc.unfreeze()  # what is frozen would not be taken apart, and its open files would not be written
+    sys.exit(code)
+
+
+def finish(code, until):
+    """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
+    writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
+    """
+    alone = threads_end(until)
+    flushed = run_exit_functions()
+    return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
+
+
+def run_exit_functions():
+    """Also writes what is buffered, and returns whether that was possible."""
+    if "atexit" in sys.modules:
+        sys.modules["atexit"]._run_exitfuncs()
+    return all([flush(stream) for stream in (sys.stdout, sys.stderr)])
+
+
+def finish_later(code, until):
+    """The same for an interpreter that is not ours alone: when it ends. It would wait for threads without a limit."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return
+    wait = threading._shutdown
+
+    def shutdown():
+        threading._shutdown = wait
+        true_code, alone = finish(code, max(until, time.monotonic() + BRIEF))
+        if not alone:
+            os._exit(true_code)
+
+    threading._shutdown = shutdown
+
+
+# ---- threads ----
+
+
+def threads_end(until):
+    """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return True
+    if not lasting(threading):
+        threading._shutdown()
+        return True
+    # In a thread, for it cannot be told how long to wait. It also lets go those that wait for work in executors.
+    waiting = threading.Thread(target=threading._shutdown, name="saltare-end", daemon=True)
+    why = "their time is over"
+    try:
+        with Hurried.by_signals():
+            waiting.start()
+            waiting.join(min(QUIET, max(0, until - time.monotonic())))
+            if lasting(threading) and time.monotonic() < until:
+                _logging.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
+                waiting.join(None if until == FOR_EVER else max(0, until - time.monotonic()))
+    except Hurried:
+        why = "told to stop again"
+    return not name_left(lasting(threading), why)
+
+
+def lasting(threading):
+    """The threads, but for this one, that an interpreter waits for when it ends."""
+    here = (threading.main_thread(), threading.current_thread())
+    return [one for one in threading.enumerate() if not one.daemon and one not in here and not is_asyncios(one)]
+
+
+def executor_threads(loop):
+    """Those of the loop's default executor; where the loop does not show it (uvloop), of all executors."""
+    import threading
+
+    executor = getattr(loop, "_default_executor", None)
+    if executor is not None:
+        return [one for one in executor._threads if one.is_alive()]
+    return [one for one in lasting(threading) if one.name.startswith(("uvloop_", "ThreadPoolExecutor"))]
+
+
+def is_asyncios(thread):
+    """Whether it only waits for those of a loop's executor, as one of asyncio's own does."""
+    return thread.name.endswith("(_do_shutdown)")
+
+
+def name_left(threads, why):
+    """Names them in the log as left behind, each once; returns whether there are any."""
+    unnamed = [one for one in threads if one not in _named]
+    if unnamed:
+        _named.update(unnamed)
+        _logging.error(f"{why}: threads that have not ended are left behind: {described(unnamed)}")
+    return bool(threads)
+
+
+def described(threads):
+    """Their names, and where each of them is."""
+    frames = sys._current_frames()
+    return ", ".join(one.name + ("" if one.ident not in frames else place(frames[one.ident])) for one in threads)
+
+
+def place(frame, line=None):
+    return f" ({frame.f_code.co_filename}:{line or frame.f_lineno} in {frame.f_code.co_name})"
+
+
+class Hurried(BaseException):
+    """A signal to stop, while threads are waited for."""
+
+    @classmethod
+    def by_signals(cls):
+        from ._signals import HURRY, STOPPING
+
+        return Raising(dict.fromkeys((*STOPPING, HURRY), cls))
+
+
+class Raising:
+    """Within it each of the signals raises its exception, where handlers can be set: in the main thread."""
+
+    def __init__(self, exceptions):
+        self._exceptions, self._before, self._raises = exceptions, {}, True
+
+    def __enter__(self):
+        import signal
+
+        from ._signals import in_main_thread
+
+        if in_main_thread():
+            for number in self._exceptions:
+                self._before[number] = signal.signal(number, self._raise)
+
+    def __exit__(self, *exc):
+        self._raises = False  # not on the way out
+        import signal
+
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _raise(self, number, frame):
+        if self._raises:
+            raise self._exceptions[number]
+
+
+# ---- streams ----
+
+
+def flush(stream):
+    """Whether all was written."""
+    try:
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+# ---- exit codes ----
+
+
+def code_of(ended):
+    """The exit code that an interpreter makes of a SystemExit; its text, if it has one, goes to stderr."""
+    if ended.code is None or isinstance(ended.code, int):
+        return (ended.code or 0) & 0xFF
+    _logging.write(f"{ended.code}\n")
+    return 1

@@ -1,0 +1,59 @@
+"""What is raised through an event loop, past its tasks: per process.
+
+asyncio hands SystemExit and KeyboardInterrupt on to whoever runs the loop. They are no reason to cut other requests.
+"""
+
+import os
+from asyncio import CancelledError, events
+from functools import partial
+
+from . import _logging
+from ._ending import place
+
+ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
+
+
+def is_end_of(task, error):
+    """Whether the task has ended by this exception, rather than somebody else in the loop."""
+    if not task.done():
+        return False
+    return isinstance(error, CancelledError) if task.cancelled() else task.exception() is error
+
+
+def log(loop, error):
+    """Logs that the server stops, and who raised it; the loop is not to show it again as that task's exception."""
+    steps = list(walk(error.__traceback__))
+    of_app = [step for step in steps if not is_machinery(step.tb_frame.f_code.co_filename)]
+    if of_app:
+        error.with_traceback(of_app[0])
+    _logging.error(f"the server stops: {what(error)}{where(steps, of_app)}", error if of_app else None)
+    loop.set_exception_handler(partial(unless_of, error, loop.get_exception_handler()))
+
+
+def what(error):
+    if isinstance(error, RuntimeError) and str(error).startswith("Event loop stopped before Future"):
+        return "loop.stop() was called"
+    return f"{_logging.one_line(error)} was raised"
+
+
+def where(steps, of_app):
+    if of_app:
+        return place(of_app[-1].tb_frame, of_app[-1].tb_lineno)
+    handles = [step.tb_frame.f_locals.get("self") for step in steps]
+    return next((f" by {handle!r}" for handle in reversed(handles) if isinstance(handle, events.Handle)), "")
+
+
+def walk(step):
+    while step is not None:
+        yield step
+        step = step.tb_next
+
+
+def is_machinery(filename):
+    return _logging.is_ours(filename) or filename.startswith((ASYNCIO, "uvloop/"))
+
+
+def unless_of(error, handler, loop, context):
+    """An exception handler of a loop."""
+    if context.get("exception") is not error:
+        handler(loop, context) if handler else loop.default_exception_handler(context)

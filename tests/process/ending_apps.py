@@ -1,0 +1,136 @@
+"""An app whose requests do what may keep a server from ending well; its process tells when its exit functions run. Per request."""
+
+import asyncio
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+
+STARTUP, SHUTDOWN = os.environ.get("STARTUP", ""), os.environ.get("SHUTDOWN", "")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+atexit.register(say, f"exit functions of {os.getpid()}")
+
+
+class Finalized:
+    """Tells when the interpreter takes its objects apart."""
+
+    def __del__(self, write=os.write):
+        write(2, b"finalized\n")
+
+
+last = Finalized()
+if "KEPT_OPEN" in os.environ:
+    kept = open(os.environ["KEPT_OPEN"], "w")
+    kept.write("in the buffer")
+
+
+async def lifespan(receive, send):
+    await receive()
+    end(STARTUP)
+    if STARTUP == "signals":  # over those of the server
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(5))
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    say("lifespan shutdown")
+    end(SHUTDOWN)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def end(how):
+    if how == "exit":
+        sys.exit(4)
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    if how == "raise":
+        raise RuntimeError("it goes wrong")
+    if how == "stop":
+        asyncio.get_running_loop().stop()
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    await globals()[scope["path"].split("/")[1]](scope)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
+    if scope["path"] == "/stream":
+        await asyncio.sleep(3600)
+    if scope["path"].startswith(("/task", "/callback")):
+        await asyncio.sleep(0.5)  # while the other one raises
+    await send({"type": "http.response.body", "body": b"ended"})
+
+
+async def quick(scope):
+    pass
+
+
+async def stream(scope):
+    pass
+
+
+async def task(scope):
+    """Raises outside of the request."""
+
+    async def stray():
+        await asyncio.sleep(0.1)
+        end(scope["path"].split("/")[2])
+
+    task.kept = asyncio.ensure_future(stray())
+
+
+async def callback(scope):
+    asyncio.get_running_loop().call_later(0.1, end, scope["path"].split("/")[2])
+
+
+async def thread(scope):
+    """Never ends, and is no daemon."""
+    threading.Thread(target=sleep, name="sleeper").start()
+
+
+def sleep():
+    while True:
+        time.sleep(60)
+
+
+async def executor(scope):
+    asyncio.get_running_loop().run_in_executor(None, sleep)
+
+
+async def working(scope):
+    """A thread that ends in time, if it is waited for."""
+    threading.Thread(target=work).start()
+
+
+async def work_in_executor(scope):
+    """The same, and it needs the loop."""
+    loop = asyncio.get_running_loop()
+
+    def work_with_loop():
+        time.sleep(0.3)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), loop).result()
+        say("work is done")
+
+    loop.run_in_executor(None, work_with_loop)
+
+
+def work():
+    time.sleep(0.5)
+    say("work is done")
+
+
+async def no_lifespan(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await app(scope, receive, send)
+
+
+async def buffered(scope):
+    """What a program prints stays in its buffer until it ends, where stdout is a file."""
+    print("buffered")
