@@ -65,7 +65,8 @@ def run_exit_functions():
     """Also writes what is buffered, and returns whether that was possible."""
     if "atexit" in sys.modules:
         sys.modules["atexit"]._run_exitfuncs()
-    return all([flush(stream) for stream in (sys.stdout, sys.stderr)])
+    flushed = [flush(stream) for stream in (sys.stdout, sys.stderr)]
+    return all(flushed)
 
 
 def finish_later(code, until):
