@@ -45,7 +45,7 @@ typedef struct {
     PyObject *s_http_request, *s_http_disconnect;
     PyObject *s_http_version, *s_method, *s_path, *s_raw_path, *s_query_string, *s_client, *s_server;
     PyObject *s_state, *s_extensions, *s_trailers, *s_more_trailers, *s_links, *s_file, *s_offset, *s_count;
-    PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_throw, *s_close;
+    PyObject *s_done, *s_result, *s_blocking, *s_set_result, *s_throw, *s_close, *s_nest_patched;
     PyObject *s_websocket_connect, *s_websocket_receive, *s_websocket_disconnect;
     PyObject *s_text, *s_bytes, *s_code, *s_reason, *s_subprotocol, *s_subprotocols;
     PyObject *m_get, *m_post, *m_put, *m_delete, *m_patch, *m_head, *m_options;
@@ -334,6 +334,7 @@ typedef struct {
     PyObject *loop_call_soon; /* of the loop, when ours is in its place */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
+    char ours; /* the loop: the core is its selector */
 } starter;
 
 typedef struct run run;

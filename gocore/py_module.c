@@ -85,6 +85,7 @@ static int intern_all(module_state *st)
         {&st->s_set_result, "set_result"},
         {&st->s_throw, "throw"},
         {&st->s_close, "close"},
+        {&st->s_nest_patched, "_nest_patched"},
         {&st->s_websocket_connect, "websocket.connect"},
         {&st->s_websocket_receive, "websocket.receive"},
         {&st->s_websocket_disconnect, "websocket.disconnect"},
@@ -180,7 +181,7 @@ static int module_exec(PyObject *module)
     DO(s_type) DO(s_status) DO(s_headers) DO(s_body) DO(s_more_body) DO(s_http_request) DO(s_http_disconnect)                                \
     DO(s_http_version) DO(s_method) DO(s_path) DO(s_raw_path) DO(s_query_string) DO(s_client) DO(s_server) DO(s_state)                       \
     DO(s_extensions) DO(s_trailers) DO(s_more_trailers) DO(s_links) DO(s_file) DO(s_offset) DO(s_count)                                      \
-    DO(s_done) DO(s_result) DO(s_blocking) DO(s_set_result) DO(s_throw) DO(s_close)                                           \
+    DO(s_done) DO(s_result) DO(s_blocking) DO(s_set_result) DO(s_throw) DO(s_close) DO(s_nest_patched)                                           \
     DO(s_websocket_connect) DO(s_websocket_receive) DO(s_websocket_disconnect) DO(s_text) DO(s_bytes) DO(s_code) DO(s_reason)              \
     DO(s_subprotocol) DO(s_subprotocols)                                                                                                     \
     DO(m_get) DO(m_post) DO(m_put) DO(m_delete) DO(m_patch) DO(m_head) DO(m_options)

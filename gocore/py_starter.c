@@ -6,8 +6,8 @@
  * when the task is complete. In both cases the step runs as any step does: in the task's context, as the current task.
  *
  * The loop is left to take the first step in debug mode, since it names what blocks it; where asyncio.Task was replaced by a
- * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio);
- * and with a task factory. */
+ * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio), or
+ * by another's loop that can be; and with a task factory. */
 #include "py_bridge.h"
 
 #include <structmember.h>
@@ -65,7 +65,14 @@ static PyObject *make_task(starter *self, PyObject *coroutine, bool at_once)
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-static PyObject *plain_task(starter *self, run *coroutine, bool at_once) { return make_task(self, (PyObject *)coroutine, at_once); }
+/* Whether a loop that is not ours may be run within a step (nest_asyncio marks such loops). The callback that gives the core a
+ * turn cannot run within itself, so there no step of the app must be taken in it. */
+static bool may_nest(starter *self) { return !self->ours && PyObject_HasAttr(self->loop, self->state->s_nest_patched); }
+
+static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
+{
+    return make_task(self, (PyObject *)coroutine, at_once && !may_nest(self));
+}
 
 #else
 
@@ -243,6 +250,7 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->get_debug, PyObject_GetAttrString(loop, "get_debug"));
     Py_XSETREF(self->create_task, PyObject_GetAttrString(loop, "create_task"));
     if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->get_debug || !self->create_task) return -1;
+    self->ours = ours != 0;
     if (intercept(self, ours) < 0) return -1;
     self->state = py_state(Py_TYPE(self));
     return self->state ? 0 : -1;
