@@ -278,18 +278,38 @@ static int call_on_empty(core *self)
     return result ? 0 : -1;
 }
 
-/* What a burst has made large, and now is empty, begins small again. */
+/* The table ends behind the last exchange. */
+static void shrink_table(core *self)
+{
+    uint32_t n = self->n_exchanges;
+    while (n > 0 && self->exchanges[n - 1] == NULL) n--;
+    if (n == 0) {
+        PyMem_Free(self->exchanges);
+        self->exchanges = NULL;
+        self->n_exchanges = 0;
+    } else if (n < self->n_exchanges / 2) {
+        exchange **table = PyMem_Realloc(self->exchanges, n * sizeof *table);
+        if (table == NULL) return;
+        self->exchanges = table;
+        self->n_exchanges = n;
+    }
+}
+
+/* A dict keeps the room of all that it ever held, unless it is cleared. */
+static void shrink_dict(PyObject *dict)
+{
+    if (dict != NULL && PyDict_GET_SIZE(dict) == 0) PyDict_Clear(dict);
+}
+
+/* What a burst has made large is small again. */
 static void shrink(core *self)
 {
     for (int i = 0; i < 2; i++) {
         if (self->boxes[i].len == 0) py_outbox_free(&self->boxes[i]);
     }
-    for (uint32_t slot = 0; slot < self->n_exchanges; slot++) {
-        if (self->exchanges[slot] != NULL) return;
-    }
-    PyMem_Free(self->exchanges);
-    self->exchanges = NULL;
-    self->n_exchanges = 0;
+    shrink_table(self);
+    shrink_dict(self->keys);
+    if (self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->state->starter_type)) shrink_dict(((starter *)self->dispatch)->tasks);
 }
 
 /* What runs while a server comes to rest brings pages of code back, so they are dropped as the last thing before the wait. A

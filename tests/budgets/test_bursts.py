@@ -137,9 +137,10 @@ def enough_descriptors(count):
 def test_bursts_leave_nothing(cli_server, tmp_path):
     enough_descriptors(3000)
     bursts = {}
+    options = ("--lifespan", "off", "--max-concurrent-connections", 2500, "--write-timeout", 0, "--body-timeout", 0)
     for kind, peers in KINDS.items():
         uds = tmp_path / kind.__name__
-        server = cli_server("app_bursts:app", "--lifespan", "off", "--uds", uds, "--max-concurrent-connections", 2500)
+        server = cli_server("app_bursts:app", "--uds", uds, *options)
         bursts[kind.__name__] = kind(server, peers)
     for burst in bursts.values():
         for _ in range(20):

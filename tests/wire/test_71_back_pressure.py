@@ -3,6 +3,8 @@
 import array
 import asyncio
 import fcntl
+import hashlib
+import json
 import os
 import socket
 import stat
@@ -14,7 +16,7 @@ import pytest
 
 from harness import wait_until
 from saltare import _core
-from wire_apps import PIECE, QUIET, answer, download, get, piece, post, start
+from wire_apps import PIECE, QUIET, answer, chunk, download, get, piece, post, post_chunked, start
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -175,6 +177,45 @@ def test_a_body_waits_in_the_kernel(serve_by, raw):
     go_on.set()
     sender.join()
     assert client.read_response().body == b"%d" % (20 * MIB)
+
+
+DRIP = 65_000
+
+
+def in_segments(client, parts, sent):
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for part in parts:
+        client.send(part)
+        sent[0] += 1
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("form", ["bytes", "chunks", "chunks at once"])
+def test_a_drip_of_single_bytes(cli_server, raw, form, loop):
+    """What comes while the app is busy is few messages for it, however it was cut; and most of it waits in the kernel."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = cli_server("wire_apps:hoard", "--lifespan", "off", "--loop", loop)
+    data = os.urandom(DRIP)
+    parts = [data[i : i + 1] for i in range(DRIP)]
+    client, sent = raw(server), [0]
+    if form == "bytes":
+        client.send(post(b"", length=DRIP))
+    else:
+        client.send(post_chunked(end=b""))
+        parts = [chunk(part) for part in parts] + [b"0\r\n\r\n"]
+    if form == "chunks at once":
+        parts = [b"".join(parts)]
+    sender = threading.Thread(target=in_segments, args=(client, parts, sent))
+    sender.start()
+    wait_until(lambda: not sender.is_alive(), lambda: f"{sent[0]} of {len(parts)} were sent")
+    with raw(server) as other:
+        other.get("/go").read_response()
+    sender.join()
+    came = json.loads(client.read_response().body)
+    assert came["digest"] == hashlib.sha256(data).hexdigest()
+    assert len(came["sizes"]) < 100
+    assert max(came["sizes"]) <= 2 * WINDOW
 
 
 def test_several_slow_readers_wait_by_themselves(serve_by, raw):

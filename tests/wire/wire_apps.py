@@ -1,6 +1,8 @@
 """Requests as bytes, and the small apps that answer them. Per request."""
 
 import asyncio
+import hashlib
+import json
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -143,3 +145,21 @@ async def eventually(condition, message="it never happened"):
             return
         await asyncio.sleep(0.01)
     raise AssertionError(message)
+
+
+hoarding = asyncio.Event()
+
+
+async def hoard(scope, receive, send):
+    """Takes nothing of a body until another request comes, and answers with the sizes of the messages that it then was."""
+    if scope["method"] == "GET":
+        hoarding.set()
+        return await answer(send)
+    await hoarding.wait()
+    sizes, digest, more = [], hashlib.sha256(), True
+    while more:
+        message = await receive()
+        sizes.append(len(message["body"]))
+        digest.update(message["body"])
+        more = message["more_body"]
+    await answer(send, json.dumps({"sizes": sizes, "digest": digest.hexdigest()}).encode())

@@ -82,6 +82,39 @@ func TestReadingStopsWhileMuchIsUntaken(t *testing.T) {
 	}
 }
 
+// A drip of single bytes wakes an app that takes none of them a few hundred times, and not for ever.
+func TestEachPieceCounts(t *testing.T) {
+	d := open(t, server.Config{})
+	const all = 1000
+	c := d.send(post(all, ""))
+	e := d.expect(handoff.EventRequest)
+	for range all {
+		d.write(c, "x")
+		d.turn(0)
+	}
+	d.turn(0)
+	came := len(d.kept)
+	most := limits.UnreadBytes/(1+limits.PieceCostBytes) + 1
+	if came == 0 || came > most {
+		t.Fatalf("%d pieces came, %d at most", came, most)
+	}
+	for _, piece := range d.kept {
+		if piece.data != "x" {
+			t.Errorf("a piece is %q", piece.data)
+		}
+	}
+	d.kept = nil
+	d.command(handoff.CommandConsumed, 0, uint32(came*(1+limits.PieceCostBytes)), e.Stream, nil)
+	pieces := 0
+	for came < all {
+		came += len(d.expect(handoff.EventBody).data)
+		pieces++
+	}
+	if came != all || pieces > 100 { // as many as the kernel sends in one go
+		t.Errorf("%d bytes of %d came, in %d more pieces", came, all, pieces)
+	}
+}
+
 func TestExpectContinue(t *testing.T) {
 	d := open(t, server.Config{})
 	const interim = "HTTP/1.1 100 Continue\r\n\r\n"
