@@ -53,7 +53,7 @@ func (b Buffer) link() *uintptr {
 }
 
 func (p *Buffers) grow(class int) error {
-	span, err := Map(limits.BufferSpanBytes)
+	span, err := Map(max(limits.BufferSpanBytes, limits.BufferClasses[class]))
 	if err != nil {
 		return err
 	}
