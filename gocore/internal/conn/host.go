@@ -90,7 +90,7 @@ type Host struct {
 	acceptAt  uint32            // tick at which a pause of accepting ends; 0: there is none
 	lookAt    uint32            // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
 	starved   bool              // connections are turned away, and the log says so
-	limitSaid [allLimits]uint32 // ticks at which a refusal by each was logged; 0: never
+	limitSaid [allLimits]uint32 // tick + 1 at which a refusal by each was logged; 0: never
 	panicked  []uintptr         // places whose stack was logged
 	overdue   []string          // lines that are to be logged
 	draining  bool

@@ -54,11 +54,11 @@ func limitOfFailure(f *websocket.Failure) limit {
 // tellLimit logs a refusal, unless one for that limit was logged within the last minute, or there is no room: then the next one
 // will be.
 func (h *Host) tellLimit(l limit) {
-	if l == noLimit || h.limitSaid[l] != 0 && h.now-h.limitSaid[l] < limitTicks {
+	if l == noLimit || h.limitSaid[l] != 0 && h.now+1-h.limitSaid[l] < limitTicks {
 		return
 	}
 	if h.log(handoff.LogWarning, h.wordsOf(l)) {
-		h.limitSaid[l] = max(h.now, 1)
+		h.limitSaid[l] = h.now + 1
 	}
 }
 
