@@ -63,6 +63,7 @@ struct saltare_config {
     const char *extra_headers; /* complete "name: value\r\n" lines, added to every answer */
     uint64_t max_request_body;
     uint64_t ws_max_size; /* of a message; 0: 1 MiB */
+    uint32_t max_request_line, max_request_head, max_request_fields; /* 0: 16 KiB, 64 KiB, 256; most: 64 KiB, 1 MiB, 4096 */
     uint32_t server_header_len;
     uint32_t extra_headers_len;
     uint32_t header_timeout;
@@ -110,7 +111,7 @@ enum saltare_event_flags {
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
 };
 
-enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2 };
+enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2, LOG_WARNING = 3 };
 
 /* Owns: memory of the server, valid until its next turn. */
 struct saltare_event {

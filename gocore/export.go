@@ -62,10 +62,12 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 			MaxConnections:       uint32(c.max_concurrent_connections),
 			MaxKeepAliveRequests: uint32(c.max_keepalive_requests),
 			MaxRequestBody:       uint64(c.max_request_body),
-			ExtraHeaders:         C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len)),
-			DateHeader:           c.date_header != 0,
-			Debug:                c.debug != 0,
-			Forked:               (*uint32)(unsafe.Pointer(c.forked)),
+			MaxHead: http1.Limits{HeadBytes: min(int(c.max_request_head), limits.MostHeadBytes),
+				LineBytes: min(int(c.max_request_line), limits.MostRequestLineBytes), Fields: min(int(c.max_request_fields), limits.MostFields)},
+			ExtraHeaders: C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len)),
+			DateHeader:   c.date_header != 0,
+			Debug:        c.debug != 0,
+			Forked:       (*uint32)(unsafe.Pointer(c.forked)),
 		},
 	}
 	if c.server_header_len > 0 {
@@ -259,6 +261,7 @@ var (
 
 	_ = [1]struct{}{}[C.SALTARE_SEND_WINDOW-limits.SendWindowBytes]
 	_ = [1]struct{}{}[C.SALTARE_INLINE-limits.InlineBytes]
+	_ = [1]struct{}{}[C.LOG_WARNING-handoff.LogWarning]
 	_ = [1]struct{}{}[C.EVENT_REQUEST-handoff.EventRequest]
 	_ = [1]struct{}{}[C.EVENT_RETIRE-handoff.EventRetire]
 	_ = [1]struct{}{}[C.SALTARE_WS_WINDOW-limits.SocketWindowBytes]

@@ -511,6 +511,7 @@ static int read_config(PyObject *given, struct saltare_config *config)
     const struct number numbers[] = {
         NUMBER(header_timeout), NUMBER(keep_alive_timeout), NUMBER(body_timeout), NUMBER(write_timeout),
         NUMBER(max_concurrent_connections), NUMBER(max_keepalive_requests), NUMBER(max_request_body),
+        NUMBER(max_request_line), NUMBER(max_request_head), NUMBER(max_request_fields),
         NUMBER(date_header), NUMBER(guest), NUMBER(debug),
         NUMBER(ws_max_size), NUMBER(ws_keepalive_timeout), NUMBER(ws_per_message_deflate), NUMBER(ws_deflate_context),
         NUMBER(counters), NUMBER(slot), NUMBER(retire_requests), NUMBER(retire_rss),
@@ -797,7 +798,7 @@ static PyMemberDef core_members[] = {
     {"dispatch", T_OBJECT, offsetof(core, dispatch), 0, "A Starter, or any dispatch(exchange, scope) that starts the app on a request."},
     {"state", T_OBJECT, offsetof(core, lifespan), 0, "dict of the lifespan; each scope has a copy."},
     {"create_future", T_OBJECT, offsetof(core, create_future), 0, "create_future of the loop."},
-    {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error."},
+    {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error, 3 warning."},
     {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},

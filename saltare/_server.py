@@ -21,6 +21,9 @@ TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout"
 NUMBERS = (
     "max_concurrent_connections",
     "max_keepalive_requests",
+    "max_request_line",
+    "max_request_head",
+    "max_request_fields",
     "max_request_body",
     "date_header",
     "ws_max_size",
@@ -513,8 +516,8 @@ def attach(core, starter, loop, state):
 
 
 def log(level, line):
-    """What the core has to say: 1 is of interest when debugging, 2 is the app's mistake."""
-    (_logging.error if level == 2 else _logging.debug)(line)
+    """What the core has to say: 1 is of interest when debugging, 2 is a mistake of the app or of the core, 3 a refusal by a limit."""
+    (_logging.error if level == 2 else _logging.warning if level == 3 else _logging.debug)(line)
 
 
 def milliseconds(seconds):

@@ -124,7 +124,7 @@ CASES = {
     "408": one(408, b"GET / HTTP/1.1\r\n"),
     "408 body": one(408, get("length", "POST", fields=POST), "POST"),
     "413": one(413, get("length", "POST", fields="Content-Length: 9999999\r\n"), "POST"),
-    "414": one(414, get("a" * 9000)),
+    "414": one(414, get("a" * 17000)),
     "417": Case(
         get("length", "POST", fields=POST + "Expect: miracles\r\n"), ["POST"], [417], ((b"Expect", b"miracles"),)
     ),

@@ -81,9 +81,9 @@ def test_corpus(serve):
 
 REFUSED = {
     "400 Bad Request": b"GET / HTTP/1.1\r\nHost: a\r\nbad name: x\r\n\r\n",
-    "414 URI Too Long": b"GET /" + b"a" * 8192 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "414 URI Too Long": b"GET /" + b"a" * 16384 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     "417 Expectation Failed": get("/", "Expect: 200-ok"),
-    "431 Request Header Fields Too Large": get("/", "A: " + "x" * 16384),
+    "431 Request Header Fields Too Large": get("/", "A: " + "x" * 65536),
     "501 Not Implemented": request("POST", "/", "Transfer-Encoding: gzip, chunked"),
     "505 HTTP Version Not Supported": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
 }
@@ -118,18 +118,18 @@ def test_what_follows_a_refused_request_is_never_a_request(serve, raw, status):
 
 
 def test_the_largest_head_that_is_taken(serve, raw):
-    """16,384 bytes in all, of which a request line of 8,192 without its end."""
+    """65,536 bytes in all, of which a request line of 16,384 without its end."""
     seen = []
 
     async def app(scope, receive, send):
         seen.append((len(scope["raw_path"]), dict(scope["headers"])[b"a"]))
         await hello(scope, receive, send)
 
-    line = b"GET /" + b"p" * (8192 - len("GET / HTTP/1.1")) + b" HTTP/1.1\r\nHost: test\r\nA: "
-    head = line + b"x" * (16384 - len(line) - 4) + b"\r\n\r\n"
+    line = b"GET /" + b"p" * (16384 - len("GET / HTTP/1.1")) + b" HTTP/1.1\r\nHost: test\r\nA: "
+    head = line + b"x" * (65536 - len(line) - 4) + b"\r\n\r\n"
     client = raw(serve(app, **QUIET)).send(head)
     assert client.read_exactly(len(answered(b"hello"))) == answered(b"hello")
-    assert seen == [(8192 - len("GET  HTTP/1.1"), head[len(line) : -4])]
+    assert seen == [(16384 - len("GET  HTTP/1.1"), head[len(line) : -4])]
 
 
 def test_refusals_are_logged_when_debugging(serve, raw):

@@ -41,6 +41,7 @@ func (h *Host) Accept(i uint32) (done bool) {
 func (h *Host) admit(fd int, i uint32, from handoff.Address) {
 	if h.full() && !h.makeRoom() {
 		h.Counts.Refused++
+		h.tellLimit(maxConnections)
 		sock.Close(fd)
 		return
 	}

@@ -59,7 +59,7 @@ func (h *Host) readBody(c *Conn) step {
 
 // readPiece reads into the arena, never beyond a declared length, so that what follows stays in the socket.
 func (h *Host) readPiece(c *Conn, s *Stream) (buf []byte, ok bool) {
-	size := min(len(h.inbox.Free())-limits.ViewBytes, limits.ReadBytes)
+	size := min(len(h.inbox.Free())-h.inbox.View(), limits.ReadBytes)
 	if !s.inChunks {
 		size = int(min(uint64(max(size, 0)), s.remaining))
 	}

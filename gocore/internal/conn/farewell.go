@@ -68,6 +68,7 @@ func (h *Host) failPeer(c *Conn, s *Stream, why *websocket.Failure) {
 	if h.Config.Debug {
 		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s (%s); closed with %d while %s", c.peer(), why.Reason, why.Section, why.Code, c.phase))
 	}
+	h.tellLimit(limitOfFailure(why))
 	if c.phase == Open {
 		reason := handoff.Static(why.Reason)
 		h.tellClosed(c, s, why.Code, reason)

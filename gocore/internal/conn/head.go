@@ -27,7 +27,7 @@ func (h *Host) readHead(c *Conn) step {
 // is nothing new, or no room for it in this turn.
 func (h *Host) input(c *Conn) (buf []byte, fresh, ok bool) {
 	held := int(c.held)
-	size := min(len(h.inbox.Free())-limits.ViewBytes, held+limits.ReadBytes)
+	size := min(len(h.inbox.Free())-h.inbox.View(), held+limits.ReadBytes)
 	if size < held+limits.ReadFloorBytes || !h.inbox.HasRoom() {
 		h.wait(c)
 		return nil, false, false
@@ -70,7 +70,7 @@ func (h *Host) read(c *Conn, b []byte) (n int, ok bool) {
 }
 
 func (h *Host) parse(c *Conn, buf []byte) step {
-	h.head.Fields = h.inbox.Fields(len(buf))
+	h.head.Fields = h.inbox.Fields(len(buf), h.head.Limits.Fields)
 	n, refusal := http1.ParseHead(&h.head, buf, int(c.scanned))
 	switch {
 	case refusal != nil:

@@ -22,6 +22,7 @@ type Config struct {
 	MaxConnections       uint32
 	MaxKeepAliveRequests uint32
 	MaxRequestBody       uint64
+	MaxHead              http1.Limits // its zero value: the defaults
 	WSMaxBytes           uint64
 
 	ServerHeader []byte // complete line, or nil
@@ -80,18 +81,19 @@ type Host struct {
 	idlers   idlers
 	came     uint64 // bytes read from peers
 
-	epoch    time.Time
-	now      uint32 // tick
-	wall     int64  // milliseconds, for other workers
-	second   int64  // of the Date line
-	serial   uint32
-	reserve  int       // a descriptor to spend when there are none left
-	acceptAt uint32    // tick at which a pause of accepting ends; 0: there is none
-	lookAt   uint32    // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
-	starved  bool      // connections are turned away, and the log says so
-	panicked []uintptr // places whose stack was logged
-	overdue  []string  // lines that are to be logged
-	draining bool
+	epoch     time.Time
+	now       uint32 // tick
+	wall      int64  // milliseconds, for other workers
+	second    int64  // of the Date line
+	serial    uint32
+	reserve   int               // a descriptor to spend when there are none left
+	acceptAt  uint32            // tick at which a pause of accepting ends; 0: there is none
+	lookAt    uint32            // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
+	starved   bool              // connections are turned away, and the log says so
+	limitSaid [allLimits]uint32 // tick + 1 at which a refusal by each was logged; 0: never
+	panicked  []uintptr         // places whose stack was logged
+	overdue   []string          // lines that are to be logged
+	draining  bool
 
 	unaccepted bool // a listener that workers share was left before it was empty
 }
@@ -99,6 +101,7 @@ type Host struct {
 // Open makes it a host without connections. The caller keeps poll and inbox.
 func (h *Host) Open(config Config, set *poll.Poll, inbox *handoff.Inbox) {
 	h.Config, h.poll, h.inbox = config, set, inbox
+	h.head.Limits = config.MaxHead
 	h.epoch, h.reserve = time.Now(), -1
 	h.wheel.Node = func(i uint32) *timer.Node { return &h.conns.At(i).node }
 	h.defaults.Server = config.ServerHeader

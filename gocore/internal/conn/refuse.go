@@ -24,6 +24,7 @@ func (h *Host) refuse(c *Conn, r *http1.Refusal) {
 	if r != appFailed && r != appDeclined {
 		h.Counts.Refused++
 		h.debug(c, r)
+		h.tellLimit(limitOf(r))
 	}
 	if c.stream != 0 && h.streamOf(c).started {
 		s := h.streamOf(c)
@@ -73,7 +74,7 @@ func (h *Host) Retire(why string) bool { return h.say(handoff.EventRetire, 0, wh
 
 func (h *Host) say(kind, flags uint32, line string) bool {
 	free := h.inbox.Free()
-	if !h.inbox.HasRoom() || len(free) < limits.LogLineBytes+limits.ViewBytes {
+	if !h.inbox.HasRoom() || len(free) < limits.LogLineBytes+h.inbox.View() {
 		return false
 	}
 	n := copy(free[:limits.LogLineBytes], line)

@@ -22,7 +22,7 @@ func openHost(t *testing.T) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inbox, err := handoff.OpenInbox()
+	inbox, err := handoff.OpenInbox(limits.DefaultHeadBytes, limits.View(limits.DefaultRequestLineBytes, limits.DefaultFields))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,10 +40,11 @@ func openHost(t *testing.T) *Host {
 var fixed = []string{
 	"Config.ServerHeader", "Config.ExtraHeaders", "Listeners", "defaults.Server", "defaults.Extra", "defaults.Date",
 	"inbox.memory", "out.memory", // a mapping each, whose pages are given back
-	"out.buf.B",          // in out.memory
-	"heard.Bytes",        // in the inbox
-	"head.Fields",        // in the inbox
-	"shake.Subprotocols", // limits.MaxSubprotocols at most
+	"out.buf.B",           // in out.memory
+	"heard.Bytes",         // in the inbox
+	"head.Fields",         // in the inbox
+	"shake.Subprotocols",  // limits.MaxSubprotocols at most
+	"panicked", "overdue", // limits.PanicPlaces at most
 }
 
 // visit calls do for every slice and map within a struct, and every pool; pools have tests of their own.

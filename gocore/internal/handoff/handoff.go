@@ -41,8 +41,9 @@ const (
 )
 
 const (
-	LogDebug = 1
-	LogError = 2
+	LogDebug   = 1
+	LogError   = 2
+	LogWarning = 3
 )
 
 const (

@@ -15,20 +15,24 @@ const eventsBytes = limits.Events * int(unsafe.Sizeof(Event{}))
 // Inbox is what one turn gives. Its memory is mapped, and touched only as far as it is used.
 type Inbox struct {
 	memory []byte // events, then the arena
+	view   int    // bytes that the view of a request may take
 	n      int
 	used   int
 	late   pool.List[Event] // those without data that found no room
 	stored [][]byte         // mapped for what the arena has no room for
 }
 
-// OpenInbox maps an empty inbox.
-func OpenInbox() (*Inbox, error) {
-	memory, err := pool.Map(eventsBytes + limits.ArenaBytes)
+// OpenInbox maps an empty inbox for requests whose heads have at most headBytes and whose views take at most view.
+func OpenInbox(headBytes, view int) (*Inbox, error) {
+	memory, err := pool.Map(eventsBytes + limits.Arena(headBytes, view))
 	if err != nil {
 		return nil, err
 	}
-	return &Inbox{memory: memory}, nil
+	return &Inbox{memory: memory, view: view}, nil
 }
+
+// View is how much of Free is to be left for the view of a request.
+func (b *Inbox) View() int { return b.view }
 
 // Close unmaps it.
 func (b *Inbox) Close() {
@@ -81,23 +85,23 @@ func (b *Inbox) Release(token uint64) {
 func (b *Inbox) Free() []byte { return b.memory[eventsBytes+b.used:] }
 
 // Keep makes the first n bytes of Free part of this turn.
-func (b *Inbox) Keep(n int) { b.used = min((b.used+n+7)&^7, limits.ArenaBytes) }
+func (b *Inbox) Keep(n int) { b.used = min((b.used+n+7)&^7, len(b.memory)-eventsBytes) }
 
 // Pointer is where b is, for an event; nil for no bytes.
 func Pointer(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
-// Fields views the free end of the arena behind the first n bytes as room for limits.MaxFields fields.
-func (b *Inbox) Fields(n int) []http1.Field {
+// Fields views the free end of the arena behind the first n bytes as room for so many fields.
+func (b *Inbox) Fields(n, fields int) []http1.Field {
 	at := b.Free()[(n+7)&^7:]
-	return unsafe.Slice((*http1.Field)(unsafe.Pointer(&at[0])), limits.MaxFields)
+	return unsafe.Slice((*http1.Field)(unsafe.Pointer(&at[0])), fields)
 }
 
 // Store copies what was made in this turn to where C may look at it.
 func (b *Inbox) Store(data []byte) ([]byte, error) {
 	to := b.Free()
-	if len(data)+limits.ViewBytes > len(to) {
+	if len(data)+b.view > len(to) {
 		var err error
 		if to, err = pool.Map(max(len(data), 1)); err != nil {
 			return nil, err

@@ -11,7 +11,7 @@ import (
 
 func openInbox(t *testing.T) *Inbox {
 	t.Helper()
-	b, err := OpenInbox()
+	b, err := OpenInbox(limits.DefaultHeadBytes, limits.View(limits.DefaultRequestLineBytes, limits.DefaultFields))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +97,8 @@ func TestTheArenaIsHandedOutOnce(t *testing.T) {
 func TestFieldsLieBehindTheHead(t *testing.T) {
 	b := openInbox(t)
 	head := b.Free()[:13]
-	fields := b.Fields(len(head))
-	if len(fields) != limits.MaxFields {
+	fields := b.Fields(len(head), limits.DefaultFields)
+	if len(fields) != limits.DefaultFields {
 		t.Errorf("room for %d fields", len(fields))
 	}
 	if gap := uintptr(unsafe.Pointer(&fields[0])) - uintptr(unsafe.Pointer(&head[0])); gap != 16 {

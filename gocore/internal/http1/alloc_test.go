@@ -9,7 +9,7 @@ import (
 )
 
 func TestAllocations(t *testing.T) {
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	browser, bad := []byte(browserHead), []byte("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n")
 	body := []byte("5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n")
 	fields := encode("content-type", "text/html", "connection", "close", "x-custom", "value")

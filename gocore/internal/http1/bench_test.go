@@ -32,7 +32,7 @@ const (
 )
 
 func benchmarkHead(b *testing.B, head string) {
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	buf := make([]byte, len(head))
 	b.SetBytes(int64(len(head)))
 	b.ReportAllocs()

@@ -2,12 +2,10 @@
 
 package http1
 
-import "saltare/gocore/internal/limits"
-
 // fieldLines reads the field lines from i on, and the empty line after them; returns the index
 // after that.
 func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
-	fields := h.Fields[:0:min(cap(h.Fields), limits.MaxFields)]
+	fields := h.Fields[:0:min(cap(h.Fields), h.Limits.Fields)]
 	for {
 		if i >= len(b) {
 			return 0, more
@@ -32,7 +30,7 @@ func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
 			at--
 		}
 		if len(fields) == cap(fields) {
-			return 0, tooManyFields
+			return 0, TooManyFields
 		}
 		fields = append(fields, Field{span(i, i+n), span(from, at), id})
 		if id != 0 && id < idsRead {

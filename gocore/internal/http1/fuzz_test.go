@@ -19,12 +19,12 @@ func FuzzHead(f *testing.F) {
 		f.Add(c.raw, uint(len(c.raw)/2))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, cut uint) {
-		h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+		h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 		buf := bytes.Clone(raw)
 		n, r := ParseHead(&h, buf, 0)
 		checkWritten(t, raw, buf, n)
 		if n > 0 {
-			if r != nil || n > len(buf) || n > limits.MaxHeadBytes {
+			if r != nil || n > len(buf) || n > limits.DefaultHeadBytes {
 				t.Fatal(n, r)
 			}
 			checkHead(t, &h, buf[:n])

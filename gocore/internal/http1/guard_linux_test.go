@@ -34,8 +34,8 @@ func put(m, b []byte) []byte {
 }
 
 func TestHeadStaysInItsBuffer(t *testing.T) {
-	m := guarded(t, 32<<10)
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	m := guarded(t, 128<<10)
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	for _, c := range corpus(t) {
 		for _, at := range append(cuts(len(c.raw)), len(c.raw)) {
 			n, r := ParseHead(&h, put(m, c.raw[:at]), 0)
@@ -50,8 +50,8 @@ func TestHeadStaysInItsBuffer(t *testing.T) {
 
 // Both pieces of a chunked body end at the guard, wherever it is cut: the second one finds the decoder in any of its states.
 func TestChunksStayInTheirPieces(t *testing.T) {
-	m := guarded(t, 32<<10)
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	m := guarded(t, 128<<10)
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	bodies := 0
 	for _, c := range corpus(t) {
 		n, r := ParseHead(&h, c.raw, 0)

@@ -9,6 +9,7 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 
 	"saltare/gocore/internal/limits"
 )
@@ -34,8 +35,11 @@ type Head struct {
 	Path   Span // still escaped, without query; "*" of OPTIONS *; empty for CONNECT
 	Query  Span // without "?"
 
+	// Limits are the caller's.
+	Limits Limits
+
 	// Fields keep the order and the repeats of the lines. The caller gives the backing array, with
-	// a capacity of limits.MaxFields; it is never grown. In an absolute-form request the value of
+	// a capacity of Limits.Fields; it is never grown. In an absolute-form request the value of
 	// host is the authority of the target, which RFC 9112 3.2.2 puts in its place.
 	Fields []Field
 
@@ -52,6 +56,21 @@ type Head struct {
 	authority Span // of a target in absolute-form
 }
 
+// Limits are those of a request head. The zero value refuses every request.
+type Limits struct {
+	HeadBytes int // leading empty lines included
+	LineBytes int // of the request line, without its CRLF
+	Fields    int // lines
+}
+
+// DefaultLimits are those of package limits.
+var DefaultLimits = Limits{limits.DefaultHeadBytes, limits.DefaultRequestLineBytes, limits.DefaultFields}
+
+// OrDefaults has the default in place of each zero.
+func (l Limits) OrDefaults() Limits {
+	return Limits{cmp.Or(l.HeadBytes, DefaultLimits.HeadBytes), cmp.Or(l.LineBytes, DefaultLimits.LineBytes), cmp.Or(l.Fields, DefaultLimits.Fields)}
+}
+
 // ParseHead reads one request head from the start of buf. Field names in buf become lower case in
 // place; octets after the head are neither read nor written.
 //
@@ -61,10 +80,11 @@ type Head struct {
 // Returns n > 0: a complete head of n octets, leading empty lines included. n == 0 and no refusal:
 // the head goes on after buf; call again with more and with scanned = len(buf). A refusal: the
 // peer's error; the content of h is then undefined. What is returned depends on the octets of the
-// head only, never on the pieces it came in. A buffer of limits.MaxHeadBytes octets never needs more.
+// head only, never on the pieces it came in. A buffer of h.Limits.HeadBytes octets never needs more.
 func ParseHead(h *Head, buf []byte, scanned int) (n int, r *Refusal) {
-	b := buf[:min(len(buf), limits.MaxHeadBytes)]
-	if scanned > 0 && len(b) < limits.MaxHeadBytes && !hasEmptyLine(b, scanned) {
+	most := h.Limits.HeadBytes
+	b := buf[:min(len(buf), most)]
+	if scanned > 0 && len(b) < most && !hasEmptyLine(b, scanned) {
 		return 0, nil
 	}
 	n, r = h.parse(b)
@@ -74,8 +94,8 @@ func ParseHead(h *Head, buf []byte, scanned int) (n int, r *Refusal) {
 	if r != more {
 		return 0, r
 	}
-	if len(b) == limits.MaxHeadBytes {
-		return 0, headTooLarge
+	if len(b) == most {
+		return 0, HeadTooLarge
 	}
 	return 0, nil
 }
@@ -96,7 +116,7 @@ func hasEmptyLine(b []byte, scanned int) bool {
 }
 
 func (h *Head) parse(b []byte) (int, *Refusal) {
-	*h = Head{Fields: h.Fields[:0], ContentLength: -1}
+	*h = Head{Limits: h.Limits, Fields: h.Fields[:0], ContentLength: -1}
 	i, r := skipEmptyLines(b)
 	if r != nil {
 		return 0, r

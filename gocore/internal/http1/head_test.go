@@ -24,7 +24,7 @@ func parseFile(t *testing.T, name string) (*Head, []byte) {
 func parseText(t *testing.T, text string) (*Head, []byte) {
 	t.Helper()
 	buf := []byte(text)
-	h := &Head{Fields: make([]Field, 0, limits.MaxFields)}
+	h := &Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	n, r := ParseHead(h, buf, 0)
 	if r != nil || n == 0 {
 		t.Fatalf("%q: %d, %v", text, n, r)
@@ -170,14 +170,14 @@ func TestMeaning(t *testing.T) {
 // The caller's field table is the limit, and is never grown.
 func TestFieldTableIsNotGrown(t *testing.T) {
 	buf := []byte("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n\r\n")
-	h := Head{Fields: make([]Field, 0, 2)}
-	if _, r := ParseHead(&h, buf, 0); r != tooManyFields {
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, 2)}
+	if _, r := ParseHead(&h, buf, 0); r != TooManyFields {
 		t.Errorf("three fields into a table of two: %v", r)
 	}
-	h.Fields = make([]Field, 0, limits.MaxFields*2)
-	many := []byte("GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", limits.MaxFields) + "\r\n")
-	if _, r := ParseHead(&h, many, 0); r != tooManyFields {
-		t.Errorf("one more than limits.MaxFields: %v", r)
+	h.Fields = make([]Field, 0, limits.DefaultFields*2)
+	many := []byte("GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", limits.DefaultFields) + "\r\n")
+	if _, r := ParseHead(&h, many, 0); r != TooManyFields {
+		t.Errorf("one more than limits.DefaultFields: %v", r)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestFieldTableIsNotGrown(t *testing.T) {
 func TestOctetsBehindTheHeadStay(t *testing.T) {
 	const head, behind = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /NEXT HTTP/1.1\r\nHOST: A\r\n\r\n"
 	buf := []byte(head + behind)
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	if n, r := ParseHead(&h, buf, 0); n != len(head) || r != nil {
 		t.Fatal(n, r)
 	}
@@ -195,10 +195,10 @@ func TestOctetsBehindTheHeadStay(t *testing.T) {
 }
 
 func TestFullBufferNeverNeedsMore(t *testing.T) {
-	h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	for _, fill := range []string{"A", "GET /aaaa", "GET / HTTP/1.1\r\nHost: a\r\nX: ", "GET / HTTP/1.1\r\nHost: a\r\nX"} {
-		for _, scanned := range []int{0, 1, limits.MaxHeadBytes - 1} {
-			buf := []byte(fill + strings.Repeat("y", limits.MaxHeadBytes-len(fill)))
+		for _, scanned := range []int{0, 1, limits.DefaultHeadBytes - 1} {
+			buf := []byte(fill + strings.Repeat("y", limits.DefaultHeadBytes-len(fill)))
 			if n, r := ParseHead(&h, buf, scanned); n != 0 || r == nil {
 				t.Errorf("%q... with %d scanned: %d, %v", fill, scanned, n, r)
 			}

@@ -18,7 +18,7 @@ func idOf(t *testing.T, name string) uint32 {
 	var ids [2]uint32
 	for i, rest := range []string{"", "x:" + strings.Repeat(" ", 64) + "\r\n"} {
 		buf := []byte("GET / HTTP/1.0\r\n" + name + ":\r\n" + rest + "\r\n")
-		h := Head{Fields: make([]Field, 0, limits.MaxFields)}
+		h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 		if n, r := ParseHead(&h, buf, 0); n != len(buf) {
 			t.Fatalf("%q: %d, %v", name, n, r)
 		}

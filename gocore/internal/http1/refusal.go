@@ -15,7 +15,7 @@ type Refusal struct {
 	Status  int    // of the answer
 	Reason  string // for the log, without values
 	Section string // the rule that was broken
-	Limit   int    // the limit that was passed, in octets or as a count; 0: none
+	Limit   int    // the fixed limit that was passed, in octets or as a count; 0: none, or one with an option
 	Fields  string // complete lines that the answer has besides
 }
 
@@ -43,12 +43,12 @@ var (
 	bareCR       = &Refusal{Status: 400, Reason: "CR without LF in head", Section: "RFC 9112 2.2"}
 	bareLF       = &Refusal{Status: 400, Reason: "bare LF in head", Section: "RFC 9112 2.2"}
 	emptyLines   = &Refusal{Status: 400, Reason: "too many empty lines before the request", Section: "RFC 9112 2.2", Limit: limits.MaxLeadingEmptyLines}
-	headTooLarge = &Refusal{Status: 431, Reason: "head too large", Section: "RFC 6585 5", Limit: limits.MaxHeadBytes}
+	HeadTooLarge = &Refusal{Status: 431, Reason: "head over max_request_head", Section: "RFC 6585 5"}
 )
 
 // Request line.
 var (
-	lineTooLong    = &Refusal{Status: 414, Reason: "request line too long", Section: "RFC 9112 3", Limit: limits.MaxRequestLineBytes}
+	LineTooLong    = &Refusal{Status: 414, Reason: "request line over max_request_line", Section: "RFC 9112 3"}
 	methodTooLong  = &Refusal{Status: 501, Reason: "method too long", Section: "RFC 9112 3", Limit: limits.MaxMethodBytes}
 	badMethod      = &Refusal{Status: 400, Reason: "method is not a token followed by a space", Section: "RFC 9112 3.1"}
 	emptyTarget    = &Refusal{Status: 400, Reason: "two spaces, or no target, in request line", Section: "RFC 9112 3"}
@@ -63,7 +63,7 @@ var (
 
 // Field lines.
 var (
-	tooManyFields  = &Refusal{Status: 431, Reason: "too many fields", Section: "RFC 6585 5", Limit: limits.MaxFields}
+	TooManyFields  = &Refusal{Status: 431, Reason: "fields over max_request_fields", Section: "RFC 6585 5"}
 	leadingSpace   = &Refusal{Status: 400, Reason: "whitespace before the first field", Section: "RFC 9112 2.2"}
 	foldedLine     = &Refusal{Status: 400, Reason: "obsolete line folding", Section: "RFC 9112 5.2"}
 	emptyName      = &Refusal{Status: 400, Reason: "field without a name", Section: "RFC 9110 5.1"}

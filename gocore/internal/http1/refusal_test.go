@@ -17,8 +17,8 @@ var refusals = map[*Refusal]string{
 	bareLF: `400-bare-lf-after-field 400-bare-lf-after-line 400-bare-lf-before 400-bare-lf-empty-line
 		400-bare-lf`,
 	emptyLines:    `400-empty-lines-too-many`,
-	headTooLarge:  `431-head-endless 431-head-too-large 431-name-endless`,
-	lineTooLong:   `414-line-endless 414-line-too-long`,
+	HeadTooLarge:  `431-head-endless 431-head-too-large 431-name-endless`,
+	LineTooLong:   `414-line-endless 414-line-too-long`,
 	methodTooLong: `501-garbage 501-method-too-long`,
 	badMethod: `400-line-only-method 400-line-space-before 400-line-tabs 400-method-empty 400-method-latin
 		400-method-nul 400-method-octet 400-ssh`,
@@ -36,7 +36,7 @@ var refusals = map[*Refusal]string{
 		400-version-lower 400-version-name 400-version-no-minor 400-version-short 400-version-space
 		400-version-two-digits`,
 	unknownVersion: `505-version-09 505-version-12 505-version-20 505-version-30 505-version-99`,
-	tooManyFields:  `431-fields-too-many`,
+	TooManyFields:  `431-fields-too-many`,
 	leadingSpace:   `400-field-space-first`,
 	foldedLine:     `400-field-folded-tab 400-field-folded`,
 	emptyName:      `400-field-empty-name`,
@@ -105,7 +105,8 @@ func TestRefusals(t *testing.T) {
 func TestRefusalText(t *testing.T) {
 	for r, want := range map[*Refusal]string{
 		bareLF:      "bare LF in head (RFC 9112 2.2)",
-		lineTooLong: "request line too long, the limit is 8192 (RFC 9112 3)",
+		hugeChunk:   "too many digits in chunk size, the limit is 15 (RFC 9112 7.1)",
+		LineTooLong: "request line over max_request_line (RFC 9112 3)",
 	} {
 		if got := r.Error(); got != want {
 			t.Errorf("%q, want %q", got, want)

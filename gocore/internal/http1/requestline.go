@@ -6,11 +6,11 @@ import "saltare/gocore/internal/limits"
 
 // requestLine reads the line that starts at i and returns the index of the first field line.
 func (h *Head) requestLine(b []byte, i int) (int, *Refusal) {
-	longest := i + limits.MaxRequestLineBytes + len("\r\n")
+	longest := i + h.Limits.LineBytes + len("\r\n")
 	line := b[:min(len(b), longest)]
 	next, r := h.methodTargetVersion(line, i)
 	if r == more && len(line) == longest {
-		return 0, lineTooLong
+		return 0, LineTooLong
 	}
 	return next, r
 }

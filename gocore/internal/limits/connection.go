@@ -6,15 +6,13 @@ import "time"
 
 // Turn. One turn touches at most these; what does not fit waits for the next turn, so no peer can starve the others.
 const (
-	// ArenaBytes is the memory into which a turn reads. Only what is used of it is ever touched: some 400 bytes for a
-	// small request.
+	// ArenaBytes is the memory into which a turn reads, unless heads may be larger: see Arena. Only what is used of it is ever
+	// touched: some 400 bytes for a small request.
 	ArenaBytes = 512 << 10
 	// ReadBytes is the most that one read(2) asks for.
 	ReadBytes = 64 << 10
 	// ReadFloorBytes is the least worth a read(2): with less room left the connection waits for the next turn.
 	ReadFloorBytes = 4 << 10
-	// ViewBytes is kept free behind every read for the request's view: fields, decoded path, subprotocols and the view itself.
-	ViewBytes = MaxHeadBytes + MaxFields*20 + MaxSubprotocols*8 + 512
 	// Events is the capacity of the inbox, 32 bytes each.
 	Events = 2048
 	// EventsPerStep is what one step of one connection may add to the inbox.
@@ -45,6 +43,8 @@ const (
 	// request may be on the way; a proxy or a client that keeps connections busy would take their end for a failure.
 	// Price: a stop takes as much longer while there are such connections.
 	DrainLinger = 500 * time.Millisecond
+	// LimitLogInterval: a refusal by a limit is logged once in so long, for each limit.
+	LimitLogInterval = time.Minute
 	// LogLineBytes is the longest line of an EventLog: one with a stack of some 20 functions.
 	LogLineBytes = 2 << 10
 	// PanicsPerStep: a step of the turn is given up for this turn once it has panicked so often, each time for another connection.
@@ -56,8 +56,11 @@ const (
 // Proof that connections are ended as fast as they are accepted.
 const _ = uint(ExpirePerTurn - AcceptBatch)
 
-// Proof that a connection can always make progress in an empty arena.
-const _ = uint(ArenaBytes - MaxHeadBytes - ReadBytes - ViewBytes)
+// View is kept free behind every read for the request's view: decoded path, fields, subprotocols and the view itself.
+func View(lineBytes, fields int) int { return lineBytes + fields*20 + MaxSubprotocols*8 + 512 }
+
+// Arena is the size of an arena in which a connection whose head may have so many octets always makes progress.
+func Arena(headBytes, view int) int { return max(ArenaBytes, headBytes+ReadBytes+2*view) }
 
 // Back-pressure. See py_send.c for its half of the output window.
 const (

@@ -6,23 +6,28 @@ package limits
 
 // Request head.
 const (
-	// MaxHeadBytes is the largest request head in octets: leading empty lines, request line, field lines
-	// and the empty line at the end. Over it: 431. A browser sends 1 KiB, cookies and tokens of single
-	// sign-on add several. Price: the largest buffer that a connection holds while its
-	// head arrives; a whole head always fits a 16 KiB buffer, and a full one is never "needs more".
-	MaxHeadBytes = 16 << 10
+	// DefaultHeadBytes is the largest request head in octets (max_request_head): leading empty lines, request
+	// line, field lines and the empty line at the end. Over it: 431. A browser sends 1 KiB, cookies and tokens
+	// of single sign-on add several, and other servers take as much. MostHeadBytes is what the option can be
+	// set to. Price: the largest buffer that a connection holds while its head arrives, and the memory that a
+	// turn reads into.
+	DefaultHeadBytes = 64 << 10
+	MostHeadBytes    = 1 << 20
 
-	// MaxRequestLineBytes is the longest request line in octets, without its CRLF. Over it: 414.
-	// RFC 9112 3 recommends to take 8,000 at least. Price: a share of MaxHeadBytes, nothing of its own.
-	MaxRequestLineBytes = 8 << 10
+	// DefaultRequestLineBytes is the longest request line in octets, without its CRLF (max_request_line). Over
+	// it: 414. RFC 9112 3 recommends to take 8,000 at least. Price: a share of the head, and as much room for
+	// the decoded path.
+	DefaultRequestLineBytes = 16 << 10
+	MostRequestLineBytes    = 64 << 10
 
 	// MaxMethodBytes is the longest method in octets. Over it: 501 (RFC 9112 3). The longest registered
 	// one, UPDATEREDIRECTREF, has 17. Price: none.
 	MaxMethodBytes = 24
 
-	// MaxFields is the largest number of field lines. Over it: 431. Browsers send 15, chains of
-	// proxies add 20. Price: 20 octets each, as long as the turn lasts.
-	MaxFields = 128
+	// DefaultFields is the largest number of field lines (max_request_fields). Over it: 431. Browsers send
+	// 15, chains of proxies add 20. Price: 20 octets for each that comes, as long as the turn lasts.
+	DefaultFields = 256
+	MostFields    = 4096
 
 	// MaxLeadingEmptyLines is how many CRLF before a request line are skipped. Over it: 400.
 	// RFC 9112 2.2 asks for one, which old clients send after a POST body. Price: none.
@@ -55,10 +60,13 @@ const (
 
 // Relations that other code relies on; a broken one does not compile.
 const (
-	_ = uint(MaxHeadBytes - MaxRequestLineBytes - 2 - 2)       // the longest request line leaves room for a head
-	_ = uint(MaxRequestLineBytes - MaxMethodBytes - 12)        // "M / HTTP/1.1" fits beside the longest method
-	_ = uint(60 - 4*MaxChunkSizeDigits)                        // a chunk size fits an int64
-	_ = uint(1<<16 - 1 - MaxTrailerBytes)                      // the chunked decoder counts in 16 bits
-	_ = uint(MaxHeadBytes - MaxFields*4 - MaxRequestLineBytes) // that many of the shortest fields ("a:\r\n") fit
-	_ = uint(MaxHeadBytes - 2*MaxLeadingEmptyLines - 2 - 2)    // leading empty lines leave room
+	_ = uint(DefaultHeadBytes - DefaultRequestLineBytes - 2 - 2)           // the longest request line leaves room for a head
+	_ = uint(DefaultRequestLineBytes - MaxMethodBytes - 12)                // "M / HTTP/1.1" fits beside the longest method
+	_ = uint(60 - 4*MaxChunkSizeDigits)                                    // a chunk size fits an int64
+	_ = uint(1<<16 - 1 - MaxTrailerBytes)                                  // the chunked decoder counts in 16 bits
+	_ = uint(DefaultHeadBytes - DefaultFields*4 - DefaultRequestLineBytes) // that many of the shortest fields ("a:\r\n") fit
+	_ = uint(DefaultHeadBytes - 2*MaxLeadingEmptyLines - 2 - 2)            // leading empty lines leave room
+	_ = uint(MostHeadBytes - DefaultHeadBytes)                             // an option can be set to its default
+	_ = uint(MostRequestLineBytes - DefaultRequestLineBytes)
+	_ = uint(MostFields - DefaultFields)
 )

@@ -10,6 +10,7 @@ import (
 	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
 )
 
@@ -63,7 +64,9 @@ func Open(config Config) (s *Server, err error) {
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
-	if s.inbox, err = handoff.OpenInbox(); err != nil {
+	config.Conn.MaxHead = config.Conn.MaxHead.OrDefaults()
+	most := config.Conn.MaxHead
+	if s.inbox, err = handoff.OpenInbox(most.HeadBytes, limits.View(most.LineBytes, most.Fields)); err != nil {
 		s.poll.Close()
 		return nil, err
 	}

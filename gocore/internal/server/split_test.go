@@ -290,7 +290,8 @@ func TestTheCorpusOctetByOctet(t *testing.T) {
 // between.
 func cuts(size int) (at []int) {
 	for i := 1; i < size; i++ {
-		if size <= fewOctets || i < 100 || i > size-100 || i%512 < 2 || i%512 == 511 || i%97 == 0 {
+		class := i == 512 || i == 4<<10 || i == 16<<10 || i == 64<<10
+		if size <= fewOctets || i < 100 || i > size-100 || class || i%4096 < 2 || i%4096 == 4095 || i%max(97, size/200) == 0 {
 			at = append(at, i)
 		}
 	}

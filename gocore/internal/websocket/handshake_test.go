@@ -20,7 +20,7 @@ const (
 func shake(t *testing.T, lines string) (hs Handshake, buf []byte, refusal *http1.Refusal) {
 	t.Helper()
 	buf = []byte("GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + lines + "\r\n")
-	head := http1.Head{Fields: make([]http1.Field, 0, limits.MaxFields)}
+	head := http1.Head{Limits: http1.DefaultLimits, Fields: make([]http1.Field, 0, limits.DefaultFields)}
 	if n, refused := http1.ParseHead(&head, buf, 0); n != len(buf) || refused != nil || !head.UpgradeWebSocket {
 		t.Fatal(n, refused)
 	}
