@@ -150,10 +150,15 @@ class Server:
     def _hang_up(self):
         """SIGHUP."""
         if self._renewal is None:
-            from ._renewal import Renewal
-
+            try:
+                from ._renewal import Renewal
+            except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
+                _logging.error(
+                    f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has"
+                )
+                return
             self._renewal = Renewal(self, self._origin)
-        self._renewal.heed(self._loop)
+        self._renewal.heed(asyncio.get_running_loop())
 
     def run_here(self):
         """`run` in this process, whatever the options say of workers."""
