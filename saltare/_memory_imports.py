@@ -159,7 +159,7 @@ def main(fd, out):
     text, code = explained(lambda: steps.extend(measured(Config(values, sources), has_ssl)))
     if code:
         _logging.write(text)
-        os._exit(code)
+        os._exit(128 - code if code < 0 else code)
     gc.collect()
     _memory.trim()
     told = [(kind, name, amount.rss, amount.private, modules) for kind, name, amount, modules in steps]

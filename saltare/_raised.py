@@ -4,20 +4,13 @@ asyncio hands SystemExit and KeyboardInterrupt on to whoever runs the loop. They
 """
 
 import os
-from asyncio import CancelledError, events
+from asyncio import events
 from functools import partial
 
 from . import _logging
 from ._ending import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
-
-
-def is_end_of(task, error):
-    """Whether the task has ended by this exception, rather than somebody else in the loop."""
-    if not task.done():
-        return False
-    return isinstance(error, CancelledError) if task.cancelled() else task.exception() is error
 
 
 def log(loop, error):

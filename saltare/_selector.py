@@ -1,6 +1,9 @@
 """The first driver: the core is the selector of an asyncio loop, so waiting for events is one turn of it: per turn."""
 
+import select
 import selectors
+import sys
+from asyncio import events
 
 
 class Selector(selectors._BaseSelectorImpl):
@@ -50,3 +53,34 @@ def new_loop(core):
     from asyncio import SelectorEventLoop
 
     return SelectorEventLoop(Selector(core))
+
+
+# ---- where that would not do ----
+
+
+def unsuitable(name):
+    """Why the loop of that name (--loop) cannot be driven by the core here; None when it can.
+
+    A policy that the app has installed says which loops the app relies on: with uvloop's there is no watcher of
+    children for a loop of asyncio's. Where `selectors` is patched (gevent), our wait would keep all greenlets waiting.
+    """
+    if name not in ("auto", "asyncio"):
+        return f"it is {name}"
+    return selectors_patched() or (of_policy() if name == "auto" else None)
+
+
+def selectors_patched():
+    if hasattr(select, "epoll") and selectors.DefaultSelector is getattr(selectors, "EpollSelector", None):
+        return None
+    by = [module.partition(".")[0] for module in ("gevent.monkey", "eventlet.patcher") if module in sys.modules]
+    return f"the module selectors is patched{' by ' + by[0] if by else ''}"
+
+
+def of_policy():
+    """A policy that makes other loops than asyncio's; none is made to find out."""
+    installed = getattr(events, "_event_loop_policy", None)
+    policy = type(installed)
+    makers = [getattr(policy, name, None) for name in ("new_event_loop", "_loop_factory")]
+    if installed is None or all(getattr(one, "__module__", "").startswith("asyncio.") for one in makers):
+        return None
+    return f"the policy {policy.__module__}.{policy.__name__} is installed"

@@ -10,7 +10,7 @@ import signal
 import time
 from functools import partial
 
-from . import _children, _ending, _logging, _raised
+from . import _children, _ending, _logging
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
@@ -166,12 +166,9 @@ class Server:
         core = loop = None
         try:
             self._listen()
-            from ._loop import foreign
-
-            make = foreign(self.config.loop)
-            guest = make is not None
+            guest = self._is_guest()
             core = self._new_core(guest)
-            loop = make() if guest else self._new_loop(core)
+            loop = self._new_loop(core, guest)
             self._run_in(loop, core, guest)
         finally:
             # The selector is of no use without its core, so the loop goes first.
@@ -201,7 +198,20 @@ class Server:
         if self.after_start is not None:
             self.after_start()
 
-    def _new_loop(self, core):
+    def _is_guest(self):
+        """Whether the core cannot drive the loop that is asked for, and is to be a guest of it."""
+        from ._selector import unsuitable
+
+        why = unsuitable(self.config.loop)
+        if why is not None and self.config.loop in ("auto", "asyncio"):
+            _logging.info(f"the event loop is not saltare's own: {why}")
+        return why is not None
+
+    def _new_loop(self, core, guest):
+        if guest:
+            from ._loop import made_by
+
+            return made_by(self.config.loop)
         from ._selector import new_loop
 
         return new_loop(core)
@@ -225,7 +235,7 @@ class Server:
             try:
                 return loop.run_until_complete(task)
             except BaseException as error:
-                if _raised.is_end_of(task, error):
+                if is_end_of(task, error):
                     raise
                 self._stop_by(loop, error)
 
@@ -233,6 +243,8 @@ class Server:
         asked = isinstance(error, (SystemExit, KeyboardInterrupt))
         if self._raised is not None and not asked:
             raise error  # the loop does not work any more
+        from . import _raised
+
         _raised.log(loop, error)
         if self._raised is None or isinstance(error, KeyboardInterrupt):
             self._stop_asked += 1
@@ -535,6 +547,13 @@ async def cancel_all(tasks):
     for task in tasks:
         task.cancel()
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
+
+
+def is_end_of(task, error):
+    """Whether the task has ended by this exception, rather than somebody else in the loop."""
+    if not task.done():
+        return False
+    return isinstance(error, asyncio.CancelledError) if task.cancelled() else task.exception() is error
 
 
 EXTENSIONS = (

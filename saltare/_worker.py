@@ -73,8 +73,8 @@ class WorkerServer(Server):
             why += " (that of --reload; --shutdown-timeout gives another)"
         return why
 
-    def _new_loop(self, core):
-        return new_loop(core)  # imported before the fork
+    def _new_loop(self, core, guest):
+        return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
 
     def _core_options(self, guest):
         config = self.config
