@@ -11,7 +11,22 @@ from . import __version__
 from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
 from ._settings import Config
 from ._techniques import TECHNIQUES
-from ._values import App, Choice, File, Flag, Integer, Names, Octal, Path, RootPath, Seconds, Several, Size, Target, Text
+from ._values import (
+    App,
+    Choice,
+    File,
+    Flag,
+    Integer,
+    Names,
+    Octal,
+    Path,
+    RootPath,
+    Seconds,
+    Several,
+    Size,
+    Target,
+    Text,
+)
 
 PREFIX = "SALTARE_"
 DAY = 86400
@@ -223,8 +238,8 @@ OPTIONS = (
         "memory",
         Choice("lean", "safe"),
         "lean",
-        "safe leaves out techniques that touch an allocator's insides, signal a thread, move memory or replace something of "
-        "a library; docs/memory.md lists them",
+        "safe leaves out what touches an allocator's insides, signals a thread, moves memory or replaces something of a "
+        "library; docs/memory.md has the list",
     ),
     Option(
         MEMORY,
