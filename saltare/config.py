@@ -238,8 +238,8 @@ OPTIONS = (
         "memory",
         Choice("lean", "safe"),
         "lean",
-        "safe leaves out what touches an allocator's insides, signals a thread, moves memory or replaces something of a "
-        "library; docs/memory.md has the list",
+        "safe leaves out what touches an allocator's insides, signals a thread, moves memory or replaces something of "
+        "a library; docs/memory.md has the list",
     ),
     Option(
         MEMORY,
