@@ -169,7 +169,7 @@ def repark():
 
 
 def repark_slice(begin, pages):
-    """The same for so many pages, from an address on, where no io_uring was found. Returns where to go on, 0 at the end.
+    """The same for so many pages, from an address on, where there is no io_uring. Returns where to go on, 0 at the end.
 
     OSError and RuntimeError: not now.
     """

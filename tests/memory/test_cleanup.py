@@ -159,6 +159,17 @@ def test_what_took_too_long_is_not_repeated_before_there_is_less():
     assert not estimate.fits()
 
 
+def test_what_took_a_little_too_long_is_tried_again_some_time():
+    clock = [0.0]
+    estimate = Estimate(lambda: 100, SLICE / 100, lambda: clock[0])
+
+    def work():
+        clock[0] += 1.5 * SLICE
+
+    estimate.run(work)
+    assert [estimate.fits() for _ in range(6)] == [False, False, False, False, True, True]
+
+
 def test_what_has_come_counts_at_its_worst():
     size = [100]
     estimate = Estimate(lambda: size[0], SLICE / 100, lambda: 0.0)
