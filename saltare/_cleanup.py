@@ -11,7 +11,9 @@ import time
 from . import _logging, _memory
 from ._settle import settle
 
-SLICE = 0.006  # seconds that a step is expected to take at most; a wrong guess is not to take more than 0.010
+# Units: seconds.
+SLICE = 0.006  # that a step is expected to take at most
+LIMIT = 0.010  # that it may take where the guess was wrong
 
 # Of one slice, a few milliseconds each.
 POOLS = 256  # taken or given back
@@ -46,7 +48,11 @@ class Estimate:
         return self._took * min(1.0, size / max(self._at, 1)) + max(0, size - self._at) * self._rate
 
     def fits(self):
-        return self.expected() <= SLICE
+        """What took a little longer once, as where there was much garbage, is tried again some time."""
+        fits = self.expected() <= SLICE
+        if not fits and self._took <= LIMIT:
+            self._took *= 0.9
+        return fits
 
     def run(self, work):
         before = self._clock()
@@ -56,7 +62,7 @@ class Estimate:
 
 
 class Cleanup:
-    """What one process does of it. `park_memory` is the folder to park in, `shares` says that its heap is the master's."""
+    """What one process does of it. `park_memory` is the folder to park in; `shares`: its heap is the master's."""
 
     def __init__(self, config, park_memory=None, shares=False):
         self._config, self._park_memory = config, park_memory

@@ -174,7 +174,7 @@ def repark():
 
 
 def repark_slice(begin, pages):
-    """The same for so many pages, from an address on, where no io_uring was found. Returns where to go on, 0 at the end.
+    """The same for so many pages, from an address on, where there is no io_uring. Returns where to go on, 0 at the end.
 
     OSError and RuntimeError: not now.
     """
@@ -187,9 +187,9 @@ def check_rings():
 
 
 def look_for_rings():
-    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first: NotParked.
+    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first.
 
-    A generator, since there may be a descriptor for each of many thousand connections.
+    NotParked: there is one in use. A generator, since there may be a descriptor for each of many thousand connections.
     """
     with os.scandir("/proc/self/fd") as entries:
         for number, entry in enumerate(entries, 1):

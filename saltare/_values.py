@@ -230,22 +230,23 @@ class Several:
 
 
 class Names(Several):
-    """Some of several names, each of a thing of one kind."""
+    """Some names out of a list, each of the same kind of thing; one text may hold several."""
 
-    def __init__(self, kind, names):
+    def __init__(self, thing, names):
         super().__init__(Text(), ",", "commas")
-        self.thing, self.names = kind, tuple(names)
-        self.metavar = "NAME"
+        self.thing, self.names = thing, tuple(names)
+        self.metavar = "NAME,..."
         self.accepts = f"{', '.join(self.names)} (several: a list, or separated by commas in one text)"
 
     def read(self, value):
-        if isinstance(value, (list, tuple)):
-            value = [name for item in value for name in super(Names, self).read(item if isinstance(item, str) else [item])]
-        found = super().read(value)
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)):
+            raise Refused
+        found = [name for text in texts for name in super(Names, self).read(text if isinstance(text, str) else [text])]
         for name in found:
             if name not in self.names:
                 raise Refused(f"unknown {self.thing} {name!r}")
-        return found
+        return tuple(found)
 
 
 def measure(text):

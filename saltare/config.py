@@ -256,8 +256,8 @@ OPTIONS = (
         "memory",
         Choice("lean", "safe"),
         "lean",
-        "safe leaves out techniques that touch an allocator's insides, signal a thread, move memory or replace something of "
-        "a library; docs/memory.md lists them",
+        "safe leaves out what touches an allocator's insides, signals a thread, moves memory or replaces something of "
+        "a library; docs/memory.md has the list",
     ),
     Option(
         MEMORY,

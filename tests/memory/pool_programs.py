@@ -5,6 +5,7 @@ Each prints "right", or ends with an AssertionError.
 
 import gc
 import hashlib
+import itertools
 import os
 import random
 import re
@@ -246,7 +247,7 @@ def in_slices():
         held.append(private())
         between.append([bytes(16 * (i % 29) + 1) for i in range(100)])
     assert len(held) > 20, len(held)
-    steps = [then - now for then, now in zip(held, held[1:], strict=False)]
+    steps = [then - now for then, now in itertools.pairwise(held)]
     assert max(steps) <= pools * 16 + 64, steps
     assert released > 10 * MIB * 1024 and held[0] - private() > 10 * MIB
     right(pins)

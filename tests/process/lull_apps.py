@@ -5,6 +5,7 @@ import json
 import os
 
 collections = [0, 0, 0]
+KEPT = []
 
 
 def count(phase, info):
@@ -38,6 +39,21 @@ async def littering(scope, receive, send):
 async def without_collector(scope, receive, send):
     gc.disable()
     await littering(scope, receive, send)
+
+
+async def growing(scope, receive, send):
+    """Makes many objects that stay, and tells which generations are collected from then on, none of them by Python itself."""
+    assert scope["type"] == "http"
+    gc.set_threshold(0)
+    KEPT.extend((number, float(number)) for number in range(500_000))
+    gc.callbacks.append(report_generation)
+    await reply(send, b"grown")
+
+
+def report_generation(phase, info):
+    if phase == "start":
+        with open(os.environ["LULL_REPORT"], "a") as file:
+            file.write(f"generation {info['generation']}\n")
 
 
 async def counting(scope, receive, send):

@@ -91,6 +91,17 @@ def test_an_app_without_a_collector_keeps_its_garbage(cli_server, raw, report):
     assert report.read_text() == ""
 
 
+@LOOPS
+def test_where_a_full_collection_would_take_long_it_is_left_out(cli_server, raw, report, loop):
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = cli_server("lull_apps:growing", "--loop", loop)
+    assert raw(server).get().read_response().body == b"grown"
+    wait_until(report.read_text)
+    assert server.stop() == 0
+    assert report.read_text().splitlines()[0] == "generation 1"
+
+
 def test_collections_after_so_many_requests(cli_server, raw):
     server = cli_server("lull_apps:counting", "--gc-collect-every-n-requests", 3)
     client = raw(server)

@@ -1,0 +1,25 @@
+"""An app that tells which techniques have been used in its process. Per process."""
+
+import gc
+import json
+import sys
+from importlib.machinery import SourceFileLoader
+
+GET_CODE = type(SourceFileLoader.get_code).__name__  # while the app is imported
+
+
+def found():
+    return {
+        "lazy-ssl": type(sys.modules.get("ssl")).__name__ == "Later",
+        "shared-code": GET_CODE == "Sharing",
+        "collection": gc.get_freeze_count() > 0,
+        "shared-heap": "saltare-heap" in open("/proc/self/maps").read(),
+        "malloc-settings": "THP_enabled:\t0" in open("/proc/self/status").read(),
+    }
+
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    body = json.dumps(found()).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
