@@ -26,6 +26,26 @@ from rawsocket import Raw
 
 FAILED = pytest.StashKey[bool]()
 
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--adversary",
+        action="store_true",
+        help="collect garbage at each allocation, with finalizers that act on the objects of the core (tests/adversary)",
+    )
+
+
+@pytest.fixture(autouse=True)
+def adversary(request, nothing_left):  # so it has ended when is looked what is left
+    if not request.config.getoption("--adversary") or request.node.get_closest_marker("no_adversary"):
+        yield
+        return
+    sys.path.insert(0, str(Path(__file__).parent / "adversary"))
+    from meddler import meddling
+
+    with meddling():
+        yield
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as in the background of a script; programs under test would inherit it

@@ -1,8 +1,11 @@
 """What a finalizer may do to a server that it finds alive: without harm to what a test expects, or the worst. Per allocation."""
 
+import contextlib
 import gc
 import random
 import socket
+
+from adversary import Adversary
 
 KINDS = ("Core", "Exchange", "Socket", "Awaitable", "Run", "Starter")
 
@@ -35,6 +38,10 @@ class Meddler:
         finally:
             del self.alive
 
+    def close(self):
+        for one in self.pair:
+            one.close()
+
     def any(self, *kinds):
         return self.random.choice([one for kind in kinds for one in self.alive[kind]])
 
@@ -43,7 +50,8 @@ class Meddler:
         self.random.choice([awaitable.close, lambda: awaitable.throw(ValueError), lambda: None])()
 
     def refused(self):
-        self.any("Exchange", "Socket").send({"type": "nothing", "headers": [(b"a", b"b")]})
+        sent = self.any("Exchange", "Socket").send({"type": "nothing", "headers": [(b"a", b"b")]})
+        sent.close()  # in a thread that is not the loop's: nobody will await it
 
     def hooks(self):
         core = self.any("Core")
@@ -119,3 +127,17 @@ class Vandal(Meddler):
 
     def drop(self):
         self.any("Starter").tasks.clear()
+
+
+@contextlib.contextmanager
+def meddling():
+    """Has a harmless meddler act whenever the collector runs, on what is made from now on."""
+    gc.collect()
+    gc.freeze()  # so that the looks at what is alive are quick
+    meddler = Meddler()
+    try:
+        with Adversary(meddler.act):
+            yield meddler
+    finally:
+        gc.unfreeze()
+        meddler.close()
