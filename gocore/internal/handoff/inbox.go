@@ -18,7 +18,7 @@ type Inbox struct {
 	n      int
 	used   int
 	late   pool.List[Event] // those without data that found no room
-	stored [][]byte // mapped for what the arena has no room for
+	stored [][]byte         // mapped for what the arena has no room for
 }
 
 // OpenInbox maps an empty inbox.

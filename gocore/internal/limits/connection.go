@@ -127,7 +127,7 @@ const (
 	// ReleaseBytes are given back at a time, requests are looked at in between. Price: up to 2 ms.
 	ReleaseBytes = 16 << 20
 	// GarbageBytes: so much must Go's heap have grown before it is collected and given back, from HeapBytes, which it holds at
-	// first. Price: so much may stay, since a first collection costs 240 KiB for good, and each some 300 us.
+	// first. Price: so much may stay, since a first collection costs 240 KiB for good; a release takes some 600 us then.
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )
