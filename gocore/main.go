@@ -10,7 +10,7 @@
 //	py_scope.c                  a request becomes an ASGI scope, and saltare/_dispatch.py starts the app with it
 //	py_exchange.c, py_send.c    the app's receive() and send(): pieces of the body in, commands in the outbox
 //	internal/conn/answer.go     the next turn: commands become the answer, framed by internal/http1
-//	internal/conn/write.go      its bytes leave, and in sendfile.go its files
+//	internal/conn/write.go      its bytes leave, and in sendfile.go its files; queue.go has what a slow peer does not take
 //	internal/conn/close.go      the one way out
 //
 // A request for a WebSocket goes on, once the app accepts it:

@@ -73,6 +73,18 @@ def pinned_arenas():
     right(pins)
 
 
+def within_a_burst():
+    """A quiet period comes while all of it is in use, as of requests that wait; the next one finds its end."""
+    before = settled()
+    kept = burst()
+    release()
+    pins = kept[::2000]
+    del kept
+    assert release() > 10 * MIB
+    assert private() - before < 25 * MIB
+    right(pins)
+
+
 def youngest_stay():
     """The arena that was allocated last is the fullest, and has pools that were never used."""
     for youngest in range(4000, 24_000, 4000):

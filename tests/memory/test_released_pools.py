@@ -22,6 +22,7 @@ def run(name, *flags, allocator="pymalloc"):
     [
         "empty_arenas",
         "pinned_arenas",
+        "within_a_burst",
         "youngest_stay",
         "again",
         "no_peak",

@@ -1,8 +1,12 @@
 """What is done when the app has been silent for a while, and after so many requests. Per process."""
 
+import asyncio
 import ctypes
+import gc
 import json
 import os
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -108,3 +112,26 @@ def test_collections_after_so_many_requests(cli_server, raw):
     told = [json.loads(client.get().read_response().body) for _ in range(10)]
     assert [youngest for youngest, _, _ in told] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
     assert all((middle, oldest) == (0, 0) for _, middle, oldest in told)
+
+
+def test_the_table_of_tasks_shrinks(serve, raw):
+    """A dict by itself keeps the room of all that it ever held."""
+    from saltare._core import Starter
+
+    gate = threading.Event()
+
+    async def app(scope, receive, send):
+        while not gate.is_set():
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    server = serve(app, lifespan="off")
+    (starter,) = (one for one in gc.get_objects() if type(one) is Starter)
+    peers = [raw(server).get() for _ in range(300)]
+    wait_until(lambda: len(starter.tasks) == len(peers))
+    large = sys.getsizeof(starter.tasks)
+    gate.set()
+    for peer in peers:
+        assert peer.read_response().status == 200
+    wait_until(lambda: sys.getsizeof(starter.tasks) < large / 10)

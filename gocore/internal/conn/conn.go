@@ -10,10 +10,12 @@
 //	message.go  its frames -> messages, and the app's messages -> frames
 //	farewell.go how it ends
 //	write.go    the answer -> bytes
+//	queue.go    those that a slow peer does not take
 //	sendfile.go files in it
 //	deadline.go what took too long
 //	refuse.go   answers of our own
 //	close.go    the one way out
+//	release.go  what a burst made grow, shrinks again
 package conn
 
 import (

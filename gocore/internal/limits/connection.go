@@ -134,10 +134,10 @@ const (
 	// IdleRelease: buffers and records not in use are given back to the system so long after what a server holds began to
 	// change, and again while it goes on. Price: some 20 us each time, and a wake-up when the server is idle.
 	IdleRelease = 30 * time.Second
-	// ReleaseBytes are given back at a time, requests are looked at in between. Price: up to 2 ms.
-	ReleaseBytes = 16 << 20
+	// ReleaseBytes are given back at a time, requests are looked at in between. Price: some 0.2 ms for each MiB.
+	ReleaseBytes = 4 << 20
 	// GarbageBytes: so much must Go's heap have grown before it is collected and given back, from HeapBytes, which it holds at
-	// first. Price: so much may stay, since a first collection costs 240 KiB for good, and each some 300 us.
+	// first. Price: so much may stay, since a first collection costs 240 KiB for good; a release takes some 600 us then.
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )

@@ -120,30 +120,33 @@ func TestMessagesOfTheApp(t *testing.T) {
 	}
 }
 
+// Whatever a message holds: an empty one counts what it costs in Python.
 func TestASlowAppStopsTheReading(t *testing.T) {
-	d := open(t, sockets(0))
-	c, e := d.meet()
-	message := said(0x82, strings.Repeat("m", 1000))
-	go func() { _, _ = c.Write([]byte(strings.Repeat(message, 10_000))) }()
-	taken := 0
-	for taken < 10_000 {
-		d.until("messages", func() bool { return d.count(handoff.EventWSData) > 0 })
-		d.turn(20 * time.Millisecond)
-		pieces, bytes := 0, 0
-		for _, k := range d.kept {
-			if k.Kind == handoff.EventWSData {
-				bytes += len(k.data)
-				if k.Flags&handoff.EventLast != 0 {
-					pieces++
+	for _, size := range []int{0, 1, 1000} {
+		d := open(t, sockets(0))
+		c, e := d.meet()
+		message := said(0x82, strings.Repeat("m", size))
+		go func() { _, _ = c.Write([]byte(strings.Repeat(message, 10_000))) }()
+		cost := size + limits.MessageCostBytes
+		for taken := 0; taken < 10_000; {
+			d.until("messages", func() bool { return d.count(handoff.EventWSData) > 0 })
+			d.turn(20 * time.Millisecond)
+			whole, bytes := 0, 0
+			for _, k := range d.kept {
+				if k.Kind == handoff.EventWSData {
+					bytes += len(k.data)
+					if k.Flags&handoff.EventLast != 0 {
+						whole++
+					}
 				}
 			}
+			if bytes > limits.UnreadBytes+2000 || whole > limits.UnreadBytes/cost+1 {
+				t.Fatalf("%d messages of %d octets wait", whole, size)
+			}
+			d.kept = nil
+			taken += whole
+			d.command(handoff.CommandConsumed, 0, uint32(whole*cost), e.Stream, nil)
 		}
-		if bytes > limits.UnreadBytes+2000 {
-			t.Fatalf("%d octets wait", bytes)
-		}
-		d.kept = nil
-		taken += pieces
-		d.command(handoff.CommandConsumed, 0, uint32(pieces*(1000+limits.MessageCostBytes)), e.Stream, nil)
 	}
 }
 
