@@ -533,7 +533,7 @@ def attach(core, starter, loop, state):
 
 
 def log(level, line):
-    """What the core has to say: 1 is of interest when debugging, 2 is a mistake of the app or of the core, 3 a refusal by a limit."""
+    """What the core has to say: 1 is of interest when debugging, 2 is a mistake of the app or the core, 3 a warning."""
     (_logging.error if level == 2 else _logging.warning if level == 3 else _logging.debug)(line)
 
 

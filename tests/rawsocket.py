@@ -1,6 +1,7 @@
 """A raw socket with just enough HTTP to read answers; what is sent is sent as it is. Per request."""
 
 import socket
+import struct
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -109,6 +110,11 @@ class Raw:
             pass
 
     def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Leaves so that the server knows at once."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def __enter__(self):

@@ -341,7 +341,7 @@ def test_whoever_waits_is_told_when_the_peer_goes(bare):
 
 def test_a_body_that_came_whole_can_be_read_after_its_peer_has_gone(bare):
     peer, exchange = bare.ask(post(b"abc"))
-    peer.close()
+    peer.reset()
     bare.until(lambda: exchange.gone)
     assert result(exchange.receive()) == message(b"abc")
     assert result(exchange.receive()) == DISCONNECT

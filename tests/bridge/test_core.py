@@ -195,7 +195,7 @@ def test_a_dispatch_that_forgets_its_exchange(bare):
     bare.core.dispatch = lambda exchange, scope: None
     peer = bare.connect().get()
     bare.until(lambda: live()["exchanges"] == 1)
-    peer.close()
+    peer.reset()
     bare.until(lambda: live()["exchanges"] == 0)
 
 

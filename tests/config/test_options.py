@@ -25,6 +25,7 @@ def test_defaults(load):
     assert loaded.body_timeout == loaded.write_timeout == loaded.shutdown_timeout == 30
     assert (loaded.max_concurrent_connections, loaded.max_keepalive_requests) == (1024, 1000)
     assert (loaded.max_request_body, loaded.listen_backlog) == (1 << 20, 256)
+    assert (loaded.max_request_line, loaded.max_request_head, loaded.max_request_fields) == (16 << 10, 64 << 10, 256)
     assert {source for name, source in loaded.sources.items() if name != "app"} == {"default"}
 
 
@@ -83,6 +84,7 @@ def test_aliases(load):
     loaded = load({"backlog": 5, "timeout_keep_alive": 1, "timeout_graceful_shutdown": 2})
     assert (loaded.listen_backlog, loaded.keep_alive_timeout, loaded.shutdown_timeout) == (5, 1, 2)
     assert load(env={"SALTARE_BACKLOG": "6"}).listen_backlog == 6
+    assert load({"h11_max_incomplete_event_size": "1MiB"}).max_request_head == 1 << 20
     assert load({"backlog": 5, "listen_backlog": 5}).listen_backlog == 5
 
 

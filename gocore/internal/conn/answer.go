@@ -162,6 +162,7 @@ func (h *Host) frame(c *Conn, mode http1.BodyMode, p piece) {
 		return
 	}
 	h.gather(c)
+	h.fault("piece")
 	if mode != http1.BodyChunked {
 		h.out.add(p)
 		return

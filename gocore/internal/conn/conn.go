@@ -3,6 +3,7 @@
 // Read advance: it is the table of contents. Each phase is a file named for what is done in it:
 //
 //	accept.go   a new connection
+//	idle.go     room for it, at the limit
 //	head.go     bytes -> a request, handed to the app
 //	body.go     bytes -> pieces of its body
 //	answer.go   what the app says -> the answer
@@ -14,6 +15,8 @@
 //	sendfile.go files in it
 //	deadline.go what took too long
 //	refuse.go   answers of our own
+//	limit.go    the log's line about a limit
+//	recover.go  what a panic of ours costs
 //	close.go    the one way out
 //	release.go  what a burst made grow, shrinks again
 package conn

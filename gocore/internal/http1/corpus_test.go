@@ -217,10 +217,14 @@ func TestCorpusPrefixes(t *testing.T) {
 	}
 }
 
-// cuts are the lengths of all real prefixes, thinned out beyond the first and last 600 octets.
+// cuts are the lengths of all real prefixes, thinned out beyond the first and last 600 octets, of large ones 100.
 func cuts(size int) (at []int) {
+	ends := 600
+	if size > 8<<10 {
+		ends = 100
+	}
 	for i := range size {
-		if i < 600 || i > size-600 || i%max(37, size/500) == 0 || i/100 == 163 {
+		if i < ends || i > size-ends || i%max(37, size/200) == 0 || i/40 == 409 { // and where a request line is too long
 			at = append(at, i)
 		}
 	}

@@ -127,6 +127,35 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 	}
 }
 
+// What a turn had no room for is taken up in the next, behind the one that panics as well.
+func TestAPanicInWhatWasPutOff(t *testing.T) {
+	const n = 20
+	met := 0
+	config := conn.Config{Fault: func(during string, _ uint16) {
+		if during == "resume" && met == 0 {
+			met++
+			panic("injected")
+		}
+	}}
+	d := open(t, server.Config{Conn: config, Recover: true})
+	peers := make([]*net.TCPConn, n)
+	for i := range peers {
+		peers[i] = d.client()
+	}
+	d.until("all", func() bool { return d.server.Stats().Connections == n })
+	large := strings.Replace(get, "Host", "X: "+strings.Repeat("x", 50_000)+"\r\nHost", 1)
+	for _, peer := range peers {
+		d.write(peer, large) // more than one turn reads
+	}
+	for range n - 1 {
+		d.answer(d.expect(handoff.EventRequest), "x")
+	}
+	d.turn(0)
+	if s := d.server.Stats(); s.Panics != 1 || s.Connections != n-1 || s.Requests != n-1 || s.Streams != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // What was lent is given back once, neither twice nor never.
 func TestAPanicGivesBackWhatWasLent(t *testing.T) {
 	d, f := recovering(t, conn.Config{}, "write")
@@ -180,24 +209,25 @@ func TestManyPanicsAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// A command that makes no sense is a mistake of ours too: here a length that no memory has.
+// Between the commands of several answers, the head of one being gathered already.
 func TestAPanicWithinACommand(t *testing.T) {
-	d := open(t, server.Config{Recover: true})
+	d, f := recovering(t, conn.Config{}, "piece")
 	victim, other := d.send(get), d.client()
 	e := d.expect(handoff.EventRequest)
 	d.write(other, get)
 	theirs := d.expect(handoff.EventRequest)
+	f.port, f.left = portOf(victim), 1
 	d.start(e.Stream, 200)
-	ref := handoff.BodyRef{Ptr: 8, Len: 1 << 63}
-	d.command(handoff.CommandBodyRef, handoff.CommandMore, 0, e.Stream, octets(&ref))
+	d.body(e.Stream, "to nobody", handoff.CommandMore)
+	d.lend(e.Stream, 7, make([]byte, 10_000), handoff.CommandMore)
 	d.answer(theirs, "x") // behind it
 	if got := d.receive(other, len(answered("x"))); got != answered("x") {
 		t.Errorf("the other got %q", got)
 	}
 	d.receive(victim, -1)
 	d.expect(handoff.EventDisconnect)
-	if s := d.server.Stats(); s.Panics != 1 || s.Connections != 1 {
-		t.Errorf("%+v", s)
+	if s := d.server.Stats(); s.Panics != 1 || s.Connections != 1 || len(d.released) != 1 {
+		t.Errorf("%+v, given back %v", s, d.released)
 	}
 }
 
