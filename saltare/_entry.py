@@ -4,7 +4,7 @@ import os
 import sys
 
 from . import _ignored, _logging, _title
-from ._origin import needs_master, origin
+from ._origin import is_successor, needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 
@@ -94,6 +94,7 @@ def run(config, put_off_ssl):
 
 def single(config, put_off_ssl):
     from . import _memory
+    from ._fresh_code import FreshCode
     from ._importer import load
     from ._shared_code import SharedCode
 
@@ -101,7 +102,7 @@ def single(config, put_off_ssl):
         from . import _later
 
         _later.install()
-    with SharedCode():
+    with SharedCode(), FreshCode(is_successor()):
         load(config)  # before what serves it is, so that its errors come at once
     from ._settle import forget, rest, rest_parked, settle
 

@@ -151,6 +151,24 @@ def test_another_interpreter_behind_a_symbolic_link(start, tmp_path, options):
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=str)
+def test_changes_within_a_second(start, tmp_path, options):
+    """Of the same size too: Python would believe what it has compiled before."""
+    folder = tmp_path / "app"
+    write(folder, "first")
+    server = start([SCRIPT], folder, *options)
+    for number in range(3):
+        path = folder / "edited.py"
+        stamp = path.stat().st_mtime_ns
+        path.write_text(path.read_text().replace(version(server), f"{number:5}"))
+        second = stamp // 1_000_000_000 * 1_000_000_000
+        os.utime(path, ns=(second, second + 999_999_999))  # in the second that was compiled, and after that
+        for one in (folder / "__pycache__").iterdir():
+            os.utime(one, ns=(second, second + 999_999_990))
+        hang_up(server)
+        becomes(server, f"{number:5}")
+
+
 @ONE_OR_TWO
 def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
     """What it does at import is not what the server was started with."""
