@@ -177,7 +177,7 @@ def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
     )
     folder = tmp_path / "app"
     write(folder, "first", text)
-    server = start([SCRIPT], folder, *options)
+    server = start(relative(folder), folder, *options)
     assert version(server) == "first clean"
     write(folder, "second", text)
     hang_up(server)
