@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from family import Load, alive, children, descriptors, wait_for_end, wait_for_workers, workers
+from family import Load, alive, children, wait_for_end, wait_for_workers, workers
 from harness import Process, wait_until
 from rawsocket import Raw
 
@@ -230,7 +230,9 @@ def test_no_descriptor_is_left(start, tmp_path, options):
     before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     with Raw(server) as client:
         assert client.get().read_response().body == b"first"
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors(server.pid), before[1]))
+        taken = set(map(int, os.listdir(f"/proc/{server.pid}/fd")))
+        first_free = next(number for number in range(len(taken) + 1) if number not in taken)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
         write(folder, "second")
         hang_up(server)
         server.wait_for_log("Too many open files")
