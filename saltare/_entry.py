@@ -6,7 +6,7 @@ from _signal import SIGINT
 
 from . import _ignored, _logging, _title
 from ._ending import code_of, deadline, finish_later, leave
-from ._origin import needs_master, origin
+from ._origin import is_successor, needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
 
@@ -113,6 +113,7 @@ def master(config):
 
 
 def single(config, put_off_ssl):
+    from ._fresh_code import FreshCode
     from ._importer import load
     from ._shared_code import SharedCode
 
@@ -120,7 +121,7 @@ def single(config, put_off_ssl):
         from . import _later
 
         _later.install()
-    with SharedCode(config.uses("shared-code")):
+    with SharedCode(config.uses("shared-code")), FreshCode(is_successor()):
         load(config)  # before what serves it is, so that its errors come at once
     from ._settle import forget
 

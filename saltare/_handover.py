@@ -56,10 +56,11 @@ class Command:
     def check(self):
         """OSError when `repeat` would fail for a reason that can be seen before."""
         path = self._program()[0]
-        if not os.access(path, os.X_OK):
-            raise OSError(ENOENT, os.strerror(ENOENT), path)
         if self.folder is not None:
             os.stat(self.folder)
+            path = os.path.join(self.folder, path)
+        if not os.access(path, os.X_OK):
+            raise OSError(ENOENT, os.strerror(ENOENT), path)
         check_room()
 
     def repeat(self, state, descriptors, masters=False):

@@ -10,9 +10,14 @@ It is `_signal` that is called, since `signal` makes enums of all numbers: memor
 import _signal
 import os
 
+from . import _process
+
 IGNORED = (_signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2)
 EARLY = (*IGNORED, _signal.SIGQUIT, _signal.SIGHUP)
 
+DEFAULT = 0  # of _process.handler
+
+_of_python = None  # what the kernel calls where Python has a handler
 _hang_ups = 0  # that came before the process served
 
 
@@ -62,10 +67,13 @@ def hold():
 
 
 def catch(numbers, handler):
-    mine = [number for number in numbers if has_default(number)]
+    """Sets a handler for those that have their default action; returns them."""
+    global _of_python
+    mine = [number for number in numbers if _process.handler(number) == DEFAULT]
     try:
         for number in mine:
             _signal.signal(number, handler)
+            _of_python = _process.handler(number)
     except ValueError:
         return []
     return mine
@@ -73,25 +81,17 @@ def catch(numbers, handler):
 
 def is_free(number):
     """Whether nobody but us has set a handler."""
-    return _signal.getsignal(number) in OURS or has_default(number)
+    return is_ours(number) or _process.handler(number) == DEFAULT
 
 
-def has_default(number):
-    """Asked of the kernel, since Python knows nothing of handlers set by C."""
-    if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
-        return False
-    try:
-        with open("/proc/self/status", "rb") as status:
-            masks = [line.split()[1] for line in status if line.startswith((b"SigIgn:", b"SigCgt:"))]
-    except OSError:
-        return True
-    return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+def is_ours(number):
+    return _signal.getsignal(number) in OURS and _process.handler(number) == _of_python
 
 
 def give_back(numbers=EARLY):
     """The default action again, for those that still have a handler of ours."""
     for number in numbers:
-        if _signal.getsignal(number) in OURS:
+        if is_ours(number):
             _signal.signal(number, _signal.SIG_DFL)
 
 

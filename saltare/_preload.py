@@ -62,6 +62,7 @@ class Preload:
             _logging.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
 
     def _load(self, inherited, trial):
+        from ._fresh_code import FreshCode
         from ._threads import started_since, tasks
 
         undecided = self._config.preload == "auto" and isinstance(self._target, str) and not trial
@@ -71,7 +72,7 @@ class Preload:
                 self._leave_to_workers(threads)
                 return
         before = tasks()
-        self._import()
+        self._import(FreshCode(bool(inherited) or trial))
         self._here = True
         threads = [] if trial else started_since(before)
         if threads and undecided and self._command_line and self._command.repeatable():
@@ -84,11 +85,11 @@ class Preload:
                 "with --no-preload, and the app given as MODULE:ATTRIBUTE, each worker imports it and has them"
             )
 
-    def _import(self):
+    def _import(self, fresh_code):
         from ._importer import load
         from ._shared_code import SharedCode
 
-        with SharedCode(self._config.uses("shared-code")):
+        with SharedCode(self._config.uses("shared-code")), fresh_code:
             load(self._config)
 
     def _leave_to_workers(self, threads):

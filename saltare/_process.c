@@ -1,4 +1,4 @@
-/* saltare._process: a process's name, its end when its parent ends, and programs started so that they end with us.  per process
+/* saltare._process: a process's name, its end with its parent, its signals' handlers, and programs that end with it.  per process
  *
  * C alone, for the master needs it and must not load Go. */
 #define PY_SSIZE_T_CLEAN
@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -62,6 +63,22 @@ static PyObject *process_die_with_parent(PyObject *module, PyObject *Py_UNUSED(i
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
+}
+
+/* ---- signals --------------------------------------------------------------------------------------------------- */
+
+/* handler(number) -> what the kernel calls at that signal: 0 for the default action, 1 for none, else an address, which is the
+ * same for all handlers set from Python. The module signal does not know of handlers that C has set. ValueError: no signal. */
+static PyObject *process_handler(PyObject *module, PyObject *number)
+{
+    long value = PyLong_AsLong(number);
+    if (value == -1 && PyErr_Occurred()) return NULL;
+    struct sigaction action;
+    if (value < 1 || value >= NSIG || sigaction((int)value, NULL, &action) < 0) {
+        PyErr_Format(PyExc_ValueError, "there is no signal %ld", value);
+        return NULL;
+    }
+    return PyLong_FromVoidPtr((void *)(uintptr_t)action.sa_handler);
 }
 
 /* ---- a program ------------------------------------------------------------------------------------------------- */
@@ -185,6 +202,8 @@ static PyMethodDef process_methods[] = {
     {"set_title", process_set_title, METH_VARARGS,
      "set_title(name, arguments): what ps and top show of this process; arguments None leaves the command line alone."},
     {"die_with_parent", process_die_with_parent, METH_NOARGS, "die_with_parent(): SIGKILL when the parent ends."},
+    {"handler", process_handler, METH_O,
+     "handler(number): the address of what handles a signal, whoever set it; 0 is the default action, 1 is none."},
     {"spawn", process_spawn, METH_VARARGS,
      "spawn(path, arguments, environment, folder, output): starts a program that ends with us; returns its pid."},
     {NULL},

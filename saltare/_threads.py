@@ -15,11 +15,13 @@ addresses there belong to. Where the kernel does not show that, a thread counts.
 import os
 import struct
 import sys
+import time
 
 IDLE_POOLS = ("libopenblas", "libscipy_openblas", "libomp", "libiomp5")
 IDLE_THREADS = ("jemalloc_bg_thd",)  # comm, of 15 bytes
 BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # what any stack may show
 DEPTH = 4096  # bytes of a stack that are looked at
+TRIES, PAUSE = 50, 0.005  # s, to find a thread waiting
 
 
 def tasks():
@@ -63,10 +65,9 @@ def native_name(task, libraries):
 def libraries_on_stack(task, libraries):
     """The names of the libraries whose code a waiting thread is in, innermost first; [] when that cannot be seen."""
     try:
-        with open(f"/proc/self/task/{task}/syscall") as file:
-            stack = int(file.read().split()[-2], 16)
+        stack = stack_of(task)
         memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
-    except (OSError, ValueError, IndexError):  # it runs, say
+    except (OSError, ValueError, IndexError):
         return []
     try:
         words = read_words(memory, stack)
@@ -76,6 +77,17 @@ def libraries_on_stack(task, libraries):
         name for word in words for start, end, name in libraries if start <= word < end and not name.startswith(BESIDE)
     )
     return list(found)
+
+
+def stack_of(task):
+    """The stack pointer of a thread once it waits; those of a pool may be busy for a while before they do."""
+    for _ in range(TRIES):
+        with open(f"/proc/self/task/{task}/syscall") as file:
+            fields = file.read().split()
+        if fields != ["running"]:
+            break
+        time.sleep(PAUSE)
+    return int(fields[-2], 16)
 
 
 def read_words(memory, start):

@@ -44,9 +44,10 @@ class WorkerServer(Server):
 
     def _begin(self):
         if not self.config.preloads():  # else the master has done it
+            from ._fresh_code import FreshCode
             from ._shared_code import SharedCode
 
-            with SharedCode(self.config.uses("shared-code")):
+            with SharedCode(self.config.uses("shared-code")), FreshCode():
                 super()._begin()
 
     def _listen(self):

@@ -23,6 +23,9 @@ SILENT = (
 )  # fmt: skip
 
 
+NAMED = {"app": "faulty_master:app", "app_dir": os.path.dirname(__file__)}
+
+
 class Faulty:
     """Masters, and what is to fail in them."""
 
@@ -108,8 +111,8 @@ def test_at_a_workers_death(faulty):
 @pytest.mark.parametrize("phase", ["before exec", "after exec", "no preload"])
 def test_at_sighup(faulty, phase):
     """No request is lost, and the next SIGHUP does what this one may not have done."""
-    importing = {"app": "faulty_master:app", "app_dir": os.path.dirname(__file__), "preload": False}
-    server = faulty.start(workers=1, limit_max_requests=1_000_000, **(importing if phase == "no preload" else {}))
+    importing = {**NAMED, "preload": False} if phase == "no preload" else {}
+    server = faulty.start(workers=1, limit_max_requests=1_000_000, **importing)
 
     def prepare(call=None, nth=0):
         if phase == "after exec":
@@ -160,15 +163,16 @@ def test_at_a_stop(faulty):
 def test_at_the_start(faulty):
     """It serves nevertheless, or one line says why not, and nothing is left."""
     path = faulty.folder / "socket"
+    options = {"workers": 2, "uds_path": str(path), **NAMED}  # a child imports the app first, and tells of threads
     faulty.plan("start")
-    server = faulty.start(workers=2, uds_path=str(path))
+    server = faulty.start(**options)
     counts = faulty.arm(server)
     assert server.stop() == 0
     log = faulty.folder / "log"
     for call, nth in each(counts):
         faulty.plan("start", call, nth)
         with open(log, "w") as stderr:
-            popen = subprocess.Popen(faulty.command(workers=2, uds_path=str(path)), stderr=stderr, cwd=faulty.folder)
+            popen = subprocess.Popen(faulty.command(**options), stderr=stderr, cwd=faulty.folder)
         wait_until(lambda popen=popen: popen.poll() is not None or "listening on" in log.read_text(), log.read_text)
         assert faulty.fired() or nth > 1, call  # how often it waits for children, say, is not always the same
         if popen.poll() is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from family import Load, alive, children, descriptors, wait_for_end, wait_for_workers, workers
+from family import Load, alive, children, wait_for_end, wait_for_workers, workers
 from harness import Process, wait_until
 from rawsocket import Raw
 
@@ -151,6 +151,24 @@ def test_another_interpreter_behind_a_symbolic_link(start, tmp_path, options):
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=str)
+def test_changes_within_a_second(start, tmp_path, options):
+    """Of the same size too: Python would believe what it has compiled before."""
+    folder = tmp_path / "app"
+    write(folder, "first")
+    server = start([SCRIPT], folder, *options)
+    for number in range(3):
+        path = folder / "edited.py"
+        stamp = path.stat().st_mtime_ns
+        path.write_text(path.read_text().replace(version(server), f"{number:5}"))
+        second = stamp // 1_000_000_000 * 1_000_000_000
+        os.utime(path, ns=(second, second + 999_999_999))  # in the second that was compiled, and after that
+        for one in (folder / "__pycache__").iterdir():
+            os.utime(one, ns=(second, second + 999_999_990))
+        hang_up(server)
+        becomes(server, f"{number:5}")
+
+
 @ONE_OR_TWO
 def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
     """What it does at import is not what the server was started with."""
@@ -159,7 +177,7 @@ def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
     )
     folder = tmp_path / "app"
     write(folder, "first", text)
-    server = start([SCRIPT], folder, *options)
+    server = start(relative(folder), folder, *options)
     assert version(server) == "first clean"
     write(folder, "second", text)
     hang_up(server)
@@ -212,7 +230,9 @@ def test_no_descriptor_is_left(start, tmp_path, options):
     before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     with Raw(server) as client:
         assert client.get().read_response().body == b"first"
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (descriptors(server.pid), before[1]))
+        taken = set(map(int, os.listdir(f"/proc/{server.pid}/fd")))
+        first_free = next(number for number in range(len(taken) + 1) if number not in taken)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
         write(folder, "second")
         hang_up(server)
         server.wait_for_log("Too many open files")
