@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import nullcontext
 
 from . import _logging
 
@@ -46,32 +47,38 @@ def leave(code, until, finalize=False):
 
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
+        code = 128 - code  # the first process of a container does not die by a signal of its own
     if not finalize or not alone:
         os._exit(code)
     gc.unfreeze()  # what is frozen would not be taken apart, and its open files would not be written
     sys.exit(code)
 
 
-def finish(code, until):
+def finish(code, until, hurried=True):
     """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
     writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
+
+    With `hurried` a signal to stop ends the wait for threads; otherwise it does what it did before.
     """
-    alone = threads_end(until)
+    alone = threads_end(until, hurried)
     if "atexit" in sys.modules:
         sys.modules["atexit"]._run_exitfuncs()
     flushed = [flush(stream) for stream in (sys.stdout, sys.stderr)]
     return code or (1 if not alone else 0 if all(flushed) else UNFLUSHED), alone
 
 
-def finish_later(code, until):
-    """The same for an interpreter that is not ours alone: when it ends. It would wait for threads without a limit."""
-    threading = sys.modules.get("threading")
-    if threading is None:
-        return
+def finish_later(code, until, theirs):
+    """The same for an interpreter that is not ours alone: when it ends. It would wait for all threads without a limit;
+    now it does for `theirs`, those that were there before we were.
+    """
+    import threading
+
     wait = threading._shutdown
 
     def shutdown():
         threading._shutdown = wait
+        for thread in theirs:
+            thread.join()
         true_code, alone = finish(code, max(until, time.monotonic() + BRIEF))
         if not alone:
             os._exit(true_code)
@@ -82,7 +89,7 @@ def finish_later(code, until):
 # ---- threads ----
 
 
-def threads_end(until):
+def threads_end(until, hurried):
     """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
     threading = sys.modules.get("threading")
     if threading is None:
@@ -94,7 +101,7 @@ def threads_end(until):
     waiting = threading.Thread(target=threading._shutdown, name="saltare-end", daemon=True)
     why = "their time is over"
     try:
-        with Hurried.by_signals():
+        with Hurried.by_signals() if hurried else nullcontext():
             waiting.start()
             waiting.join(min(QUIET, max(0, until - time.monotonic())))
             if lasting(threading) and time.monotonic() < until:

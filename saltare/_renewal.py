@@ -65,7 +65,7 @@ class Renewal:
             return
         descriptors = [fd for fds in kept.values() for fd in fds]
         if wanted:
-            finish(0, until)
+            finish(0, until, hurried=False)
             self._command.repeat({"listeners": kept}, descriptors)
         for fd in descriptors:
             os.close(fd)
