@@ -313,10 +313,11 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_reason_of_a_stop_is_logged(start, number):
-    server = start()
+@pytest.mark.parametrize("arguments", ["", "--workers 2"], ids=["single", "workers"])
+def test_the_reason_of_a_stop_is_logged(start, number, arguments):
+    server = start(arguments)
     assert server.stop(number) == 0
-    assert f"INFO stopping: {signal.Signals(number).name}" in server.logs()
+    assert server.logs().count(f"INFO stopping: {signal.Signals(number).name}") == 1
 
 
 def test_a_stop_by_the_program_is_logged(serve):
