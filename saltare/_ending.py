@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import nullcontext
 
 from . import _logging
 
@@ -46,17 +47,20 @@ def leave(code, until, finalize=False):
 
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
+        code = 128 - code  # the first process of a container does not die by a signal of its own
     if not finalize or not alone:
         os._exit(code)
     gc.unfreeze()  # what is frozen would not be taken apart, and its open files would not be written
     sys.exit(code)
 
 
-def finish(code, until):
+def finish(code, until, hurried=True):
     """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
     writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
+
+    With `hurried` a signal to stop ends the wait for threads; otherwise it does what it did before.
     """
-    alone = threads_end(until)
+    alone = threads_end(until, hurried)
     flushed = run_exit_functions()
     return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
 
@@ -69,15 +73,18 @@ def run_exit_functions():
     return all(flushed)
 
 
-def finish_later(code, until):
-    """The same for an interpreter that is not ours alone: when it ends. It would wait for threads without a limit."""
-    threading = sys.modules.get("threading")
-    if threading is None:
-        return
+def finish_later(code, until, theirs):
+    """The same for an interpreter that is not ours alone: when it ends. It would wait for all threads without a limit;
+    now it does for `theirs`, those that were there before we were.
+    """
+    import threading
+
     wait = threading._shutdown
 
     def shutdown():
         threading._shutdown = wait
+        for thread in theirs:
+            thread.join()
         true_code, alone = finish(code, max(until, time.monotonic() + BRIEF))
         if not alone:
             os._exit(true_code)
@@ -88,7 +95,7 @@ def finish_later(code, until):
 # ---- threads ----
 
 
-def threads_end(until):
+def threads_end(until, hurried):
     """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
     threading = sys.modules.get("threading")
     if threading is None:
@@ -100,7 +107,7 @@ def threads_end(until):
     waiting = threading.Thread(target=threading._shutdown, name="saltare-end", daemon=True)
     why = "their time is over"
     try:
-        with Hurried.by_signals():
+        with Hurried.by_signals() if hurried else nullcontext():
             waiting.start()
             waiting.join(min(QUIET, max(0, until - time.monotonic())))
             if lasting(threading) and time.monotonic() < until:

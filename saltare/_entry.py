@@ -5,7 +5,7 @@ import sys
 from _signal import SIGINT
 
 from . import _ignored, _logging, _title
-from ._ending import code_of, deadline, finish_later, leave
+from ._ending import code_of, deadline, finish_later, lasting, leave
 from ._origin import is_successor, needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
@@ -146,13 +146,17 @@ def is_parked(config):
 # ---- in an interpreter that is not ours alone ----
 
 
-def serve_here(config, why):
+def serve_here(config, why, ends_after):
     """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
-    keeps us from one of our own.
+    keeps us from one of our own; `ends_after`: whether the program is over then, but for those who watch it.
     """
+    import threading
+
+    theirs = lasting(threading)
     code, until, _ = serve(config, lambda: guest_server(config, why))
     code = 128 - code if code < 0 else code
-    finish_later(code, until)
+    if ends_after:
+        finish_later(code, until, theirs)
     return code
 
 

@@ -8,11 +8,8 @@ import os
 import sys
 
 COERCED = "LC_CTYPE"  # set by the interpreter itself where there is no locale (PEP 538)
-SAMPLERS = (
-    "py-spy",
-    "austin",
-    "austinp",
-)  # programs that read the memory of one they started, where it was when it began
+# Programs that read the memory of one they have started, where it was at first.
+SAMPLERS = "py-spy", "austin", "austinp"
 HOOKS = "sitecustomize", "usercustomize"  # modules that are imported at start-up, if there are any
 
 
@@ -41,9 +38,8 @@ def started_otherwise():
     kind, name = program(sys.orig_argv)
     if (kind, name) == ("-m", "saltare") or (kind == "" and os.path.basename(name) == "saltare"):
         return None
-    return f"it was started as {sys.orig_argv[0]} {kind} {name.splitlines()[0] if name else ''}".replace(
-        "  ", " "
-    ).rstrip()
+    what = " ".join(part for part in (sys.orig_argv[0], kind, *name.splitlines()[:1]) if part)
+    return f"it was started as {what}"
 
 
 def program(arguments):

@@ -250,6 +250,8 @@ class Master:
 
     def _heed(self, number):
         if number in (STOP, *STOPPING):
+            if not self._stopping:
+                _logging.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
             self._stop()
         elif self._stopping:
             return

@@ -123,7 +123,7 @@ class Renewal:
 
     def _become(self, kept, descriptors, until):
         self._command.check()
-        finish(0, until)
+        finish(0, until, hurried=False)
         if self._later:
             os.kill(os.getpid(), signal.SIGHUP)  # it is blocked: the new program will find it
         self._command.repeat({"listeners": kept}, descriptors)

@@ -235,7 +235,11 @@ class Server:
             try:
                 return loop.run_until_complete(task)
             except BaseException as error:
-                if is_end_of(task, error):
+                if task.cancelled():
+                    raise RuntimeError(
+                        "the server's own task was cancelled, as by an app that cancels all tasks"
+                    ) from None
+                if task.done() and task.exception() is error:
                     raise
                 self._stop_by(loop, error)
 
@@ -547,13 +551,6 @@ async def cancel_all(tasks):
     for task in tasks:
         task.cancel()
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
-
-
-def is_end_of(task, error):
-    """Whether the task has ended by this exception, rather than somebody else in the loop."""
-    if not task.done():
-        return False
-    return isinstance(error, asyncio.CancelledError) if task.cancelled() else task.exception() is error
 
 
 EXTENSIONS = (

@@ -159,7 +159,7 @@ def become_server(config, embedded):
     if why := "it runs a program that called the command line" if embedded else touched():
         from ._entry import serve_here
 
-        return serve_here(config, why)
+        return serve_here(config, why, ends_after=not embedded)
     keep_standard_descriptors()
     code = "from saltare._entry import main; main({fd})"
     command, environment, _ = clean_interpreter(code, config.values(), config.sources)

@@ -89,6 +89,11 @@ async def callback(scope):
     asyncio.get_running_loop().call_later(0.1, end, scope["path"].split("/")[2])
 
 
+async def cancel_all(scope):
+    for one in asyncio.all_tasks():
+        one.cancel()
+
+
 async def thread(scope):
     """Never ends, and is no daemon."""
     threading.Thread(target=sleep, name="sleeper").start()

@@ -104,6 +104,16 @@ def program(code, **more):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
 
 
+@SERVERS
+def test_an_app_that_cancels_all_tasks(start, raw, arguments):
+    """Also the server's, which is said."""
+    server = start(arguments)
+    raw(server).send(GET % b"cancel_all")
+    assert server.wait() == 1
+    assert "the server's own task was cancelled" in server.logs()
+    assert exit_functions(server) == (3 if "workers" in arguments else 1)
+
+
 # ---- the lifespan ----
 
 
@@ -173,6 +183,19 @@ def test_a_thread_that_does_not_end_is_named_and_left_behind(start, raw, argumen
     assert re.search(rf"INFO waiting for threads that have not ended: {name} ", log)
     assert "lifespan shutdown" in log
     assert exit_functions(server) == (3 if "workers" in arguments else 1)
+
+
+@pytest.mark.parametrize("arguments", ["", "--workers 2", "--workers 2 --no-preload"])
+def test_a_thread_does_not_hold_up_a_start_that_failed(tmp_path, arguments):
+    (tmp_path / "fails.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(3600,), name='sleeper').start()\n"
+        "raise RuntimeError('no')\n"
+    )
+    command = [sys.executable, "-m", "saltare", "fails:app", "--port", "0", *arguments.split()]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 3
+    assert "are left behind: sleeper" in result.stderr
 
 
 @pytest.mark.parametrize("what", ["thread", "executor"])
@@ -290,10 +313,11 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_reason_of_a_stop_is_logged(start, number):
-    server = start()
+@pytest.mark.parametrize("arguments", ["", "--workers 2"], ids=["single", "workers"])
+def test_the_reason_of_a_stop_is_logged(start, number, arguments):
+    server = start(arguments)
     assert server.stop(number) == 0
-    assert f"INFO stopping: {signal.Signals(number).name}" in server.logs()
+    assert server.logs().count(f"INFO stopping: {signal.Signals(number).name}") == 1
 
 
 def test_a_stop_by_the_program_is_logged(serve):

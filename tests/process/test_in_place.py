@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -131,6 +132,38 @@ def test_a_program_that_calls_the_command_line_has_its_exit_code(start, raw, tmp
     ask(raw, server)
     assert server.stop() == 0
     assert (tmp_path / "out").read_text() == "code 0\n"
+
+
+THREAD = """
+import os, threading, time
+
+def last():
+    while not os.path.exists("over"):
+        time.sleep(0.01)
+    print("the last word", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        THREAD + "threading.Thread(target=last).start()\n" + LAUNCHER.format(vendor="."),
+        THREAD + f"from saltare.cli import main\nmain({list(SALTARE[2:])!r})\nthreading.Thread(target=last).start()\n",
+    ],
+    ids=["before", "after"],
+)
+def test_threads_of_the_program_are_not_ours_to_end(start, raw, tmp_path, program):
+    """Those that it has started before us, or starts when `main` has returned."""
+    (tmp_path / "program.py").write_text(program)
+    with open(tmp_path / "out", "wb") as out:
+        server = start("program.py", *SALTARE[2:], "--shutdown-timeout", "0.1", stdout=out)
+    ask(raw, server)
+    server.popen.send_signal(signal.SIGTERM)
+    server.wait_for_log("lifespan shutdown")
+    time.sleep(1.5)  # nothing shows that it waits, only that it has not ended
+    (tmp_path / "over").touch()
+    assert server.wait() == 0
+    assert (tmp_path / "out").read_text() == "the last word\n"
 
 
 ONE_SHOT = """
