@@ -1,7 +1,7 @@
 """How long do the server's own passes keep the loop, in bursts and pauses with a large heap? Per process.
 
-In the pauses it is asked for nothing that Python would answer: each probe is a head that is refused by the core, in the thread
-of the loop, so how long that takes is how long the loop was busy. With the passes and without them, in turns.
+In the pauses it is asked for nothing that Python would answer: each probe is a head that is refused by the core, in the
+thread of the loop, so how long that takes is how long the loop was busy. With the passes and without them, in turns.
 """
 
 import argparse
