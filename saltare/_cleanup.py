@@ -19,9 +19,10 @@ LIMIT = 0.010  # that it may take where the guess was wrong
 POOLS = 256  # taken or given back
 PAGES = 1024  # compared
 
-# A thread that runs, or another process at the same files, may be done a moment later.
-TRIES = 4
+# A thread that runs may sleep a moment later, also one that was held until now; on a busy machine that takes its time.
+TRIES = 20
 PAUSE = 0.25  # seconds
+BREATH = 0.002  # seconds, after threads were held
 
 # At worst, on a machine of 2020. Units: seconds for each byte, or for each block.
 COLLECTING = 0.5e-9  # the process's memory has grown by it: tuples of one item
@@ -147,13 +148,16 @@ class Cleanup:
                     return
             while True:
                 try:
-                    at, pause = repark_slice(at, PAGES), 0
+                    at = repark_slice(at, PAGES)
                 except RuntimeError:
-                    tries, pause = tries + 1, PAUSE
+                    tries += 1
                     if tries == TRIES:
                         raise
-                if (at == 0 and not pause) or (yield pause):
-                    return
+                    if (yield PAUSE):
+                        return
+                else:
+                    if at == 0 or (yield BREATH):
+                        return
         except (NotParked, OSError, RuntimeError) as reason:
             _logging.debug(f"memory is not parked again: {reason}")
 

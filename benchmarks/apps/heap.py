@@ -1,6 +1,6 @@
 """An app with a large heap of small and large objects; a request makes some more, most of them garbage. Per process.
 
-HEAP_MIB in the environment says how large, and HEAP_SINCE whether it is there after the import or after the first request.
+HEAP_MIB in the environment says how large, and HEAP_SINCE whether it is made at the import or by the first request.
 """
 
 import os
