@@ -105,8 +105,8 @@ class Renewal:
     def follow(self, wanted, until):
         """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
 
-        Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by key,
-        when the program cannot be started; None when there is nothing to do.
+        Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by
+        key, when the program cannot be started; None when there is nothing to do.
         """
         kept, self._kept = self._kept, None
         if kept is None:

@@ -31,7 +31,7 @@ def test_no_call_is_interrupted_in_a_server(cli_server, raw, library, disk, tmp_
     """From the import of the app to the quiet period after a request."""
     path = tmp_path / "counts"
     environment = {**os.environ, "SLEEPERS": library("sleepers"), "SLEEPERS_COUNTS": path, "SLEEPERS_BEGIN": begin}
-    options = ["--park-memory", disk] if parks else ["--workers", 2]
+    options = ["--park-memory", disk] if parks else ["--workers", 2, "--preload"]  # although it has threads
     server = cli_server("sleeping_apps:app", *options, "--log-level", "debug", env=environment)
     assert raw(server).get().read_response().body == b"sleeping"
     before = counts(path)
