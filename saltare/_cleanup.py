@@ -139,9 +139,11 @@ class Cleanup:
         return stop
 
     def _repark(self):
-        from ._park import NotParked, look_for_rings, repark_slice
+        from ._park import NotParked, has_moved, look_for_rings, repark_slice
 
         at, tries = 0, 0
+        if not has_moved():
+            return
         try:
             for _ in look_for_rings():
                 if (yield 0):

@@ -173,12 +173,17 @@ def repark():
         return 0
 
 
+def has_moved():
+    """Whether there is a file to give pages back to."""
+    return _file is not None
+
+
 def repark_slice(begin, pages):
     """The same for so many pages, from an address on, where there is no io_uring. Returns where to go on, 0 at the end.
 
     OSError and RuntimeError: not now.
     """
-    return 0 if _file is None else _memory.repark(_file, _pool, begin, pages)[1]
+    return _memory.repark(_file, _pool, begin, pages)[1]
 
 
 def check_rings():

@@ -74,7 +74,7 @@ def written(pid):
 
 
 def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
-    server = served("--workers", "1", "--limit-max-requests", "1000000")
+    server = served("--workers", "1", "--limit-max-requests", "1000000", "--keep-alive-timeout", "60")
     (worker,) = workers(server)
     client = raw(server)
     before = written(worker)
