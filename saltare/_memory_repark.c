@@ -74,7 +74,7 @@ static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t befor
     return Py_IS_TYPE((PyObject *)(at - word), &PyCode_Type);
 }
 #else
-static bool is_warmup(uintptr_t from, uintptr_t at, uint64_t now, uint64_t before) { return false; }
+static bool is_warmup(uintptr_t Py_UNUSED(from), uintptr_t Py_UNUSED(at), uint64_t Py_UNUSED(now), uint64_t Py_UNUSED(before)) { return false; }
 #endif
 
 #define WORDS 512 /* looked at together */
@@ -233,7 +233,7 @@ static int repark_all(struct reparking *work, struct hold_refusal *refusal)
  * by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none. Returns bytes.
  * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
  * Threads: one caller at a time, since a lock of a file is a process's. */
-PyObject *memory_repark(PyObject *module, PyObject *args)
+PyObject *memory_repark(PyObject *Py_UNUSED(module), PyObject *args)
 {
     struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
     struct hold_refusal refusal;

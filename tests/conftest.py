@@ -46,6 +46,7 @@ def adversary(request, nothing_left):  # so it has ended when is looked what is 
     with meddling():
         yield
 
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as in the background of a script; programs under test would inherit it

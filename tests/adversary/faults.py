@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "bridge")]
+sys.path.insert(0, str(HERE.parent / "bridge"))
+sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE))
 
 from adversary import AtAllocation, at_each_allocation
 from bare import BODY, GET, START, Bare, new_core, post, result, step

@@ -31,7 +31,9 @@ def test_the_task_before_the_first_await(serve_by, raw):
 
     async def app(scope, receive, send):
         task = asyncio.current_task()
-        seen.update(current=task is not None, listed=task in asyncio.all_tasks(), name=task.get_name(), done=task.done())
+        seen.update(
+            current=task is not None, listed=task in asyncio.all_tasks(), name=task.get_name(), done=task.done()
+        )
         async with asyncio.Lock():
             pass
         with pytest.raises(asyncio.TimeoutError):
@@ -250,7 +252,11 @@ def test_a_nested_run_until_complete(when, driver, debug):
     tests = os.path.dirname(os.path.dirname(__file__))
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(PROGRAM), when, driver],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]), "PYTHONASYNCIODEBUG": debug},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]),
+            "PYTHONASYNCIODEBUG": debug,
+        },
         capture_output=True,
         text=True,
         timeout=2 * HANG,
