@@ -3,7 +3,7 @@
 package main
 
 /*
-#cgo CFLAGS: -std=c11 -fvisibility=hidden -O2 -Wall -Wextra -Wno-unused-parameter
+#cgo CFLAGS: -std=c11 -fvisibility=hidden -O2 -Wall -Wextra
 #cgo LDFLAGS: -Wl,--unresolved-symbols=ignore-all
 #define SALTARE_GO_PREAMBLE
 #include <errno.h>

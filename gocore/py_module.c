@@ -27,7 +27,7 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 /* build_info() -> {"flavour", "version", "go"} */
-static PyObject *core_build_info(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *core_build_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     char flavour[32], version[64], go[64];
     if (py_refuse_forked() < 0) return NULL;

@@ -145,7 +145,7 @@ static PyObject *new_task(starter *self, run *coroutine, bool at_once)
 }
 
 /* starter(exchange, scope): what Core.dispatch is set to. */
-static PyObject *starter_call(starter *self, PyObject *args, PyObject *kwargs)
+static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     exchange *ex;
     PyObject *scope;
@@ -208,11 +208,14 @@ static PyObject *task_argument_names(void)
 }
 
 /* Where tasks cannot be eager by themselves, a loop of ours lets us see their call_soon. */
+#if PY_VERSION_HEX >= 0x030C0000
+
+static int intercept(starter *Py_UNUSED(self), int Py_UNUSED(ours)) { return 0; }
+
+#else
+
 static int intercept(starter *self, int ours)
 {
-#if PY_VERSION_HEX >= 0x030C0000
-    return 0;
-#else
     if (!ours) return 0;
     Py_XSETREF(self->loop_call_soon, PyObject_GetAttrString(self->loop, "call_soon"));
     Py_XSETREF(self->current_tasks, py_tasklist_current());
@@ -222,8 +225,9 @@ static int intercept(starter *self, int ours)
     self->attached = status == 0;
     Py_XDECREF(method);
     return status;
-#endif
 }
+
+#endif
 
 static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
 {

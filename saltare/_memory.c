@@ -24,7 +24,7 @@
 #define MMAP_THRESHOLD (128 * 1024)
 
 /* configure(): malloc settings, and no transparent huge pages, in which a touched byte costs 2 MiB. Returns None. */
-static PyObject *memory_configure(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *memory_configure(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     mallopt(M_ARENA_MAX, ARENAS);
     mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
@@ -35,7 +35,7 @@ static PyObject *memory_configure(PyObject *module, PyObject *Py_UNUSED(ignored)
 }
 
 /* trim(): gives malloc's free memory back to the system. Returns None. */
-static PyObject *memory_trim(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *memory_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     malloc_trim(0);
     Py_RETURN_NONE;
@@ -156,7 +156,7 @@ static bool is_on(const struct way *way, const struct dl_phdr_info *object)
 }
 
 /* The table of segments is itself in the first of them: it is read to its end before that one is dropped. */
-static int release_object(struct dl_phdr_info *object, size_t size, void *data)
+static int release_object(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *data)
 {
     struct clean *clean = data;
     struct way *way = clean->way;
@@ -209,7 +209,7 @@ static size_t release_files(struct way *way)
 }
 
 /* release_files() -> int: the same. */
-static PyObject *memory_release_files(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *memory_release_files(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     struct way none = {0};
     return PyLong_FromSize_t(release_files(&none));

@@ -66,7 +66,7 @@ static PyObject *sharing_call(PyObject *object, PyObject *args, PyObject *kwargs
 }
 
 /* As a function: itself by way of the class, bound by way of an instance. */
-static PyObject *sharing_descr_get(PyObject *self, PyObject *instance, PyObject *owner)
+static PyObject *sharing_descr_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
 {
     if (instance == NULL || instance == Py_None) return Py_NewRef(self);
     return PyMethod_New(self, instance);

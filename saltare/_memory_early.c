@@ -95,7 +95,7 @@ static int add_with_parts(PyObject *object, void *early)
 }
 
 /* What a library brought along, as constants and static types, lies in its own memory. */
-static int forget_library(struct dl_phdr_info *object, size_t size, void *early)
+static int forget_library(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *early)
 {
     for (int i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &object->dlpi_phdr[i];

@@ -36,7 +36,7 @@ static void fill_holes(size_t size)
 
 /* start_fresh(): to be called once, when garbage is collected and before gc.freeze(). Does nothing where parking was not
  * prepared, as with another allocator than pymalloc. Returns None. */
-PyObject *memory_start_fresh(PyObject *module, PyObject *Py_UNUSED(ignored))
+PyObject *memory_start_fresh(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (!parking_is_prepared()) Py_RETURN_NONE;
     PyType_ClearCache();

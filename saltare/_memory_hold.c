@@ -44,7 +44,7 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value, const s
 }
 
 /* On the thread's alternate stack if it has one, as Go's goroutines need it. */
-static void on_hold(int number, siginfo_t *info, void *context)
+static void on_hold(int Py_UNUSED(number), siginfo_t *info, void *Py_UNUSED(context))
 {
     int saved = errno;
     struct held_thread *thread = info->si_value.sival_ptr;

@@ -139,7 +139,7 @@ static const char *unsuitable(void)
 
 /* prepare_parking(): records arenas from now on, and keeps malloc's large blocks in its heap until park(). Returns None.
  * RuntimeError: parking is impossible here. Once is enough. */
-PyObject *memory_prepare_parking(PyObject *module, PyObject *Py_UNUSED(ignored))
+PyObject *memory_prepare_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     const char *why = unsuitable();
     if (why != NULL) {
@@ -358,13 +358,13 @@ static PyObject *park_into(PyObject *arg, way *into)
 /* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
  * called once. The file may be closed afterwards, unless it is to be given to repark().
  * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
-PyObject *memory_park(PyObject *module, PyObject *fd) { return park_into(fd, park_pieces); }
+PyObject *memory_park(PyObject *Py_UNUSED(module), PyObject *fd) { return park_into(fd, park_pieces); }
 
 /* share(fd) -> int: the same with a file that is memory. OSError: there was too little; part of the heap may be in it. */
-PyObject *memory_share(PyObject *module, PyObject *fd) { return park_into(fd, move_pieces); }
+PyObject *memory_share(PyObject *Py_UNUSED(module), PyObject *fd) { return park_into(fd, move_pieces); }
 
 /* file_system(fd) -> int: the magic number of the file system that a file lies on, as in statfs(2). */
-PyObject *memory_file_system(PyObject *module, PyObject *arg)
+PyObject *memory_file_system(PyObject *Py_UNUSED(module), PyObject *arg)
 {
     struct statfs about;
     int fd = PyObject_AsFileDescriptor(arg);

@@ -46,13 +46,13 @@ size_t bytes_held(void)
     return (resident - of_files) * PAGE;
 }
 
-static void *watched_alloc(void *context, size_t size)
+static void *watched_alloc(void *Py_UNUSED(context), size_t size)
 {
     more_wanted = true;
     return arenas_before.alloc(arenas_before.ctx, size);
 }
 
-static void watched_free(void *context, void *start, size_t size)
+static void watched_free(void *Py_UNUSED(context), void *start, size_t size)
 {
     given_back = (struct range){(uintptr_t)start, (uintptr_t)start + size};
     arenas_before.free(arenas_before.ctx, start, size);
@@ -60,7 +60,7 @@ static void watched_free(void *context, void *start, size_t size)
 
 /* watch_arenas(): what the process holds is what it needs; what comes from now on is a burst's. Nothing is done where pymalloc
  * is not in use. Returns None. */
-PyObject *memory_watch_arenas(PyObject *module, PyObject *Py_UNUSED(ignored))
+PyObject *memory_watch_arenas(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (arenas_before.alloc == NULL && pymalloc_is_in_use()) {
         PyObjectArenaAllocator watcher = {NULL, watched_alloc, watched_free};

@@ -239,7 +239,7 @@ static int repark_all(struct reparking *work, int64_t patience, struct hold_refu
  * all was looked at. Without, all of it, at a time when nobody waits.
  * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
  * Threads: one caller at a time, since a lock of a file is a process's. */
-PyObject *memory_repark(PyObject *module, PyObject *args)
+PyObject *memory_repark(PyObject *Py_UNUSED(module), PyObject *args)
 {
     struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
     struct hold_refusal refusal;

@@ -39,7 +39,7 @@ static struct area arguments(void)
 
 /* set_title(name: str, arguments: str | None): the name that ps and top show, of which the kernel keeps 15 bytes; and the
  * command line that ps -f and htop show, as much of it as the present one has room for. Returns None. */
-static PyObject *process_set_title(PyObject *module, PyObject *args)
+static PyObject *process_set_title(PyObject *Py_UNUSED(module), PyObject *args)
 {
     const char *name, *line;
     Py_ssize_t len;
@@ -59,7 +59,7 @@ static PyObject *process_set_title(PyObject *module, PyObject *args)
 
 /* die_with_parent(): SIGKILL when the thread that forked this process ends. A parent that has ended before is the caller's to
  * notice. Returns None. */
-static PyObject *process_die_with_parent(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *process_die_with_parent(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;

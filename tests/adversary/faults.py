@@ -10,8 +10,9 @@ import socket
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "bridge")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bridge"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from adversary import AtAllocation, at_each_allocation
 from bare import BODY, GET, START, Bare, new_core, post, result, step

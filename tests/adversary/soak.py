@@ -40,14 +40,14 @@ def peer(port, number):
         try:
             if number % 2:
                 with Peer(port, timeout=PATIENCE) as ws:
-                    for turn in range(1000):
+                    for _round in range(1000):
                         ws.send(b"".join(text(f"{i}" * 50) + frame(BINARY, bytes(i * 100)) for i in range(DEPTH)))
                         for _ in range(2 * DEPTH):
                             ws.read_frame()
                     ws.send(close(1000))
             else:
                 with Raw(port, timeout=PATIENCE) as raw:
-                    for turn in range(1000):
+                    for _round in range(1000):
                         raw.send(b"".join(post if i == 3 else get % i for i in range(DEPTH)))
                         for _ in range(DEPTH):
                             raw.read_response()

@@ -17,6 +17,7 @@ from harness import HANG
 from rawsocket import Raw
 from saltare._core import live
 
+pytestmark = pytest.mark.no_adversary
 LARGE = {"type": "http.response.body", "body": bytes(300_000), "more_body": True}
 STREAM = {"type": "http.response.start", "status": 200, "headers": []}
 ROUNDS = 20

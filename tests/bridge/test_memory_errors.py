@@ -8,6 +8,7 @@ import pytest
 from bare import BODY, START, Bare, post
 from saltare._core import live
 
+pytestmark = pytest.mark.no_adversary
 _testcapi = pytest.importorskip("_testcapi")
 MOST = 400  # allocations that one operation may make
 
