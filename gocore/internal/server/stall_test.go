@@ -213,21 +213,19 @@ func TestAStallDoesNotGiveUpAWebSocketThatAnswers(t *testing.T) {
 
 // A peer that takes what it is sent, however slowly, is there: its Ping is behind megabytes.
 func TestAWebSocketThatReadsSlowlyIsNotGivenUp(t *testing.T) {
-	d := open(t, sockets(150*time.Millisecond))
+	t.Parallel()
+	const interval, pause = 500 * time.Millisecond, 40 * time.Millisecond
+	d := open(t, sockets(interval))
 	c, e := d.meet()
-	message := make([]byte, 16<<20)
+	message := make([]byte, 32<<20)
 	d.lendAs(handoff.CommandWSSendRef, e.Stream, 1, message, 0)
-	piece := make([]byte, 512<<10)
-	for read := 0; read < len(message); {
-		d.turn(5 * time.Millisecond)
-		_ = c.SetReadDeadline(time.Now().Add(hang))
-		n, err := io.ReadFull(c, piece[:min(len(piece), len(message)-read)])
-		if err != nil {
-			t.Fatalf("%v after %d bytes", err, read+n)
+	for left, step := len(message), len(message)*int(pause)/int(5*interval); left > 0; {
+		left -= len(d.receive(c, min(step, left)))
+		for end := time.Now().Add(pause); time.Now().Before(end); {
+			d.turn(pause / 8)
 		}
-		read += n
-		for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
-			d.turn(5 * time.Millisecond)
-		}
+	}
+	if d.count(handoff.EventDisconnect) != 0 {
+		t.Error("given up")
 	}
 }
