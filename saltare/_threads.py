@@ -2,11 +2,10 @@
 
 A thread is left out when all that uses it knows about fork, so that a child has it again or does without:
 
-- idle pools of OpenBLAS and of LLVM's or Intel's OpenMP: both start their threads anew in a child that needs them
-  (pthread_atfork). Tried with numpy's OpenBLAS. GNU's OpenMP (libgomp) is not left out: a child that enters a parallel
-  region after the parent has done so waits for ever.
-- jemalloc's background thread, by its name: the child goes on without (jemalloc's jemalloc_postfork_child), as tried
-  with pyarrow.
+- idle pools of OpenBLAS, which stops its threads before a fork and starts them when they are next needed
+  (pthread_atfork). Tried with numpy 2.4. The pools of OpenMP are not left out: with GNU's a child that enters a
+  parallel region after its parent has done so waits for ever, and the others were not tried.
+- jemalloc's background thread, by its name: the child goes on without. Tried with pyarrow 26 and its jemalloc.
 
 Threads of a pool mostly have no name of their own. What they run is seen on their stacks: the libraries that the
 addresses there belong to. Where the kernel does not show that, a thread counts.
@@ -17,7 +16,7 @@ import struct
 import sys
 import time
 
-IDLE_POOLS = ("libopenblas", "libscipy_openblas", "libomp", "libiomp5")
+IDLE_POOLS = ("libopenblas", "libscipy_openblas")
 IDLE_THREADS = ("jemalloc_bg_thd",)  # comm, of 15 bytes
 BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # what any stack may show
 DEPTH = 4096  # bytes of a stack that are looked at
