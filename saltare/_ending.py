@@ -54,13 +54,13 @@ def leave(code, until, finalize=False):
     sys.exit(code)
 
 
-def finish(code, until, hurried=True):
+def finish(code, until, hurried=True, waiter=None):
     """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
     writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
 
     With `hurried` a signal to stop ends the wait for threads; otherwise it does what it did before.
     """
-    alone = threads_end(until, hurried)
+    alone = threads_end(until, hurried, waiter)
     flushed = run_exit_functions()
     return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
 
@@ -80,12 +80,13 @@ def finish_later(code, until, theirs):
     import threading
 
     wait = threading._shutdown
+    waiter = Waiter(wait)  # now, for CPython 3.12 starts no thread any more when it ends
 
     def shutdown():
         threading._shutdown = wait
         for thread in theirs:
             thread.join()
-        true_code, alone = finish(code, max(until, time.monotonic() + BRIEF))
+        true_code, alone = finish(code, max(until, time.monotonic() + BRIEF), waiter=waiter)
         if not alone:
             os._exit(true_code)
 
@@ -95,7 +96,7 @@ def finish_later(code, until, theirs):
 # ---- threads ----
 
 
-def threads_end(until, hurried):
+def threads_end(until, hurried, waiter=None):
     """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
     threading = sys.modules.get("threading")
     if threading is None:
@@ -103,19 +104,38 @@ def threads_end(until, hurried):
     if not lasting(threading):
         threading._shutdown()
         return True
-    # In a thread, for it cannot be told how long to wait. It also lets go those that wait for work in executors.
-    waiting = threading.Thread(target=threading._shutdown, name="saltare-end", daemon=True)
     why = "their time is over"
     try:
         with Hurried.by_signals() if hurried else nullcontext():
-            waiting.start()
-            waiting.join(min(QUIET, max(0, until - time.monotonic())))
+            waiter = waiter or Waiter(threading._shutdown)
+            waiter.wait(min(QUIET, max(0, until - time.monotonic())))
             if lasting(threading) and time.monotonic() < until:
                 _logging.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
-                waiting.join(None if until == FOR_EVER else max(0, until - time.monotonic()))
+                waiter.wait(None if until == FOR_EVER else max(0, until - time.monotonic()))
     except Hurried:
         why = "told to stop again"
     return not name_left(lasting(threading), why)
+
+
+class Waiter:
+    """Calls what an interpreter waits for threads by in a thread of its own, for it cannot be told how long to wait. It
+    also lets go threads that wait for work in executors.
+    """
+
+    def __init__(self, shutdown):
+        import threading
+
+        self._shutdown, self._begin = shutdown, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="saltare-end", daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        self._begin.wait()
+        self._shutdown()
+
+    def wait(self, timeout):
+        self._begin.set()
+        self._thread.join(timeout)
 
 
 def lasting(threading):

@@ -2,6 +2,8 @@
 
 import asyncio
 import atexit
+import concurrent.futures
+import contextlib
 import os
 import signal
 import sys
@@ -119,7 +121,10 @@ async def work_in_executor(scope):
 
     def work_with_loop():
         time.sleep(0.3)
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), loop).result()
+        done = False
+        while not done:  # tasks that are there when all end are cancelled; that is not what is tried here
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                done = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, True), loop).result()
         say("work is done")
 
     loop.run_in_executor(None, work_with_loop)
