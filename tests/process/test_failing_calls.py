@@ -173,15 +173,25 @@ def test_at_the_start(faulty):
         faulty.plan("start", call, nth)
         with open(log, "w") as stderr:
             popen = subprocess.Popen(faulty.command(**options), stderr=stderr, cwd=faulty.folder)
-        wait_until(lambda popen=popen: popen.poll() is not None or "listening on" in log.read_text(), log.read_text)
-        assert faulty.fired() or nth > 1, call  # how often it waits for children, say, is not always the same
-        if popen.poll() is None:
-            with Raw(SimpleNamespace(url=f"unix:{path}")) as client:
-                assert client.get().read_response().status == 200
-            popen.terminate()
-            assert popen.wait(HANG) == 0, (call, nth, log.read_text())
-        else:
-            assert popen.returncode == 1, (call, nth, log.read_text())
-            assert len(log.read_text().splitlines()) == 1, (call, nth, log.read_text())
-            assert log.read_text().startswith("saltare: "), (call, nth)
-        assert not path.exists(), (call, nth)
+        try:
+            serves_or_says_why_not(popen, path, log)
+            assert faulty.fired() or nth > 1  # how often it waits for children, say, is not always the same
+        except AssertionError as failure:
+            raise AssertionError(f"{call}, {nth}: {log.read_text()}") from failure
+        finally:
+            popen.kill()
+            popen.wait()
+
+
+def serves_or_says_why_not(popen, path, log):
+    wait_until(lambda: popen.poll() is not None or "listening on" in log.read_text())
+    if popen.poll() is None:
+        with Raw(SimpleNamespace(url=f"unix:{path}")) as client:
+            assert client.get().read_response().status == 200
+        popen.terminate()
+        assert popen.wait(HANG) == 0
+    else:
+        assert popen.returncode == 1
+        assert len(log.read_text().splitlines()) == 1
+        assert log.read_text().startswith("saltare: ")
+    assert not path.exists()
