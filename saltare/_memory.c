@@ -42,10 +42,10 @@ static PyObject *memory_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
 }
 
 /* held() -> int: anonymous memory of the process, in bytes. */
-static PyObject *memory_held(PyObject *module, PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
+static PyObject *memory_held(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
 
 /* heap() -> int: how large malloc's heap is, in bytes; 0 where /proc does not say where it begins. */
-static PyObject *memory_heap(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *memory_heap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     static uintptr_t first_break;
     if (first_break == 0) first_break = find_first_break();
@@ -53,7 +53,7 @@ static PyObject *memory_heap(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 /* free_blocks() -> (n, bytes): what malloc has free. It looks at each of them. */
-static PyObject *memory_free_blocks(PyObject *module, PyObject *Py_UNUSED(ignored))
+static PyObject *memory_free_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #if __GLIBC_PREREQ(2, 33)
     struct mallinfo2 info = mallinfo2();

@@ -126,7 +126,7 @@ static bool each_thread(int tasks, bool (*take)(pid_t id, void *context), void *
 /* ---- who sleeps, and in what ---------------------------------------------------------------------------------- */
 
 /* The core lies beside this very object. */
-static int look_for_core(struct dl_phdr_info *object, size_t size, void *core)
+static int look_for_core(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *core)
 {
     Dl_info own;
     const char *name = strrchr(object->dlpi_name, '/');

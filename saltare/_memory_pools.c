@@ -194,7 +194,7 @@ static void begin(void)
 /* release_pools(pools=0, stop=False) -> int or None: a slice of the work, in which so many pools are taken or given back; 0: all of
  * it. `stop`: no more are to be taken. None: there is more to do. Else bytes of pools that were dropped, or had not been touched; 0 when the process has hardly changed. Best
  * begun when garbage is collected and malloc trimmed. */
-PyObject *memory_release_pools(PyObject *module, PyObject *args)
+PyObject *memory_release_pools(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_ssize_t pools = 0;
     int stop = 0;

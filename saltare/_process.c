@@ -69,7 +69,7 @@ static PyObject *process_die_with_parent(PyObject *Py_UNUSED(module), PyObject *
 
 /* handler(number) -> what the kernel calls at that signal: 0 for the default action, 1 for none, else an address, which is the
  * same for all handlers set from Python. The module signal does not know of handlers that C has set. ValueError: no signal. */
-static PyObject *process_handler(PyObject *module, PyObject *number)
+static PyObject *process_handler(PyObject *Py_UNUSED(module), PyObject *number)
 {
     long value = PyLong_AsLong(number);
     if (value == -1 && PyErr_Occurred()) return NULL;
@@ -172,7 +172,7 @@ static char **vector(PyObject *tuple)
  * ignored stays so), in `folder`, its stdout at `output` unless that is -1. Waits until it runs.
  * Owns: the child is the caller's to wait for. Threads: any; the GIL is held meanwhile.
  * Returns its pid; OSError, with the name of the file that is to blame, when it does not run: then there is no child. */
-static PyObject *process_spawn(PyObject *module, PyObject *args)
+static PyObject *process_spawn(PyObject *Py_UNUSED(module), PyObject *args)
 {
     struct program program = {.parent = getpid()};
     PyObject *arguments, *environment, *folder;
