@@ -12,10 +12,10 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 # Most tests wait for somebody: three processes keep two cores busy. The tests of one file stay together and in order.
 pytest := $(bin)/python -m pytest $(ARGS)
 parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
-quick := -m "not slow" tests/bridge tests/config tests/wire
+quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,7 +38,7 @@ test-quick: ## in two minutes: Go tests, and the Python tests of the border, the
 	go test ./gocore/internal/...
 	$(parallel) $(quick)
 
-test-all: test test-versions test-debug test-asan ## everything, on every Python and with every checker that this machine has
+test-all: test test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has
 
 test-versions: ## the quick Python tests on each of VERSIONS that this machine has
 	@set -e; for python in $$(tools/interpreters.sh $(VERSIONS)); do \
@@ -100,9 +100,15 @@ test-debug: ## the border of C and Python on a debug interpreter, in which every
 	@tools/system_packages.sh python3-dbg python3-venv
 	@if command -v python3-dbg >/dev/null; then \
 	    python3-dbg tools/environment.py .venv-debug bridge && \
-	    $(MAKE) --no-print-directory test-python VENV=.venv-debug quick=tests/bridge; \
+	    $(MAKE) --no-print-directory test-python VENV=.venv-debug quick="tests/bridge tests/adversary"; \
 	fi
 
 test-asan: ## the border and the wire with AddressSanitizer and UBSan in the C of the core (which keep freed memory: no large bodies)
 	@$(environment) dev
 	tools/sanitize.sh $(bin) $(ARGS) -k "not a_large_" tests/bridge tests/wire
+	tools/sanitize.sh $(bin) $(ARGS) -k "not nothing_is_left_of_requests" tests/adversary
+
+test-adversary: ## the border and the wire while each allocation collects garbage that acts, and a million requests and messages of that kind
+	@$(environment) dev
+	$(parallel) --adversary tests/bridge tests/wire
+	SALTARE_SOAK=1000000 $(pytest) tests/adversary/test_soak.py

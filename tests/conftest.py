@@ -35,6 +35,12 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if config.getoption("--adversary"):
+        config.option.timeout_method = "thread"  # what a signal's handler raises may be lost in a finalizer
+
+
 @pytest.fixture(autouse=True)
 def adversary(request, nothing_left):  # so it has ended when is looked what is left
     if not request.config.getoption("--adversary") or request.node.get_closest_marker("no_adversary"):

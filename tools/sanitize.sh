@@ -7,6 +7,12 @@ set -euo pipefail
 
 bin=$1
 shift
+for library in libasan.so libubsan.so; do
+    if [ ! -f "$(${CC:-gcc} -print-file-name=$library)" ]; then
+        echo "!! not installed: $library of ${CC:-gcc}. The tests with AddressSanitizer and UBSan are left out." >&2
+        exit
+    fi
+done
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 flags="-fsanitize=address,undefined"

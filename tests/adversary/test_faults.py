@@ -3,21 +3,20 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+import faults_of_allocations  # noqa: F401 - each file adds its faults
+import faults_of_calls  # noqa: F401
 from faults import FAULTS
 from harness import HANG
-
-PROGRAM = Path(__file__).with_name("faults.py")
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_border_survives(name):
     # An allocator that overwrites what is freed, so that whoever still looks at it finds nonsense; ASan brings its own.
     malloc = os.environ.get("PYTHONMALLOC", "debug")
-    command = [sys.executable, "-X", "faulthandler", PROGRAM, name]
+    command = [sys.executable, "-X", "faulthandler", FAULTS[name].__code__.co_filename, name]
     done = subprocess.run(
         command, env={**os.environ, "PYTHONMALLOC": malloc}, capture_output=True, text=True, timeout=4 * HANG
     )

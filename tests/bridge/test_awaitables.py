@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Awaitable, Coroutine
@@ -10,6 +11,7 @@ import pytest
 
 import saltare
 from bare import BODY, GET, START, post, result, step, waits
+from harness import HANG
 
 DISCONNECT = {"type": "http.disconnect"}
 STREAM = {"type": "http.response.start", "status": 200, "headers": []}
@@ -418,21 +420,13 @@ async def in_a_task(receive):
     return (await asyncio.create_task(receive()))["body"]
 
 
-async def in_gather(receive):
-    first, second = await asyncio.gather(receive(), receive())
-    return first["body"] + second["body"]
-
-
 async def in_wait_for(receive):
     body = b""
-    for _ in range(1000):
+    while len(body) < 4:
         try:
-            piece = await asyncio.wait_for(receive(), 0.001)
+            body += (await asyncio.wait_for(receive(), 0.001))["body"]
         except asyncio.TimeoutError:
             continue
-        body += piece["body"]
-        if not piece["more_body"]:
-            break
     return body
 
 
@@ -464,7 +458,6 @@ async def by_wait(receive):
     ("read", "pieces"),
     [
         (in_a_task, [b"abcd"]),
-        (in_gather, [b"ab", b"cd"]),
         (in_wait_for, [b"a", b"b", b"c", b"d"]),
         (in_tasks_cancelled_at_once, [b"a", b"b", b"c", b"d"]),
         (shielded, [b"abcd"]),
@@ -485,6 +478,31 @@ def test_asyncio_reads_a_body(serve, raw, read, pieces, debug):
         peer.send(piece)
         time.sleep(0.02)
     assert peer.read_response().body == b"ok"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_asyncio_gathers_two_receives(serve, raw, debug):
+    """The second piece follows once the first has been taken: waiting together, they would be one message."""
+    waiting, taken = threading.Event(), threading.Event()
+
+    async def app(scope, receive, send):
+        asyncio.get_running_loop().set_debug(debug)
+        receives = [asyncio.ensure_future(receive()) for _ in range(2)]
+        for one in receives:
+            one.add_done_callback(lambda _: taken.set())
+        await asyncio.sleep(0)
+        waiting.set()
+        got = await asyncio.gather(*receives)
+        await send(START)
+        pieces = sorted(one["body"] for one in got)
+        await send({"type": "http.response.body", "body": b"ok" if pieces == [b"ab", b"cd"] else b"no"})
+
+    peer = raw(serve(app, lifespan="off"))
+    peer.send(post(length=4))
+    assert waiting.wait(HANG)
+    peer.send(b"ab")
+    assert taken.wait(HANG)
+    assert peer.send(b"cd").read_response().body == b"ok"
 
 
 @pytest.mark.parametrize("wait", [asyncio.create_task, asyncio.shield, asyncio.gather])

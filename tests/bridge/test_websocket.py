@@ -230,6 +230,7 @@ def test_a_core_that_is_closed(bare):
 # ---- memory errors ----
 
 
+@pytest.mark.no_adversary
 def test_a_handshake_is_dispatched_or_refused(warm, every_allocation, stays):  # noqa: F811
     bare = warm
 
@@ -256,6 +257,7 @@ def test_a_handshake_is_dispatched_or_refused(warm, every_allocation, stays):  #
 @pytest.mark.parametrize(
     "said", [text("é" * 100), frame(BINARY, bytes(70_000)), frame(TEXT, b"a", fin=0) + frame(CONTINUATION, b"b" * 9)]
 )
+@pytest.mark.no_adversary
 def test_a_message_arrives_whole_or_the_socket_ends(bare, every_allocation, stays, said):  # noqa: F811
     def attempt(memory):
         peer, socket = meet(bare)
@@ -290,6 +292,7 @@ MESSAGES = {
 }
 
 
+@pytest.mark.no_adversary
 @pytest.mark.parametrize("messages", MESSAGES.values(), ids=MESSAGES)
 def test_a_send_that_fails_is_told(bare, every_allocation, stays, messages):  # noqa: F811
     def attempt(memory):
@@ -312,6 +315,7 @@ def test_a_send_that_fails_is_told(bare, every_allocation, stays, messages):  # 
     every_allocation(attempt, stays)
 
 
+@pytest.mark.no_adversary
 def test_a_receive_that_fails_has_taken_nothing(bare, every_allocation, stays):  # noqa: F811
     def attempt(memory):
         nonlocal receive

