@@ -586,7 +586,9 @@ def test_an_app_that_says_little_again_and_again_waits(bare, tmp_path, before, m
     if before == "file":
         (tmp_path / "file").write_bytes(b"content")
         with open(tmp_path / "file", "rb") as file:
-            check_waits(bare, exchange, {**message, "file": file.fileno(), "offset": 0}, 20 if message["count"] else most)
+            check_waits(
+                bare, exchange, {**message, "file": file.fileno(), "offset": 0}, 20 if message["count"] else most
+            )
     else:
         check_waits(bare, exchange, message, most)
 
