@@ -36,14 +36,16 @@
 
 /* ---- back-pressure and copying; limits.go says why ------------------------------------------------------------ */
 
-/* So many bytes of an answer may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
+/* So many bytes of an answer, and what its pieces count, may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
 #define SALTARE_SEND_WINDOW (48 * 1024)
 /* A piece of at most so many bytes travels as COMMAND_BODY, a longer one is borrowed by COMMAND_BODY_REF. So do messages. */
 #define SALTARE_INLINE (4 * 1024)
 /* The same as SALTARE_SEND_WINDOW for the messages of a WebSocket. */
 #define SALTARE_WS_WINDOW (1024 * 1024 - 16 * 1024)
-/* What a piece of a request body counts, besides its bytes. */
+/* What a piece of a body counts besides its bytes, of a request or an answer; interim answers and trailers are such pieces too. */
 #define SALTARE_PIECE_COST 256
+/* What a file in an answer counts besides its bytes: its descriptor. */
+#define SALTARE_FILE_COST (4 * 1024)
 /* What a message counts in both directions, besides its bytes. */
 #define SALTARE_WS_COST 64
 /* Once the app has taken so much of what came, C says so by COMMAND_CONSUMED. */

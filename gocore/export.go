@@ -266,6 +266,7 @@ var (
 	_ = [1]struct{}{}[C.EVENT_RETIRE-handoff.EventRetire]
 	_ = [1]struct{}{}[C.SALTARE_WS_WINDOW-limits.SocketWindowBytes]
 	_ = [1]struct{}{}[C.SALTARE_PIECE_COST-limits.PieceCostBytes]
+	_ = [1]struct{}{}[C.SALTARE_FILE_COST-limits.FileCostBytes]
 	_ = [1]struct{}{}[C.SALTARE_WS_COST-limits.MessageCostBytes]
 	_ = [1]struct{}{}[C.SALTARE_WS_TAKEN-limits.TakenBytes]
 	_ = [1]struct{}{}[C.EVENT_WS_CLOSE-handoff.EventWSClose]

@@ -159,7 +159,7 @@ struct exchange {
     Py_ssize_t cost;     /* what that counts in COMMAND_CONSUMED */
     PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
     PyObject *senders;   /* the same for send() */
-    Py_ssize_t window;   /* bytes that may be sent before send() waits */
+    Py_ssize_t window;   /* so much may be sent before send() waits: bytes, and what pieces count besides */
     Py_ssize_t most;     /* what window is once little is unsent */
     int64_t declared;    /* content-length of the answer, -1: none */
     int64_t sent;        /* bytes of its body */

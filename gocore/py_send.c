@@ -136,8 +136,9 @@ static PyObject *send_early_hint(exchange *ex, PyObject *message)
     if (failed == 0) failed = check_not_started(ex, EARLY_HINT);
     if (failed == 0) failed = py_headers_check(&fields, st);
     if (failed == 0) failed = py_put_fields(ex, &fields, COMMAND_START, 0, EARLY_HINTS);
+    int64_t cost = (int64_t)fields.size + SALTARE_PIECE_COST;
     py_headers_free(&fields);
-    return failed < 0 ? NULL : Py_NewRef(st->sent);
+    return failed < 0 ? NULL : py_pace(ex, cost);
 }
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
@@ -199,7 +200,7 @@ PyObject *py_pace(exchange *ex, int64_t size)
 }
 
 /* The same after a piece of the body. */
-static PyObject *after_piece(exchange *ex, int64_t size, bool more)
+static PyObject *after_piece(exchange *ex, int64_t size, int64_t cost, bool more)
 {
     module_state *st = ex->core->state;
     ex->sent += size;
@@ -207,7 +208,7 @@ static PyObject *after_piece(exchange *ex, int64_t size, bool more)
         ex->body_over = ex->trailers;
         return !ex->trailers && py_exchange_complete(ex) < 0 ? NULL : Py_NewRef(st->sent);
     }
-    return py_pace(ex, size);
+    return py_pace(ex, size + cost);
 }
 
 int py_put_borrowed(exchange *ex, int command, int flags, PyObject *owner, const void *bytes, Py_ssize_t size)
@@ -237,7 +238,7 @@ static PyObject *send_bytes(exchange *ex, PyObject *body, bool more, const char 
     if (check_piece(ex, kind, size, more) < 0) return NULL;
     int failed = size > SALTARE_INLINE ? py_put_borrowed(ex, COMMAND_BODY_REF, flags, body, bytes, size)
                                        : py_put_copied(ex, COMMAND_BODY, flags, bytes, size);
-    return failed < 0 ? NULL : after_piece(ex, size, more);
+    return failed < 0 ? NULL : after_piece(ex, size, SALTARE_PIECE_COST, more);
 }
 
 /* The same with any contiguous buffer. */
@@ -250,7 +251,7 @@ static PyObject *send_buffer(exchange *ex, PyObject *body, bool more, const char
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return NULL;
     int failed = check_piece(ex, kind, view.len, more) < 0 || py_put_copied(ex, COMMAND_BODY, more_flag(ex, more), view.buf, view.len) < 0;
-    PyObject *result = failed ? NULL : after_piece(ex, view.len, more);
+    PyObject *result = failed ? NULL : after_piece(ex, view.len, SALTARE_PIECE_COST, more);
     PyBuffer_Release(&view);
     return result;
 }
@@ -279,7 +280,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
     int flags = more_flag(ex, more);
     if (size == 0 || ex->silent) {
         py_file_close(part);
-        return py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0 ? NULL : after_piece(ex, size, more);
+        return py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0 ? NULL : after_piece(ex, size, SALTARE_PIECE_COST, more);
     }
     uint8_t *at = py_command(ex->core, COMMAND_FILE, flags, 0, ex->stream, sizeof *part);
     if (at == NULL) {
@@ -287,7 +288,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
         return NULL;
     }
     memcpy(at, part, sizeof *part);
-    return after_piece(ex, size, more);
+    return after_piece(ex, size, SALTARE_FILE_COST, more);
 }
 
 /* A file that has grown since its length was declared is sent up to there. */
@@ -387,8 +388,10 @@ static PyObject *send_trailers(exchange *ex, PyObject *message)
     int failed = check_trailers(ex) < 0 || py_headers_check(&fields, st) < 0 ? -1 : 0;
     if (failed == 0) failed = py_put_fields(ex, &fields, COMMAND_TRAILERS, more ? COMMAND_MORE : 0, 0);
     if (failed == 0 && !more) failed = py_exchange_complete(ex);
+    int64_t cost = (int64_t)fields.size + SALTARE_PIECE_COST;
     py_headers_free(&fields);
-    return failed < 0 ? NULL : Py_NewRef(st->sent);
+    if (failed < 0) return NULL;
+    return more ? py_pace(ex, cost) : Py_NewRef(st->sent);
 }
 
 /* ---- by kind -------------------------------------------------------------------------------------------------- */

@@ -5,12 +5,13 @@ import collections
 import enum
 import gc
 import http
+import os
 import sys
 
 import pytest
 
 import saltare
-from bare import BODY, START, result, step
+from bare import BODY, START, Done, result, step
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -548,3 +549,59 @@ def test_a_large_body_nobody_may_see_is_let_go(bare):
     step(exchange.send(body(body=octets, more_body=True)))
     exchange.send(body(body=octets))
     bare.until(lambda: sys.getrefcount(octets) == before)
+
+
+# ---- how much may be said before the app waits ----
+
+
+START_OPEN = {"type": "http.response.start", "status": 200}
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        (START_OPEN, {"type": "http.response.body", "body": b"x", "more_body": True}),
+        (START_OPEN, {"type": "http.response.body", "body": b"", "more_body": True}),
+        (START_OPEN, {"type": "http.response.body", "body": bytearray(1), "more_body": True}),
+        (None, {"type": "http.response.early_hint", "links": [b"</a>"]}),
+        ("trailers", {"type": "http.response.trailers", "headers": [], "more_trailers": True}),
+        ("file", {"type": "http.response.zerocopysend", "count": 1, "more_body": True}),
+        ("file", {"type": "http.response.zerocopysend", "count": 0, "more_body": True}),
+    ],
+    ids=["a byte", "nothing", "a buffer", "hints", "trailers", "files", "empty files"],
+)
+def test_an_app_that_says_little_again_and_again_waits(bare, tmp_path, before, message):
+    """Each piece counts what it costs, so that thousands of the smallest do not wait in one turn."""
+    peer, exchange = bare.ask()
+    most = 200
+    if before == "trailers":
+        exchange.send({**START_OPEN, "trailers": True})
+        exchange.send({"type": "http.response.body"})
+    elif before is not None:
+        exchange.send(START_OPEN)
+    if before == "file":
+        (tmp_path / "file").write_bytes(b"content")
+        with open(tmp_path / "file", "rb") as file:
+            check_waits(
+                bare, exchange, {**message, "file": file.fileno(), "offset": 0}, 20 if message["count"] else most
+            )
+    else:
+        check_waits(bare, exchange, message, most)
+
+
+def check_waits(bare, exchange, message, most):
+    open_before = descriptors()
+    for _ in range(most):
+        outcome = step(exchange.send(message))
+        if not isinstance(outcome, Done):
+            break
+    else:
+        raise AssertionError(f"{most} messages, and it goes on")
+    assert descriptors() <= open_before + 20
+    bare.until(outcome.done)
+    assert descriptors() == open_before
+    assert isinstance(step(exchange.send(message)), Done)

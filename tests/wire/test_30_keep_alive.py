@@ -38,8 +38,7 @@ def test_version_and_connection_options(serve, raw, version, fields, stays):
         assert client.read_exactly(len(kept)) == kept
         assert client.send(get()).read_exactly(len(OK)) == OK
     else:
-        expected = closing(OK) if version == "1.1" else OK
-        assert client.read_all() == expected
+        assert client.read_all() == closing(OK)
 
 
 def test_an_old_client_that_stays_needs_a_length(serve, raw):
@@ -49,12 +48,12 @@ def test_an_old_client_that_stays_needs_a_length(serve, raw):
         await piece(send, b"lo", more=False)
 
     client = raw(serve(app, **QUIET)).send(get("/", "Connection: keep-alive", version="1.0"))
-    assert client.read_all() == b"HTTP/1.1 200 OK\r\n\r\nhello"
+    assert client.read_all() == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello"
 
 
 def test_an_old_client_needs_no_host(serve, raw):
     client = raw(serve(hello, **QUIET)).send(b"GET / HTTP/1.0\r\n\r\n")
-    assert client.read_all() == OK
+    assert client.read_all() == closing(OK)
 
 
 @pytest.mark.parametrize("value", [b"close", b"Close", b"foo, close"])

@@ -85,12 +85,12 @@ def test_framing(serve, raw, name):
 )
 def test_old_clients_read_to_the_end_of_the_connection(serve, raw, pieces, body):
     client = raw(serve(says(*pieces), **QUIET)).send(get("/", version="1.0"))
-    assert client.read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + body
+    assert client.read_all() == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + body
 
 
 def test_an_old_client_and_a_declared_length(serve, raw):
     client = raw(serve(says(b"hello", headers=length(5)), **QUIET)).send(get("/", version="1.0"))
-    assert client.read_all() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+    assert client.read_all() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
 
 
 def test_pieces_of_every_size(serve, raw):
@@ -102,7 +102,8 @@ def test_pieces_of_every_size(serve, raw):
     expected = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"".join(map(chunk, pieces)) + b"0\r\n\r\n"
     for _ in range(3):
         assert client.send(get()).read_exactly(len(expected)) == expected
-    assert raw(server).send(get("/", version="1.0")).read_all() == b"HTTP/1.1 200 OK\r\n\r\n" + b"".join(pieces)
+    expected = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b"".join(pieces)
+    assert raw(server).send(get("/", version="1.0")).read_all() == expected
 
 
 @pytest.mark.parametrize(

@@ -190,9 +190,13 @@ def test_a_mistake_within_the_answer_ends_it_visibly(serve, raw, name, declared,
     server = serve(app, **QUIET)
     client = raw(server).send(get("/bad", version=version) + get("/other"))
     half = b"half" if declared or version == "1.0" else chunk(b"half")
-    head = b"HTTP/1.1 200 OK\r\n" + (
-        b"content-length: 9\r\n" if declared else b"" if version == "1.0" else b"transfer-encoding: chunked\r\n"
-    )
+    head = b"HTTP/1.1 200 OK\r\n"
+    if declared:
+        head += b"content-length: 9\r\n"
+    elif version == "1.1":
+        head += b"transfer-encoding: chunked\r\n"
+    if version == "1.0":
+        head += b"connection: close\r\n"
     assert client.read_exactly(len(head) + 2 + len(half)) == head + b"\r\n" + half
     if version == "1.0" and not declared:
         with pytest.raises(ConnectionResetError):

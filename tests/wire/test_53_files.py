@@ -153,7 +153,8 @@ def test_head_and_old_clients(serve, raw, small, app):
     for _ in range(2):
         head = b"HTTP/1.1 200 OK\r\n\r\n"
         assert client.send(request("HEAD", "/")).read_exactly(len(head)) == head
-    assert raw(server).send(get(version="1.0")).read_all() == b"HTTP/1.1 200 OK\r\n\r\n0123456789"
+    whole = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n0123456789"
+    assert raw(server).send(get(version="1.0")).read_all() == whole
 
 
 def test_a_file_as_a_whole_answer(serve, raw, small):

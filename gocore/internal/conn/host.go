@@ -98,11 +98,11 @@ type Host struct {
 	unaccepted bool // a listener that workers share was left before it was empty
 }
 
-// Open makes it a host without connections. The caller keeps poll and inbox.
-func (h *Host) Open(config Config, set *poll.Poll, inbox *handoff.Inbox) {
+// Open makes it a host without connections, now. The caller keeps poll and inbox.
+func (h *Host) Open(config Config, set *poll.Poll, inbox *handoff.Inbox, now time.Time) {
 	h.Config, h.poll, h.inbox = config, set, inbox
 	h.head.Limits = config.MaxHead
-	h.epoch, h.reserve = time.Now(), -1
+	h.epoch, h.reserve = now, -1
 	h.wheel.Node = func(i uint32) *timer.Node { return &h.conns.At(i).node }
 	h.defaults.Server = config.ServerHeader
 	h.defaults.Extra = config.ExtraHeaders

@@ -16,6 +16,7 @@ import (
 // so a burst of slow peers leaves no garbage.
 type queue struct {
 	first, last uint32 // number + 1 of segments
+	files       uint32 // among the segments
 	bytes       int    // unsent
 }
 
@@ -45,11 +46,13 @@ type queues struct {
 
 func (q *queues) of(c *Conn) *queue { return q.all.At(c.queue - 1) }
 
+// unsent is what of the output waits: its bytes, and what files count besides.
 func (q *queues) unsent(c *Conn) int {
 	if c.queue == 0 {
 		return 0
 	}
-	return q.of(c).bytes
+	one := q.of(c)
+	return one.bytes + int(one.files)*limits.FileCostBytes
 }
 
 func (q *queues) front(c *Conn) *queued { return q.segments.At(q.of(c).first - 1) }
@@ -76,6 +79,9 @@ func (q *queues) append(c *Conn, s queued) error {
 		q.segments.At(one.last - 1).next = number + 1
 	}
 	one.last = number + 1
+	if s.file.open() {
+		one.files++
+	}
 	q.grow(one, s.n-s.off)
 	return nil
 }
@@ -128,6 +134,9 @@ func (q *queues) shift(c *Conn) (s queued) {
 	s = *q.segments.At(number)
 	q.segments.Free(number)
 	one.first = s.next
+	if s.file.open() {
+		one.files--
+	}
 	q.grow(one, s.off-s.n)
 	if one.first == 0 {
 		q.all.Free(c.queue - 1)

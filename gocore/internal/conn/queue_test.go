@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 )
 
@@ -24,11 +27,11 @@ func (h *Host) drained(c *Conn, step int) (all []byte) {
 func TestUnsentBytesKeepTheirOrder(t *testing.T) {
 	h := openHost(t)
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 50 {
+	for range 20 {
 		var want []byte
 		c := &Conn{}
 		for range random.IntN(60) + 1 {
-			b := bytes.Repeat([]byte{byte(random.Uint32())}, []int{1, 100, 4000, 20_000, 300_000}[random.IntN(5)])
+			b := bytes.Repeat([]byte{byte(random.Uint32())}, []int{1, 100, 4000, 20_000, 100_000}[random.IntN(5)])
 			want = append(want, b...)
 			if !h.enqueueCopy(c, b) {
 				t.Fatal("no memory")
@@ -83,5 +86,33 @@ func TestUnsentBytesLieOutsideGosHeap(t *testing.T) {
 	once()
 	if n := testing.AllocsPerRun(100, once); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A file counts its descriptor, so that a slow peer does not hold hundreds of them by parts of a byte.
+func TestWhatFilesInAQueueCount(t *testing.T) {
+	h := openHost(t)
+	c := &Conn{}
+	for n := 1; n <= 3; n++ {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := h.files.take(&handoff.File{FD: int32(fd), Len: 1})
+		if !h.enqueue(c, queued{n: 1, file: f}) {
+			t.Fatal("no memory")
+		}
+		if unsent := h.queues.unsent(c); unsent != n*(1+limits.FileCostBytes) || h.Unsent() != n {
+			t.Errorf("%d files count %d, of %d bytes", n, unsent, h.Unsent())
+		}
+	}
+	sent := h.queues.shift(c)
+	h.freeSegment(&sent)
+	if unsent := h.queues.unsent(c); unsent != 2*(1+limits.FileCostBytes) {
+		t.Errorf("two files count %d", unsent)
+	}
+	h.dropQueue(c)
+	if h.files.live != 0 || h.queues.unsent(c) != 0 {
+		t.Errorf("%d files are left, which count %d", h.files.live, h.queues.unsent(c))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"saltare/gocore/internal/handoff"
@@ -27,7 +28,7 @@ func openHost(t *testing.T) *Host {
 		t.Fatal(err)
 	}
 	h := &Host{}
-	h.Open(Config{}, set, inbox)
+	h.Open(Config{}, set, inbox, time.Now())
 	t.Cleanup(func() {
 		h.Close()
 		inbox.Close()

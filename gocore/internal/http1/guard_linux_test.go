@@ -36,8 +36,12 @@ func put(m, b []byte) []byte {
 func TestHeadStaysInItsBuffer(t *testing.T) {
 	m := guarded(t, 128<<10)
 	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
+	tried := begun{}
 	for _, c := range corpus(t) {
 		for _, at := range append(cuts(len(c.raw)), len(c.raw)) {
+			if tried.again(c.raw, at) {
+				continue
+			}
 			n, r := ParseHead(&h, put(m, c.raw[:at]), 0)
 			ParseHead(&h, put(m, c.raw[:at]), at/2)
 			if n > 0 && r == nil {

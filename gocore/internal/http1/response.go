@@ -232,9 +232,9 @@ func (w *writer) framingFields() {
 		w.b = append(w.b, "transfer-encoding: chunked\r\n"...)
 	}
 	switch {
-	case a.Close && a.Minor > 0:
+	case a.Close:
 		w.b = append(w.b, "connection: close\r\n"...)
-	case !a.Close && a.Minor == 0:
+	case a.Minor == 0:
 		w.b = append(w.b, "connection: keep-alive\r\n"...)
 	}
 }

@@ -54,7 +54,7 @@ func TestFraming(t *testing.T) {
 		{200, get11, true, BodyLength, length},
 		{200, get11, false, BodyChunked, chunked},
 		{200, get10, true, BodyLength, length + keeping},
-		{200, get10, false, BodyUntilClose, ""},
+		{200, get10, false, BodyUntilClose, closing},
 		{200, head11, true, BodyNone, length},
 		{200, head11, false, BodyNone, ""},
 		{200, head10, true, BodyNone, length + keeping},

@@ -67,8 +67,11 @@ const (
 	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
 	UnreadBytes = 64 << 10
 	// PieceCostBytes is what a piece of a body counts in that besides its bytes, so that reading stops after some 250 of single
-	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory.
+	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory. A piece of an answer counts the
+	// same: a single byte of it is a command of 32 and six more in its chunk, and one without bytes must count too.
 	PieceCostBytes = 256
+	// FileCostBytes is what a file in an answer counts besides its bytes, so that no more than some 20 descriptors wait for one peer.
+	FileCostBytes = 4 << 10
 	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
 	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
 	LowWaterBytes   = 16 << 10
@@ -123,7 +126,7 @@ const (
 	StreamBytes = 128
 	// QueueBytes and SegmentBytes are the same of unsent output: for each connection that has some, and for each run of it
 	// that lies together.
-	QueueBytes   = 16
+	QueueBytes   = 24
 	SegmentBytes = 80
 	// Rest: when the app has said nothing for this long, pages of code are dropped. Price: one more wake-up, 2 ms of CPU.
 	Rest = time.Second

@@ -29,7 +29,7 @@ func TestFraming(t *testing.T) {
 		"HEAD":        {"HEAD / HTTP/1.1", "content-length,5", 200, []string{"hello"}, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", false},
 		"204":         {"GET / HTTP/1.1", "content-length,5", 204, []string{"hello"}, "HTTP/1.1 204 No Content\r\n\r\n", false},
 		"304":         {"GET / HTTP/1.1", "content-length,5", 304, []string{"hello"}, "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", false},
-		"1.0":         {"GET / HTTP/1.0", "", 200, []string{"he", "llo"}, "HTTP/1.1 200 OK\r\n\r\nhello", true},
+		"1.0":         {"GET / HTTP/1.0", "", 200, []string{"he", "llo"}, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello", true},
 		"1.0 kept":    {"GET / HTTP/1.0\r\nconnection: keep-alive", "content-length,2", 200, []string{"hi"}, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nhi", false},
 		"peer closes": {"GET / HTTP/1.1\r\nconnection: close", "content-length,2", 200, []string{"hi"}, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi", true},
 		"app closes":  {"GET / HTTP/1.1", "content-length,2,connection,close", 200, []string{"hi"}, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi", true},
@@ -125,7 +125,7 @@ func TestAbort(t *testing.T) {
 		"HEAD":             {"HEAD / HTTP/1.1", nil, "HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\nconnection: close\r\n\r\n", false},
 		"in chunks":        {"GET / HTTP/1.1", []string{}, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", false},
 		"of a length":      {"GET / HTTP/1.1", []string{"content-length", "9"}, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi", false},
-		"until close":      {"GET / HTTP/1.0", []string{}, "HTTP/1.1 200 OK\r\n\r\nhi", true},
+		"until close":      {"GET / HTTP/1.0", []string{}, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhi", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, server.Config{})

@@ -50,18 +50,53 @@ type driver struct {
 	released []uint64
 	lent     [][]byte // kept here, since the server knows memory that it borrows by address only
 	ended    error    // how the last receive found a peer's stream to end
+
+	ahead  time.Duration // of the system's clock
+	frozen time.Time     // what the clock shows when it does not go
 }
 
 func open(t *testing.T, config server.Config) *driver {
 	t.Helper()
+	d := &driver{T: t}
+	config.Now = d.now
 	s, err := server.Open(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &driver{T: t, server: s}
+	d.server = s
 	d.listen()
 	t.Cleanup(d.close)
 	return d
+}
+
+// openFrozen is open with a clock that only skip moves: however busy the machine is, no deadline comes unless the test says so.
+func openFrozen(t *testing.T, config server.Config) *driver {
+	t.Helper()
+	d := open(t, config)
+	d.frozen = d.now()
+	return d
+}
+
+// now is the clock of the server.
+func (d *driver) now() time.Time {
+	if !d.frozen.IsZero() {
+		return d.frozen
+	}
+	return time.Now().Add(d.ahead)
+}
+
+// skip lets time pass for the server, at once.
+func (d *driver) skip(long time.Duration) {
+	if d.frozen.IsZero() {
+		d.ahead += long
+	} else {
+		d.frozen = d.frozen.Add(long)
+	}
+}
+
+// thaw lets the clock go on.
+func (d *driver) thaw() {
+	d.ahead, d.frozen = time.Until(d.frozen), time.Time{}
 }
 
 func (d *driver) listen() {
@@ -123,13 +158,20 @@ func (d *driver) write(c net.Conn, text string) {
 // turn takes a turn and keeps its events.
 func (d *driver) turn(timeout time.Duration) {
 	d.Helper()
-	flags, err := d.server.Turn(d.outbox, timeout, nil)
+	wait := timeout
+	if !d.frozen.IsZero() { // or it would wait for ever
+		wait = 0
+	}
+	flags, err := d.server.Turn(d.outbox, wait, nil)
 	d.must(err)
 	d.flags, d.outbox = flags, d.outbox[:0]
 	d.empty = d.empty || flags&handoff.TurnEmpty != 0
 	for _, e := range d.events() {
 		d.note(e)
 		d.kept = append(d.kept, e)
+	}
+	if wait < timeout && len(d.kept) == 0 {
+		time.Sleep(min(timeout, time.Millisecond))
 	}
 }
 

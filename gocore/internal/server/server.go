@@ -17,7 +17,8 @@ import (
 // Config is what Open is told.
 type Config struct {
 	Conn  conn.Config
-	Guest bool // the epoll descriptor is watched by another loop
+	Guest bool             // the epoll descriptor is watched by another loop
+	Now   func() time.Time // the clock; nil: the system's. Tests have hours pass at once
 	// Recover: a panic costs the connection for which the work was. Without it, as in tests, it stays a panic.
 	Recover bool
 
@@ -31,6 +32,7 @@ type Server struct {
 	inbox    *handoff.Inbox
 	host     conn.Host
 	alarm    *alarm // of a guest
+	clock    func() time.Time
 	workers  *counters.Table
 	draining bool
 	emptied  bool // the listeners are left, and connections without a request are closed
@@ -60,7 +62,10 @@ type reports struct {
 
 // Open makes a server without listeners.
 func Open(config Config) (s *Server, err error) {
-	s = &Server{recovers: config.Recover}
+	s = &Server{recovers: config.Recover, clock: config.Now}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
@@ -70,7 +75,7 @@ func Open(config Config) (s *Server, err error) {
 		s.poll.Close()
 		return nil, err
 	}
-	s.host.Open(config.Conn, s.poll, s.inbox)
+	s.host.Open(config.Conn, s.poll, s.inbox, s.clock())
 	if config.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}

@@ -12,13 +12,14 @@ import (
 	"saltare/gocore/internal/server"
 )
 
-const moment = 500 * time.Millisecond
+const moment, step = 500 * time.Millisecond, 50 * time.Millisecond
 
-// silent takes turns for a while and holds the test to how often a rest and a lull are told.
+// silent takes turns while the time passes and holds the test to how often a rest and a lull are told.
 func (d *driver) silent(long time.Duration, rests, lulls int) {
 	d.Helper()
-	for end := time.Now().Add(long); time.Now().Before(end); {
-		flags, err := d.server.Turn(nil, time.Until(end), nil)
+	for ; long > 0; long -= step {
+		d.skip(step)
+		flags, err := d.server.Turn(nil, 0, nil)
 		d.must(err)
 		if flags&handoff.TurnRest != 0 {
 			rests--
@@ -40,8 +41,7 @@ func (d *driver) asked() {
 }
 
 func TestARestAndALullAreToldOnceForEachBurst(t *testing.T) {
-	t.Parallel()
-	d := open(t, server.Config{})
+	d := openFrozen(t, server.Config{})
 	for range 2 {
 		d.asked()
 		d.silent(limits.Rest+moment, 1, 0)
@@ -52,8 +52,7 @@ func TestARestAndALullAreToldOnceForEachBurst(t *testing.T) {
 
 // An app that is asked something again soon after each rests now and then, and is not cleaned up.
 func TestRestsKeepTheirInterval(t *testing.T) {
-	t.Parallel()
-	d := open(t, server.Config{})
+	d := openFrozen(t, server.Config{})
 	d.asked()
 	d.silent(limits.Rest+moment, 1, 0)
 	d.asked()
@@ -63,13 +62,37 @@ func TestRestsKeepTheirInterval(t *testing.T) {
 }
 
 func TestAServerThatWasNeverAskedSleeps(t *testing.T) {
-	t.Parallel()
-	open(t, server.Config{}).sleeps(limits.Lull + moment)
+	d := open(t, server.Config{})
+	d.sleeps(step)
+	d.skip(limits.Lull + moment)
+	d.sleeps(step)
+}
+
+// Each ends a wait that nothing else would end.
+func TestARestAndALullEndAWait(t *testing.T) {
+	d := open(t, server.Config{})
+	d.asked()
+	d.skip(limits.Rest - step)
+	d.wakes(handoff.TurnRest)
+	d.skip(limits.Lull - limits.Rest - step)
+	d.wakes(handoff.TurnLull)
+}
+
+func (d *driver) wakes(want uint32) {
+	d.Helper()
+	flags := uint32(handoff.TurnInterrupted)
+	for flags == handoff.TurnInterrupted {
+		var err error
+		flags, err = d.server.Turn(nil, hang, nil)
+		d.must(err)
+	}
+	if flags&^handoff.TurnInterrupted != want {
+		d.Errorf("woke with flags %d, not %d", flags, want)
+	}
 }
 
 func TestARestAfterADeadline(t *testing.T) {
-	t.Parallel()
-	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
+	d := openFrozen(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
 	d.client()
 	d.silent(limits.Rest+moment, 1, 0)
 	d.client()
@@ -78,9 +101,9 @@ func TestARestAfterADeadline(t *testing.T) {
 
 // After connections came and went there is one more, which ends what was touched when their records were given back.
 func TestARestAfterIdleRelease(t *testing.T) {
-	t.Parallel()
-	d := open(t, server.Config{})
+	d := openFrozen(t, server.Config{})
 	d.must(d.client().Close())
 	d.silent(limits.IdleRelease+limits.Rest+moment, 1, 0)
-	d.sleeps(moment)
+	d.thaw()
+	d.sleeps(step)
 }

@@ -28,7 +28,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	}
 	s.code = code
 	defer func() { s.code = nil }()
-	now := time.Now()
+	now := s.clock()
 	end := now.Add(timeout)
 	s.inbox.Reset()
 	s.host.Clock(now)
@@ -68,7 +68,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if err != nil && !interrupted {
 		return before, 0, err
 	}
-	now = time.Now()
+	now = s.clock()
 	s.host.Clock(now)
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())

@@ -130,7 +130,9 @@ func TestASlowAppStopsTheReading(t *testing.T) {
 		cost := size + limits.MessageCostBytes
 		for taken := 0; taken < 10_000; {
 			d.until("messages", func() bool { return d.count(handoff.EventWSData) > 0 })
-			d.turn(20 * time.Millisecond)
+			for range 3 {
+				d.turn(time.Millisecond)
+			}
 			whole, bytes := 0, 0
 			for _, k := range d.kept {
 				if k.Kind == handoff.EventWSData {
@@ -151,13 +153,21 @@ func TestASlowAppStopsTheReading(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
-	d := open(t, sockets(60*time.Millisecond))
+	const interval = 60 * time.Millisecond
+	d := openFrozen(t, sockets(interval))
 	c, _ := d.meet()
+	d.skip(interval + 2*limits.Tick)
 	if got := d.receive(c, 2); got != "\x89\x00" {
 		t.Errorf("%q", got)
 	}
 	d.write(c, said(0x8a, ""))
-	if got := d.receive(c, -1); got != "\x89\x00" {
+	d.turn(0)
+	d.skip(interval + 2*limits.Tick)
+	if got := d.receive(c, 2); got != "\x89\x00" {
+		t.Errorf("%q", got)
+	}
+	d.skip(interval + 2*limits.Tick)
+	if got := d.receive(c, -1); got != "" {
 		t.Errorf("%q", got)
 	}
 	if got := d.told(handoff.EventWSClose); got != `1006 "ws_keepalive_timeout"` {

@@ -76,13 +76,13 @@ func TestContext(t *testing.T) {
 		var out Deflater
 		var ours, theirs Context
 		with, without := 0, 0
-		for number := range 300 {
+		for number := range 75 {
 			var message []byte
 			for range random.IntN(8) + 1 {
 				message = fmt.Appendf(message, `{"number": %d, "price": %d, "name": "saltare", "of": ["some", "words", "that", "come", "again"]}`, number, random.IntN(1e6))
 			}
-			if number%100 == 99 {
-				message = bytes.Repeat(message, 200)
+			if number%25 == 24 {
+				message = bytes.Repeat(message, 100)
 			}
 			packed := out.AppendDeflated(nil, message, ours.Sent, d)
 			ours.KeepSent(message, d)
