@@ -130,21 +130,51 @@ static void add_resident(struct parking *parking, struct range range)
     if (piece.end != 0) add_piece(parking, piece);
 }
 
-static void add_common(struct parking *parking, struct range mapping, struct range known)
+static bool is_zero(const unsigned char *page, size_t size) { return page[0] == 0 && memcmp(page, page + 1, size - 1) == 0; }
+
+static void drop(struct range zeros)
 {
-    if (known.start < mapping.start) known.start = mapping.start;
-    if (known.end > mapping.end) known.end = mapping.end;
-    if (known.start < known.end) add_resident(parking, known);
+    if (size_of(zeros) >= HOLE_PAGES * PAGE) madvise((void *)zeros.start, size_of(zeros), MADV_DONTNEED);
+}
+
+/* Gives back what is zero for a while, in anonymous memory: untouched it is zero as well. A table that has just doubled, such as
+ * that of interned strings, has so much room: moved into the file it would have to be read and kept. */
+static void drop_zeros(struct range range)
+{
+    unsigned char resident[1024];
+    const uintptr_t page = PAGE;
+    struct range zeros = {range.start, range.start};
+    for (uintptr_t at = range.start; at < range.end; at += page) {
+        const size_t i = (at - range.start) / page % sizeof resident, left = range.end - at;
+        if (i == 0 && mincore((void *)at, left < sizeof resident * page ? left : sizeof resident * page, resident) < 0) break;
+        if (resident[i] & 1 && is_zero((const unsigned char *)at, page)) {
+            if (zeros.end != at) zeros.start = at;
+            zeros.end = at + page;
+        } else {
+            drop(zeros);
+            zeros.start = zeros.end = at + page;
+        }
+    }
+    drop(zeros);
+}
+
+static void add_common(struct parking *parking, struct mapping mapping, struct range known)
+{
+    if (known.start < mapping.range.start) known.start = mapping.range.start;
+    if (known.end > mapping.range.end) known.end = mapping.range.end;
+    if (known.start >= known.end) return;
+    if (mapping.inode == 0) drop_zeros(known);
+    add_resident(parking, known);
 }
 
 static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct parking *parking = context;
     if (mapping.inode != 0) { /* variables with a value to begin with are mapped from the object's file */
-        add_common(parking, mapping.range, parking->variables);
+        add_common(parking, mapping, parking->variables);
         return;
     }
-    for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping.range, parking->known[i]);
+    for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping, parking->known[i]);
 }
 
 /* A line of /proc/self/maps: "start-end rights offset major:minor inode path". Returns whether the mapping is private and may be
