@@ -166,7 +166,9 @@ func (h *Host) wait(c *Conn) {
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return h.later.Len()+h.due.Len() > 0 || h.unaccepted && !h.draining }
+func (h *Host) Waiting() bool {
+	return h.later.Len()+h.due.Len() > 0 || h.resumed < h.retry.Len() || h.unaccepted && !h.draining
+}
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {
