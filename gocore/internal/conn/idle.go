@@ -32,7 +32,9 @@ func (h *Host) full() bool {
 func (h *Host) makeRoom() (ok bool) {
 	open := h.conns.Live()
 	h.CatchUp()
-	return h.conns.Live() < open || h.endIdlest()
+	ok = h.conns.Live() < open || h.endIdlest()
+	h.WorkFor(nil)
+	return ok
 }
 
 // CatchUp takes in what epoll has to report of connections, all of it, ahead of a decision that must not rest on old news.
@@ -66,6 +68,7 @@ func (h *Host) endIdlest() bool {
 		if !one.is(c) {
 			continue
 		}
+		h.WorkFor(c)
 		if h.look(c); one.is(c) {
 			h.close(c)
 			h.idlers.used++
