@@ -39,7 +39,10 @@ func (h *Host) Accept(i uint32) (done bool) {
 }
 
 func (h *Host) admit(fd int, i uint32, from handoff.Address) {
-	if h.full() && !h.makeRoom() {
+	h.arriving = fd
+	room := !h.full() || h.makeRoom()
+	h.arriving = -1
+	if !room {
 		h.Counts.Refused++
 		h.tellLimit(maxConnections)
 		sock.Close(fd)

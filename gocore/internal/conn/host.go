@@ -87,6 +87,7 @@ type Host struct {
 	second    int64  // of the Date line
 	serial    uint32
 	reserve   int               // a descriptor to spend when there are none left
+	arriving  int               // one that was accepted and is no connection yet; -1: there is none
 	acceptAt  uint32            // tick at which a pause of accepting ends; 0: there is none
 	lookAt    uint32            // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
 	starved   bool              // connections are turned away, and the log says so
@@ -102,7 +103,7 @@ type Host struct {
 func (h *Host) Open(config Config, set *poll.Poll, inbox *handoff.Inbox, now time.Time) {
 	h.Config, h.poll, h.inbox = config, set, inbox
 	h.head.Limits = config.MaxHead
-	h.epoch, h.reserve = now, -1
+	h.epoch, h.reserve, h.arriving = now, -1, -1
 	h.wheel.Node = func(i uint32) *timer.Node { return &h.conns.At(i).node }
 	h.defaults.Server = config.ServerHeader
 	h.defaults.Extra = config.ExtraHeaders
@@ -166,7 +167,9 @@ func (h *Host) wait(c *Conn) {
 }
 
 // Waiting tells whether connections were put off.
-func (h *Host) Waiting() bool { return h.later.Len()+h.due.Len() > 0 || h.unaccepted && !h.draining }
+func (h *Host) Waiting() bool {
+	return h.later.Len()+h.due.Len() > 0 || h.resumed < h.retry.Len() || h.unaccepted && !h.draining
+}
 
 // Resume takes up what the last turn put off.
 func (h *Host) Resume() {

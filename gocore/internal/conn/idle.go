@@ -17,8 +17,9 @@ type idler struct{ number, serial, since uint32 }
 // finding one costs a look at 1/IdleCandidates of the records, and nothing while there is room.
 type idlers struct {
 	found []idler
-	swept uint32 // tick of the last sweep
-	used  int    // how many that it found have made room
+	swept uint32 // tick + 1 of the last sweep; 0: there was none
+	n     int    // how many it has found
+	used  int    // how many of them have made room
 }
 
 // full tells whether no further connection may be open.
@@ -31,7 +32,9 @@ func (h *Host) full() bool {
 func (h *Host) makeRoom() (ok bool) {
 	open := h.conns.Live()
 	h.CatchUp()
-	return h.conns.Live() < open || h.endIdlest()
+	ok = h.conns.Live() < open || h.endIdlest()
+	h.WorkFor(nil)
+	return ok
 }
 
 // CatchUp takes in what epoll has to report of connections, all of it, ahead of a decision that must not rest on old news.
@@ -65,6 +68,7 @@ func (h *Host) endIdlest() bool {
 		if !one.is(c) {
 			continue
 		}
+		h.WorkFor(c)
 		if h.look(c); one.is(c) {
 			h.close(c)
 			h.idlers.used++
@@ -79,16 +83,17 @@ func (i idler) is(c *Conn) bool { return c.phase == Idle && c.serial == i.serial
 // findIdlers sweeps over all records; not twice in a tick, unless most of what the last sweep found was of use.
 func (h *Host) findIdlers() bool {
 	l := &h.idlers
-	if l.swept == h.now && 2*l.used < limits.IdleCandidates {
+	if l.swept == h.now+1 && 2*l.used < max(l.n, 1) {
 		return false
 	}
-	*l = idlers{found: make([]idler, 0, limits.IdleCandidates), swept: h.now}
+	*l = idlers{found: make([]idler, 0, limits.IdleCandidates), swept: h.now + 1}
 	h.sweep(func(c *Conn) {
 		if c.phase == Idle {
 			l.add(idler{c.number, c.serial, c.since})
 		}
 	})
-	return len(l.found) > 0
+	l.n = len(l.found)
+	return l.n > 0
 }
 
 // add keeps the longest idle of all that were added.

@@ -12,6 +12,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/sock"
 	"saltare/gocore/internal/websocket"
 )
 
@@ -35,6 +36,7 @@ func (h *Host) fault(during string) {
 //   - queues, wheel, slabs: changed by steps that do not fail on records that are sound. On one that is not, the connection
 //     is ended without what its record named.
 //   - the lists of a turn (later, due, reports, commands): their places move on before the work, so nothing is met twice.
+//   - a connection that was accepted while the panic was in the work for another: closed.
 //   - decompressors: made anew.
 func (h *Host) Recover(panicked any) {
 	c := h.working
@@ -43,6 +45,10 @@ func (h *Host) Recover(panicked any) {
 	h.logPanic(c, panicked)
 	h.out.iov.Forget()
 	h.inflater, h.deflater = websocket.Inflater{}, websocket.Deflater{}
+	if h.arriving >= 0 {
+		sock.Close(h.arriving)
+		h.arriving = -1
+	}
 	if c == nil || c.phase == Closed {
 		return
 	}

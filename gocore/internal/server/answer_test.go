@@ -181,18 +181,23 @@ func TestCommandsForStreamsThatAreOver(t *testing.T) {
 	d.answer(e, "x")
 	for kind := handoff.CommandStart; kind <= handoff.CommandAbort; kind++ {
 		for _, stream := range []uint64{e.Stream, e.Stream + 1, 0, 1<<64 - 1} {
-			if kind == handoff.CommandBodyRef {
+			switch kind {
+			case handoff.CommandBodyRef:
 				d.lend(stream, 7, []byte("late"), 0)
-				continue
+			case handoff.CommandFile:
+				fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+				d.must(err)
+				d.command(uint16(kind), 0, 0, stream, octets(&handoff.File{FD: int32(fd), Len: 1}))
+			default:
+				d.command(uint16(kind), 0, 200, stream, nil)
 			}
-			d.command(uint16(kind), 0, 200, stream, nil)
 		}
 	}
 	if got := d.receive(peer, len(answered("x"))); got != answered("x") {
 		t.Errorf("got %q", got)
 	}
-	if fmt.Sprint(d.released) != "[7 7 7 7]" {
-		t.Errorf("given back: %v", d.released)
+	if files := d.server.Stats().Files; fmt.Sprint(d.released) != "[7 7 7 7]" || files != 0 {
+		t.Errorf("given back: %v; %d files are open", d.released, files)
 	}
 	d.write(peer, get)
 	d.exchange(peer, "y")

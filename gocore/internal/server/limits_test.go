@@ -25,6 +25,7 @@ func head(octets, line, fields int) string {
 }
 
 func TestLimitsOfAHead(t *testing.T) {
+	t.Parallel()
 	most := http1.Limits{HeadBytes: limits.MostHeadBytes, LineBytes: limits.MostRequestLineBytes, Fields: limits.MostFields}
 	small := http1.Limits{HeadBytes: 1024, LineBytes: 256, Fields: 8}
 	for name, l := range map[string]http1.Limits{"default": http1.DefaultLimits, "most": most, "small": small} {

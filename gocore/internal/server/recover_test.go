@@ -246,3 +246,40 @@ func TestWithoutRecoveryAPanicStaysOne(t *testing.T) {
 	d.write(c, get)
 	d.expect(handoff.EventRequest)
 }
+
+// The panic is in the work for a connection that is looked at to make room for another, which is not left hanging.
+func TestAPanicWhileRoomIsMade(t *testing.T) {
+	config := atMost(2)
+	var worker, victim *net.TCPConn
+	armed := false
+	config.Conn.Fault = func(during string, port uint16) {
+		switch {
+		case !armed:
+		case during == "report" && port == portOf(worker): // epoll has been asked for this turn
+			_, _ = io.WriteString(victim, get)
+		case during == "request" && port == portOf(victim):
+			armed = false
+			panic("injected")
+		}
+	}
+	config.Recover = true
+	d := open(t, config)
+	worker, victim = d.send(get), d.send(get)
+	for range 2 {
+		d.answer(d.expect(handoff.EventRequest), "x")
+	}
+	d.receive(worker, len(answered("x")))
+	d.receive(victim, len(answered("x")))
+	armed = true
+	d.write(worker, "GET")
+	arriving := d.client()
+	if got := d.receive(arriving, -1); got != "" || armed {
+		t.Errorf("got %q", got)
+	}
+	d.receive(victim, -1)
+	d.until("one connection", func() bool { return d.server.Stats().Connections == 1 })
+	again := d.send(get)
+	if got := d.exchange(again, "y"); got != answered("y") {
+		t.Errorf("then %q", got)
+	}
+}

@@ -84,6 +84,20 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 	}
 }
 
+// Thousands may come and become idle within a tick: who has only just become so makes room as well.
+func TestWhoHasJustBecomeIdleMakesRoom(t *testing.T) {
+	d := openFrozen(t, atMost(3))
+	for i := range 50 {
+		c := d.send(get)
+		if got := d.exchange(c, "x"); got != answered("x") {
+			t.Fatalf("peer %d got %q", i, got)
+		}
+	}
+	if s := d.server.Stats(); s.Refused != 0 || s.Connections != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Only who has asked and was answered is idle. A request that waits in the socket counts as one.
 func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
 	for name, make := range map[string]func(d *driver) (peer *net.TCPConn, then func()){

@@ -256,6 +256,7 @@ func lastStatus(words string) (status int) {
 func isRefusal(status int) bool { return status >= 400 && status != 408 }
 
 func TestTheCorpusInTwoPieces(t *testing.T) {
+	t.Parallel()
 	d := openLocal(t)
 	tried := begun{}
 	entries(t, func(name string, status int, raw []byte) {
@@ -274,6 +275,7 @@ func TestTheCorpusInTwoPieces(t *testing.T) {
 
 // Large entries come in pieces of some octets, so that every size of buffer is grown into.
 func TestTheCorpusOctetByOctet(t *testing.T) {
+	t.Parallel()
 	d := openLocal(t)
 	entries(t, func(name string, status int, raw []byte) {
 		want, refused := d.whole(name, status, raw)

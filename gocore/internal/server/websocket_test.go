@@ -85,6 +85,7 @@ func (d *driver) told(until uint32) string {
 }
 
 func TestAConversationCutAnywhere(t *testing.T) {
+	t.Parallel()
 	d := open(t, sockets(0))
 	whole := said(0x01, "frag") + said(0x89, "?") + said(0x80, "ments") + said(0x82, strings.Repeat("b", 300)) + said(0x88, "\x0b\xb8bye")
 	for at := 1; at < len(whole); at++ {
