@@ -311,6 +311,41 @@ def looks_like_a_counter(folder, library):
     print("right")
 
 
+def room_is_not_moved(folder, library):
+    """Pages that hold nothing but zeros do not come into the file: they are as if nobody had touched them."""
+    room = bytearray(b"x") * (1 << 20)
+    for at in range(0, len(room), 4096):
+        room[at : at + 4096] = bytes(4096)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    assert resident(begin, len(room)) > 900 << 10
+    parked(folder)
+    assert resident(begin, len(room)) < 100 << 10
+    assert inode_at(begin + len(room) // 2) == 0
+    assert not any(room)
+    room[:] = b"y" * len(room)
+    _park.repark()
+    assert room == b"y" * len(room)
+    Canary.now.check()
+    print("right")
+
+
+def resident(begin, size):
+    """Bytes of memory that there are for a range of addresses."""
+    with open("/proc/self/pagemap", "rb") as pagemap:
+        pagemap.seek(begin // 4096 * 8)
+        entries = pagemap.read((begin + size) // 4096 * 8 - begin // 4096 * 8)
+    return 4096 * sum(byte >> 7 for byte in entries[7::8])
+
+
+def inode_at(address):
+    """Of the file that is mapped at an address; 0: none."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+        if begin <= address < end:
+            return int(line.split()[4])
+    raise AssertionError(f"nothing is mapped at {address:#x}")
+
+
 class Changed:
     """A block of pages that processes change, alike and each for itself."""
 

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
         "repark_beside_others",
         "repark_in_slices",
         "looks_like_a_counter",
+        "room_is_not_moved",
         "alike",
         "sealed_pool",
         "execute",
