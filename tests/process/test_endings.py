@@ -211,7 +211,7 @@ def test_a_second_signal_ends_the_wait_for_threads(start, raw, what, number):
 
 
 @pytest.mark.parametrize("arguments", OF_A_SERVER)
-@pytest.mark.parametrize("what", ["working/0.5", "working/1.5", "work_in_executor"])
+@pytest.mark.parametrize("what", ["working/0.5", "working/4", "work_in_executor"])
 def test_a_thread_that_ends_is_waited_for(start, raw, arguments, what):
     """And no longer than it takes: with --shutdown-timeout 0 there is no other end."""
     server = start(arguments, "--shutdown-timeout", "0")
