@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import time
-from contextlib import nullcontext
+from _io import _IOBase
 
 from . import _logging
 
@@ -50,17 +50,17 @@ def leave(code, until, finalize=False):
         code = 128 - code  # the first process of a container does not die by a signal of its own
     if not finalize or not alone:
         os._exit(code)
-    gc.unfreeze()  # what is frozen would not be taken apart, and its open files would not be written
+    flush_files()
     sys.exit(code)
 
 
-def finish(code, until, hurried=True, waiter=None):
+def finish(code, until, waiter=None, hurried=None):
     """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
     writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
 
-    With `hurried` a signal to stop ends the wait for threads; otherwise it does what it did before.
+    A signal to stop ends the wait for threads; `hurried`, if given, is a Hurried.by_signals() that tells of it.
     """
-    alone = threads_end(until, hurried, waiter)
+    alone = threads_end(until, waiter, hurried)
     flushed = run_exit_functions()
     return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
 
@@ -96,7 +96,7 @@ def finish_later(code, until, theirs):
 # ---- threads ----
 
 
-def threads_end(until, hurried, waiter=None):
+def threads_end(until, waiter=None, hurried=None):
     """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
     threading = sys.modules.get("threading")
     if threading is None:
@@ -106,20 +106,21 @@ def threads_end(until, hurried, waiter=None):
         return True
     why = "their time is over"
     try:
-        with Hurried.by_signals() if hurried else nullcontext():
+        with hurried or Hurried.by_signals():
             waiter = waiter or Waiter(threading._shutdown)
-            waiter.wait(min(QUIET, max(0, until - time.monotonic())))
+            waiter.wait(min(until, time.monotonic() + QUIET))
             if lasting(threading) and time.monotonic() < until:
                 _logging.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
-                waiter.wait(None if until == FOR_EVER else max(0, until - time.monotonic()))
+                waiter.wait(until)
     except Hurried:
-        why = "told to stop again"
+        why = "told to stop"
     return not name_left(lasting(threading), why)
 
 
 class Waiter:
     """Calls what an interpreter waits for threads by in a thread of its own, for it cannot be told how long to wait. It
-    also lets go threads that wait for work in executors.
+    also lets go threads that wait for work in executors. Before CPython 3.13 it does not return there: it waits for the
+    main thread as well. So it is the threads themselves that are waited for.
     """
 
     def __init__(self, shutdown):
@@ -133,9 +134,14 @@ class Waiter:
         self._begin.wait()
         self._shutdown()
 
-    def wait(self, timeout):
+    def wait(self, until):
+        """Until no thread is left that an interpreter waits for, or that time (time.monotonic) has come."""
         self._begin.set()
-        self._thread.join(timeout)
+        while threads := lasting(sys.modules["threading"]):
+            timeout = None if until == FOR_EVER else until - time.monotonic()
+            if timeout is not None and timeout <= 0:
+                return
+            threads[0].join(timeout)
 
 
 def lasting(threading):
@@ -193,6 +199,7 @@ class Raising:
 
     def __init__(self, exceptions):
         self._exceptions, self._before, self._raises = exceptions, {}, True
+        self.taken = []  # numbers of those that came
 
     def __enter__(self):
         import signal
@@ -211,6 +218,7 @@ class Raising:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _raise(self, number, frame):
+        self.taken.append(number)
         if self._raises:
             raise self._exceptions[number]
 
@@ -223,9 +231,28 @@ def flush(stream):
     try:
         if stream is not None and not stream.closed:
             stream.flush()
-    except (OSError, ValueError):
+    except Exception:  # of a class of the app's it may be any
         return False
     return True
+
+
+def flush_files():
+    """Writes what is in the buffers of all open files, then freezes everything, so that the interpreter does not search
+    it for garbage, which took longer than all the rest of a stop. What is not part of a cycle it takes apart all the
+    same.
+    """
+    import threading
+
+    gc.unfreeze()  # to be found
+    objects = gc.get_objects()
+    kinds = {kind for kind in set(map(type, objects)) if _IOBase in kind.__mro__}
+    files = [one for one in objects if type(one) in kinds]
+    del objects
+    # A daemon thread may be writing to one of them, for as long as nobody reads.
+    flushing = threading.Thread(target=lambda: [flush(one) for one in files], daemon=True)
+    flushing.start()
+    flushing.join(GRACE)
+    gc.freeze()
 
 
 # ---- exit codes ----

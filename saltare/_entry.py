@@ -163,8 +163,8 @@ def serve_here(config, why, ends_after):
 def guest_server(config, why):
     _logging.configure(config)
     _logging.debug(f"saltare serves in the interpreter that it was started in: {why}")
-    if config.park_memory is not None and not needs_master(config):
-        _logging.warning(f"memory is not parked: saltare serves in the interpreter that it was started in ({why})")
     from ._server import Server
 
-    return Server.from_config(config)
+    server = Server.from_config(config)
+    server.why_here = why
+    return server

@@ -63,8 +63,11 @@ class Command:
             raise OSError(ENOENT, os.strerror(ENOENT), path)
         check_room()
 
-    def repeat(self, state, descriptors, masters=False):
-        """Becomes the new program. Returns only by OSError, and then nothing has changed."""
+    def repeat(self, state, descriptors, masters=False, blocked=None):
+        """Becomes the new program. Returns only by OSError, and then nothing has changed.
+
+        `blocked` is called when signals are blocked: those that are pending then are the new program's.
+        """
         import marshal
 
         check_room()
@@ -81,7 +84,10 @@ class Command:
             self.enter()
             marker = f"{os.getpid()}:{fd}{MASTERS if masters else ''}"
             path, arguments = self._program()
-            os.execve(path, arguments, {**self._origin.environment, STATE: marker})
+            environment = {**self._origin.environment, STATE: marker}
+            if blocked is not None:
+                blocked()
+            os.execve(path, arguments, environment)
         finally:
             self._undo(fd, here, before, descriptors)
 

@@ -556,7 +556,8 @@ class Master:
         if self._stopping:
             self._trial.pid = None
         elif self._trial.ended(status) == "passed":
-            why = started(self._spare.attempt, self._command.repeat, *self._legacy(), True)[1]
+            repeat = (self._command.repeat, *self._legacy(), True, self._signals.put_back)
+            why = started(self._spare.attempt, *repeat)[1]
             _logging.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
 
     def _legacy(self):

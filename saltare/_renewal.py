@@ -6,12 +6,14 @@ copies are kept, and the process becomes the new program.
 
 import os
 import signal
+import time
 
 from . import _logging
 from ._attempt import reason, shut, started
-from ._ending import finish
+from ._ending import Hurried, finish
 from ._handover import Command, waited
 from ._signal_pipe import hung_up
+from ._signals import STOPPING
 from ._trial import Trial
 
 
@@ -24,6 +26,7 @@ class Renewal:
         self._loop = self._ends = self._timer = None  # while there is a trial: its pidfd, its end
         self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
         self._later = False  # a SIGHUP came when nothing could be done
+        self._postponed = None  # signals, when it is over
 
     def heed(self, loop):
         """SIGHUP."""
@@ -95,35 +98,79 @@ class Renewal:
             shut(self._ends)
             self._ends = None
 
-    def give_up(self):
-        """The loop is about to end, and with it the handler of SIGHUP: one more must not end what comes after it."""
+    def give_up(self, signals):
+        """The loop is about to end, and the Signals with it."""
         self._unwatch()
         self._trial.give_up()
         if self._kept is not None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+            self._postponed = Postponed(signals)
 
     def follow(self, wanted, until):
         """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
 
         Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by
-        key, when the program cannot be started; None when there is nothing to do.
+        key, when the program cannot be started; None when there is nothing to do, or a signal to stop has come.
         """
         kept, self._kept = self._kept, None
         if kept is None:
             return None
         descriptors = [fd for fds in kept.values() for fd in fds]
-        if not wanted:
-            for fd in descriptors:
-                shut(fd)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-            return None
-        why = started(self._become, kept, descriptors, until)[1]
-        _logging.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
-        return kept
+        if wanted:
+            why = started(self._become, kept, descriptors, until)[1]
+            if why is not None:
+                _logging.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
+                self._postponed.give_back()
+                return kept
+            self._server.until = time.monotonic()  # no thread is waited for any longer
+        for fd in descriptors:
+            shut(fd)
+        self._postponed.end()
+        return None
 
     def _become(self, kept, descriptors, until):
+        """Returns when a signal to stop has come. OSError."""
         self._command.check()
-        finish(0, until, hurried=False)
+        hurried = Hurried.by_signals()
+        finish(0, until, hurried=hurried)
+        for number in hurried.taken:
+            self._postponed.note(number)
         if self._later:
-            os.kill(os.getpid(), signal.SIGHUP)  # it is blocked: the new program will find it
-        self._command.repeat({"listeners": kept}, descriptors)
+            self._postponed.note(signal.SIGHUP)
+        if not self._postponed.stops():
+            self._command.repeat({"listeners": kept}, descriptors, blocked=self._postponed.pass_on)
+
+
+class Postponed:
+    """Signals between the end of a loop and what comes next: the new program, or the same server once more. They are
+    noted. To block them would not do: other threads, such as those of the core, do not.
+    """
+
+    def __init__(self, signals):
+        self._signals, self._noted = signals, []
+        signals.afterwards = self.note
+
+    def note(self, number, frame=None):
+        """A signal handler."""
+        self._noted.append(number)
+
+    def stops(self):
+        """Whether a signal to stop has come."""
+        return any(number in STOPPING for number in self._noted)
+
+    def pass_on(self):
+        """To whoever unblocks them: this thread blocks them now, and exec leaves them pending."""
+        for number in dict.fromkeys(self._noted):
+            signal.raise_signal(number)
+
+    def give_back(self):
+        """To a server that takes them again."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.before)
+        self._signals.give_back()
+        self.pass_on()
+
+    def end(self):
+        """Nothing comes next. The stop that was asked for has happened."""
+        self._signals.give_back()
+        for number in dict.fromkeys(self._noted):
+            if number in STOPPING:
+                _logging.info(f"stopping: {signal.Signals(number).name}")

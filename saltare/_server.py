@@ -57,6 +57,7 @@ class Server:
         self.url = None  # of the first listener, while listening
         self.after_start = None  # called once it accepts
         self.cleanup = None  # a Cleanup, where the process is the server's own
+        self.why_here = "a program has started the server"  # where it is not
         self._loop = None
         self._master = None  # while it runs, when there are workers
         self._origin = None  # how the process was started, while it runs without, in the main thread
@@ -218,12 +219,12 @@ class Server:
 
     def _run_in(self, loop, core, guest):
         asyncio.set_event_loop(loop)
-        with self._signals(loop):
+        with self._signals(loop) as signals:
             try:
                 self._complete(loop, self._life(core, guest))
             finally:
                 if self._renewal is not None:
-                    self._renewal.give_up()
+                    self._renewal.give_up(signals)
                 self._complete(loop, self._close(loop))
 
     def _complete(self, loop, coroutine):
@@ -412,6 +413,11 @@ class Server:
     def _set_rests(self, core, starter):
         if self.cleanup is not None:
             self.cleanup.attach(self._loop, core)
+        elif self.config.park_memory is not None:
+            _logging.warning(
+                "memory is not parked: saltare serves in the interpreter that it was started in "
+                f"({self.why_here}); `saltare MODULE:ATTRIBUTE --park-memory DIR` starts one of its own"
+            )
         if self.config.gc_collect_every_n_requests:
             starter.collect = partial(gc.collect, 0)
             starter.collect_every = self.config.gc_collect_every_n_requests

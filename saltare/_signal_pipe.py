@@ -97,6 +97,13 @@ class SignalPipe:
         except BlockingIOError:
             return b""
 
+    def put_back(self):
+        """Those that came and were not returned are pending again, while all are blocked: exec would lose the pipe."""
+        self._taken += self._read()
+        for number in set(self._taken) - {signal.SIGCHLD}:
+            signal.raise_signal(number or signal.SIGTERM)
+        self._taken = b""
+
     def send(self, number):
         """The same as the signal, or STOP, from any thread."""
         try:

@@ -25,26 +25,36 @@ class Signals:
 
     def __init__(self, loop, actions):
         self._loop, self._actions = loop, actions
-        self._before, self._ignored = {}, []
+        self._ignored = []
+        self.before = {}  # the handlers
+        self.afterwards = None  # the handler that they have afterwards, instead of those, until `give_back`
 
     def __enter__(self):
         if not in_main_thread():
-            return
+            return self
         self._ignored = _ignored.ignore()
         for number, action in self._actions.items():
             if number == signal.SIGQUIT and not _ignored.is_free(number):
                 continue  # the app dumps its stacks then, say
-            self._before[number] = _signal.getsignal(number)
+            self.before[number] = _signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
         _children.promise(self._leave)
-        if signal.SIGHUP in self._before and _ignored.hang_ups():
+        if signal.SIGHUP in self.before and _ignored.hang_ups():
             self._loop.call_soon(self._actions[signal.SIGHUP])
+        return self
 
     def __exit__(self, *exc):
         _children.take_back(self._leave)
-        for number, handler in self._before.items():
+        for number in self.before:
             self._loop.remove_signal_handler(number)
+            if self.afterwards is not None:
+                signal.signal(number, self.afterwards)
+        if self.afterwards is None:
+            self.give_back()
+
+    def give_back(self):
+        for number, handler in self.before.items():
             if handler is not None:  # None: it was not set from Python, and cannot be
                 signal.signal(number, handler)
         _ignored.give_back(self._ignored)
@@ -52,7 +62,7 @@ class Signals:
     def _leave(self):
         """In a forked child, which has the wake-up descriptor of its parent's loop."""
         signal.set_wakeup_fd(-1)
-        restore(self._before)
+        restore(self.before)
         _ignored.give_back()
 
 

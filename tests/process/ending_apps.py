@@ -27,10 +27,26 @@ class Finalized:
         write(2, b"finalized\n")
 
 
-last = Finalized()
+sys.kept_to_the_end = Finalized()
+
+
+class Open:
+    """A file whose buffer nobody writes. It is part of a cycle, as is whatever an app refers to that refers to it."""
+
+    def __init__(self, path):
+        self.file, self.itself = open(path, "w"), self
+        self.file.write("in the buffer")
+
+
+def write_for_ever():
+    """With the lock of a file, to a pipe that nobody reads."""
+    with open(os.pipe()[1], "wb") as full:
+        full.write(bytes(1 << 20))
+
+
 if "KEPT_OPEN" in os.environ:
-    kept = open(os.environ["KEPT_OPEN"], "w")
-    kept.write("in the buffer")
+    kept = Open(os.environ["KEPT_OPEN"])
+    threading.Thread(target=write_for_ever, daemon=True).start()
 
 
 async def lifespan(receive, send):
@@ -111,8 +127,8 @@ async def executor(scope):
 
 
 async def working(scope):
-    """A thread that ends in time, if it is waited for."""
-    threading.Thread(target=work).start()
+    """A thread that ends in so many seconds, if it is waited for."""
+    threading.Thread(target=work, args=[float(scope["path"].split("/")[2])]).start()
 
 
 async def work_in_executor(scope):
@@ -130,8 +146,8 @@ async def work_in_executor(scope):
     loop.run_in_executor(None, work_with_loop)
 
 
-def work():
-    time.sleep(0.5)
+def work(seconds):
+    time.sleep(seconds)
     say("work is done")
 
 

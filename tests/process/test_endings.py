@@ -211,9 +211,10 @@ def test_a_second_signal_ends_the_wait_for_threads(start, raw, what, number):
 
 
 @pytest.mark.parametrize("arguments", OF_A_SERVER)
-@pytest.mark.parametrize("what", ["working", "work_in_executor"])
-def test_a_thread_that_ends_in_time_is_waited_for(start, raw, arguments, what):
-    server = start(arguments)
+@pytest.mark.parametrize("what", ["working/0.5", "working/4", "work_in_executor"])
+def test_a_thread_that_ends_is_waited_for(start, raw, arguments, what):
+    """And no longer than it takes: with --shutdown-timeout 0 there is no other end."""
+    server = start(arguments, "--shutdown-timeout", "0")
     ask(raw, server, what)
     assert server.stop() == 0
     log = server.logs()
@@ -277,8 +278,8 @@ def test_what_cannot_be_written_is_no_success(start, raw):
         assert server.stop() == 120  # as of any Python program
 
 
-def test_a_plain_process_takes_its_objects_apart(start, raw, tmp_path):
-    """An open file, for example, whose buffer is written then. What is frozen is not left out."""
+def test_a_plain_process_ends_its_interpreter(start, tmp_path):
+    """Which writes what is in the buffers of open files, also of those that the collector has been told to leave."""
     server = start(env={"KEPT_OPEN": str(tmp_path / "kept")})
     assert server.stop() == 0
     assert server.logs().endswith("finalized\n")

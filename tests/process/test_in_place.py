@@ -295,6 +295,20 @@ def test_options_of_memory_that_need_an_interpreter_of_ones_own(start, tmp_path)
     assert "memory is not parked: " + SERVED_IN_PLACE in server.logs()
 
 
+def test_options_of_memory_in_a_program(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "import saltare, tool_apps\n"
+        "server = saltare.Server(tool_apps.app, port=0, park_memory='.')\n"
+        "server.after_start = server.shutdown\n"
+        "server.run()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    command = [sys.executable, "program.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True)
+    line = f"memory is not parked: {SERVED_IN_PLACE} (a program has started the server); `saltare MODULE:ATTRIBUTE"
+    assert done.stderr.count(line) == 1
+
+
 @pytest.mark.parametrize("arguments", [("--workers", "2"), ("--reload",)], ids=["workers", "reload"])
 def test_a_master_in_place(start, raw, tmp_path, arguments):
     if "--reload" in arguments:

@@ -114,16 +114,74 @@ def test_what_takes_too_long_is_cut(cli_server, raw):
     assert server.stop() == 0
 
 
-def test_a_stop_while_it_drains_is_a_stop(cli_server, raw):
-    server = cli_server("worker_apps:app")
-    asking = raw(server).get("/sleeps/3")
+def with_in_each_request(line):
+    return APP.replace(
+        '    await send({"type": "http.response.start"', f'    {line}\n    await send({{"type": "http.response.start"'
+    )
+
+
+def test_a_stop_while_it_drains_is_a_stop(cli_server, edited, raw):
+    edited(
+        "first",
+        f"import asyncio\n{with_in_each_request('while not os.path.exists(`go`): await asyncio.sleep(0.05)')}".replace(
+            "`", "'"
+        ),
+    )
+    server = cli_server("edited:app", cwd=edited.folder)
+    asking = raw(server).get("/", "Connection: close")
     server.popen.send_signal(signal.SIGHUP)
-    wait_until(lambda: children(server.pid))
-    wait_until(lambda: not children(server.pid))
+    server.wait_for_log("stopping: SIGHUP")
     server.popen.send_signal(signal.SIGTERM)
+    (edited.folder / "go").touch()
     assert asking.read_response().status == 200
     assert server.wait() == 0
     assert server.logs().count("listening on") == 1
+
+
+# The app of a program that is about to take the place of another: then it does what is asked for here.
+MEANWHILE = """
+def meanwhile():
+    if "armed" in globals():
+        WHAT
+
+atexit.register(meanwhile)
+"""
+ARM = "globals()['armed'] = True"
+NOT_BLOCKED = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"  # a thread that signals come to
+
+
+@pytest.mark.parametrize("thread", ["", NOT_BLOCKED], ids=["alone", "with a thread"])
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_a_stop_between_the_drain_and_the_new_program_is_a_stop(cli_server, edited, number, thread):
+    kill = f"os.kill(os.getpid(), signal.{number})"
+    text = f"import atexit, os, signal, threading, time\n{thread}\n{MEANWHILE.replace('WHAT', kill)}{with_in_each_request(ARM)}"
+    edited("first", text)
+    server = cli_server("edited:app", cwd=edited.folder)
+    assert version(server) == "first"
+    server.popen.send_signal(signal.SIGHUP)
+    assert server.wait() == 0
+    assert server.logs().count("listening on") == 1
+    assert server.logs().endswith(f"stopping: {number}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_threads_are_waited_for_is_a_stop(cli_server, raw, number):
+    """Those that go on are left behind, as after any second signal."""
+    server = cli_server("ending_apps:app", "--shutdown-timeout", "0")
+    raw(server).get("/thread", "Connection: close").read_all()
+    server.popen.send_signal(signal.SIGHUP)
+    server.wait_for_log("waiting for threads that have not ended: sleeper")
+    server.popen.send_signal(number)
+    assert server.wait() == 1
+    assert f"stopping: {number.name}" in server.logs() and server.logs().count("listening on") == 1
+
+
+def test_a_stop_while_the_new_program_starts_is_a_stop(cli_server, edited):
+    server = cli_server("edited:app", cwd=edited.folder)
+    kill = "if '_SALTARE_TRIAL' not in os.environ: os.kill(os.getpid(), signal.SIGTERM)"
+    edited("second", f"import atexit, os, signal\nTRIAL\n{APP}".replace("TRIAL", kill))
+    server.popen.send_signal(signal.SIGHUP)
+    assert server.wait() == 0
 
 
 def test_a_stop_while_it_is_tried_is_a_stop(cli_server):

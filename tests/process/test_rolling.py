@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from family import Load, children, descriptors, wait_for_workers, workers
-from harness import wait_until
+from harness import Process, wait_until
 
 ROLLS = int(os.environ.get("TEST_ROLLS", 2))  # 10 for a longer look
 
@@ -219,6 +219,31 @@ def test_a_stop_in_the_middle_of_it(served):
     server.popen.send_signal(signal.SIGHUP)
     wait_until(lambda: set(workers(server)) - set(before))
     assert server.stop() == 0
+
+
+def test_a_stop_just_before_the_new_program_is_a_stop(tmp_path):
+    """It has come to a pipe that the new program does not have."""
+    (tmp_path / "program.py").write_text(APP.replace("VERSION", "b'given'") + STOPPED_WHILE_IT_GIVES_WAY)
+    server = Process([sys.executable, "program.py"], tmp_path / "log", cwd=tmp_path)
+    server.popen.send_signal(signal.SIGHUP)
+    assert server.wait() == 0
+    assert "stopping: SIGTERM" in server.logs()
+
+
+STOPPED_WHILE_IT_GIVES_WAY = """
+import signal
+import saltare
+
+make = os.memfd_create
+
+def make_once_more(name, *rest):
+    if name == "saltare-handover":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return make(name, *rest)
+
+os.memfd_create = make_once_more
+saltare.run(app, workers=1, limit_max_requests=1_000_000, port=0)
+"""
 
 
 def test_a_program_that_cannot_be_started_again_keeps_its_code(tmp_path):
