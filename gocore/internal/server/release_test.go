@@ -69,7 +69,7 @@ func TestGarbageIsGivenBack(t *testing.T) {
 	if held := h.bytes(); held > least+limits.GarbageBytes {
 		t.Fatalf("%d bytes are held, %d after the release", held, least)
 	}
-	garbage := make([][]byte, 64)
+	garbage := make([][]byte, 128) // of 8 MiB, some of which the heap may have room for
 	for i := range garbage {
 		garbage[i] = make([]byte, 64<<10)
 		garbage[i][0] = 'x'
