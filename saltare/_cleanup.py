@@ -68,6 +68,7 @@ class Cleanup:
     def __init__(self, config, park_memory=None, shares=False):
         self._config, self._park_memory = config, park_memory
         self._moved = shares or config.park_memory is not None
+        self._slices = None  # the steps of a quiet period, once the core calls for them
         self._collecting = Estimate(_memory.held, COLLECTING)
         self._trimming = Estimate(_memory.heap, TRIMMING)
         self._looking = Estimate(_memory.heap, LOOKING)
@@ -76,18 +77,19 @@ class Cleanup:
     def begin(self):
         """Start-up is over."""
         settle(self._config, self._park_memory)
-        if self._moved:
-            from ._park import repark
-
-            repark()
         self._collecting.begin()
         self._trimming.begin()
         self._looking.begin()
         self._trimmed = _memory.held()
+        if self._moved and self._slices is not None:
+            from ._park import has_moved, repark
+
+            if has_moved() and repark() == 0:  # a thread ran, as on a busy machine
+                self._slices()
 
     def attach(self, loop, core):
         """Has the core call for it."""
-        core.on_lull = Slices(loop, core, self.steps)
+        self._slices = core.on_lull = Slices(loop, core, self.steps)
         if self._config.uses("start-up-pages"):
             core.release = _memory.RELEASE_BEFORE_WAIT
 
