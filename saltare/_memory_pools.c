@@ -7,8 +7,8 @@
  * of free blocks, for the case that the same size is wanted again, and a pool of no size has none.
  *
  * A pool that was never written to costs a page then. One arena at most has such, since pymalloc asks for another only when it
- * has no free pool. Nothing is done before the process has grown, or has shrunk since: the quiet period before may have been
- * within a burst, as of handlers that all wait.
+ * has no free pool. Nothing is done before the process has grown, or has freed as much: the quiet period before may have been
+ * within a burst, as of handlers that all wait, whose pools are free only now.
  *
  * It is done in slices, since a MiB takes 0.7 ms with the GIL. Between two of them the pools taken so far are in use, as
  * anybody else sees it: who allocates meanwhile gets others. */
@@ -22,8 +22,9 @@
 #define LAST_OFFSET (POOL - LARGEST_SMALL)                           /* at which a block may begin */
 #define NO_INDEX 0xffff                                              /* of a pool whose blocks have no size: DUMMY_SIZE_IDX */
 
-/* By how much a process must have grown or shrunk. Units: bytes. */
-#define GROWTH ((size_t)1 << 20)
+/* By how much a process must have grown, in bytes, or how many blocks it must have freed: as much in small objects. */
+#define GROWTH ((size_t)256 << 10)
+#define FREED ((Py_ssize_t)(GROWTH / 64))
 
 /* In all: 128 MiB of pools. What there is beyond stays, since the same pools come first the next time. Units: blocks. */
 #define MOST_TAKEN (8192 * BLOCKS)
@@ -31,7 +32,8 @@
 /* Before arenas were watched. */
 static PyObjectArenaAllocator arenas_before;
 
-static size_t least; /* bytes the process held, since start-up or when pools were last released */
+static size_t least;          /* bytes the process held, since start-up or when pools were last released */
+static Py_ssize_t most_in_use; /* blocks, of the times that were looked at since */
 static atomic_bool more_wanted; /* an arena; several interpreters may allocate at a time */
 static _Thread_local struct range given_back; /* the last arena, by this thread */
 
@@ -127,6 +129,7 @@ static struct {
     struct taken *last, *before_pool;
     size_t of_pool, n; /* blocks taken: of the last pool, in all */
     size_t released;   /* bytes */
+    bool stopped;      /* before all were taken: what is left is for the next quiet period */
 } work;
 
 /* Takes as many blocks, or those that are left. Whole pools are dropped at once: together they may be more than the machine has.
@@ -177,14 +180,29 @@ static bool give_back_pools(size_t most)
     return work.last != NULL;
 }
 
+/* Blocks of pymalloc that hold objects; 0 where Python does not tell. */
+static Py_ssize_t blocks_in_use(void)
+{
+    PyObject *count = Py_XNewRef(PySys_GetObject("getallocatedblocks"));
+    PyObject *result = count ? PyObject_CallNoArgs(count) : NULL;
+    Py_ssize_t blocks = result ? PyLong_AsSsize_t(result) : -1;
+    Py_XDECREF(result);
+    Py_XDECREF(count);
+    PyErr_Clear();
+    return blocks < 0 ? 0 : blocks;
+}
+
 static void begin(void)
 {
     const size_t held = bytes_held();
-    const bool has_grown = held >= least + GROWTH, has_shrunk = held + GROWTH <= least; /* a burst that goes on, and its end */
-    if ((has_grown || has_shrunk) && is_undisturbed()) {
+    const Py_ssize_t in_use = blocks_in_use();
+    if (in_use > most_in_use) most_in_use = in_use;
+    const bool has_grown = held >= least + GROWTH, has_freed = in_use + FREED <= most_in_use;
+    if ((has_grown || has_freed) && is_undisturbed()) {
         work.state = TAKING;
         work.before_pool = NULL;
         work.of_pool = work.n = work.released = 0;
+        work.stopped = false;
         more_wanted = false;
     } else if (held < least) {
         least = held;
@@ -192,8 +210,8 @@ static void begin(void)
 }
 
 /* release_pools(pools=0, stop=False) -> int or None: a slice of the work, in which so many pools are taken or given back; 0: all of
- * it. `stop`: no more are to be taken. None: there is more to do. Else bytes of pools that were dropped, or had not been touched; 0 when the process has hardly changed. Best
- * begun when garbage is collected and malloc trimmed. */
+ * it. `stop`: no more are to be taken. None: there is more to do. Else bytes of pools that were dropped, or had not been touched;
+ * 0 when the process has hardly changed. Best begun when garbage is collected and malloc trimmed. */
 PyObject *memory_release_pools(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_ssize_t pools = 0;
@@ -209,9 +227,13 @@ PyObject *memory_release_pools(PyObject *Py_UNUSED(module), PyObject *args)
             Py_RETURN_NONE;
         }
     }
+    if (work.state == TAKING && stop) work.stopped = true;
     work.state = GIVING_BACK;
     if (give_back_pools(most)) Py_RETURN_NONE;
     work.state = IDLE;
-    least = bytes_held();
+    if (!work.stopped) {
+        least = bytes_held();
+        most_in_use = blocks_in_use();
+    }
     return PyLong_FromSize_t(work.released);
 }

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness import Process
 from saltare import _techniques, config
 from saltare._techniques import NEWEST_TESTED, TECHNIQUES, is_on, untested
 from saltare.errors import ConfigError
@@ -98,20 +99,31 @@ def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, 
 
 
 @pytest.fixture
-def newer(tmp_path):
-    """An environment in which this interpreter is newer than any that was tested."""
-    (tmp_path / "usercustomize.py").touch()
-    (tmp_path / "sitecustomize.py").write_text("import saltare._techniques as it; it.NEWEST_TESTED = (3, 1)\n")
+def newer_server(disk, tmp_path):
+    """A server of the command line, in the interpreter that this would make way for, so that nothing keeps it from one."""
+    code = (
+        "import saltare._techniques as it; it.NEWEST_TESTED = (3, 1)\n"
+        "from saltare import _entry, config\n"
+        f"given = config.load('technique_apps:app', {{'park_memory': {str(disk)!r}, 'port': 0}})\n"
+        "raise SystemExit(_entry.serve(given, lambda: _entry.clean_server(given, True))[0])"
+    )
     root = Path(_techniques.__file__).parents[1]
-    return {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    server = Process(
+        [sys.executable, "-c", code],
+        tmp_path / "stderr",
+        cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    yield server
+    server.end()
 
 
 def told(raw, server):
     return json.loads(raw(server).get().read_response().body)
 
 
-def test_a_server_on_a_newer_interpreter(cli_server, raw, newer, disk):
-    server = cli_server("technique_apps:app", "--park-memory", disk, env=newer)
+def test_a_server_on_a_newer_interpreter(newer_server, raw):
+    server = newer_server
     why = "Python {}.{} is newer than 3.1, the newest one tested".format(*sys.version_info)
     server.wait_for_log(f"INFO memory techniques are those of --memory safe: {why}")
     server.wait_for_log(f"WARNING memory is not parked: {why}")
