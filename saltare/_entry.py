@@ -113,27 +113,36 @@ def master(config):
 
 
 def single(config, put_off_ssl):
-    from ._fresh_code import FreshCode
-    from ._importer import load
     from ._shared_code import SharedCode
 
     if put_off_ssl and config.uses("lazy-ssl"):
         from . import _later
 
         _later.install()
-    with SharedCode(config.uses("shared-code")), FreshCode(is_successor()):
-        load(config)  # before what serves it is, so that its errors come at once
-    from ._settle import forget
+    with SharedCode(config.uses("shared-code")):
+        load_fresh(config)  # before what serves it is, so that its errors come at once
+        from ._settle import forget
 
-    if config.uses("import-caches"):
-        forget()
-    from ._cleanup import Cleanup
-    from ._server import Server
-
+        if config.uses("import-caches"):
+            forget()
+        from ._cleanup import Cleanup
+        from ._server import Server
     server = Server.from_config(config)
     server.cleanup = Cleanup(config, config.park_memory)
     server.after_start = server.cleanup.begin
     return server
+
+
+def load_fresh(config):
+    from ._importer import load
+
+    if not is_successor():
+        load(config)
+        return
+    from ._fresh_code import FreshCode
+
+    with FreshCode():
+        load(config)
 
 
 def is_parked(config):
