@@ -48,16 +48,18 @@ class Estimate:
 
     def __init__(self, size, rate, count=None, clock=time.thread_time):
         self._size, self._rate, self._count, self._clock = size, rate, count or size, clock
-        self._began, self._took, self._at, self._counted = (cell() for _ in range(4))
+        self._began, self._took, self._at, self._counted, self._now = (cell() for _ in range(5))
         self.begin()
 
     def begin(self):
         """What there is now costs nothing."""
         self._took[0] = 0.0
-        self._measure()
+        self._at[0], self._now[0] = self._size(), self._count()
+        self._counted[0] = self._now[0]
 
     def expected(self):
-        share = self._count() / max(self._counted[0], 1)
+        self._now[0] = self._count()
+        share = self._now[0] / max(self._counted[0], 1)
         return self._took[0] * share + max(0, self._size() - self._at[0]) * self._rate
 
     def fits(self):
@@ -68,14 +70,12 @@ class Estimate:
         return fits
 
     def run(self, work):
+        """To be called after fits()."""
         self._began[0] = self._clock()
         result = work()
         self._took[0] = self._clock() - self._began[0]
-        self._measure()
+        self._at[0], self._counted[0] = self._size(), self._now[0]
         return result
-
-    def _measure(self):
-        self._at[0], self._counted[0] = self._size(), self._count()
 
 
 class Cleanup:
@@ -204,19 +204,26 @@ class Cleanup:
 class Slices:
     """Runs the steps of a quiet period, with a turn of the loop between two of them.
 
-    To be called when one begins. The first step is done at once: the call comes from within the wait of the loop, where
-    less is in use than while it runs a callback.
+    To be called when one begins, and when the core goes on with it. So all steps are done within the wait of the loop:
+    while it runs a callback, it has objects in use that go into Python's lists of free ones.
     """
 
     def __init__(self, loop, core, steps):
         self._loop, self._core, self._steps = loop, core, steps
         self._running = None
+        self._due = False  # the next step
         self._requests = cell()  # that had come when it began
 
     def __call__(self):
+        busy = None
         if self._running is None:
-            self._running, self._requests[0] = self._steps(), self._core.stats()["requests"]
-            self._go_on(None)
+            self._running, self._due = self._steps(), True
+            self._requests[0] = self._core.stats()["requests"]
+        elif self._due:
+            busy = self._core.stats()["requests"] != self._requests[0]
+        if self._due:
+            self._due = False
+            self._go_on(busy)
 
     def _go_on(self, busy):
         running, self._running = self._running, None
@@ -225,11 +232,15 @@ class Slices:
         except StopIteration:
             self._core.rest()
             return
+        except Exception as error:  # not one of the wait
+            self._loop.call_exception_handler({"message": "a quiet period failed", "exception": error})
+            return
         self._running = running
         if pause:
             self._loop.call_later(pause, self._next)
         else:
-            self._loop.call_soon(self._next)
+            self._next()
 
     def _next(self):
-        self._go_on(self._core.stats()["requests"] != self._requests[0])
+        self._due = True
+        self._core.again()

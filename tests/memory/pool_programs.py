@@ -285,12 +285,16 @@ class Wait(selectors.DefaultSelector):
         begin, self.begin = self.begin, None
         if begin:
             begin()
-        return super().select(0 if begin else timeout)
+        return super().select(0 if begin or self.begin else timeout)
 
 
 class Core:
-    def __init__(self, loop):
-        self.rest = loop.stop
+    def __init__(self, loop, selector):
+        self.rest, self._selector = loop.stop, selector
+        self.on_lull = None
+
+    def again(self):
+        self._selector.begin = self.on_lull
 
     def stats(self):
         return {"requests": 100_000}
@@ -306,11 +310,12 @@ def slow_collections():
     selector = Wait()
     loop = asyncio.SelectorEventLoop(selector)
     cleanup = Cleanup(config.load("main:app", {}))
-    slices = Slices(loop, Core(loop), cleanup.steps)
+    core = Core(loop, selector)
+    core.on_lull = Slices(loop, core, cleanup.steps)
 
     def quiet(took):
         cleanup._collecting._clock = itertools.count(0, took).__next__
-        selector.begin = slices
+        core.again()
         loop.run_forever()
 
     cleanup.begin()

@@ -176,6 +176,7 @@ def test_what_took_a_little_too_long_is_tried_again_some_time():
     def work():
         clock[0] += 1.5 * SLICE
 
+    assert estimate.fits()
     estimate.run(work)
     assert [estimate.fits() for _ in range(6)] == [False, False, False, False, True, True]
 
@@ -199,6 +200,7 @@ def test_a_collection_is_tried_where_few_objects_are_left():
         clock[0] += objects[0] / 50_000 * 2 * SLICE
 
     estimate = Estimate(lambda: 100, SLICE / 100, lambda: objects[0], lambda: clock[0])
+    assert estimate.fits()
     estimate.run(work)
     assert not estimate.fits()
     objects[0] = 5_000
@@ -211,6 +213,7 @@ def test_a_collection_is_tried_where_few_objects_are_left():
 def test_a_collection_is_tried_after_a_burst(memory):
     made = cleanup()
     memory.sizes["in_use"] += 50_000
+    assert made._collecting.fits()
     made._collecting.run(lambda: spin(2 * SLICE))
     run(made.steps())
     assert "collect 2" not in memory.done
@@ -230,6 +233,9 @@ class Core:
     def stats(self):
         return {"requests": self.requests}
 
+    def again(self):
+        asyncio.get_running_loop().call_soon(self.on_lull)
+
     def rest(self):
         self.rests += 1
 
@@ -240,14 +246,15 @@ def test_the_loop_turns_between_two_steps():
     def steps():
         for number in range(4):
             order.append(number)
-            told.append((yield 0.001 if number == 2 else 0))
+            told.append((yield 0.05 if number == 2 else 0))
 
     async def main():
-        slices = Slices(asyncio.get_running_loop(), core, steps)
+        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, steps)
         slices()
-        slices()  # it goes on, and does not begin anew
         while core.rests == 0:
             order.append("turn")
+            if order.count("turn") == 3:
+                slices()  # in the pause: it goes on, and does not begin anew
             core.requests = int(3 in order)
             await asyncio.sleep(0)
 
@@ -257,12 +264,32 @@ def test_the_loop_turns_between_two_steps():
     assert told == [False, False, False, True]
 
 
+def test_a_mistake_of_a_step_is_told_and_ends_the_steps():
+    core, told = Core(), []
+
+    def steps():
+        yield 0
+        raise ValueError("a mistake")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        slices = core.on_lull = Slices(loop, core, steps)
+        for number in (1, 2):
+            slices()
+            while len(told) < number:
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert [type(error) for error in told] == [ValueError] * 2
+
+
 def test_what_is_noted_is_no_new_object(memory):
     """Made within a burst, it would keep one of its arenas."""
     made, core = cleanup(), Core()
 
     async def main():
-        slices = Slices(asyncio.get_running_loop(), core, made.steps)
+        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, made.steps)
         kept = [slices, made, made._collecting, made._trimming, made._looking]
         before = [dict(vars(one)) for one in kept]
         memory.sizes |= {"held": 101 * MIB, "heap": 11 * MIB, "in_use": 110_000}
