@@ -2,7 +2,7 @@
  * leaves the app's coroutine; else one that waits for a future of the loop.  per request
  *
  * It has the methods of a coroutine, so create_task(receive()) works as it does with a function written in Python. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 typedef struct {
     PyObject_HEAD

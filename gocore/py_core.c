@@ -1,5 +1,5 @@
 /* type Core: a server as Python sees it. Its poll() is one turn of the loop.  per turn */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <structmember.h>
 

@@ -1,5 +1,5 @@
 /* Status -> exception, and the one thing that is truly per process: whether it was forked, or has forked.  per process */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* type Exchange: one request in the app's hands; its life and its receive(). Its send() is in py_send.c.  per request */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <structmember.h>
 

@@ -1,5 +1,5 @@
 /* Files that the app sends: a path is opened, a descriptor is borrowed, and both become a descriptor that Go closes.  per request */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Bytes put together of pieces: a request body that waits, a message that comes in frames.  per byte */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Header fields that the app gives: checked, and laid out as a command carries them.  per request */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

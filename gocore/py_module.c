@@ -1,5 +1,5 @@
 /* The module saltare._core: its state, its types, its functions.  per process */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

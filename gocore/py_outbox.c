@@ -1,5 +1,5 @@
 /* The outbox: commands of the app, until the next turn takes them.  per request */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

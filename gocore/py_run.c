@@ -2,7 +2,7 @@
  *
  * It is `await app(scope, receive, send)` and what has to be done about its end, without a Python frame of our own in
  * between. Like a coroutine it can be sent to, thrown into and closed, and it shows the app's frame to debuggers. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <structmember.h>
 

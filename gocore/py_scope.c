@@ -1,5 +1,5 @@
 /* A request view -> an ASGI scope (ASGI 3.0, HTTP 2.5).  per request */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <arpa/inet.h>
 #include <string.h>

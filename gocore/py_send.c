@@ -3,7 +3,7 @@
  * What is checked here is the app against itself: the shape of its messages, their order, and whether the body is as long as
  * declared. A message that is refused leaves no trace. What an answer means on the wire (framing, chunks, keep-alive) is
  * decided in Go, http1/framing.go. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

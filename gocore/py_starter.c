@@ -8,7 +8,7 @@
  * The loop is left to take the first step in debug mode, since it names what blocks it; where asyncio.Task was replaced by a
  * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio), or
  * by another's loop that can be; and with a task factory. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <structmember.h>
 

@@ -4,7 +4,7 @@
  * small request. CPython 3.12 has a list of its own for eager tasks. Here, `add` of that one set is shadowed by a function
  * that does nothing while a thread makes a task of ours; what is in the list, a weak reference, is entered and taken out
  * again directly. A task that goes on after its first step is entered as any other. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #if PY_VERSION_HEX < 0x030C0000
 

@@ -4,7 +4,7 @@
  * is work and takes 3 % of a core, for goroutines that the core does not have. How exactly a thread's sleeps are timed is
  * its timer slack (prctl(2)), which a new thread inherits; so the slack is raised while the runtime starts its threads,
  * and put back when the module is initialised. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <sys/prctl.h>
 

@@ -3,7 +3,7 @@
  * It is an Exchange that may go on: until it is accepted, and when it is denied, what it sends is an answer as any other.
  * Each message becomes one object: decoded where it lies when it came in one piece, else put together in a bytes object that
  * has room for all that its frames announce. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 

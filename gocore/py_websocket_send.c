@@ -1,7 +1,7 @@
 /* send() of a WebSocket: what the app says, as commands of the outbox.  per message
  *
  * A message that is refused leaves no trace. Frames, compression and the close handshake are Go's affair. */
-#include "py_bridge.h"
+#include "py_state.h"
 
 #include <string.h>
 
