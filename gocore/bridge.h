@@ -1,4 +1,4 @@
-/* bridge.h: the border between C (which knows Python's objects) and Go (which knows HTTP and sockets).  per turn
+/* bridge.h: the border between C (which knows Python's objects) and Go (which knows HTTP and sockets).
  *
  * Plain C99, no Python.h. It is in the cgo preamble of export.go and included by every py_*.c, so a signature that
  * drifts does not compile; export.go proves that the layouts are those of package handoff.

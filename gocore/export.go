@@ -1,4 +1,4 @@
-// The exported functions: unpack, call, pack. Contracts are in bridge.h.  per turn
+// The exported functions: unpack, call, pack. Contracts are in bridge.h.
 
 package main
 

@@ -1,8 +1,8 @@
 /* The awaitable that receive() and send() return: mostly one that is done at its first step, so that awaiting it never
- * leaves the app's coroutine; else one that waits for a future of the loop.  per request
+ * leaves the app's coroutine; else one that waits for a future of the loop.
  *
  * It has the methods of a coroutine, so create_task(receive()) works as it does with a function written in Python. */
-#include "py_state.h"
+#include "py_awaitable.h"
 
 typedef struct {
     PyObject_HEAD
@@ -27,7 +27,7 @@ static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
     return (PyObject *)self;
 }
 
-PyObject *py_awaitable_new(exchange *ex, outcome ask) { return new_awaitable(ex->core->state, ex, ask); }
+PyObject *py_awaitable_new(module_state *state, exchange *ex, outcome ask) { return new_awaitable(state, ex, ask); }
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
 
@@ -108,7 +108,6 @@ static PyObject *awaitable_next(awaitable *self) { return step(self, Py_None, tr
 
 static PyObject *awaitable_send(awaitable *self, PyObject *arg) { return step(self, arg, false); }
 
-/* Raises what throw() was given. */
 void py_raise_thrown(PyObject *args)
 {
     PyObject *type, *value = NULL, *traceback = NULL;
