@@ -29,27 +29,29 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
         py_refuse_forked() < 0) {
         return -1;
     }
-    struct saltare_config config = {.server_header = server_header, .server_header_len = (uint32_t)server_len,
+    struct saltare_setting settings[SALTARE_OPTIONS_MOST];
+    struct saltare_config config = {.settings = settings,
+                                    .server_header = server_header, .server_header_len = (uint32_t)server_len,
                                     .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len,
                                     .forked = py_has_forked()};
-    if (py_options_read(options, &config) < 0) return -1;
+    if (py_options_read(options, settings, &config.n_settings) < 0) return -1;
     if (self->loop.state != NULL) { /* asked after the options were read, which may have opened it */
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
         return -1;
     }
-    self->guest = config.guest != 0;
     self->loop.state = py_state(Py_TYPE(self));
     if (self->loop.state == NULL) return -1;
     Py_XSETREF(self->keys, PyDict_New());
     if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, scope, root_path) < 0) return -1;
-    int32_t epoll_fd = -1;
-    int64_t handle = saltare_open(&config, &epoll_fd);
+    struct saltare_opened opened;
+    int64_t handle = saltare_open(&config, &opened);
     if (handle < 0) {
         py_raise_status(handle, "open");
         return -1;
     }
     self->handle = handle;
-    self->epoll_fd = epoll_fd;
+    self->epoll_fd = opened.epoll_fd;
+    self->guest = opened.guest != 0;
     self->loop.state->cores++;
     return 0;
 }

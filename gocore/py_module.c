@@ -6,6 +6,7 @@
 #include "py_core.h"
 #include "py_exchange.h"
 #include "py_fork.h"
+#include "py_options.h"
 #include "py_run.h"
 #include "py_starter.h"
 #include "py_timerslack.h"
@@ -36,9 +37,16 @@ static PyObject *core_build_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     return Py_BuildValue("{ssssss}", "flavour", flavour, "version", version, "go", go);
 }
 
+/* options() -> {name: unit} */
+static PyObject *core_options(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return py_refuse_forked() < 0 ? NULL : py_options_units();
+}
+
 static PyMethodDef module_methods[] = {
     {"live", core_live, METH_NOARGS, "live() -> dict: debug counters, all zero when no server is open in this process."},
     {"build_info", core_build_info, METH_NOARGS, "build_info() -> dict with flavour, version and go."},
+    {"options", core_options, METH_NOARGS, "options() -> dict: the unit of each option of a Core by its name, \"ms\" or \"\"."},
     {NULL},
 };
 
