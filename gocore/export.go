@@ -74,7 +74,7 @@ func saltare_open(c *C.struct_saltare_config, opened *C.struct_saltare_opened) C
 	if err != nil {
 		return C.int64_t(failure(err))
 	}
-	opened.epoll_fd = C.int32_t(s.FD())
+	*opened = C.struct_saltare_opened{epoll_fd: C.int32_t(s.FD())}
 	if config.Guest {
 		opened.guest = 1
 	}

@@ -96,7 +96,8 @@ static PyObject *core_listen(core *self, PyObject *listeners)
 
 static PyObject *core_rest(core *self, PyObject *Py_UNUSED(ignored))
 {
-    return py_core_rest(self) < 0 ? NULL : Py_NewRef(Py_None);
+    py_core_rest(self);
+    Py_RETURN_NONE;
 }
 
 static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
@@ -179,7 +180,6 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->loop.elsewhere);
     Py_VISIT(self->loop.wake);
     Py_VISIT(self->on_lull);
-    Py_VISIT(self->release);
     Py_VISIT(self->on_empty);
     Py_VISIT(self->on_retire);
     return py_scopes_traverse(&self->scopes, visit, arg);
@@ -195,7 +195,6 @@ static int core_clear(core *self)
     Py_CLEAR(self->loop.elsewhere);
     Py_CLEAR(self->loop.wake);
     Py_CLEAR(self->on_lull);
-    Py_CLEAR(self->release);
     Py_CLEAR(self->on_empty);
     Py_CLEAR(self->on_retire);
     py_scopes_clear(&self->scopes);
@@ -248,10 +247,14 @@ static PyMemberDef core_members[] = {
     {"wake", T_OBJECT, offsetof(core, loop.wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for a while."},
-    {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_BEFORE_WAIT."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},
+    {NULL},
+};
+
+static PyGetSetDef core_getset[] = {
+    {"release", (getter)py_core_get_release, (setter)py_core_set_release, "saltare._memory.API, or None: nothing is released before a wait.", NULL},
     {NULL},
 };
 
@@ -260,6 +263,7 @@ static PyType_Slot core_slots[] = {
     {Py_tp_init, core_init},
     {Py_tp_methods, core_methods},
     {Py_tp_members, core_members},
+    {Py_tp_getset, core_getset},
     {Py_tp_traverse, core_traverse},
     {Py_tp_clear, core_clear},
     {Py_tp_finalize, core_finalize},

@@ -28,23 +28,22 @@ static void shrink(core *self)
 /* What runs while a server comes to rest brings pages of code back, so they are dropped as the last thing before the wait. A
  * guest's wait is its host's.
  * In order: a lull (TURN_LULL, of Go), on_lull (of Python: garbage, free memory, pages shared again), release, the wait. */
-int py_core_rest(core *self)
+void py_core_rest(core *self)
 {
-    if (self->release == NULL || self->release == Py_None) return 0;
-    release_code *release = (release_code *)(uintptr_t)PyCapsule_GetPointer(self->release, "saltare._memory.RELEASE_BEFORE_WAIT");
-    if (release == NULL) return -1;
+    if (self->memory == NULL) return;
     if (self->guest) {
-        release(NULL, 0, NULL, 0);
+        self->memory->release_before_wait(NULL, 0, NULL, 0);
     } else {
-        self->before_wait = release;
+        self->release_before_wait = true;
     }
-    return 0;
 }
 
 int py_core_lull(core *self)
 {
     shrink(self);
-    return py_call_if_set(self->on_lull, "on_lull") < 0 ? -1 : py_core_rest(self);
+    if (py_call_if_set(self->on_lull, "on_lull") < 0) return -1;
+    py_core_rest(self);
+    return 0;
 }
 
 uint32_t py_core_release_before_wait(core *self, struct saltare_range *code)
@@ -55,7 +54,21 @@ uint32_t py_core_release_before_wait(core *self, struct saltare_range *code)
         (void *)(uintptr_t)PyEval_SaveThread,
         (void *)(uintptr_t)saltare_turn,
     };
-    release_code *release = self->before_wait;
-    self->before_wait = NULL;
-    return (uint32_t)release(way, sizeof way / sizeof *way, &code->start, MOST_CODE);
+    self->release_before_wait = false;
+    if (self->memory == NULL) return 0; /* taken away meanwhile */
+    return (uint32_t)self->memory->release_before_wait(way, sizeof way / sizeof *way, &code->start, MOST_CODE);
+}
+
+PyObject *py_core_get_release(core *self, void *Py_UNUSED(closure))
+{
+    if (self->memory == NULL) Py_RETURN_NONE;
+    return PyCapsule_New((void *)(uintptr_t)self->memory, SALTARE_MEMORY_API, NULL);
+}
+
+int py_core_set_release(core *self, PyObject *capsule, void *Py_UNUSED(closure))
+{
+    const struct saltare_memory_api *memory = NULL;
+    if (capsule != NULL && capsule != Py_None && (memory = py_memory_api(capsule)) == NULL) return -1;
+    self->memory = memory;
+    return 0;
 }

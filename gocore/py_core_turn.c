@@ -36,7 +36,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     turn->outbox_len = box->len;
     self->loop.filling = !self->loop.filling;
     self->loop.woken = false;
-    if (self->before_wait != NULL && box->len == 0 && turn->timeout_ns != 0) {
+    if (self->release_before_wait && box->len == 0 && turn->timeout_ns != 0) {
         turn->code = code; /* found with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
         turn->n_code = py_core_release_before_wait(self, code);
     }
@@ -54,10 +54,11 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     self->n_events = turn->n_events;
     self->next_event = 0;
     if (py_core_on_events(self, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
-        (turn->flags & TURN_LULL && py_core_lull(self) < 0) || (turn->flags & TURN_REST && py_core_rest(self) < 0)) {
+        (turn->flags & TURN_LULL && py_core_lull(self) < 0)) {
         Py_XDECREF(ready);
         return NULL;
     }
+    if (turn->flags & TURN_REST) py_core_rest(self);
     return ready ? ready : Py_NewRef(self->loop.state->empty_tuple);
 }
 

@@ -3,10 +3,8 @@
 #define SALTARE_PY_CORE_TYPE_H
 
 #include "py_loop.h"
+#include "py_memory.h"
 #include "py_scope.h"
-
-/* What the capsule RELEASE_BEFORE_WAIT of saltare._memory holds, which tells more. */
-typedef size_t release_code(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room);
 
 typedef struct {
     loop loop; /* first, so that it is one to its exchanges */
@@ -24,8 +22,8 @@ typedef struct {
     PyObject *on_retire; /* (why): this worker has reached a limit */
     PyObject *on_lull;   /* called when the app has been silent for a while */
     PyObject *on_empty;  /* called when a draining server has no connection left */
-    PyObject *release;   /* capsule: what gives back the pages of code that nothing needs while the server rests */
-    release_code *before_wait; /* what is in it, when it is to be called; else NULL */
+    const struct saltare_memory_api *memory; /* gives back the pages of code that nothing needs while the server is idle; or NULL */
+    bool release_before_wait;                /* it is to be asked before the next wait */
 } core;
 
 /* Whether Go may be asked about it: it is open, and the process was not forked. -1 with an exception. */
@@ -57,11 +55,14 @@ int py_core_on_descriptor(core *self, const struct saltare_event *event, PyObjec
 /* On the way to the wait are libc, the dynamic linker, the interpreter and the core itself, which goes on: each has some segments. */
 #define MOST_CODE 16
 
-/* Has pages of code dropped before the next wait. -1 with an exception. */
-int py_core_rest(core *self);
+/* Has pages of code dropped before the next wait. */
+void py_core_rest(core *self);
 /* The app has been silent for a while. -1 with an exception. */
 int py_core_lull(core *self);
-/* Drops them now, and names those that the way to the wait has brought back: at most MOST_CODE. Returns how many. */
+/* Drops them now, and names those that come back on the way to the wait: at most MOST_CODE. Returns how many. */
 uint32_t py_core_release_before_wait(core *self, struct saltare_range *code);
+/* The attribute `release`. */
+PyObject *py_core_get_release(core *self, void *closure);
+int py_core_set_release(core *self, PyObject *capsule, void *closure);
 
 #endif

@@ -6,6 +6,7 @@
 #include "py_core.h"
 #include "py_exchange.h"
 #include "py_fork.h"
+#include "py_memory.h"
 #include "py_options.h"
 #include "py_run.h"
 #include "py_starter.h"
@@ -68,7 +69,7 @@ static int make_types(PyObject *module, module_state *st)
 
 static int module_exec(PyObject *module)
 {
-    if (py_refuse_forked() < 0 || py_watch_fork() < 0 || py_state_open(module) < 0) return -1;
+    if (py_refuse_forked() < 0 || py_watch_fork() < 0 || py_memory_check() < 0 || py_state_open(module) < 0) return -1;
     module_state *st = py_state_of(module);
     if (make_types(module, st) < 0) return -1;
     return (st->sent = py_awaitable_none(st)) ? 0 : -1;
