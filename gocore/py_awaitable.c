@@ -7,18 +7,18 @@
 typedef struct {
     PyObject_HEAD
     module_state *state;
-    exchange *ex;       /* NULL: over */
+    struct exchange *ex;       /* NULL: over */
     outcome ask;
     PyObject *future;   /* that it waits for, or NULL */
     char again;         /* done with None as often as it is awaited */
 } awaitable;
 
-static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
+static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome ask)
 {
     awaitable *self = PyObject_GC_New(awaitable, state->awaitable_type);
     if (self == NULL) return NULL;
     self->state = state;
-    self->ex = (exchange *)Py_XNewRef(ex);
+    self->ex = (struct exchange *)Py_XNewRef(ex);
     self->ask = ask;
     self->future = NULL;
     self->again = ex == NULL;
@@ -27,7 +27,7 @@ static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
     return (PyObject *)self;
 }
 
-PyObject *py_awaitable_new(module_state *state, exchange *ex, outcome ask) { return new_awaitable(state, ex, ask); }
+PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask) { return new_awaitable(state, ex, ask); }
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
 
@@ -67,7 +67,7 @@ static PySendResult ask(awaitable *self, PyObject **result)
         PyErr_SetString(PyExc_RuntimeError, "cannot await the same receive() or send() twice");
         return PYGEN_ERROR;
     }
-    exchange *ex = (exchange *)Py_NewRef(self->ex);
+    struct exchange *ex = (struct exchange *)Py_NewRef(self->ex);
     PySendResult status = self->ask(ex, result);
     if (status == PYGEN_NEXT) status = yield(self, *result, result);
     if (status != PYGEN_NEXT) Py_CLEAR(self->ex);

@@ -6,6 +6,7 @@
 
 #include "py_exchange.h"
 #include "py_hook.h"
+#include "py_memory.h"
 #include "py_starter.h"
 
 /* A dict keeps the room of all that it ever held, unless it is cleared. */

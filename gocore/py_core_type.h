@@ -3,8 +3,9 @@
 #define SALTARE_PY_CORE_TYPE_H
 
 #include "py_loop.h"
-#include "py_memory.h"
 #include "py_scope.h"
+
+struct saltare_memory_api; /* memory_api.h */
 
 typedef struct {
     loop loop; /* first, so that it is one to its exchanges */

@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include "py_awaitable.h"
 #include "py_hook.h"
 #include "py_message.h"
 

@@ -5,6 +5,8 @@
 #include "py_state.h"
 #include "py_loop.h"
 
+typedef struct exchange exchange;
+
 /* New reference, not in the core's table yet; NULL with an exception. */
 exchange *py_exchange_new(loop *self, const struct saltare_event *event);
 /* Takes an event of the stream but those of websockets. -1 with an exception. */

@@ -2,7 +2,6 @@
 #ifndef SALTARE_PY_EXCHANGE_TYPE_H
 #define SALTARE_PY_EXCHANGE_TYPE_H
 
-#include "py_awaitable.h"
 #include "py_exchange.h"
 #include "py_gathered.h"
 

@@ -5,7 +5,7 @@
 #include "py_state.h"
 #include "py_outbox.h"
 
-typedef struct exchange exchange;
+struct exchange; /* py_exchange.h */
 
 /* A Core begins with it, so that it is one wherever nothing else of the core is needed. */
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     PyObject *create_future; /* of the event loop */
     PyObject *elsewhere;     /* elsewhere(send, message): the awaitable of a send() in another thread */
     Py_ssize_t borrowed;     /* bodies lent to Go */
-    exchange **exchanges;    /* by slot of the stream; owned references (py_exchange_table.c) */
+    struct exchange **exchanges;    /* by slot of the stream; owned references (py_exchange_table.c) */
     uint32_t n_exchanges;
 } loop;
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "py_awaitable.h"
 #include "py_message.h"
 
 /* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer has no content, as in the table of http1/framing.go. */
