@@ -10,7 +10,7 @@ from bare import new_core
 from harness import HANG
 from saltare import _memory
 
-NAME = b"saltare._memory.API"
+NAME, OTHER_NAME = b"saltare._memory.API", b"another.API"  # a capsule does not hold its name
 NEW = ctypes.pythonapi.PyCapsule_New
 NEW.restype, NEW.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 OTHER = (ctypes.c_uint32 * 4)(1 << 31)
@@ -64,7 +64,7 @@ def test_that_of_another_build(core):
     assert core.release is None
 
 
-@pytest.mark.parametrize("given", [5, object(), NEW(ctypes.addressof(OTHER), b"another.API", None)])
+@pytest.mark.parametrize("given", [5, object(), NEW(ctypes.addressof(OTHER), OTHER_NAME, None)])
 def test_something_else(core, given):
     with pytest.raises(TypeError, match=r"release of a Core must be saltare\._memory\.API or None, not "):
         core.release = given
