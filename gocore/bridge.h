@@ -25,7 +25,7 @@
  * Threads. No function needs the GIL, and none calls into Python. A server has a lock, which a turn holds except while it waits:
  * "any" means that a function may be called from any thread, also while another thread is within a turn of that server, and then
  * waits for that lock. Three functions have the server for themselves: turn, abandon and close of one server must not overlap
- * (py_core.c sees to it). Different servers are independent. In the child of a fork nothing may be called (py_fork.h).
+ * (`polling` of a Core sees to it). Different servers are independent. In the child of a fork nothing may be called (py_fork.h).
  * Handles. A stream is slot + generation in one uint64; a command for a stream that is over is ignored.
  * A server is a number; -ESTALE says that it was closed.
  * Errors. Functions return 0 or more on success and -errno on failure unless their comment says otherwise; then nothing was
@@ -36,7 +36,7 @@
 
 #include <stdint.h>
 
-/* ---- back-pressure and copying; limits.go says why ------------------------------------------------------------ */
+/* ---- back-pressure and copying; limits.go has the reasons ------------------------------------------------------------ */
 
 /* So many bytes of an answer, and what its pieces count, may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
 #define SALTARE_SEND_WINDOW (48 * 1024)
@@ -50,7 +50,7 @@
 #define SALTARE_FILE_COST (4 * 1024)
 /* What a message counts in both directions, besides its bytes. */
 #define SALTARE_WS_COST 64
-/* Once the app has taken so much of what came, C says so by COMMAND_CONSUMED. */
+/* Once the app has received so much of messages, C sends COMMAND_CONSUMED. */
 #define SALTARE_WS_TAKEN (32 * 1024)
 
 /* ---- saltare_open ------------------------------------------------------------------------------------------- */

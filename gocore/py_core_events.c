@@ -1,4 +1,4 @@
-/* The events of a turn: each goes to its exchange, or to the hook that is told of it. */
+/* The events of a turn: each goes to its exchange or to a hook. */
 #include "py_core_type.h"
 
 #include "py_exchange.h"
@@ -22,7 +22,7 @@ static int dispatch(core *self, exchange *ex, PyObject *scope)
     return result ? 0 : -1;
 }
 
-/* The stream will have no answer: whoever was to give it could not be told of it, or does not exist. */
+/* Ends a stream that will have no answer, since the app could not be started on it. */
 static int refuse(core *self, const struct saltare_event *event, exchange *ex)
 {
     if (ex != NULL) return py_exchange_fail(ex);

@@ -134,7 +134,7 @@ static int wake_all(module_state *st, PyObject **list)
 
 int py_exchange_wake_receivers(exchange *ex) { return wake_all(py_state_in(ex), &ex->receivers); }
 
-/* Nothing goes to the app or comes from it any more; whoever waits is told. */
+/* Nothing goes to the app or comes from it any more: every wait ends. */
 static int end(exchange *ex)
 {
     py_exchange_forget(ex);

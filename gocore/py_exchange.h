@@ -3,6 +3,7 @@
 #define SALTARE_PY_EXCHANGE_H
 
 #include "py_state.h"
+
 #include "py_loop.h"
 
 typedef struct exchange exchange;

@@ -1,4 +1,4 @@
-/* py_exchange_type.h: the inside of an Exchange, to its own files, to send() and to the Websocket it may become. */
+/* py_exchange_type.h: the inside of an Exchange, to its own files, to send() and to the websocket it may become. */
 #ifndef SALTARE_PY_EXCHANGE_TYPE_H
 #define SALTARE_PY_EXCHANGE_TYPE_H
 
@@ -13,7 +13,7 @@ struct exchange {
     Py_ssize_t cost;     /* what that counts in COMMAND_CONSUMED */
     PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
     PyObject *senders;   /* the same for send() */
-    Py_ssize_t window;   /* so much may be sent before send() waits: bytes, and what pieces count besides */
+    Py_ssize_t window;   /* what may be sent before send() waits: bytes, and what pieces count besides */
     Py_ssize_t most;     /* what window is once little is unsent */
     int64_t declared;    /* content-length of the answer, -1: none */
     int64_t sent;        /* bytes of its body */
@@ -27,7 +27,6 @@ struct exchange {
     char complete, gone;
     char half_closed;    /* to receive() the peer has gone, but it may still read the answer */
 };
-
 
 /* Fills in a new object, of Exchange or of Socket, that the collector does not know yet. */
 void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *event);
@@ -44,7 +43,7 @@ PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result);
 
 static inline module_state *py_state_in(const exchange *ex) { return ex->loop->state; }
 
-static inline bool py_is_websocket(const exchange *ex) { return Py_IS_TYPE(ex, py_state_in(ex)->socket_type); }
+static inline bool py_is_websocket(const exchange *ex) { return Py_IS_TYPE(ex, py_state_in(ex)->websocket_type); }
 
 /* ---- what an exchange calls of those above it, which include this header ---- */
 

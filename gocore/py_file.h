@@ -3,6 +3,7 @@
 #define SALTARE_PY_FILE_H
 
 #include "py_state.h"
+
 #include "bridge.h"
 
 /* Fills part with the whole of the regular file at the path that a message names. -1 with an exception. */

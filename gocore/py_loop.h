@@ -3,6 +3,7 @@
 #define SALTARE_PY_LOOP_H
 
 #include "py_state.h"
+
 #include "py_outbox.h"
 
 struct exchange; /* py_exchange.h */
@@ -19,7 +20,7 @@ typedef struct {
     PyObject *create_future; /* of the event loop */
     PyObject *elsewhere;     /* elsewhere(send, message): the awaitable of a send() in another thread */
     Py_ssize_t borrowed;     /* bodies lent to Go */
-    struct exchange **exchanges;    /* by slot of the stream; owned references (py_exchange_table.c) */
+    struct exchange **exchanges; /* by slot of the stream; owned references (py_exchange_table.c) */
     uint32_t n_exchanges;
 } loop;
 

@@ -6,7 +6,7 @@
 #define EACH_TYPE(DO)                    \
     DO(core_type, py_core_spec)          \
     DO(exchange_type, py_exchange_spec)  \
-    DO(socket_type, py_websocket_spec)   \
+    DO(websocket_type, py_websocket_spec)   \
     DO(awaitable_type, py_awaitable_spec) \
     DO(run_type, py_run_spec)            \
     DO(starter_type, py_starter_spec)

@@ -3,6 +3,7 @@
 #define SALTARE_PY_OUTBOX_H
 
 #include "py_state.h"
+
 #include "bridge.h"
 
 typedef struct {

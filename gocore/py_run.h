@@ -3,6 +3,7 @@
 #define SALTARE_PY_RUN_H
 
 #include "py_state.h"
+
 #include "py_exchange.h"
 
 /* A Starter begins with it: what a Run takes of its starter. */

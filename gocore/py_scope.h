@@ -3,6 +3,7 @@
 #define SALTARE_PY_SCOPE_H
 
 #include "py_state.h"
+
 #include "bridge.h"
 
 /* What the scopes of a core are made of. */

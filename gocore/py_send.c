@@ -1,4 +1,4 @@
-/* send(): what the app says, as commands of the outbox.
+/* send(): the messages of the app as commands of the outbox. Bodies are in py_send_body.c, files in py_send_file.c.
  *
  * What is checked here is the app against itself: the shape of its messages, their order, and whether the body is as long as
  * declared. A message that is refused leaves no trace. What an answer means on the wire (framing, chunks, keep-alive) is

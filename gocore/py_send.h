@@ -1,4 +1,4 @@
-/* py_send.h: send(): what its files share, and what a Websocket takes of it. */
+/* py_send.h: send(): what its files share, and what a websocket takes of it. */
 #ifndef SALTARE_PY_SEND_H
 #define SALTARE_PY_SEND_H
 

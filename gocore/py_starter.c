@@ -170,7 +170,7 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED
     exchange *ex;
     PyObject *scope;
     if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "OO:Starter", &ex, &scope)) return NULL;
-    if (!Py_IS_TYPE(ex, self->owner.state->exchange_type) && !Py_IS_TYPE(ex, self->owner.state->socket_type)) {
+    if (!Py_IS_TYPE(ex, self->owner.state->exchange_type) && !Py_IS_TYPE(ex, self->owner.state->websocket_type)) {
         PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a Socket, not %.100s", Py_TYPE(ex)->tp_name);
         return NULL;
     }

@@ -3,6 +3,7 @@
 #define SALTARE_PY_STARTER_H
 
 #include "py_state.h"
+
 #include "py_exchange.h"
 
 typedef struct starter starter;

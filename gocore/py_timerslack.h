@@ -2,7 +2,6 @@
 #ifndef SALTARE_PY_TIMERSLACK_H
 #define SALTARE_PY_TIMERSLACK_H
 
-
 /* Undoes what loading the library did to the importing thread. */
 void py_restore_timer_slack(void);
 

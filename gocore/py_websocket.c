@@ -1,4 +1,4 @@
-/* type Socket: a request for a WebSocket and the WebSocket itself; its life and its receive().
+/* type Socket: a request for a websocket and the websocket itself; its life and its receive().
  *
  * It is an Exchange that may go on: until it is accepted, and when it is denied, what it sends is an answer as any other.
  * Each message becomes one object: decoded where it lies when it came in one piece, else put together in a bytes object that
@@ -69,7 +69,7 @@ static void empty(mailbox *box)
 exchange *py_websocket_new(loop *self, const struct saltare_event *event)
 {
     PyObject *offered = py_subprotocols(event->data);
-    websocket *ws = offered ? PyObject_GC_New(websocket, self->state->socket_type) : NULL;
+    websocket *ws = offered ? PyObject_GC_New(websocket, self->state->websocket_type) : NULL;
     if (ws == NULL) {
         Py_XDECREF(offered);
         return NULL;

@@ -1,6 +1,6 @@
-/* send() of a WebSocket: what the app says, as commands of the outbox.
+/* send() of a websocket: the messages of the app as commands of the outbox.
  *
- * A message that is refused leaves no trace. Frames, compression and the close handshake are Go's affair. */
+ * A message that is refused leaves no trace. Frames, compression and the close handshake are made in Go. */
 #include "py_websocket_type.h"
 
 #include "py_message.h"
@@ -209,7 +209,7 @@ static PyObject *reason_of(module_state *st, PyObject *message)
     return reason;
 }
 
-/* Before the WebSocket is accepted, this refuses it. */
+/* Before the websocket is accepted, this refuses it. */
 static PyObject *send_close(websocket *ws, PyObject *message)
 {
     module_state *st = state_of(ws);

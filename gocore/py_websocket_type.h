@@ -24,15 +24,14 @@ typedef struct {
     PyObject *offered;   /* list of the subprotocols that the peer speaks, until one is agreed on */
     PyObject *reason;    /* of its end, or NULL */
     gathered partial;    /* a message under way */
-    Py_ssize_t taken;    /* of what came, by the app; Go was not told yet */
+    Py_ssize_t taken;    /* what the app has received and Go does not know yet */
     uint16_t code;       /* of its end */
     char connected;      /* the app has received websocket.connect */
     char accepted;
 } websocket;
 
-/* RFC 6455 7.4.1: what a close code is that nobody gave, and that of an end without any Close. */
+/* RFC 6455 7.4.1: the close code where none was given, and that of an end without a Close frame. */
 enum { WS_NORMAL = 1000, WS_VANISHED = 1006 };
-
 
 /* Closes it as the app asks. -1 with an exception. */
 int py_websocket_close(websocket *ws, uint16_t code, PyObject *reason);

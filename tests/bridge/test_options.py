@@ -56,7 +56,7 @@ def test_the_largest_value(name, most):
 
 
 class Name(str):
-    """Equal to nothing."""
+    """Equal to no other."""
 
     __hash__ = object.__hash__
     __eq__ = object.__eq__
