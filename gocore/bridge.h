@@ -1,46 +1,48 @@
-/* bridge.h: the border between C (which knows Python's objects) and Go (which knows HTTP and sockets).  per turn
+/* bridge.h: the border between C (which knows Python's objects) and Go (which knows HTTP and sockets).
  *
- * Plain C99, no Python.h. It is in the cgo preamble of export.go and included by every py_*.c, so a signature that
- * drifts does not compile; export.go proves that the layouts are those of package handoff.
+ * Plain C99, no Python.h. It is in the cgo preamble of export.go and included by every py_*.c that needs it, so a signature that
+ * drifts does not compile; proofs.go proves that the layouts are those of package handoff.
  *
  * Read it in the order of a request:
  *
- *   saltare_open    a server: its epoll set, its limits
+ *   saltare_open    a server: its epoll set, its options
  *   saltare_listen  the sockets it accepts from
- *   saltare_turn    takes the outbox (what the app said), waits, gives the inbox (what the peers said)
+ *   saltare_turn    takes the outbox (what the app sent), waits, gives the inbox (what the peers sent)
  *     EVENT_REQUEST     -> struct saltare_request: C makes the scope and starts the app
  *     EVENT_BODY        -> a piece of the request body
  *     COMMAND_START     <- status and header fields of the answer
  *     COMMAND_BODY(_REF), COMMAND_FILE <- a piece of the answer's body
  *     COMMAND_TRAILERS  <- fields behind it
  *     EVENT_DRAINED, EVENT_HALF_CLOSE, EVENT_DISCONNECT, EVENT_RELEASE -> the rest of its life
- *   a request that asks for WebSocket (EVENT_WEBSOCKET) may be answered as any other, or become one:
+ *   a request that asks for a websocket (EVENT_WEBSOCKET) may be answered as any other, or become one:
  *     COMMAND_WS_ACCEPT <- it does
- *     EVENT_WS_EXPECT, EVENT_WS_DATA -> what the peer says: C makes one object of each message
+ *     EVENT_WS_EXPECT, EVENT_WS_DATA -> what the peer sends: C makes one object of each message
  *     COMMAND_WS_SEND(_REF) <- a message of the app's
  *     EVENT_WS_CLOSE, COMMAND_WS_CLOSE -> its end
- *   saltare_drain   stop accepting, finish what is in flight
- *   saltare_close   give everything back
+ *   saltare_drain   stop accepting, finish what is in progress
+ *   saltare_abandon, saltare_close   give everything back
  *
- * Threads. A server belongs to one driver at a time: turn, watch, drain, close and stats of the same server must not
- * overlap (the bridge sees to it); different servers are independent. No function needs the GIL, and none calls back
- * into C.
+ * Threads. No function needs the GIL, and none calls into Python. A server has a lock, which a turn holds except while it waits:
+ * "any" means that a function may be called from any thread, also while another thread is within a turn of that server, and then
+ * waits for that lock. Three functions have the server for themselves: turn, abandon and close of one server must not overlap
+ * (`polling` of a Core sees to it). Different servers are independent. In the child of a fork nothing may be called (py_fork.h).
  * Handles. A stream is slot + generation in one uint64; a command for a stream that is over is ignored.
  * A server is a number; -ESTALE says that it was closed.
- * Errors. Functions return 0 or more on success and -errno on failure unless their comment says otherwise.
+ * Errors. Functions return 0 or more on success and -errno on failure unless their comment says otherwise; then nothing was
+ * written to what their arguments point to.
  */
 #ifndef SALTARE_BRIDGE_H
 #define SALTARE_BRIDGE_H
 
 #include <stdint.h>
 
-/* ---- back-pressure and copying; limits.go says why ------------------------------------------------------------ */
+/* ---- back-pressure and copying; limits.go has the reasons ------------------------------------------------------------ */
 
 /* So many bytes of an answer, and what its pieces count, may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
 #define SALTARE_SEND_WINDOW (48 * 1024)
 /* A piece of at most so many bytes travels as COMMAND_BODY, a longer one is borrowed by COMMAND_BODY_REF. So do messages. */
 #define SALTARE_INLINE (4 * 1024)
-/* The same as SALTARE_SEND_WINDOW for the messages of a WebSocket. */
+/* The same as SALTARE_SEND_WINDOW for the messages of a websocket. */
 #define SALTARE_WS_WINDOW (1024 * 1024 - 16 * 1024)
 /* What a piece of a body counts besides its bytes, of a request or an answer; interim answers and trailers are such pieces too. */
 #define SALTARE_PIECE_COST 256
@@ -48,7 +50,7 @@
 #define SALTARE_FILE_COST (4 * 1024)
 /* What a message counts in both directions, besides its bytes. */
 #define SALTARE_WS_COST 64
-/* Once the app has taken so much of what came, C says so by COMMAND_CONSUMED. */
+/* Once the app has received so much of messages, C sends COMMAND_CONSUMED. */
 #define SALTARE_WS_TAKEN (32 * 1024)
 
 /* ---- saltare_open ------------------------------------------------------------------------------------------- */
@@ -59,32 +61,37 @@ struct saltare_listener {
     uint32_t wildcard; /* 1: bound to 0.0.0.0 or ::, so each connection is asked for its own local address */
 };
 
-/* Owns: everything pointed to is copied by saltare_open. Units: milliseconds, bytes; 0 switches a limit off. */
+enum saltare_unit { UNIT_PLAIN = 0, UNIT_MILLISECONDS = 1 };
+
+/* An option of a server. What it means and sets stands in its row of internal/server/options.go and nowhere else. */
+struct saltare_option {
+    const char *name; /* not terminated. Memory of the process, for ever */
+    uint32_t name_len;
+    uint32_t unit; /* of its values: UNIT_* */
+    uint64_t most; /* the largest value */
+};
+
+/* So many options there are at most. */
+#define SALTARE_OPTIONS_MOST 64
+
+/* A value for an option; those without have the value 0 or a default. */
+struct saltare_setting {
+    uint64_t value;
+    uint32_t option; /* its index */
+};
+
 struct saltare_config {
+    const struct saltare_setting *settings;
     const char *server_header; /* value of the Server field; length 0: no such field */
     const char *extra_headers; /* complete "name: value\r\n" lines, added to every answer */
-    uint64_t max_request_body;
-    uint64_t ws_max_size; /* of a message; 0: 1 MiB */
-    uint32_t max_request_line, max_request_head, max_request_fields; /* 0: 16 KiB, 64 KiB, 256; most: 64 KiB, 1 MiB, 4096 */
-    uint32_t server_header_len;
-    uint32_t extra_headers_len;
-    uint32_t header_timeout;
-    uint32_t keep_alive_timeout;
-    uint32_t body_timeout;
-    uint32_t write_timeout;
-    uint32_t ws_keepalive_timeout;
-    uint32_t ws_per_message_deflate; /* 1: it is agreed to */
-    uint32_t ws_deflate_context;     /* 1: with context takeover (RFC 7692 7.1.1) */
-    uint32_t max_concurrent_connections;
-    uint32_t max_keepalive_requests;
-    uint32_t date_header; /* 1: answers carry Date */
-    uint32_t guest;       /* 1: the epoll descriptor is watched by another loop, so deadlines go through a timerfd */
-    uint32_t debug;       /* 1: refusals of peers are reported as EVENT_LOG */
-    uint32_t counters;    /* descriptor of the table that workers share (package counters); borrowed for the call */
-    uint32_t slot;        /* ours in it, from 1; 0: there are no other workers */
-    uint64_t retire_requests;
-    uint64_t retire_rss; /* bytes. At either, EVENT_RETIRE */
-    const uint32_t *forked; /* not 0 once this process has forked. Memory of the process, for ever; may be NULL */
+    const uint32_t *forked;    /* not 0 once this process has forked; may be NULL */
+    uint32_t n_settings, server_header_len, extra_headers_len;
+};
+
+/* What C needs to know of a server. */
+struct saltare_opened {
+    int32_t epoll_fd; /* that a guest driver watches for reading. The server's, which closes it */
+    uint32_t guest;   /* 1: it is one, so deadlines go through a timerfd */
 };
 
 /* ---- the inbox: what a turn gives --------------------------------------------------------------------------- */
@@ -100,16 +107,16 @@ enum saltare_event_kind {
     EVENT_RETIRE,      /* data, len: one line of UTF-8 that says why this worker should be replaced. Once */
     EVENT_WS_EXPECT,   /* len: so many bytes of a message are to come in pieces, so that C can make room for them */
     EVENT_WS_DATA,     /* data, len: bytes of a message, text of it valid UTF-8 as a whole; flags: EVENT_TEXT, EVENT_LAST */
-    EVENT_WS_CLOSE,    /* the WebSocket is over; flags: its code; data, len: the reason, UTF-8. The stream is over */
+    EVENT_WS_CLOSE,    /* the websocket is over; flags: its code; data, len: the reason, UTF-8. The stream is over */
     EVENT_HALF_CLOSE,  /* the peer of the stream, whose request came whole, sends nothing any more. It may have gone, or wait
-                          for the answer: the stream goes on, commands are carried out. Once; not of a WebSocket */
+                          for the answer: the stream goes on, commands are carried out. Once; not of a websocket */
 };
 
 enum saltare_event_flags {
     EVENT_LAST = 1,     /* of EVENT_REQUEST and EVENT_BODY: the request body ends here; of EVENT_WS_DATA: the message does */
     EVENT_CONTINUE = 2, /* of EVENT_REQUEST: the peer waits for COMMAND_CONTINUE (RFC 9110 10.1.1) */
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the answer's body will not be sent (RFC 9110 9.3.2: HEAD) */
-    EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: it asks for a WebSocket (RFC 6455 4.2.1) */
+    EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: it asks for a websocket (RFC 6455 4.2.1) */
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
 };
 
@@ -169,11 +176,11 @@ enum saltare_command_kind {
     COMMAND_CONSUMED,  /* arg: so many bytes were taken by the app, of a body and SALTARE_PIECE_COST for each piece, or of messages and SALTARE_WS_COST for each */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
-    COMMAND_ABORT,     /* the app is over without a complete answer: 500 if nothing was sent, else the end; of a WebSocket with code 1011 */
-    COMMAND_WS_ACCEPT, /* the request becomes a WebSocket; payload: fields as of COMMAND_START */
+    COMMAND_ABORT,     /* the app is over without a complete answer: 500 if nothing was sent, else the end; of a websocket with code 1011 */
+    COMMAND_WS_ACCEPT, /* the request becomes a websocket; payload: fields as of COMMAND_START */
     COMMAND_WS_SEND,   /* payload: a message; flags: COMMAND_TEXT */
     COMMAND_WS_SEND_REF, /* payload: struct saltare_body_ref; flags: COMMAND_TEXT */
-    COMMAND_WS_CLOSE,  /* arg: code; payload: reason, UTF-8. The app's last word. Before COMMAND_WS_ACCEPT: 403 */
+    COMMAND_WS_CLOSE,  /* arg: code; payload: reason, UTF-8. The app's last message. Before COMMAND_WS_ACCEPT: 403 */
 };
 
 enum saltare_command_flags { COMMAND_MORE = 1, COMMAND_TEXT = 2 };
@@ -205,9 +212,9 @@ struct saltare_file {
 enum saltare_turn_flags {
     TURN_INTERRUPTED = 1, /* a signal ended the wait: run its handler before the next turn */
     TURN_MORE = 2,        /* work is left: do not wait in the next turn (the server will not either) */
-    TURN_EMPTY = 4,       /* the server drains and its last connection is gone; said once */
-    TURN_LULL = 8,        /* the app has been silent for a while; said once, until it speaks again */
-    TURN_REST = 16,       /* it has for a moment, or a sleep ended without it: pages of code may go before the next wait */
+    TURN_EMPTY = 4,       /* the server drains and its last connection is gone. Once */
+    TURN_LULL = 8,        /* the app has sent nothing for a while. Once, until it sends again */
+    TURN_REST = 16,       /* the same for a moment, or a wait ended without it: pages of code may go before the next wait */
 };
 
 /* Mapped memory, end not included. */
@@ -245,41 +252,94 @@ struct saltare_live {
 
 #ifndef SALTARE_GO_PREAMBLE /* cgo writes these prototypes itself */
 
-/* Opens a server.
- * Returns: a handle above 0, or -errno. Units: *epoll_fd is the descriptor a guest driver watches for reading. */
-int64_t saltare_open(struct saltare_config *config, int32_t *epoll_fd);
+/* Tells what an option is.
+ * Threads: any.
+ * Owns: the name is Go's, for ever.
+ * Units: indices count from 0 and leave none out.
+ * Returns: 0, or -ENOENT when there are no more. */
+int32_t saltare_option(uint32_t index, struct saltare_option *option);
 
-/* Begins to accept from n listeners, in the next turn. Once per server. Owns: the array is copied, the descriptors are
- * borrowed until saltare_drain or saltare_close. Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2). */
+/* Opens a server without listeners.
+ * Threads: any.
+ * Owns: all that the config points to is copied, but `forked`, which is read until the server is closed. A descriptor among
+ * the settings is borrowed for the call.
+ * Units: those of each option.
+ * Returns: a handle above 0; -EINVAL for a setting that no option takes; -errno of epoll_create1(2), mmap(2), timerfd_create(2)
+ * or of a look at the table of workers. */
+int64_t saltare_open(struct saltare_config *config, struct saltare_opened *opened);
+
+/* Begins to accept from n listeners, in the next turn. Once per server.
+ * Threads: any.
+ * Owns: the array is copied; the descriptors are borrowed until a turn after saltare_drain, or saltare_close.
+ * Units: n counts listeners; a request has the index of its own.
+ * Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2). */
 int32_t saltare_listen(int64_t server, struct saltare_listener *listeners, uint32_t n);
 
-/* One turn: writes the outbox out, waits, reads, parses, runs deadlines; again, when none of that was anything to the app.
- * Owns: the outbox is the caller's again on return; on -ESTALE so is what its commands lend. Returns: 0, -ESTALE, or -errno of
- * epoll. */
+/* One turn: writes the outbox out, waits, reads, parses, runs deadlines; again, while none of that is an event for the app.
+ * Threads: one at a time, and not during abandon or close.
+ * Owns: outbox and code are read within the call. Files that commands name are the server's, and bytes that they lend are
+ * borrowed until EVENT_RELEASE; but after -ESTALE both are the caller's. The events are the server's, until the next turn,
+ * abandon or close.
+ * Units: nanoseconds; of the outbox bytes, a multiple of 8.
+ * Returns: 0, -ESTALE, or -errno of epoll_wait(2), with the commands carried out. */
 int32_t saltare_turn(int64_t server, struct saltare_turn *turn);
 
-/* Like epoll_ctl(2) for a descriptor of the application: events are EPOLLIN, EPOLLOUT or both; 0 removes it.
- * Level-triggered. Returns: 0 or -errno. */
+/* Like epoll_ctl(2) for a descriptor of the application, level-triggered: adds it, changes it, or removes it.
+ * Threads: any; a turn that waits takes notice at once.
+ * Owns: the descriptor is borrowed until it is removed or closed.
+ * Units: events are EPOLLIN, EPOLLOUT or both; 0 removes it.
+ * Returns: 0, -ESTALE, or -errno of epoll_ctl(2). */
 int32_t saltare_watch(int64_t server, int32_t fd, uint32_t events);
 
-/* Stops accepting and lets every answer be the last one of its connection; idle connections are closed in the next
- * turn. Returns: 0 or -ESTALE. */
+/* Stops accepting and lets every answer be the last one of its connection; idle connections are closed. All of that from the
+ * next turn on.
+ * Threads: any; a turn that waits does not notice.
+ * Owns: the listeners' descriptors are the caller's again after the next turn.
+ * Units: none.
+ * Returns: 0 or -ESTALE. */
 int32_t saltare_drain(int64_t server);
 
-/* Ends every connection at once. turn->events gives borrowed bodies back: call it again until there are none.
- * Returns: 0 or -ESTALE. */
+/* Ends every connection at once. Of the turn's fields it sets events and n_events, which give borrowed bodies back: call it
+ * again until there are none.
+ * Threads: one at a time, and not during a turn.
+ * Owns: the events are the server's, until it is called again or the server is closed.
+ * Units: none.
+ * Returns: 0; or -ESTALE, with n_events 0. */
 int32_t saltare_abandon(int64_t server, struct saltare_turn *turn);
 
-/* Frees the server, after saltare_abandon. Returns: 0 or -ESTALE. */
+/* Frees the server, after saltare_abandon.
+ * Threads: once, and not during a turn; other functions then return -ESTALE.
+ * Owns: nothing of the server may be used any more: events, and the descriptor of its epoll set.
+ * Units: none.
+ * Returns: 0 or -ESTALE. */
 int32_t saltare_close(int64_t server);
 
+/* Reads the figures of a server.
+ * Threads: any.
+ * Owns: nothing.
+ * Units: as the fields say.
+ * Returns: 0 or -ESTALE. */
 int32_t saltare_stats(int64_t server, struct saltare_stats *stats);
+
+/* Counts what all servers of this process hold.
+ * Threads: any; it waits for the turns of all servers, so the caller had better release the GIL.
+ * Owns: nothing.
+ * Units: as the fields say.
+ * Returns: nothing. */
 void saltare_live(struct saltare_live *live);
 
-/* The name behind saltare_field.id; *len 0 when there is none. Memory of the process, for ever. */
+/* Tells the name behind saltare_field.id.
+ * Threads: any.
+ * Owns: the name is Go's, for ever; it is not terminated.
+ * Units: bytes.
+ * Returns: the name; NULL with *len 0 behind the last one. The one with the id 0 is empty. */
 const char *saltare_known_name(uint32_t id, uint32_t *len);
 
-/* "flavour version go-version", NUL-terminated. Memory of the process, for ever. */
+/* Tells what this core was built of: "flavour version go-version".
+ * Threads: any.
+ * Owns: the text is Go's, for ever.
+ * Units: none.
+ * Returns: the text, terminated. */
 const char *saltare_build_info(void);
 
 #endif

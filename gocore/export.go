@@ -1,4 +1,4 @@
-// The exported functions: unpack, call, pack. Contracts are in bridge.h.  per turn
+// The exported functions: unpack, call, pack. Contracts are in bridge.h.
 
 package main
 
@@ -13,10 +13,10 @@ package main
 import "C"
 
 import (
-	"cmp"
 	"errors"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -26,7 +26,6 @@ import (
 	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
-	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
 )
 
@@ -44,41 +43,41 @@ const maxProcs = 4
 // handleType is what gopyh logs when handles are traced.
 const handleType = "*server.Server"
 
-//export saltare_open
-func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
-	config := server.Config{
-		Guest:   c.guest != 0,
-		Recover: recovers,
-		Worker:  server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
-		Conn: conn.Config{
-			HeaderTimeout:        conn.Ticks(uint32(c.header_timeout)),
-			KeepAliveTimeout:     conn.Ticks(uint32(c.keep_alive_timeout)),
-			BodyTimeout:          conn.Ticks(uint32(c.body_timeout)),
-			WriteTimeout:         conn.Ticks(uint32(c.write_timeout)),
-			WSKeepAliveTimeout:   conn.Ticks(uint32(c.ws_keepalive_timeout)),
-			WSMaxBytes:           cmp.Or(uint64(c.ws_max_size), limits.DefaultMessageBytes),
-			WSDeflate:            c.ws_per_message_deflate != 0,
-			WSContext:            c.ws_deflate_context != 0,
-			MaxConnections:       uint32(c.max_concurrent_connections),
-			MaxKeepAliveRequests: uint32(c.max_keepalive_requests),
-			MaxRequestBody:       uint64(c.max_request_body),
-			MaxHead: http1.Limits{HeadBytes: min(int(c.max_request_head), limits.MostHeadBytes),
-				LineBytes: min(int(c.max_request_line), limits.MostRequestLineBytes), Fields: min(int(c.max_request_fields), limits.MostFields)},
-			ExtraHeaders: C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len)),
-			DateHeader:   c.date_header != 0,
-			Debug:        c.debug != 0,
-			Forked:       (*uint32)(unsafe.Pointer(c.forked)),
-		},
+//export saltare_option
+func saltare_option(index C.uint32_t, out *C.struct_saltare_option) C.int32_t {
+	if int(index) >= len(server.Options) {
+		return -C.ENOENT
 	}
+	option := &server.Options[index]
+	out.name = (*C.char)(unsafe.Pointer(unsafe.StringData(option.Name)))
+	out.name_len = C.uint32_t(len(option.Name))
+	out.unit = C.uint32_t(option.Unit)
+	out.most = C.uint64_t(option.Most)
+	return 0
+}
+
+//export saltare_open
+func saltare_open(c *C.struct_saltare_config, opened *C.struct_saltare_opened) C.int64_t {
+	config := server.Config{Recover: recovers}
+	config.Conn.Forked = (*uint32)(unsafe.Pointer(c.forked))
+	config.Conn.ExtraHeaders = C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len))
 	if c.server_header_len > 0 {
 		value := C.GoStringN(c.server_header, C.int(c.server_header_len))
 		config.Conn.ServerHeader = []byte("server: " + value + "\r\n")
+	}
+	for _, setting := range unsafe.Slice(c.settings, c.n_settings) {
+		if err := config.Set(uint32(setting.option), uint64(setting.value)); err != nil {
+			return C.int64_t(failure(err))
+		}
 	}
 	s, err := server.Open(config)
 	if err != nil {
 		return C.int64_t(failure(err))
 	}
-	*epollFD = C.int32_t(s.FD())
+	*opened = C.struct_saltare_opened{epoll_fd: C.int32_t(s.FD())}
+	if config.Guest {
+		opened.guest = 1
+	}
 	handle := gopyh.Register(handleType, s)
 	gopyh.IncRef(handle)
 	runtime.GOMAXPROCS(min(servers.add(s), maxProcs))
@@ -207,16 +206,10 @@ func saltare_known_name(id C.uint32_t, n *C.uint32_t) *C.char {
 func saltare_build_info() *C.char { return buildInfo() }
 
 // buildInfo is made once, in C's memory, since C keeps it.
-var buildInfo = func() func() *C.char {
-	var text *C.char
-	return func() *C.char {
-		if text == nil {
-			release, _, _ := strings.Cut(runtime.Version(), "-X:") // experiments, as build_ext.py sets them
-			text = C.CString(flavour + " " + version + " " + release)
-		}
-		return text
-	}
-}()
+var buildInfo = sync.OnceValue(func() *C.char {
+	release, _, _ := strings.Cut(runtime.Version(), "-X:") // experiments, as build_ext.py sets them
+	return C.CString(flavour + " " + version + " " + release)
+})
 
 func find(handle C.int64_t) *server.Server {
 	v, err := gopyh.VarFromHandleTry(gopyh.CGoHandle(handle), handleType)
@@ -237,48 +230,3 @@ func failure(err error) C.int32_t {
 	}
 	return -C.EIO
 }
-
-// Proofs that package handoff and bridge.h agree: an array index that is not 0 does not compile.
-var (
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_event{})-unsafe.Sizeof(handoff.Event{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_request{})-unsafe.Sizeof(handoff.Request{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_command{})-unsafe.Sizeof(handoff.Command{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_body_ref{})-unsafe.Sizeof(handoff.BodyRef{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_file{})-unsafe.Sizeof(handoff.File{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_field{})-unsafe.Sizeof(http1.Field{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_address{})-unsafe.Sizeof(handoff.Address{})]
-	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_range{})-unsafe.Sizeof(handoff.Range{})]
-
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_event{}.data)-unsafe.Offsetof(handoff.Event{}.Data)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.subprotocols)-unsafe.Offsetof(handoff.Request{}.Subprotocols)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.path_len)-unsafe.Offsetof(handoff.Request{}.PathLen)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.method)-unsafe.Offsetof(handoff.Request{}.Method)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.minor)-unsafe.Offsetof(handoff.Request{}.Minor)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.client)-unsafe.Offsetof(handoff.Request{}.Client)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.local)-unsafe.Offsetof(handoff.Request{}.Local)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_command{}.stream)-unsafe.Offsetof(handoff.Command{}.Stream)]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_field{}.id)-unsafe.Offsetof(http1.Field{}.ID)]
-
-	_ = [1]struct{}{}[C.SALTARE_SEND_WINDOW-limits.SendWindowBytes]
-	_ = [1]struct{}{}[C.SALTARE_INLINE-limits.InlineBytes]
-	_ = [1]struct{}{}[C.LOG_WARNING-handoff.LogWarning]
-	_ = [1]struct{}{}[C.EVENT_REQUEST-handoff.EventRequest]
-	_ = [1]struct{}{}[C.EVENT_RETIRE-handoff.EventRetire]
-	_ = [1]struct{}{}[C.SALTARE_WS_WINDOW-limits.SocketWindowBytes]
-	_ = [1]struct{}{}[C.SALTARE_PIECE_COST-limits.PieceCostBytes]
-	_ = [1]struct{}{}[C.SALTARE_FILE_COST-limits.FileCostBytes]
-	_ = [1]struct{}{}[C.SALTARE_WS_COST-limits.MessageCostBytes]
-	_ = [1]struct{}{}[C.SALTARE_WS_TAKEN-limits.TakenBytes]
-	_ = [1]struct{}{}[C.EVENT_WS_CLOSE-handoff.EventWSClose]
-	_ = [1]struct{}{}[C.EVENT_HALF_CLOSE-handoff.EventHalfClose]
-	_ = [1]struct{}{}[C.EVENT_TEXT-handoff.EventText]
-	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
-	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
-	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]
-	_ = [1]struct{}{}[C.COMMAND_WS_CLOSE-handoff.CommandWSClose]
-	_ = [1]struct{}{}[C.COMMAND_TEXT-handoff.CommandText]
-	_ = [1]struct{}{}[C.TURN_EMPTY-handoff.TurnEmpty]
-	_ = [1]struct{}{}[C.TURN_LULL-handoff.TurnLull]
-	_ = [1]struct{}{}[C.TURN_REST-handoff.TurnRest]
-	_ = [1]struct{}{}[C.FAMILY_INET6-handoff.FamilyInet6]
-)

@@ -1,24 +1,24 @@
 /* The awaitable that receive() and send() return: mostly one that is done at its first step, so that awaiting it never
- * leaves the app's coroutine; else one that waits for a future of the loop.  per request
+ * leaves the app's coroutine; else one that waits for a future of the loop.
  *
  * It has the methods of a coroutine, so create_task(receive()) works as it does with a function written in Python. */
-#include "py_bridge.h"
+#include "py_awaitable.h"
 
 typedef struct {
     PyObject_HEAD
     module_state *state;
-    exchange *ex;       /* NULL: over */
+    struct exchange *ex;       /* NULL: over */
     outcome ask;
     PyObject *future;   /* that it waits for, or NULL */
     char again;         /* done with None as often as it is awaited */
 } awaitable;
 
-static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
+static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome ask)
 {
     awaitable *self = PyObject_GC_New(awaitable, state->awaitable_type);
     if (self == NULL) return NULL;
     self->state = state;
-    self->ex = (exchange *)Py_XNewRef(ex);
+    self->ex = (struct exchange *)Py_XNewRef(ex);
     self->ask = ask;
     self->future = NULL;
     self->again = ex == NULL;
@@ -27,7 +27,7 @@ static PyObject *new_awaitable(module_state *state, exchange *ex, outcome ask)
     return (PyObject *)self;
 }
 
-PyObject *py_awaitable_new(exchange *ex, outcome ask) { return new_awaitable(ex->core->state, ex, ask); }
+PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask) { return new_awaitable(state, ex, ask); }
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
 
@@ -67,7 +67,7 @@ static PySendResult ask(awaitable *self, PyObject **result)
         PyErr_SetString(PyExc_RuntimeError, "cannot await the same receive() or send() twice");
         return PYGEN_ERROR;
     }
-    exchange *ex = (exchange *)Py_NewRef(self->ex);
+    struct exchange *ex = (struct exchange *)Py_NewRef(self->ex);
     PySendResult status = self->ask(ex, result);
     if (status == PYGEN_NEXT) status = yield(self, *result, result);
     if (status != PYGEN_NEXT) Py_CLEAR(self->ex);
@@ -108,7 +108,6 @@ static PyObject *awaitable_next(awaitable *self) { return step(self, Py_None, tr
 
 static PyObject *awaitable_send(awaitable *self, PyObject *arg) { return step(self, arg, false); }
 
-/* Raises what throw() was given. */
 void py_raise_thrown(PyObject *args)
 {
     PyObject *type, *value = NULL, *traceback = NULL;

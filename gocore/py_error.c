@@ -1,9 +1,7 @@
-/* Status -> exception, and the one thing that is truly per process: whether it was forked, or has forked.  per process */
-#include "py_bridge.h"
+/* A failure of Go as an exception. */
+#include "py_error.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 
 PyObject *py_raise_status(int64_t status, const char *doing)
 {
@@ -13,34 +11,4 @@ PyObject *py_raise_status(int64_t status, const char *doing)
     }
     errno = (int)-status;
     return PyErr_SetFromErrno(PyExc_OSError);
-}
-
-static volatile sig_atomic_t forked;
-static uint32_t has_forked;
-
-static void before_fork(void) { __atomic_store_n(&has_forked, 1, __ATOMIC_RELAXED); }
-
-static void after_fork_in_child(void) { forked = 1; }
-
-const uint32_t *py_has_forked(void) { return &has_forked; }
-
-int py_forked(void) { return forked; }
-
-int py_refuse_forked(void)
-{
-    if (!forked) return 0;
-    PyErr_SetString(PyExc_RuntimeError, "saltare cannot serve in a forked child: start the server after the fork");
-    return -1;
-}
-
-int py_watch_fork(void)
-{
-    static char watching; /* under the GIL */
-    if (watching) return 0;
-    if (pthread_atfork(before_fork, NULL, after_fork_in_child) != 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    watching = 1;
-    return 0;
 }

@@ -1,13 +1,17 @@
-/* type Exchange: one request in the app's hands; its life and its receive(). Its send() is in py_send.c.  per request */
-#include "py_bridge.h"
+/* type Exchange: one request in the app's hands; its life and its receive(). Its send() is in py_send.c. */
+#include "py_exchange_type.h"
 
 #include <structmember.h>
 
+#include "py_awaitable.h"
+#include "py_hook.h"
+#include "py_message.h"
+
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-void py_exchange_init(exchange *ex, core *self, const struct saltare_event *event)
+void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *event)
 {
-    ex->core = (core *)Py_NewRef(self);
+    ex->loop = (loop *)Py_NewRef(self);
     ex->stream = event->stream;
     ex->body = (gathered){0};
     ex->cost = 0;
@@ -30,7 +34,7 @@ static int add_piece(exchange *ex, const void *data, Py_ssize_t size)
     return py_gathered_add(&ex->body, data, size);
 }
 
-exchange *py_exchange_new(core *self, const struct saltare_event *event)
+exchange *py_exchange_new(loop *self, const struct saltare_event *event)
 {
     const struct saltare_request *request = event->data;
     exchange *ex = PyObject_GC_New(exchange, self->state->exchange_type);
@@ -44,7 +48,7 @@ exchange *py_exchange_new(core *self, const struct saltare_event *event)
 static int exchange_traverse(exchange *ex, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(ex));
-    Py_VISIT(ex->core);
+    Py_VISIT(ex->loop);
     Py_VISIT(ex->receivers);
     Py_VISIT(ex->senders);
     return 0;
@@ -63,9 +67,9 @@ static void exchange_dealloc(exchange *ex)
     PyTypeObject *type = Py_TYPE(ex);
     PyObject_GC_UnTrack(ex);
     exchange_clear(ex);
-    if (py_is_socket(ex)) py_socket_drop((websocket *)ex);
-    ex->core->state->exchanges--;
-    Py_DECREF(ex->core);
+    if (py_is_websocket(ex)) py_websocket_drop(ex);
+    py_state_in(ex)->exchanges--;
+    Py_DECREF(ex->loop);
     PyObject_GC_Del(ex);
     Py_DECREF(type);
 }
@@ -99,8 +103,8 @@ PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result)
 {
     PyObject *futures = *list ? Py_NewRef(*list) : PyList_New(0);
     *result = NULL;
-    if (futures != NULL && drop_done(ex->core->state, futures) == 0) {
-        *result = py_call_hook(ex->core->create_future, "create_future", NULL, 0);
+    if (futures != NULL && drop_done(py_state_in(ex), futures) == 0) {
+        *result = py_call_hook(ex->loop->create_future, "create_future", NULL, 0);
         if (*result != NULL && PyList_Append(futures, *result) < 0) Py_CLEAR(*result);
     }
     if (*result != NULL) Py_XSETREF(*list, Py_NewRef(futures));
@@ -128,37 +132,30 @@ static int wake_all(module_state *st, PyObject **list)
     return status;
 }
 
-int py_exchange_wake_receivers(exchange *ex) { return wake_all(ex->core->state, &ex->receivers); }
+int py_exchange_wake_receivers(exchange *ex) { return wake_all(py_state_in(ex), &ex->receivers); }
 
-/* Nothing goes to the app or comes from it any more; whoever waits is told. */
+/* Nothing goes to the app or comes from it any more: every wait ends. */
 static int end(exchange *ex)
 {
-    py_core_forget(ex->core, ex);
-    int receivers = wake_all(ex->core->state, &ex->receivers);
-    return receivers < 0 ? -1 : wake_all(ex->core->state, &ex->senders);
+    py_exchange_forget(ex);
+    int receivers = wake_all(py_state_in(ex), &ex->receivers);
+    return receivers < 0 ? -1 : wake_all(py_state_in(ex), &ex->senders);
 }
 
 /* ---- receive -------------------------------------------------------------------------------------------------- */
-
-PyObject *py_message(module_state *st, PyObject *type)
-{
-    PyObject *dict = PyDict_New();
-    if (dict != NULL && PyDict_SetItem(dict, st->s_type, type) < 0) Py_CLEAR(dict);
-    return dict;
-}
 
 /* Tells Go what the app has taken, unless the body is read to its end. */
 static int consumed(exchange *ex, Py_ssize_t cost)
 {
     if (!ex->body_open || ex->gone || cost == 0) return 0;
-    return py_command(ex->core, COMMAND_CONSUMED, 0, (uint32_t)cost, ex->stream, 0) ? 0 : -1;
+    return py_command(ex->loop, COMMAND_CONSUMED, 0, (uint32_t)cost, ex->stream, 0) ? 0 : -1;
 }
 
 /* Fills in the message for all that came, which is then no longer here; when that fails it still is. Runs no Python code: the
  * dict is new, and its values are bytes and bool. */
 static int take_body(exchange *ex, PyObject *dict)
 {
-    module_state *st = ex->core->state;
+    module_state *st = py_state_in(ex);
     PyObject *bytes = py_gathered_take(&ex->body);
     if (bytes == NULL) return -1;
     if (PyDict_SetItem(dict, st->s_body, bytes) < 0 || PyDict_SetItem(dict, st->s_more_body, ex->body_open ? Py_True : Py_False) < 0 ||
@@ -178,7 +175,7 @@ static bool has_body(exchange *ex) { return ex->body.bytes != NULL; }
 /* The message that can be had now. NULL without exception when it is no longer there: to make it may have run any code. */
 static PyObject *next_message(exchange *ex)
 {
-    module_state *st = ex->core->state;
+    module_state *st = py_state_in(ex);
     if (!has_body(ex)) return py_message(st, st->s_http_disconnect);
     PyObject *dict = py_message(st, st->s_http_request);
     if (dict != NULL && (!has_body(ex) || take_body(ex, dict) < 0)) Py_CLEAR(dict);
@@ -189,9 +186,9 @@ static PyObject *next_message(exchange *ex)
 static int ask_for_body(exchange *ex)
 {
     if (has_body(ex) || is_over(ex)) return 0;
-    if (ex->expecting && py_command(ex->core, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return -1;
+    if (ex->expecting && py_command(ex->loop, COMMAND_CONTINUE, 0, 0, ex->stream, 0) == NULL) return -1;
     ex->expecting = 0;
-    return py_core_wake(ex->core);
+    return py_loop_wake(ex->loop);
 }
 
 /* The outcome of receive(). */
@@ -208,13 +205,13 @@ static PySendResult received(exchange *ex, PyObject **result)
             break;
         }
     }
-    if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
+    if (*result != NULL && py_loop_wake(ex->loop) < 0) Py_CLEAR(*result);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
 static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
 {
-    return py_awaitable_new(ex, py_is_socket(ex) ? py_socket_received : received);
+    return py_awaitable_new(py_state_in(ex), ex, py_is_websocket(ex) ? py_websocket_received : received);
 }
 
 /* The app must not take a body with a hole in it for a whole one. */
@@ -222,12 +219,12 @@ void py_exchange_give_up(exchange *ex)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) PyErr_Clear();
+    if (py_command(ex->loop, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) PyErr_Clear();
     if (py_exchange_gone(ex) < 0) PyErr_Clear();
     PyErr_Restore(type, value, traceback);
 }
 
-int py_exchange_body(exchange *ex, const struct saltare_event *event)
+static int body(exchange *ex, const struct saltare_event *event)
 {
     if (add_piece(ex, event->data, (Py_ssize_t)event->len) < 0) {
         py_exchange_give_up(ex);
@@ -237,7 +234,7 @@ int py_exchange_body(exchange *ex, const struct saltare_event *event)
     return py_exchange_wake_receivers(ex);
 }
 
-int py_exchange_half_closed(exchange *ex)
+static int half_closed(exchange *ex)
 {
     ex->half_closed = 1;
     return py_exchange_wake_receivers(ex);
@@ -252,10 +249,10 @@ int py_exchange_gone(exchange *ex)
 
 /* ---- the end of the answer -------------------------------------------------------------------------------------------------- */
 
-int py_exchange_drained(exchange *ex)
+static int drained(exchange *ex)
 {
     ex->window = ex->most;
-    return wake_all(ex->core->state, &ex->senders);
+    return wake_all(py_state_in(ex), &ex->senders);
 }
 
 int py_exchange_complete(exchange *ex)
@@ -268,8 +265,20 @@ int py_exchange_complete(exchange *ex)
 int py_exchange_fail(exchange *ex)
 {
     if (ex->gone || ex->complete) return 0;
-    if (py_command(ex->core, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) return -1;
-    return py_exchange_complete(ex) < 0 ? -1 : py_core_wake(ex->core);
+    if (py_command(ex->loop, COMMAND_ABORT, 0, 0, ex->stream, 0) == NULL) return -1;
+    return py_exchange_complete(ex) < 0 ? -1 : py_loop_wake(ex->loop);
+}
+
+bool py_exchange_is_over(const exchange *ex) { return ex->complete || ex->gone; }
+
+int py_exchange_event(exchange *ex, const struct saltare_event *event)
+{
+    switch (event->kind) {
+    case EVENT_BODY: return body(ex, event);
+    case EVENT_DRAINED: return drained(ex);
+    case EVENT_HALF_CLOSE: return half_closed(ex);
+    default: return py_exchange_gone(ex);
+    }
 }
 
 static PyObject *exchange_fail(exchange *ex, PyObject *Py_UNUSED(ignored))

@@ -1,10 +1,12 @@
-/* Files that the app sends: a path is opened, a descriptor is borrowed, and both become a descriptor that Go closes.  per request */
-#include "py_bridge.h"
+/* Files that the app sends: a path is opened, a descriptor is borrowed, and both become a descriptor that Go closes. */
+#include "py_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "py_message.h"
 
 void py_file_close(struct saltare_file *part)
 {

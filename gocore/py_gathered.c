@@ -1,5 +1,5 @@
-/* Bytes put together of pieces: a request body that waits, a message that comes in frames.  per byte */
-#include "py_bridge.h"
+/* Bytes put together of pieces: a request body that waits, a message that comes in frames. */
+#include "py_gathered.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Header fields that the app gives: checked, and laid out as a command carries them.  per request */
-#include "py_bridge.h"
+/* Header fields that the app gives: checked, and laid out as a command carries them. */
+#include "py_headers.h"
 
 #include <string.h>
 

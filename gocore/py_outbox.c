@@ -1,7 +1,5 @@
-/* The outbox: commands of the app, until the next turn takes them.  per request */
-#include "py_bridge.h"
-
-#include <string.h>
+/* The outbox: commands of the app, until the next turn takes them. */
+#include "py_outbox.h"
 
 #define OUTBOX_FIRST 4096
 
@@ -21,15 +19,13 @@ static int grow(outbox *box, size_t need)
 
 static size_t aligned(size_t n) { return (n + 7) & ~(size_t)7; }
 
-uint8_t *py_command(core *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len)
+uint8_t *py_outbox_add(outbox *box, const struct saltare_command *command)
 {
-    outbox *box = &self->boxes[self->filling];
-    size_t at = box->len, end = at + sizeof(struct saltare_command) + aligned(len);
+    size_t at = box->len, end = at + sizeof *command + aligned(command->len);
     if (end > box->cap && grow(box, end) < 0) return NULL;
-    struct saltare_command *command = (struct saltare_command *)(box->data + at);
-    *command = (struct saltare_command){.kind = (uint16_t)kind, .flags = (uint16_t)flags, .arg = arg, .stream = stream, .len = len};
+    *(struct saltare_command *)(box->data + at) = *command;
     box->len = end;
-    return box->data + at + sizeof(struct saltare_command);
+    return box->data + at + sizeof *command;
 }
 
 struct saltare_command *py_outbox_next(const outbox *box, size_t *at)

@@ -1,14 +1,15 @@
-/* type Run: the app's work on one request, as the coroutine that its task steps through.  per request
+/* type Run: the app's work on one request, as the coroutine that its task steps through.
  *
  * It is `await app(scope, receive, send)` and what has to be done about its end, without a Python frame of our own in
  * between. Like a coroutine it can be sent to, thrown into and closed, and it shows the app's frame to debuggers. */
-#include "py_bridge.h"
+#include "py_run.h"
 
-#include <structmember.h>
+#include "py_awaitable.h"
+#include "py_websocket.h"
 
 struct run {
     PyObject_HEAD
-    starter *starter;
+    run_owner *owner;
     exchange *ex;
     PyObject *scope;
     PyObject *steps; /* iterator of what the app returned; NULL before the first step */
@@ -16,11 +17,11 @@ struct run {
     char over;
 };
 
-run *py_run_new(starter *st, exchange *ex, PyObject *scope)
+run *py_run_new(run_owner *owner, exchange *ex, PyObject *scope)
 {
-    run *self = PyObject_GC_New(run, ex->core->state->run_type);
+    run *self = PyObject_GC_New(run, owner->state->run_type);
     if (self == NULL) return NULL;
-    self->starter = (starter *)Py_NewRef(st);
+    self->owner = (run_owner *)Py_NewRef(owner);
     self->ex = (exchange *)Py_NewRef(ex);
     self->scope = Py_NewRef(scope);
     self->steps = NULL;
@@ -37,7 +38,7 @@ bool py_run_over(run *self) { return self->over; }
 static PyObject *call_app(run *self)
 {
     PyObject *receive = py_exchange_receive_method(self->ex), *send = py_exchange_send_method(self->ex), *result = NULL;
-    PyObject *scope = Py_NewRef(self->scope), *app = Py_NewRef(self->starter->app);
+    PyObject *scope = Py_NewRef(self->scope), *app = Py_NewRef(self->owner->app);
     if (receive != NULL && send != NULL) {
         PyObject *args[] = {scope, receive, send};
         result = PyObject_Vectorcall(app, args, 3, NULL);
@@ -58,11 +59,21 @@ static PyObject *call_app(run *self)
     return steps;
 }
 
+/* The app has returned before its answer was complete; from a websocket it may. */
+static int end_early(run *self)
+{
+    int closed = py_websocket_returned(self->ex);
+    if (closed != 0) return closed < 0 ? -1 : 0;
+    PyObject *result = PyObject_CallFunctionObjArgs(self->owner->incomplete, self->ex, self->scope, NULL);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 /* The app is over: called once, with the exception that ended it or without one. Returns 0 when that is the end of it, -1
  * when an exception is to be raised in the task. */
 static int finish(run *self)
 {
-    starter *st = self->starter;
+    run_owner *owner = self->owner;
     exchange *ex = self->ex;
     int status = 0;
     self->over = 1;
@@ -71,7 +82,7 @@ static int finish(run *self)
         PyErr_Fetch(&type, &error, &traceback);
         PyErr_NormalizeException(&type, &error, &traceback);
         if (traceback != NULL) PyException_SetTraceback(error, traceback);
-        PyObject *raise = PyObject_CallFunctionObjArgs(st->failed, ex, self->scope, error, NULL);
+        PyObject *raise = PyObject_CallFunctionObjArgs(owner->failed, ex, self->scope, error, NULL);
         status = raise == NULL ? -1 : PyObject_IsTrue(raise);
         Py_XDECREF(raise);
         if (status > 0) {
@@ -82,16 +93,12 @@ static int finish(run *self)
             Py_XDECREF(error);
             Py_XDECREF(traceback);
         }
-    } else if (py_is_socket(ex) && ((websocket *)ex)->accepted && !ex->complete && !ex->gone) {
-        status = py_socket_close((websocket *)ex, WS_NORMAL, NULL);
-    } else if (!ex->complete && !ex->gone) {
-        PyObject *result = PyObject_CallFunctionObjArgs(st->incomplete, ex, self->scope, NULL);
-        if (result == NULL) status = -1;
-        Py_XDECREF(result);
+    } else if (!py_exchange_is_over(ex)) {
+        status = end_early(self);
     }
     Py_CLEAR(self->steps);
     Py_CLEAR(self->scope);
-    return py_starter_ended(st, ex) < 0 ? -1 : status;
+    return py_starter_ended(owner, ex) < 0 ? -1 : status;
 }
 
 /* As any coroutine, it cannot be stepped, thrown into or closed by the app within its own step. */
@@ -148,7 +155,7 @@ static PyObject *run_throw(run *self, PyObject *args)
         if (self->over) return NULL;
     } else {
         self->stepping = 1;
-        PyObject *method = PyObject_GetAttr(self->steps, self->ex->core->state->s_throw);
+        PyObject *method = PyObject_GetAttr(self->steps, self->owner->state->s_throw);
         result = method ? PyObject_CallObject(method, args) : NULL;
         self->stepping = 0;
         Py_XDECREF(method);
@@ -164,7 +171,7 @@ static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
     if (refuse_within_step(self) < 0) return NULL;
     if (!self->over && self->steps != NULL) {
         self->stepping = 1;
-        PyObject *result = PyObject_CallMethodNoArgs(self->steps, self->ex->core->state->s_close);
+        PyObject *result = PyObject_CallMethodNoArgs(self->steps, self->owner->state->s_close);
         self->stepping = 0;
         if (result == NULL) return NULL;
         Py_DECREF(result);
@@ -172,7 +179,7 @@ static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
     if (!self->over) {
         self->over = 1;
         Py_CLEAR(self->steps);
-        if (py_exchange_fail(self->ex) < 0 || py_starter_ended(self->starter, self->ex) < 0) return NULL;
+        if (py_exchange_fail(self->ex) < 0 || py_starter_ended(self->owner, self->ex) < 0) return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -202,7 +209,7 @@ static PyObject *whether(run *self, void *name)
 /* An attribute of the app's function, or of its class where the app is an object that can be called. */
 static PyObject *of_app(run *self, const char *name)
 {
-    PyObject *app = Py_NewRef(self->starter->app);
+    PyObject *app = Py_NewRef(self->owner->app);
     PyObject *value = PyObject_GetAttrString(app, name);
     if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
@@ -239,7 +246,7 @@ static PyObject *name_of(run *self, void *name)
 static int run_traverse(run *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->starter);
+    Py_VISIT(self->owner);
     Py_VISIT(self->ex);
     Py_VISIT(self->scope);
     Py_VISIT(self->steps);
@@ -259,7 +266,7 @@ static void run_dealloc(run *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     run_clear(self);
-    Py_DECREF(self->starter);
+    Py_DECREF(self->owner);
     Py_DECREF(self->ex);
     PyObject_GC_Del(self);
     Py_DECREF(type);

@@ -1,5 +1,5 @@
-/* A request view -> an ASGI scope (ASGI 3.0, HTTP 2.5).  per request */
-#include "py_bridge.h"
+/* A request view -> an ASGI scope (ASGI 3.0, HTTP 2.5). */
+#include "py_scope.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -13,20 +13,15 @@ static PyObject *method_text(module_state *st, const struct saltare_request *r)
 {
     const char *m = (const char *)r->head + r->method.off;
     const uint32_t len = r->method.len;
-#define IS(text) (len == sizeof(text) - 1 && memcmp(m, text, len) == 0)
-    if (IS("GET")) return Py_NewRef(st->m_get);
-    if (IS("POST")) return Py_NewRef(st->m_post);
-    if (IS("PUT")) return Py_NewRef(st->m_put);
-    if (IS("DELETE")) return Py_NewRef(st->m_delete);
-    if (IS("PATCH")) return Py_NewRef(st->m_patch);
-    if (IS("HEAD")) return Py_NewRef(st->m_head);
-    if (IS("OPTIONS")) return Py_NewRef(st->m_options);
+#define IS(member, text) \
+    if (len == sizeof text - 1 && memcmp(m, text, len) == 0) return Py_NewRef(st->member);
+    EACH_METHOD(IS)
 #undef IS
     return PyUnicode_DecodeLatin1(m, len, NULL);
 }
 
 /* The path as text: percent-decoded, octets that are no UTF-8 replaced, below the root path. */
-static PyObject *path_text(core *self, const struct saltare_request *r)
+static PyObject *path_text(scopes *self, const struct saltare_request *r)
 {
     PyObject *path = PyUnicode_DecodeUTF8((const char *)r->path, r->path_len, "replace");
     if (path == NULL || PyUnicode_GET_LENGTH(self->root_path) == 0) return path;
@@ -86,7 +81,7 @@ static PyObject *host_text(const struct saltare_address *a)
 }
 
 /* The text of the last address is kept: behind a proxy it is always the same. */
-static PyObject *client_host(core *self, const struct saltare_address *a)
+static PyObject *client_host(scopes *self, const struct saltare_address *a)
 {
     if (self->host_text == NULL || self->host.family != a->family || memcmp(self->host.ip, a->ip, sizeof a->ip) != 0) {
         PyObject *text = host_text(a);
@@ -112,13 +107,13 @@ static PyObject *address_tuple(PyObject *host, uint16_t port)
     return pair;
 }
 
-static PyObject *client(core *self, const struct saltare_request *r)
+static PyObject *client(scopes *self, const struct saltare_request *r)
 {
     if (r->client.family == FAMILY_UNIX) return Py_NewRef(Py_None);
     return address_tuple(client_host(self, &r->client), r->client.port);
 }
 
-static PyObject *server(core *self, const struct saltare_request *r)
+static PyObject *server(scopes *self, const struct saltare_request *r)
 {
     if (r->local.family != FAMILY_UNIX) return address_tuple(host_text(&r->local), r->local.port);
     if ((Py_ssize_t)r->listener < PyTuple_GET_SIZE(self->servers)) return Py_NewRef(PyTuple_GET_ITEM(self->servers, r->listener));
@@ -149,9 +144,25 @@ PyObject *py_subprotocols(const struct saltare_request *r)
     return list;
 }
 
-int py_scope_prepare(core *self)
+/* The extensions that every scope has a copy of. */
+static int take_extensions(scopes *self, module_state *st)
 {
-    module_state *st = self->state;
+    PyObject *given = Py_XNewRef(PyDict_GetItemWithError(self->template, st->s_extensions)), *extensions = NULL;
+    if (given == NULL) {
+        extensions = PyErr_Occurred() ? NULL : PyDict_New();
+    } else if (PyDict_Check(given)) {
+        extensions = PyDict_Copy(given);
+    } else {
+        PyErr_Format(PyExc_TypeError, "Core: extensions must be a dict, not %.100s", Py_TYPE(given)->tp_name);
+    }
+    Py_XDECREF(given);
+    Py_XSETREF(self->extensions, extensions);
+    return self->extensions ? 0 : -1;
+}
+
+/* What scopes of websockets are copies of. */
+static int make_ws_template(scopes *self, module_state *st)
+{
     Py_XSETREF(self->ws_template, PyDict_Copy(self->template));
     Py_XSETREF(self->ws_extensions, Py_BuildValue("{s{}}", "websocket.http.response"));
     PyObject *type = PyUnicode_FromString("websocket"), *scheme = PyUnicode_FromString("ws");
@@ -163,16 +174,51 @@ int py_scope_prepare(core *self)
     return has_method > 0 ? PyDict_DelItem(self->ws_template, st->s_method) : has_method;
 }
 
-/* What a request for a WebSocket has of its own, and what any other has. */
-static int put_kind(core *self, PyObject *scope, const struct saltare_event *event)
+int py_scopes_open(scopes *self, module_state *st, PyObject *template, PyObject *root_path)
 {
-    module_state *st = self->state;
+    Py_XSETREF(self->template, PyDict_Copy(template));
+    if (self->template == NULL || take_extensions(self, st) < 0 || make_ws_template(self, st) < 0) return -1;
+    Py_XSETREF(self->root_path, Py_NewRef(root_path));
+    Py_XSETREF(self->servers, PyTuple_New(0));
+    return self->servers ? 0 : -1;
+}
+
+int py_scopes_traverse(scopes *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->servers);
+    Py_VISIT(self->template);
+    Py_VISIT(self->extensions);
+    Py_VISIT(self->ws_template);
+    Py_VISIT(self->ws_extensions);
+    Py_VISIT(self->lifespan);
+    return 0;
+}
+
+void py_scopes_clear(scopes *self)
+{
+    Py_CLEAR(self->servers);
+    Py_CLEAR(self->template);
+    Py_CLEAR(self->extensions);
+    Py_CLEAR(self->ws_template);
+    Py_CLEAR(self->ws_extensions);
+    Py_CLEAR(self->lifespan);
+}
+
+void py_scopes_free(scopes *self)
+{
+    Py_CLEAR(self->root_path);
+    Py_CLEAR(self->host_text);
+}
+
+/* What a request for a websocket has of its own, and what any other has. */
+static int put_kind(module_state *st, PyObject *scope, const struct saltare_event *event)
+{
     if (event->flags & EVENT_WEBSOCKET) return put(scope, st->s_subprotocols, py_subprotocols(event->data));
     return put(scope, st->s_method, method_text(st, event->data));
 }
 
 /* A copy of the state of the lifespan, held meanwhile: it is an attribute that may be replaced. */
-static PyObject *state(core *self)
+static PyObject *state(scopes *self)
 {
     PyObject *lifespan = Py_XNewRef(self->lifespan);
     PyObject *copy = lifespan ? PyDict_Copy(lifespan) : PyDict_New();
@@ -180,21 +226,20 @@ static PyObject *state(core *self)
     return copy;
 }
 
-PyObject *py_scope(core *self, const struct saltare_event *event)
+PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *event)
 {
-    module_state *st = self->state;
     const struct saltare_request *r = event->data;
-    bool socket = event->flags & EVENT_WEBSOCKET;
-    PyObject *scope = PyDict_Copy(socket ? self->ws_template : self->template);
+    bool websocket = event->flags & EVENT_WEBSOCKET;
+    PyObject *scope = PyDict_Copy(websocket ? self->ws_template : self->template);
     if (scope == NULL) return NULL;
-    if (put_kind(self, scope, event) < 0 ||
+    if (put_kind(st, scope, event) < 0 ||
         put(scope, st->s_path, path_text(self, r)) < 0 ||
         put(scope, st->s_raw_path, span_bytes(r, r->raw_path)) < 0 ||
         put(scope, st->s_query_string, span_bytes(r, r->query)) < 0 ||
         put(scope, st->s_headers, headers_list(st, r)) < 0 ||
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
-        put(scope, st->s_extensions, PyDict_Copy(socket ? self->ws_extensions : self->extensions)) < 0 ||
+        put(scope, st->s_extensions, PyDict_Copy(websocket ? self->ws_extensions : self->extensions)) < 0 ||
         put(scope, st->s_state, state(self)) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);

@@ -1,4 +1,4 @@
-/* type Starter: gives each request a task of its own, and lets the app take its first step at once.  per request
+/* type Starter: gives each request a task of its own, and lets the app take its first step at once.
  *
  * Most apps answer without ever waiting. A task that is scheduled for later costs them a handle, a place in the loop's
  * queue and a second trip through the loop, 15 % of all that a small request costs. CPython 3.12 has eager tasks; before,
@@ -8,15 +8,35 @@
  * The loop is left to take the first step in debug mode, since it names what blocks it; where asyncio.Task was replaced by a
  * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio), or
  * by another's loop that can be; and with a task factory. */
-#include "py_bridge.h"
+#include "py_starter.h"
 
 #include <structmember.h>
 
 #include <string.h>
 
+#include "py_hook.h"
+#include "py_run.h"
+#include "py_tasklist.h"
+
+struct starter {
+    run_owner owner; /* first */
+    PyObject *loop;
+    PyObject *tasks;      /* exchange -> task, of those that have not ended */
+    PyObject *on_idle;
+    PyObject *collect; /* called every collect_every requests */
+    unsigned int collect_every, since_collect;
+    PyObject *task_type, *task_names, *name, *get_task_factory, *get_debug, *create_task;
+    tasklist list;            /* of asyncio, when intercepting */
+    PyObject *current_tasks;  /* the same: its dict of the task in a step, by loop */
+    PyObject *loop_call_soon; /* of the loop, when ours is in its place */
+    PyObject *step, *context; /* of the task under construction */
+    char intercepting, attached;
+    char ours; /* the loop: the core is its selector */
+};
+
 static int check_ready(starter *self)
 {
-    if (self->state != NULL) return 0;
+    if (self->owner.state != NULL) return 0;
     PyErr_SetString(PyExc_RuntimeError, "the Starter is not initialised");
     return -1;
 }
@@ -67,7 +87,7 @@ static PyObject *make_task(starter *self, PyObject *coroutine, bool at_once)
 
 /* Whether a loop that is not ours may be run within a step (nest_asyncio marks such loops). The callback that gives the core a
  * turn cannot run within itself, so there no step of the app must be taken in it. */
-static bool may_nest(starter *self) { return !self->ours && PyObject_HasAttr(self->loop, self->state->s_nest_patched); }
+static bool may_nest(starter *self) { return !self->ours && PyObject_HasAttr(self->loop, self->owner.state->s_nest_patched); }
 
 static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
 {
@@ -150,7 +170,7 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED
     exchange *ex;
     PyObject *scope;
     if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "OO:Starter", &ex, &scope)) return NULL;
-    if (!Py_IS_TYPE(ex, self->state->exchange_type) && !Py_IS_TYPE(ex, self->state->socket_type)) {
+    if (!Py_IS_TYPE(ex, self->owner.state->exchange_type) && !Py_IS_TYPE(ex, self->owner.state->websocket_type)) {
         PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a Socket, not %.100s", Py_TYPE(ex)->tp_name);
         return NULL;
     }
@@ -159,7 +179,7 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED
 
 int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once)
 {
-    run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(self, ex, scope);
+    run *coroutine = check_ready(self) < 0 ? NULL : py_run_new(&self->owner, ex, scope);
     if (coroutine == NULL) return -1;
     PyObject *task = new_task(self, coroutine, at_once);
     int status = task == NULL ? -1 : py_run_over(coroutine) ? 0 : PyDict_SetItem(self->tasks, (PyObject *)ex, task);
@@ -168,32 +188,32 @@ int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once)
     return status;
 }
 
-static int call_if_set(PyObject *hook, const char *name)
-{
-    PyObject *result = hook ? py_call_hook(hook, name, NULL, 0) : Py_NewRef(Py_None);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
 static int collect_in_turn(starter *self)
 {
     if (self->collect_every == 0 || ++self->since_collect < self->collect_every) return 0;
     self->since_collect = 0;
-    return call_if_set(self->collect, "collect");
+    return py_call_if_set(self->collect, "collect");
 }
 
-int py_starter_ended(starter *self, exchange *ex)
+int py_starter_ended(run_owner *owner, exchange *ex)
 {
+    starter *self = (starter *)owner;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int status = PyDict_Contains(self->tasks, (PyObject *)ex);
     if (status > 0) status = PyDict_DelItem(self->tasks, (PyObject *)ex);
-    if (status == 0 && PyDict_GET_SIZE(self->tasks) == 0) status = call_if_set(self->on_idle, "on_idle");
+    if (status == 0 && PyDict_GET_SIZE(self->tasks) == 0) status = py_call_if_set(self->on_idle, "on_idle");
     if (status == 0) status = collect_in_turn(self);
     if (type == NULL) return status;
     if (status < 0) PyErr_WriteUnraisable((PyObject *)self);
     PyErr_Restore(type, value, traceback);
     return 0;
+}
+
+/* A dict keeps the room of all that it ever held, unless it is cleared. */
+void py_starter_shrink(starter *self)
+{
+    if (self->tasks != NULL && PyDict_GET_SIZE(self->tasks) == 0) PyDict_Clear(self->tasks);
 }
 
 /* ---- the type ------------------------------------------------------------------------------------------------- */
@@ -235,7 +255,7 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     PyObject *app, *loop, *failed, *incomplete;
     int ours;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOpOO:Starter", names, &app, &loop, &ours, &failed, &incomplete)) return -1;
-    if (self->state != NULL) {
+    if (self->owner.state != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a Starter is initialised once");
         return -1;
     }
@@ -243,10 +263,10 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     if (asyncio == NULL) return -1;
     Py_XSETREF(self->task_type, PyObject_GetAttrString(asyncio, "Task"));
     Py_DECREF(asyncio);
-    Py_XSETREF(self->app, Py_NewRef(app));
+    Py_XSETREF(self->owner.app, Py_NewRef(app));
     Py_XSETREF(self->loop, Py_NewRef(loop));
-    Py_XSETREF(self->failed, Py_NewRef(failed));
-    Py_XSETREF(self->incomplete, Py_NewRef(incomplete));
+    Py_XSETREF(self->owner.failed, Py_NewRef(failed));
+    Py_XSETREF(self->owner.incomplete, Py_NewRef(incomplete));
     Py_XSETREF(self->tasks, PyDict_New());
     Py_XSETREF(self->name, PyUnicode_InternFromString("request"));
     Py_XSETREF(self->task_names, task_argument_names());
@@ -256,8 +276,8 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     if (!self->task_type || !self->tasks || !self->name || !self->task_names || !self->get_task_factory || !self->get_debug || !self->create_task) return -1;
     self->ours = ours != 0;
     if (intercept(self, ours) < 0) return -1;
-    self->state = py_state(Py_TYPE(self));
-    return self->state ? 0 : -1;
+    self->owner.state = py_state(Py_TYPE(self));
+    return self->owner.state ? 0 : -1;
 }
 
 /* detach(): the loop has its own call_soon again; whoever kept ours may go on to call it. */
@@ -273,10 +293,10 @@ static PyObject *starter_detach(starter *self, PyObject *Py_UNUSED(ignored))
 static int starter_traverse(starter *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->app);
+    Py_VISIT(self->owner.app);
     Py_VISIT(self->loop);
-    Py_VISIT(self->failed);
-    Py_VISIT(self->incomplete);
+    Py_VISIT(self->owner.failed);
+    Py_VISIT(self->owner.incomplete);
     Py_VISIT(self->tasks);
     Py_VISIT(self->on_idle);
     Py_VISIT(self->collect);
@@ -295,10 +315,10 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
 
 static int starter_clear(starter *self)
 {
-    Py_CLEAR(self->app);
+    Py_CLEAR(self->owner.app);
     Py_CLEAR(self->loop);
-    Py_CLEAR(self->failed);
-    Py_CLEAR(self->incomplete);
+    Py_CLEAR(self->owner.failed);
+    Py_CLEAR(self->owner.incomplete);
     Py_CLEAR(self->tasks);
     Py_CLEAR(self->on_idle);
     Py_CLEAR(self->collect);

@@ -1,10 +1,10 @@
-/* asyncio's list of all tasks, at a lower price for those that end with their first step, before CPython 3.12.  per request
+/* asyncio's list of all tasks, at a lower price for those that end with their first step, before CPython 3.12.
  *
  * The list, behind asyncio.all_tasks(), is a WeakSet written in Python: to enter a task and to drop it again is 5 % of a
  * small request. CPython 3.12 has a list of its own for eager tasks. Here, `add` of that one set is shadowed by a function
  * that does nothing while a thread makes a task of ours; what is in the list, a weak reference, is entered and taken out
  * again directly. A task that goes on after its first step is entered as any other. */
-#include "py_bridge.h"
+#include "py_tasklist.h"
 
 #if PY_VERSION_HEX < 0x030C0000
 

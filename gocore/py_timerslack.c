@@ -1,10 +1,10 @@
-/* Keeps Go's monitor thread from waking every 20 microseconds.  per process
+/* Keeps Go's monitor thread from waking every 20 microseconds.
  *
  * The Go runtime has a thread (sysmon) that looks for goroutines that block others. It sleeps 20 us at a time while there
  * is work and takes 3 % of a core, for goroutines that the core does not have. How exactly a thread's sleeps are timed is
  * its timer slack (prctl(2)), which a new thread inherits; so the slack is raised while the runtime starts its threads,
  * and put back when the module is initialised. */
-#include "py_bridge.h"
+#include "py_timerslack.h"
 
 #include <sys/prctl.h>
 

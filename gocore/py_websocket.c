@@ -1,11 +1,14 @@
-/* type Socket: a request for a WebSocket and the WebSocket itself; its life and its receive().  per message
+/* type Socket: a request for a websocket and the websocket itself; its life and its receive().
  *
  * It is an Exchange that may go on: until it is accepted, and when it is denied, what it sends is an answer as any other.
  * Each message becomes one object: decoded where it lies when it came in one piece, else put together in a bytes object that
  * has room for all that its frames announce. */
-#include "py_bridge.h"
+#include "py_websocket_type.h"
 
 #include <string.h>
+
+#include "py_message.h"
+#include "py_scope.h"
 
 /* ---- messages that wait ---------------------------------------------------------------------------------------- */
 
@@ -63,10 +66,10 @@ static void empty(mailbox *box)
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-exchange *py_socket_new(core *self, const struct saltare_event *event)
+exchange *py_websocket_new(loop *self, const struct saltare_event *event)
 {
     PyObject *offered = py_subprotocols(event->data);
-    websocket *ws = offered ? PyObject_GC_New(websocket, self->state->socket_type) : NULL;
+    websocket *ws = offered ? PyObject_GC_New(websocket, self->state->websocket_type) : NULL;
     if (ws == NULL) {
         Py_XDECREF(offered);
         return NULL;
@@ -83,8 +86,9 @@ exchange *py_socket_new(core *self, const struct saltare_event *event)
     return &ws->ex;
 }
 
-void py_socket_drop(websocket *ws)
+void py_websocket_drop(exchange *ex)
 {
+    websocket *ws = (websocket *)ex;
     empty(&ws->box);
     py_gathered_drop(&ws->partial);
     Py_CLEAR(ws->offered);
@@ -125,14 +129,14 @@ static int take(websocket *ws, const struct saltare_event *event)
     return object ? post(&ws->box, object, all + SALTARE_WS_COST) : -1;
 }
 
-int py_socket_expect(websocket *ws, const struct saltare_event *event)
+static int on_expect(websocket *ws, const struct saltare_event *event)
 {
     if (py_gathered_reserve(&ws->partial, (Py_ssize_t)event->len) == 0) return 0;
     py_exchange_give_up(&ws->ex);
     return -1;
 }
 
-int py_socket_data(websocket *ws, const struct saltare_event *event)
+static int on_data(websocket *ws, const struct saltare_event *event)
 {
     if (take(ws, event) < 0) {
         py_exchange_give_up(&ws->ex);
@@ -141,13 +145,24 @@ int py_socket_data(websocket *ws, const struct saltare_event *event)
     return event->flags & EVENT_LAST ? py_exchange_wake_receivers(&ws->ex) : 0;
 }
 
-int py_socket_closed(websocket *ws, const struct saltare_event *event)
+static int on_closed(websocket *ws, const struct saltare_event *event)
 {
     ws->code = (uint16_t)event->flags;
     py_gathered_drop(&ws->partial);
     Py_XSETREF(ws->reason, PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, NULL));
     bool failed = ws->reason == NULL;
     return py_exchange_gone(&ws->ex) < 0 || failed ? -1 : 0;
+}
+
+int py_websocket_event(exchange *ex, const struct saltare_event *event)
+{
+    if (!py_is_websocket(ex)) return 0;
+    websocket *ws = (websocket *)ex;
+    switch (event->kind) {
+    case EVENT_WS_DATA: return on_data(ws, event);
+    case EVENT_WS_EXPECT: return on_expect(ws, event);
+    default: return on_closed(ws, event);
+    }
 }
 
 /* ---- receive --------------------------------------------------------------------------------------------------- */
@@ -168,13 +183,13 @@ static having having_of(websocket *ws)
 static int take_message(websocket *ws, PyObject *dict)
 {
     exchange *ex = &ws->ex;
-    module_state *st = ex->core->state;
+    module_state *st = py_state_in(ex);
     mail *first = letters(&ws->box) + ws->box.first;
     if (PyDict_SetItem(dict, PyUnicode_Check(first->object) ? st->s_text : st->s_bytes, first->object) < 0) return -1;
     Py_ssize_t taken = ws->taken + first->cost;
     if (taken >= SALTARE_WS_TAKEN && !ex->gone && !ex->complete) {
         uint32_t arg = taken > UINT32_MAX ? UINT32_MAX : (uint32_t)taken;
-        if (py_command(ex->core, COMMAND_CONSUMED, 0, arg, ex->stream, 0) == NULL) return -1;
+        if (py_command(ex->loop, COMMAND_CONSUMED, 0, arg, ex->stream, 0) == NULL) return -1;
         taken = 0;
     }
     ws->taken = taken;
@@ -186,7 +201,7 @@ static int take_message(websocket *ws, PyObject *dict)
 
 static int tell_end(websocket *ws, PyObject *dict)
 {
-    module_state *st = ws->ex.core->state;
+    module_state *st = ws->ex.loop->state;
     PyObject *code = PyLong_FromLong(ws->code);
     int failed = code == NULL || PyDict_SetItem(dict, st->s_code, code) < 0 ||
                  PyDict_SetItem(dict, st->s_reason, ws->reason ? ws->reason : st->empty_text) < 0;
@@ -197,7 +212,7 @@ static int tell_end(websocket *ws, PyObject *dict)
 /* The message of what can be had. NULL without exception when that is another by now: to make it may have run any code. */
 static PyObject *next_message(websocket *ws, having what)
 {
-    module_state *st = ws->ex.core->state;
+    module_state *st = ws->ex.loop->state;
     PyObject *type = what == CONNECT ? st->s_websocket_connect : what == MESSAGE ? st->s_websocket_receive : st->s_websocket_disconnect;
     PyObject *dict = py_message(st, type);
     int status = 0;
@@ -210,7 +225,7 @@ static PyObject *next_message(websocket *ws, having what)
     return dict;
 }
 
-PySendResult py_socket_received(exchange *ex, PyObject **result)
+PySendResult py_websocket_received(exchange *ex, PyObject **result)
 {
     websocket *ws = (websocket *)ex;
     for (;;) {
@@ -223,19 +238,19 @@ PySendResult py_socket_received(exchange *ex, PyObject **result)
             break;
         }
     }
-    if (*result != NULL && py_core_wake(ex->core) < 0) Py_CLEAR(*result);
+    if (*result != NULL && py_loop_wake(ex->loop) < 0) Py_CLEAR(*result);
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-/* ---- the type -------------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------------------------- */
 
-int py_socket_close(websocket *ws, uint16_t code, PyObject *reason)
+int py_websocket_close(websocket *ws, uint16_t code, PyObject *reason)
 {
     exchange *ex = &ws->ex;
     Py_ssize_t size = 0;
     const char *text = reason ? PyUnicode_AsUTF8AndSize(reason, &size) : NULL;
     if (reason != NULL && text == NULL) return -1;
-    uint8_t *at = py_command(ex->core, COMMAND_WS_CLOSE, 0, code, ex->stream, (size_t)size);
+    uint8_t *at = py_command(ex->loop, COMMAND_WS_CLOSE, 0, code, ex->stream, (size_t)size);
     if (at == NULL) return -1;
     if (size > 0) memcpy(at, text, (size_t)size);
     if (ws->accepted) ws->code = code;
@@ -245,10 +260,17 @@ int py_socket_close(websocket *ws, uint16_t code, PyObject *reason)
     ws->reason = Py_XNewRef(reason);
     int status = py_exchange_complete(ex);
     Py_XDECREF(before);
-    return status < 0 ? -1 : py_core_wake(ex->core);
+    return status < 0 ? -1 : py_loop_wake(ex->loop);
 }
 
-PyType_Spec py_socket_spec = {
+int py_websocket_returned(exchange *ex)
+{
+    websocket *ws = (websocket *)ex;
+    if (!py_is_websocket(ex) || !ws->accepted || py_exchange_is_over(ex)) return 0;
+    return py_websocket_close(ws, WS_NORMAL, NULL) < 0 ? -1 : 1;
+}
+
+PyType_Spec py_websocket_spec = {
     .name = "saltare._core.Socket",
     .basicsize = sizeof(websocket),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,

@@ -1,9 +1,10 @@
-/* send() of a WebSocket: what the app says, as commands of the outbox.  per message
+/* send() of a websocket: the messages of the app as commands of the outbox.
  *
- * A message that is refused leaves no trace. Frames, compression and the close handshake are Go's affair. */
-#include "py_bridge.h"
+ * A message that is refused leaves no trace. Frames, compression and the close handshake are made in Go. */
+#include "py_websocket_type.h"
 
-#include <string.h>
+#include "py_message.h"
+#include "py_send.h"
 
 #define ACCEPT "websocket.accept"
 #define SEND "websocket.send"
@@ -14,7 +15,7 @@
 /* RFC 6455 5.5.1. */
 #define REASON_MOST 123
 
-static module_state *state_of(websocket *ws) { return ws->ex.core->state; }
+static module_state *state_of(websocket *ws) { return ws->ex.loop->state; }
 
 /* Whether the handshake is still to be answered. */
 static int check_unanswered(websocket *ws, const char *kind)
@@ -208,7 +209,7 @@ static PyObject *reason_of(module_state *st, PyObject *message)
     return reason;
 }
 
-/* Before the WebSocket is accepted, this refuses it. */
+/* Before the websocket is accepted, this refuses it. */
 static PyObject *send_close(websocket *ws, PyObject *message)
 {
     module_state *st = state_of(ws);
@@ -216,7 +217,7 @@ static PyObject *send_close(websocket *ws, PyObject *message)
     PyObject *reason = code < 0 ? NULL : reason_of(st, message);
     if (PyErr_Occurred()) return NULL;
     int failed = ws->accepted ? check_accepted(ws, CLOSE) : check_unanswered(ws, CLOSE);
-    if (failed == 0) failed = py_socket_close(ws, (uint16_t)code, reason);
+    if (failed == 0) failed = py_websocket_close(ws, (uint16_t)code, reason);
     Py_XDECREF(reason);
     return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
@@ -253,8 +254,9 @@ static const struct {
     {NULL, 0, NULL},
 };
 
-PyObject *py_socket_send_kind(websocket *ws, PyObject *message, PyObject *type)
+PyObject *py_websocket_send_kind(exchange *ex, PyObject *message, PyObject *type)
 {
+    websocket *ws = (websocket *)ex;
     for (int i = 0; kinds[i].name != NULL; i++) {
         if (py_is_kind(type, kinds[i].name, kinds[i].len)) return kinds[i].send(ws, message);
     }

@@ -1,6 +1,6 @@
 //go:build !saltaretest
 
-// Whether a panic costs one connection, or the process.  per process
+// Whether a panic costs one connection, or the process.
 
 package main
 

@@ -1,6 +1,6 @@
 //go:build saltaretest
 
-// The same for tests of a whole server.  per process
+// The same for tests of a whole server.
 
 package main
 

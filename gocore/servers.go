@@ -1,4 +1,4 @@
-// The servers of this process, for its debug counters and its Ps.  per process
+// The servers of this process, for its debug counters and its Ps.
 
 package main
 

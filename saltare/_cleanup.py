@@ -109,7 +109,7 @@ class Cleanup:
         """Has the core call for it."""
         self._slices = core.on_lull = Slices(loop, core, self.steps)
         if self._config.uses("start-up-pages"):
-            core.release = _memory.RELEASE_BEFORE_WAIT
+            core.release = _memory.API
 
     def steps(self):
         """A generator: yields the seconds to wait until its next step, and is sent whether a request has come."""

@@ -3,6 +3,8 @@
  * C alone, and apart from the core, because a process that must not load Go needs it too. */
 #include "_memory.h"
 
+#include "memory_api.h"
+
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -215,15 +217,15 @@ static PyObject *memory_release_files(PyObject *Py_UNUSED(module), PyObject *Py_
     return PyLong_FromSize_t(release_files(&none));
 }
 
-/* RELEASE_BEFORE_WAIT, in a capsule for the core: the same, on the way to a wait that leads through the objects which hold n
- * addresses. Writes what it has dropped of them, and the last step before the wait may drop once more, to `ranges`: the start
- * and the end of each. Returns how many, at most `room`. */
+/* The same on the way to a wait; memory_api.h tells more. */
 static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room)
 {
     struct way way = {addresses, n, (struct range *)ranges, room, 0};
     release_files(&way);
     return way.n_ranges;
 }
+
+static const struct saltare_memory_api api = {.version = SALTARE_MEMORY_API_VERSION, .release_before_wait = release_before_wait};
 
 static PyMethodDef memory_methods[] = {
     {"configure", memory_configure, METH_NOARGS, "configure(): settings of malloc for a small process."},
@@ -250,8 +252,8 @@ static PyMethodDef memory_methods[] = {
 
 static int memory_exec(PyObject *module)
 {
-    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)release_before_wait, "saltare._memory.RELEASE_BEFORE_WAIT", NULL);
-    int status = capsule ? PyModule_AddObjectRef(module, "RELEASE_BEFORE_WAIT", capsule) : -1;
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)&api, SALTARE_MEMORY_API, NULL);
+    int status = capsule ? PyModule_AddObjectRef(module, strrchr(SALTARE_MEMORY_API, '.') + 1, capsule) : -1;
     Py_XDECREF(capsule);
     return status == 0 ? memory_add_sharing(module) : -1;
 }

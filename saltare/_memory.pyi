@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-RELEASE_BEFORE_WAIT: object
+API: object
 
 class Sharing:
     """A get_code of loaders that shares the parts of what another one returns."""

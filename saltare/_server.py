@@ -17,19 +17,6 @@ from ._origin import is_successor, needs_master, origin
 from ._signals import STOPPING, TOGETHER, Signals, in_main_thread
 from .errors import ConfigError
 
-TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
-NUMBERS = (
-    "max_concurrent_connections",
-    "max_keepalive_requests",
-    "max_request_line",
-    "max_request_head",
-    "max_request_fields",
-    "max_request_body",
-    "date_header",
-    "ws_max_size",
-    "ws_per_message_deflate",
-    "ws_deflate_context",
-)
 RUNNING = "this server is running already"
 LEFT = []  # tasks that wait for threads which go on after a stop; dropped, they would wait for them all the same
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
@@ -500,8 +487,10 @@ class Server:
         )
 
     def _core_options(self, guest):
-        options = {name: milliseconds(getattr(self.config, name)) for name in TIMES}
-        options.update((name, int(getattr(self.config, name))) for name in NUMBERS)
+        from ._core import options as units
+
+        values = vars(self.config)
+        options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
         options.update(guest=int(guest), debug=int(_logging.enabled(_logging.DEBUG)))
         return options
 
@@ -547,9 +536,9 @@ def log(level, line):
     (_logging.error if level == 2 else _logging.warning if level == 3 else _logging.debug)(line)
 
 
-def milliseconds(seconds):
+def in_units(value, unit):
     """For the core, in which 0 is off."""
-    return round(seconds * 1000)
+    return round(value * 1000) if unit == "ms" else int(value)
 
 
 async def cancel_all(tasks):

@@ -21,7 +21,7 @@ suffix=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT
 
 mkdir "$scratch/saltare"
 cp saltare/*.py "$scratch/saltare/"
-export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include" CGO_LDFLAGS="$flags"
+export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include -DSALTARE_SHARED_HEADERS=$(cksum <saltare/memory_api.h | cut -d ' ' -f 1)u" CGO_LDFLAGS="$flags"
 go build -buildmode=c-shared -trimpath -o "$scratch/saltare/_core$suffix" ./gocore
 # shellcheck disable=SC2086
 ${CC:-gcc} -shared -fPIC $CGO_CFLAGS saltare/_memory*.c -ldl -o "$scratch/saltare/_memory$suffix"

@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/http1"
 )
 
-// The kinds and flags of bridge.h, in its order; export.go proves them equal.
+// The kinds and flags of bridge.h, in its order; proofs.go proves them equal.
 const (
 	EventRequest = 1 + iota
 	EventBody

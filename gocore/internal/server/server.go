@@ -2,6 +2,7 @@
 package server
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ func Open(config Config) (s *Server, err error) {
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
+	config.Conn.WSMaxBytes = cmp.Or(config.Conn.WSMaxBytes, limits.DefaultMessageBytes)
 	config.Conn.MaxHead = config.Conn.MaxHead.OrDefaults()
 	most := config.Conn.MaxHead
 	if s.inbox, err = handoff.OpenInbox(most.HeadBytes, limits.View(most.LineBytes, most.Fields)); err != nil {

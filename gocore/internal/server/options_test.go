@@ -1,0 +1,52 @@
+package server_test
+
+import (
+	"reflect"
+	"regexp"
+	"testing"
+
+	"saltare/gocore/internal/server"
+)
+
+func TestEachOptionSetsSomethingOfItsOwn(t *testing.T) {
+	word := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	seen := map[string]bool{}
+	for i, option := range server.Options {
+		var config server.Config
+		if err := config.Set(uint32(i), option.Most); err != nil {
+			t.Errorf("%s: %d is refused: %v", option.Name, option.Most, err)
+		}
+		changed := changedField(reflect.ValueOf(config))
+		if !word.MatchString(option.Name) || seen[option.Name] || changed == "" || seen[changed] {
+			t.Errorf("%s sets %q, which is nothing or another's", option.Name, changed)
+		}
+		seen[option.Name], seen[changed] = true, true
+	}
+}
+
+// changedField is the path of the first field that is not zero.
+func changedField(v reflect.Value) string {
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Struct && !f.IsZero() {
+			return v.Type().Field(i).Name + "." + changedField(f)
+		} else if !f.IsZero() {
+			return v.Type().Field(i).Name
+		}
+	}
+	return ""
+}
+
+func TestOptionsAreRefused(t *testing.T) {
+	var config server.Config
+	if config.Set(uint32(len(server.Options)), 0) == nil {
+		t.Error("an option that there is not was set")
+	}
+	for i, option := range server.Options {
+		if option.Most+1 != 0 && config.Set(uint32(i), option.Most+1) == nil {
+			t.Errorf("%s was set to %d", option.Name, option.Most+1)
+		}
+	}
+	if !reflect.ValueOf(config).IsZero() {
+		t.Errorf("what was refused has changed something: %+v", config)
+	}
+}

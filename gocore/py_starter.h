@@ -1,0 +1,18 @@
+/* py_starter.h: type Starter, which gives each request a task, to the core. */
+#ifndef SALTARE_PY_STARTER_H
+#define SALTARE_PY_STARTER_H
+
+#include "py_state.h"
+
+#include "py_exchange.h"
+
+typedef struct starter starter;
+
+/* Starts the app on a request; at_once: its first step may be taken now. -1 with an exception. */
+int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once);
+/* Gives back what a burst of requests has left. */
+void py_starter_shrink(starter *self);
+
+extern PyType_Spec py_starter_spec;
+
+#endif

@@ -1,0 +1,78 @@
+"""Options of the core: each is a row of the options' table and a setter of Go; in between are names and values."""
+
+import pytest
+
+from bare import new_core
+from saltare._core import live, options
+from saltare._values import Flag, Integer, Seconds, Size
+from saltare.config import BY_NAME, load
+
+OWN = {"guest", "debug", "counters", "slot", "retire_requests", "retire_rss"}  # of the process, not of its users
+
+
+def test_each_option_is_a_row_of_the_table_or_the_servers_own():
+    assert OWN <= options().keys()
+    for name, unit in options().items():
+        if name not in OWN:
+            assert name == BY_NAME[name].name
+            assert isinstance(BY_NAME[name].kind, Seconds if unit == "ms" else (Flag, Integer, Size)), name
+
+
+def test_a_core_is_opened_with_the_default_of_each_option():
+    from saltare._server import Server
+
+    given = Server("nothing:app")._core_options(guest=False)
+    assert given.keys() == options().keys() - OWN | {"guest", "debug"}
+    assert given["header_timeout"] == load("nothing:app", {}).header_timeout * 1000
+    new_core(**given).close()
+
+
+@pytest.mark.parametrize("name", sorted(options()))
+def test_a_value_that_is_refused_is_named_with_what_is_accepted(name):
+    for value in ("1", 1.0, None, b"1"):
+        with pytest.raises(TypeError, match=f"option {name} must be an int, not {type(value).__name__}"):
+            new_core(**{name: value})
+    for value in (-1, 1 << 64, -(1 << 99)):
+        with pytest.raises(OverflowError, match=f"option {name} must be from 0 to [0-9]+, not {value}$"):
+            new_core(**{name: value})
+    assert not any(live().values())
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("header_timeout", (1 << 32) - 1),
+        ("max_request_line", 64 << 10),
+        ("max_request_head", 1 << 20),
+        ("max_request_fields", 4096),
+        ("max_request_body", (1 << 64) - 1),
+        ("date_header", 1),
+    ],
+)
+def test_the_largest_value(name, most):
+    new_core(**{name: most}).close()
+    with pytest.raises(OverflowError, match=f"option {name} must be from 0 to {most}, not {most + 1}$"):
+        new_core(**{name: most + 1})
+
+
+class Name(str):
+    """Equal to no other."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+@pytest.mark.parametrize("name", ["header_timeouts", "", "header_timeout\0", "\udc80", 3, None, Name("header_timeout")])
+def test_an_option_that_there_is_not(name):
+    from saltare._core import Core
+
+    with pytest.raises(TypeError, match=r"^Core has no option .*; saltare\._core\.options\(\) has their names$"):
+        Core(options={name: 1}, server_header=b"", extra_headers=b"", scope={}, root_path="")
+    assert not any(live().values())
+
+
+def test_as_many_options_as_there_are_and_more():
+    every = dict.fromkeys(options(), 0)
+    new_core(**every).close()
+    with pytest.raises(TypeError, match="has no option"):
+        new_core(**every, **{f"more_{n}": 0 for n in range(100)})
