@@ -1,6 +1,6 @@
 """What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked: per process.
 
-The work is done in _memory_park.c. Here is what can be told without it: where, and whether anything is in the way.
+The work is done in native/memory/park.c. Here is what can be told without it: where, and whether anything is in the way.
 """
 
 import os

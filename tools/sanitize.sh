@@ -24,9 +24,9 @@ cp saltare/*.py "$scratch/saltare/"
 export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include" CGO_LDFLAGS="$flags"
 go build -buildmode=c-shared -trimpath -o "$scratch/saltare/_core$suffix" ./gocore
 # shellcheck disable=SC2086
-${CC:-gcc} -shared -fPIC $CGO_CFLAGS saltare/_memory*.c -ldl -o "$scratch/saltare/_memory$suffix"
+${CC:-gcc} -shared -fPIC $CGO_CFLAGS native/memory/*.c -ldl -o "$scratch/saltare/_memory$suffix"
 # shellcheck disable=SC2086
-${CC:-gcc} -shared -fPIC $CGO_CFLAGS saltare/_process.c -o "$scratch/saltare/_process$suffix"
+${CC:-gcc} -shared -fPIC $CGO_CFLAGS native/process/*.c -o "$scratch/saltare/_process$suffix"
 
 export PYTHONPATH=$scratch PYTHONDONTWRITEBYTECODE=1 PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1

@@ -11,7 +11,7 @@
  *
  * malloc and pymalloc themselves rely on neither: free pages that malloc_trim(3) drops hold nothing, and what it takes from
  * the system anew, by brk(2) or mmap(2), is anonymous and zero as before. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
  * for byte goes back: what a page holds is not for us to judge.
  *
  * While the process serves, it is done in slices: so many pages, then the threads go on and the loop turns. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

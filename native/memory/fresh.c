@@ -6,7 +6,7 @@
  *     to lie side by side in pools of their own. What fills them is never freed: some 1 % of the heap.
  *   - the cache of attributes looked up on types (Objects/typeobject.c) holds a reference to each name, and drops that of the
  *     name it replaces. Empty, it has none to drop. */
-#include "_memory.h"
+#include "memory.h"
 
 #define STEP 16 /* from a size of blocks to the next; bytes */
 

@@ -12,7 +12,7 @@
  *
  * It is done in slices, since a MiB takes 0.7 ms with the GIL. Between two of them the pools taken so far are in use, as
  * anybody else sees it: who allocates meanwhile gets others. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

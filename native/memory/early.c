@@ -2,7 +2,7 @@
  *
  * Python tells nobody where its arenas are. But a page on which a small object of Python lies is certainly part of one, if
  * the object was allocated by pymalloc and is no constant of a library. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <link.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
  * each is for every function. They are immutable, so nobody can tell when one takes the place of its equals; what that frees is
  * used by the modules that follow. Only code that nobody else has seen yet is touched: an interpreter that executes it keeps
  * pointers to its parts. Source: Include/cpython/code.h, _PyEval_EvalFrameDefault. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <structmember.h>
 

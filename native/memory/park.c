@@ -4,10 +4,10 @@
  * which the kernel can drop and read again, and one that is written becomes private to the process once more.
  *
  * A file that is itself memory (memfd_create) saves nothing of that, but a process and the children it forks then have
- * something to give pages back to: see _memory_repark.c.
+ * something to give pages back to: see repark.c.
  *
- * Which memory is parked, and why no other: _memory_known.c. */
-#include "_memory.h"
+ * Which memory is parked, and why no other: known.c. */
+#include "memory.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* saltare._memory: what a process needs of malloc and of its file mappings to be small.  per process
  *
  * C alone, and apart from the core, because a process that must not load Go needs it too. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <elf.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
-/* _memory.h: what the files of saltare._memory share.  per process
+/* memory.h: what the files of saltare._memory share.  per process
  *
- *   _memory.c        settings of malloc, pages given back, the module itself
- *   _memory_park.c   parking: the heap into a file, the file in its place
- *   _memory_known.c  which memory that is
- *   _memory_repark.c what was written to and is as in the file goes back there
- *   _memory_fresh.c  before either: what is written from then on lies together
- *   _memory_early.c  arenas from before that was prepared
- *   _memory_pools.c  what is free within arenas, after a burst
- *   _memory_hold.c   every other thread held still meanwhile, where none of them can tell
- *   _memory_code.c   equal parts of code exist once */
+ *   module.c  settings of malloc, pages given back, the module itself
+ *   park.c   parking: the heap into a file, the file in its place
+ *   known.c  which memory that is
+ *   repark.c what was written to and is as in the file goes back there
+ *   fresh.c  before either: what is written from then on lies together
+ *   early.c  arenas from before that was prepared
+ *   pools.c  what is free within arenas, after a burst
+ *   hold.c   every other thread held still meanwhile, where none of them can tell
+ *   code.c   equal parts of code exist once */
 #ifndef SALTARE_MEMORY_H
 #define SALTARE_MEMORY_H
 
@@ -47,7 +47,7 @@ _Static_assert(sizeof(struct pool_header) == 48, "POOL_OVERHEAD on 64 bits");
 
 static inline uintptr_t pool_of(const void *block) { return (uintptr_t)block & ~(POOL - 1); }
 
-/* ---- _memory_hold.c ------------------------------------------------------------------------------------------- */
+/* ---- hold.c --------------------------------------------------------------------------------------------------- */
 
 #define MOST_THREADS 4096
 
@@ -104,7 +104,7 @@ struct hold_refusal hold_threads(struct hold *hold, struct range core, int64_t p
 /* Lets them go on. */
 void release_threads(struct hold *hold);
 
-/* ---- _memory_early.c ------------------------------------------------------------------------------------------ */
+/* ---- early.c -------------------------------------------------------------------------------------------------- */
 
 /* A power of two; an interpreter that has imported nothing yet has some 600 such pages. */
 #define EARLY_SLOTS 4096
@@ -122,7 +122,7 @@ void forget_early_pages(struct early_pages *early, struct range range);
 /* Writes those outside of a range to `found`, which has room for EARLY_SLOTS, and returns how many. */
 size_t early_pages_outside(const struct early_pages *early, struct range outside, struct range *found);
 
-/* ---- _memory_known.c ------------------------------------------------------------------------------------------ */
+/* ---- known.c -------------------------------------------------------------------------------------------------- */
 
 /* Arenas are 1 MiB each, 256 KiB before Python 3.10; those beyond are not parked. 16 bytes each, as far as used. */
 #define MOST_ARENAS 65536
@@ -179,7 +179,7 @@ struct mapping {
 /* Calls look with each private mapping of this process that may be read and written. No malloc. Returns 0 or an errno. */
 int each_mapping(void (*look)(struct mapping mapping, void *context), void *context);
 
-/* ---- _memory_park.c ------------------------------------------------------------------------------------------- */
+/* ---- park.c --------------------------------------------------------------------------------------------------- */
 
 PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
 PyObject *memory_park(PyObject *module, PyObject *fd);
@@ -204,15 +204,15 @@ bool was_parked(uintptr_t at, off_t offset);
 /* Sets a RuntimeError about a thread, or about none in particular (0). */
 void raise_refusal(const char *why, pid_t thread);
 
-/* ---- _memory_repark.c ----------------------------------------------------------------------------------------- */
+/* ---- repark.c ------------------------------------------------------------------------------------------------- */
 
 PyObject *memory_repark(PyObject *module, PyObject *args);
 
-/* ---- _memory_fresh.c ------------------------------------------------------------------------------------------ */
+/* ---- fresh.c -------------------------------------------------------------------------------------------------- */
 
 PyObject *memory_start_fresh(PyObject *module, PyObject *ignored);
 
-/* ---- _memory_pools.c ------------------------------------------------------------------------------------------ */
+/* ---- pools.c -------------------------------------------------------------------------------------------------- */
 
 /* The allocator of arenas, below the one that watches them. */
 PyObjectArenaAllocator find_arena_allocator(void);
@@ -223,7 +223,7 @@ PyObject *memory_release_pools(PyObject *module, PyObject *args);
 /* Anonymous memory of the process, in bytes; 0 where /proc is not to be read. */
 size_t bytes_held(void);
 
-/* ---- _memory_code.c ------------------------------------------------------------------------------------------- */
+/* ---- code.c --------------------------------------------------------------------------------------------------- */
 
 /* Adds the type Sharing. Returns 0, or -1 with an exception. */
 int memory_add_sharing(PyObject *module);

@@ -17,7 +17,7 @@
  * thread-local variables from there.
  *
  * From the first thread that is held to the last that is released nothing here may call malloc or touch a Python object. */
-#include "_memory.h"
+#include "memory.h"
 
 #include <dlfcn.h>
 #include <errno.h>
