@@ -8,7 +8,7 @@ where it is expected to fit: by what it took the last time, and by the worst tha
 import gc
 import time
 
-from . import _logging, _memory
+from . import _memory, log
 from ._settle import settle
 
 # Units: seconds.
@@ -163,7 +163,7 @@ class Cleanup:
                     if at == 0 or (yield BREATH):
                         return
         except (NotParked, OSError, RuntimeError) as reason:
-            _logging.debug(f"memory is not parked again: {reason}")
+            log.debug(f"memory is not parked again: {reason}")
 
 
 class Slices:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable as AwaitableOf
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
 
-from ._types import App, Event, Message
+from .asgi import App, Event, Message
 
 def live() -> dict[str, int]: ...
 def build_info() -> dict[str, str]: ...

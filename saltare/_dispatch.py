@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError
 
-from . import _logging
+from . import log
 from .errors import ClientDisconnected
 
 
@@ -16,12 +16,12 @@ def failed(exchange, scope, error):
     gone = exchange.gone
     exchange.fail()
     if isinstance(error, CancelledError):
-        _logging.warning(f"cancelled: {described(scope)}")
+        log.warning(f"cancelled: {described(scope)}")
         return True
     if gone and is_disconnect(error):
-        _logging.debug(f"the peer of {described(scope)} has gone: {type(error).__name__}")
+        log.debug(f"the peer of {described(scope)} has gone: {type(error).__name__}")
     else:
-        _logging.error(f"exception in the app: {described(scope)}", error)
+        log.error(f"exception in the app: {described(scope)}", error)
     return isinstance(error, KeyboardInterrupt)
 
 
@@ -29,7 +29,7 @@ def incomplete(exchange, scope):
     """The app returned, and its answer is not complete."""
     what = "its answer incomplete" if exchange.started else "no answer"
     exchange.fail()
-    _logging.error(f"the app returned with {what}: {described(scope)}")
+    log.error(f"the app returned with {what}: {described(scope)}")
 
 
 def described(scope):

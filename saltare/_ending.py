@@ -10,7 +10,7 @@ import sys
 import time
 from _io import _IOBase
 
-from . import _logging
+from . import log
 
 # Units: seconds.
 GRACE = 1.0  # that threads have at least to end after a graceful stop, however long the rest of it took
@@ -40,7 +40,7 @@ def leave(code, until, finalize=False):
     try:
         code, alone = finish(code, until)
     except BaseException as error:  # of a signal handler of the app's, such as SystemExit
-        _logging.write(_logging.traceback_of(error))
+        log.write(log.traceback_of(error))
         code, alone = code or 1, False
     if code < 0:
         import signal
@@ -110,7 +110,7 @@ def threads_end(until, waiter=None, hurried=None):
             waiter = waiter or Waiter(threading._shutdown)
             waiter.wait(min(until, time.monotonic() + QUIET))
             if lasting(threading) and time.monotonic() < until:
-                _logging.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
+                log.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
                 waiter.wait(until)
     except Hurried:
         why = "told to stop"
@@ -170,7 +170,7 @@ def name_left(threads, why):
     unnamed = [one for one in threads if one not in _named]
     if unnamed:
         _named.update(unnamed)
-        _logging.error(f"{why}: threads that have not ended are left behind: {described(unnamed)}")
+        log.error(f"{why}: threads that have not ended are left behind: {described(unnamed)}")
     return bool(threads)
 
 
@@ -262,5 +262,5 @@ def code_of(ended):
     """The exit code that an interpreter makes of a SystemExit; its text, if it has one, goes to stderr."""
     if ended.code is None or isinstance(ended.code, int):
         return (ended.code or 0) & 0xFF
-    _logging.write(f"{ended.code}\n")
+    log.write(f"{ended.code}\n")
     return 1

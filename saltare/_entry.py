@@ -4,7 +4,7 @@ import os
 import sys
 from _signal import SIGINT
 
-from . import _ignored, _logging, _title
+from . import _ignored, _title, log
 from ._ending import code_of, deadline, finish_later, lasting, leave
 from ._origin import is_successor, needs_master, origin
 from ._settings import Config
@@ -62,7 +62,7 @@ def serve(config, make):
 
     text, code = explained(run)
     if text:
-        _logging.write(text)
+        log.write(text)
     whole = server is None or server.graceful
     until = getattr(server, "until", None) or deadline(config.shutdown_timeout, 0.0, whole)
     return code or int(not whole), until, whole
@@ -77,10 +77,10 @@ def explained(run):
         return "", 0
     except (AppError, ConfigError, StartError) as error:
         cause = error.__cause__ if isinstance(error, AppError) else None
-        shown = "" if cause is None else _logging.traceback_of(_logging.without_our_frames(cause))
+        shown = "" if cause is None else log.traceback_of(log.without_our_frames(cause))
         return f"{shown}saltare: {error}\n", error.exit_code
     except Exception as error:
-        return f"{_logging.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
+        return f"{log.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
     except SystemExit as ended:
         return "", code_of(ended)
     except KeyboardInterrupt:
@@ -95,9 +95,9 @@ def clean_server(config, put_off_ssl):
     origin()  # the app may change the folder and the environment
     if config.uses("malloc-settings"):
         _memory.configure()
-    _logging.configure(config)
+    log.configure(config)
     if config.memory == "lean" and untested() is not None:
-        _logging.info(f"memory techniques are those of --memory safe: {untested()}")
+        log.info(f"memory techniques are those of --memory safe: {untested()}")
     forks = needs_master(config)
     if config.park_memory is not None or (forks and config.shares_heap()):
         from ._park import prepare
@@ -161,8 +161,8 @@ def serve_here(config, why, ends_after):
 
 
 def guest_server(config, why):
-    _logging.configure(config)
-    _logging.debug(f"saltare serves in the interpreter that it was started in: {why}")
+    log.configure(config)
+    log.debug(f"saltare serves in the interpreter that it was started in: {why}")
     from ._server import Server
 
     server = Server.from_config(config)

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from ._logging import one_line
 from .errors import AppError
+from .log import one_line
 
 
 def load(config):

@@ -3,11 +3,11 @@
 import os
 import re
 
-from . import _logging
-from ._toml import file_content, parsed
+from . import log
 from ._values import Refused
 from .config import BY_NAME, PREFIX, WAYS
 from .errors import ConfigError
+from .toml import file_content, parsed
 
 LINK = re.compile("(tcp|udp|sctp)://")
 LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
@@ -54,7 +54,7 @@ def warn_of_service_links(environ, level):
     links = service_links(environment_names(environ))
     if links and level not in ("error", "critical"):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
-        _logging.warning(
+        log.warning(
             f"environment variables that Kubernetes sets for a service of this name are passed over: {spelled}; "
             "enableServiceLinks: false in the pod avoids them"
         )

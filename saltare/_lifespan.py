@@ -2,7 +2,7 @@
 
 from asyncio import CancelledError, wait
 
-from . import _logging
+from . import log
 from .errors import AppError
 
 
@@ -68,7 +68,7 @@ class Lifespan:
         elif kind == "lifespan.shutdown.complete":
             settle(self._stopped)
         elif kind == "lifespan.shutdown.failed":
-            _logging.error(f"the app's shutdown failed: {message.get('message', '')}")
+            log.error(f"the app's shutdown failed: {message.get('message', '')}")
             settle(self._stopped)
         else:
             raise ValueError(f"send(): unknown message type {kind!r} for lifespan")
@@ -91,7 +91,7 @@ class Lifespan:
         if not self._started.done():
             self._unsupported(error)
         elif error is not None and not self._failed():
-            _logging.error("exception in the app's lifespan", error)
+            log.error("exception in the app's lifespan", error)
         settle(self._stopped)
 
     def _failed(self):
@@ -110,13 +110,13 @@ class Lifespan:
     def _go_without(self, error):
         """An app that knows no lifespan raises before it receives anything; later its start-up fails."""
         if error is not None and self._took_part:
-            _logging.warning(
+            log.warning(
                 "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",
                 error,
             )
             return
         why = f"it raised {type(error).__name__}: {error}" if error else "it returned"
-        _logging.debug(f"the app is served without lifespan: {why}")
+        log.debug(f"the app is served without lifespan: {why}")
 
 
 def settle(future, error=None):

@@ -20,7 +20,7 @@ import sys
 import time
 from contextlib import suppress
 
-from . import _ignored, _logging, _title
+from . import _ignored, _title, log
 from ._attempt import Spare, reason, shut, started
 from ._counters import Counters
 from ._handover import Command, end_now, end_trial, ended, is_trial, received, waited
@@ -109,7 +109,7 @@ class Master:
             raise StartError("workers are forked by the main thread only: run() was called in another one")
         if "saltare._core" in sys.modules:
             raise StartError("workers cannot be forked by a process that has served itself: Go does not survive fork")
-        _logging.configure(self.config)
+        log.configure(self.config)
 
     def _insist(self, step, *arguments):
         """A step of the start. It ends the start when it fails, but not while there are workers that serve."""
@@ -119,7 +119,7 @@ class Master:
             except OSError as error:
                 if pause is None or not self._workers:
                     raise StartError(f"the master cannot start: {reason(error)}") from None
-                _logging.error(f"the master cannot go on yet: {reason(error)}")
+                log.error(f"the master cannot go on yet: {reason(error)}")
                 time.sleep(pause)
 
     def _open(self, inherited):
@@ -171,7 +171,7 @@ class Master:
             self._wanted = inherited["wanted"]
         if self._preload.failed:
             return
-        _logging.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
+        log.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
         self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
     def _watch(self):
@@ -235,7 +235,7 @@ class Master:
         now = time.monotonic()
         if text != last or now > at + REPEATED:
             self._last_failure = (text, now)
-            _logging.error(f"in the master: {text}", error)
+            log.error(f"in the master: {text}", error)
 
     def _timeout(self):
         """Milliseconds until the next deadline; None for ever."""
@@ -251,7 +251,7 @@ class Master:
     def _heed(self, number):
         if number in (STOP, *STOPPING):
             if not self._stopping:
-                _logging.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
+                log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
             self._stop()
         elif self._stopping:
             return
@@ -275,10 +275,10 @@ class Master:
                 self._asks_for_replacement(worker, f"its {worker.age():.0f} s are over")
                 continue
             if worker.state == STARTING:
-                _logging.error(f"{worker} did not start within {self.config.worker_start_timeout:g} s: it is killed")
+                log.error(f"{worker} did not start within {self.config.worker_start_timeout:g} s: it is killed")
             else:
                 self._cut_short()
-                _logging.error(f"{worker} did not end in time: it is killed")
+                log.error(f"{worker} did not end in time: it is killed")
             self._kill(worker, signal.SIGKILL)
 
     def _wake(self):
@@ -317,7 +317,7 @@ class Master:
             others.append(self._watcher.fileno())
         worker, why = started(self._spawner.start, number, others)
         if worker is None:
-            _logging.error(f"worker {number} cannot be started: {why}")
+            log.error(f"worker {number} cannot be started: {why}")
             self._pause()
             return False
         self._workers[worker.pid] = worker
@@ -356,7 +356,7 @@ class Master:
             self._dismiss(worker.replaces)
             worker.replaces = None
         if self.started:
-            _logging.info(f"{worker} serves")
+            log.info(f"{worker} serves")
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
@@ -365,20 +365,20 @@ class Master:
     def _start_is_over(self, flavour):
         self.started = True
         self._shown.clear()
-        _logging.info(_logging.startup_line(self._listeners, flavour, len(self._workers)))
+        log.info(log.startup_line(self._listeners, flavour, len(self._workers)))
         if self.after_start is not None:
             self.after_start()
 
     def _asks_for_replacement(self, worker, why):
         if worker.state == SERVING and worker not in self._queue:
-            _logging.info(f"{worker} is replaced: {why}")
+            log.info(f"{worker} is replaced: {why}")
             self._queue.append(worker)
 
     def _shows_failure(self, worker, text):
         # All workers of one start fail alike: once is enough.
         if text not in self._shown:
             self._shown.add(text)
-            _logging.write(text)
+            log.write(text)
 
     def _dismiss(self, worker):
         """Asks a worker to finish what is in progress and to end."""
@@ -456,7 +456,7 @@ class Master:
     def _left(self, worker, code):
         if worker.served and code not in (0, -signal.SIGTERM, -HURRY):
             self._cut_short()
-            _logging.warning(f"{worker} {ended(code)} while it was to end")
+            log.warning(f"{worker} {ended(code)} while it was to end")
 
     def _cut_short(self):
         """A worker has not ended as it was to. Of the whole it says something only when that is to end too."""
@@ -477,7 +477,7 @@ class Master:
     def _wait_for_change(self, worker, code):
         self._failures += 1
         why = "" if code in (1, 2, 3) else f"{worker} {ended(code)}; "
-        _logging.error(f"{why}a change of a file starts the app again")
+        log.error(f"{why}a change of a file starts the app again")
 
     def _lost(self, worker, code):
         """One that was to go on has ended."""
@@ -485,7 +485,7 @@ class Master:
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
             return
-        _logging.error(f"{worker} {ended(code)}")
+        log.error(f"{worker} {ended(code)}")
         if self._watcher is not None:
             self._wait_for_change(worker, code)
         elif self.config.worker_failure == "exit":
@@ -496,7 +496,7 @@ class Master:
 
     def _give_up_replacing(self, worker, code):
         old = worker.replaces
-        _logging.error(f"{worker} {ended(code)} before it served; {old} stays, with the code it has")
+        log.error(f"{worker} {ended(code)} before it served; {old} stays, with the code it has")
         self._pause()
         self._queue.clear()
         limits = self.config.limit_max_requests, self.config.limit_max_rss, self.config.limit_worker_lifetime
@@ -532,7 +532,7 @@ class Master:
         elif self._command.repeatable():
             self._trial.ask()
         else:
-            _logging.warning("this program cannot be started again: the new workers have the code of the old ones")
+            log.warning("this program cannot be started again: the new workers have the code of the old ones")
             self._queue_all()
 
     def _roll_over(self):
@@ -541,7 +541,7 @@ class Master:
         if why is None:
             self._queue_all()
         else:
-            _logging.error(f"SIGHUP: the code on disk cannot be loaded: {why}; the workers go on with what they have")
+            log.error(f"SIGHUP: the code on disk cannot be loaded: {why}; the workers go on with what they have")
 
     def _queue_all(self):
         self._forget_failures()
@@ -558,7 +558,7 @@ class Master:
         elif self._trial.ended(status) == "passed":
             repeat = (self._command.repeat, *self._legacy(), True, self._signals.put_back)
             why = started(self._spare.attempt, *repeat)[1]
-            _logging.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
+            log.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
 
     def _legacy(self):
         """What the next program needs to know, and the descriptors it needs to have."""
@@ -583,14 +583,14 @@ class Master:
         if not self._has_slots(wanted):
             return
         self._wanted = wanted
-        _logging.info(f"workers wanted: {wanted}")
+        log.info(f"workers wanted: {wanted}")
         self._dismiss_surplus()
 
     def _has_slots(self, wanted):
         """Twice as many as workers, since each may have a successor while it leaves."""
         enough = wanted * 2 <= self._counters.slots
         if not enough:
-            _logging.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
+            log.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
         return enough
 
     def _dismiss_surplus(self):
@@ -613,10 +613,10 @@ class Master:
     def _changed(self):
         path = self._watcher.read()
         if path:
-            _logging.info(f"{path} has changed: restarting")
+            log.info(f"{path} has changed: restarting")
             self._restart()
         else:
-            _logging.error("files are no longer watched")
+            log.error("files are no longer watched")
             self._poll.unregister(self._watcher.fileno())
 
     def _restart(self):

@@ -119,7 +119,7 @@ def load_app(config):
 
 
 def load_server():
-    from . import _dispatch, _lifespan, _selector, _server  # noqa: F401
+    from . import _server  # noqa: F401
 
 
 def load_core():
@@ -148,7 +148,7 @@ def main(fd, out):
     """Imports what a server of the configuration in the descriptor `fd` would, and tells `out` what that cost."""
     import gc
 
-    from . import _logging, _memory
+    from . import _memory, log
     from ._entry import clean_path, explained, received
     from ._settings import Config
 
@@ -158,7 +158,7 @@ def main(fd, out):
     steps = []
     text, code = explained(lambda: steps.extend(measured(Config(values, sources), has_ssl)))
     if code:
-        _logging.write(text)
+        log.write(text)
         os._exit(128 - code if code < 0 else code)
     gc.collect()
     _memory.trim()

@@ -1,6 +1,6 @@
 """What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked: per process.
 
-The work is done in native/memory/park.c. Here is what can be told without it: where, and whether anything is in the way.
+native/memory/park.c does the work. Here is what can be told without it: where, and whether anything is in the way.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from errno import EISDIR, EOPNOTSUPP
 
-from . import _logging, _memory
+from . import _memory, log
 from ._techniques import untested
 
 # File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
@@ -56,7 +56,7 @@ def share():
         check_interpreter()
         shared()
     except (NotParked, RuntimeError, OSError) as reason:
-        _logging.debug(f"workers share memory as fork leaves it: {reason}")
+        log.debug(f"workers share memory as fork leaves it: {reason}")
 
 
 def park(folder):
@@ -70,11 +70,11 @@ def park(folder):
         check_interpreter()
         parked = parked_in(folder)
     except (NotParked, RuntimeError) as reason:
-        _logging.warning(f"memory is not parked: {reason}")
+        log.warning(f"memory is not parked: {reason}")
     except OSError as error:
-        _logging.warning(f"memory is not parked: {folder}: {error.strerror}")
+        log.warning(f"memory is not parked: {folder}: {error.strerror}")
     else:
-        _logging.info(f"parked {parked / (1 << 20):.1f} MiB of memory in {folder}")
+        log.info(f"parked {parked / (1 << 20):.1f} MiB of memory in {folder}")
 
 
 def is_parked():
@@ -134,7 +134,7 @@ def open_pool():
             os.close(fd)
             raise
     except OSError as error:
-        _logging.debug(f"workers do not share what they change alike: {error.strerror}")
+        log.debug(f"workers do not share what they change alike: {error.strerror}")
     else:
         _pool = fd
 
@@ -169,7 +169,7 @@ def repark():
         check_rings()
         return _memory.repark(_file, _pool)[0]
     except (NotParked, RuntimeError, OSError) as reason:
-        _logging.debug(f"memory is not parked again: {reason}")
+        log.debug(f"memory is not parked again: {reason}")
         return 0
 
 

@@ -10,7 +10,7 @@ import os
 import select
 from functools import partial
 
-from . import _logging
+from . import log
 from ._attempt import shut, started
 from ._handover import end_now
 
@@ -58,8 +58,8 @@ class Preload:
         if text:
             self.failed = True
             self._config.app, self._config.factory = self._target, self._factory
-            _logging.write(text)
-            _logging.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
+            log.write(text)
+            log.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
 
     def _load(self, inherited, trial):
         from ._fresh_code import FreshCode
@@ -78,9 +78,9 @@ class Preload:
         if threads and undecided and self._command_line and self._command.repeatable():
             state = {**inherited, "threads": threads}
             why = started(self._command.repeat, state, descriptors_of(inherited), True)[1]
-            _logging.error(f"the master cannot begin once more: {why}")
+            log.error(f"the master cannot begin once more: {why}")
         if threads:
-            _logging.warning(
+            log.warning(
                 f"the app has started threads at import ({', '.join(threads)}), and {DO_NOT_SURVIVE}: "
                 "with --no-preload, and the app given as MODULE:ATTRIBUTE, each worker imports it and has them"
             )
@@ -94,7 +94,7 @@ class Preload:
 
     def _leave_to_workers(self, threads):
         self._config.preload = False
-        _logging.warning(
+        log.warning(
             f"the app starts threads at import ({', '.join(threads)}), and {DO_NOT_SURVIVE}: each worker imports the "
             "app for itself; --no-preload asks for that from the beginning, --preload forks all the same"
         )

@@ -7,26 +7,26 @@ import os
 from asyncio import events
 from functools import partial
 
-from . import _logging
+from . import log
 from ._ending import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
 
 
-def log(loop, error):
+def log_stop(loop, error):
     """Logs that the server stops, and who raised it; the loop is not to show it again as that task's exception."""
     steps = list(walk(error.__traceback__))
     of_app = [step for step in steps if not is_machinery(step.tb_frame.f_code.co_filename)]
     if of_app:
         error.with_traceback(of_app[0])
-    _logging.error(f"the server stops: {what(error)}{where(steps, of_app)}", error if of_app else None)
+    log.error(f"the server stops: {what(error)}{where(steps, of_app)}", error if of_app else None)
     loop.set_exception_handler(partial(unless_of, error, loop.get_exception_handler()))
 
 
 def what(error):
     if isinstance(error, RuntimeError) and str(error).startswith("Event loop stopped before Future"):
         return "loop.stop() was called"
-    return f"{_logging.one_line(error)} was raised"
+    return f"{log.one_line(error)} was raised"
 
 
 def where(steps, of_app):
@@ -43,7 +43,7 @@ def walk(step):
 
 
 def is_machinery(filename):
-    return _logging.is_ours(filename) or filename.startswith((ASYNCIO, "uvloop/"))
+    return log.is_ours(filename) or filename.startswith((ASYNCIO, "uvloop/"))
 
 
 def unless_of(error, handler, loop, context):

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from . import _logging
+from . import log
 from ._attempt import reason, shut, started
 from ._ending import Hurried, finish
 from ._handover import Command, waited
@@ -34,14 +34,14 @@ class Renewal:
         if hung_up():
             self._server.shutdown()
         elif not self._command.repeatable():
-            _logging.warning("SIGHUP: this program cannot be started again: it goes on with the code that it has")
+            log.warning("SIGHUP: this program cannot be started again: it goes on with the code that it has")
         elif self._kept is not None:
-            _logging.info("SIGHUP: the code on disk is tried once more, when the new program serves")
+            log.info("SIGHUP: the code on disk is tried once more, when the new program serves")
             self._later = True
         elif self._server.stopping():
-            _logging.info("SIGHUP: the server is stopping: the code on disk is not tried")
+            log.info("SIGHUP: the server is stopping: the code on disk is not tried")
         elif not self._server.started:
-            _logging.info("SIGHUP: the code on disk is tried when the server serves")
+            log.info("SIGHUP: the code on disk is tried when the server serves")
             self._later = True
         elif self._trial.ask():
             self._watch()
@@ -56,7 +56,7 @@ class Renewal:
         self._ends, why = started(os.pidfd_open, self._trial.pid)
         if self._ends is None:
             self._trial.give_up()
-            _logging.error(f"SIGHUP: the trial cannot be watched: {why}; the server goes on with what it has")
+            log.error(f"SIGHUP: the trial cannot be watched: {why}; the server goes on with what it has")
             return
         self._loop.add_reader(self._ends, self._tried)
         self._time()
@@ -75,7 +75,7 @@ class Renewal:
         try:
             status = waited(self._trial.pid)
         except OSError as error:
-            _logging.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
+            log.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
             return  # the descriptor is still ready
         if status is None:
             return
@@ -86,7 +86,7 @@ class Renewal:
         elif outcome == "passed" and self._server.started:
             kept, why = started(self._server.hand_over)
             if kept is None:
-                _logging.error(f"SIGHUP: the sockets cannot be kept: {why}; the server goes on with what it has")
+                log.error(f"SIGHUP: the sockets cannot be kept: {why}; the server goes on with what it has")
             self._kept = kept
 
     def _unwatch(self):
@@ -118,7 +118,7 @@ class Renewal:
         if wanted:
             why = started(self._become, kept, descriptors, until)[1]
             if why is not None:
-                _logging.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
+                log.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
                 self._postponed.give_back()
                 return kept
             self._server.until = time.monotonic()  # no thread is waited for any longer
@@ -173,4 +173,4 @@ class Postponed:
         self._signals.give_back()
         for number in dict.fromkeys(self._noted):
             if number in STOPPING:
-                _logging.info(f"stopping: {signal.Signals(number).name}")
+                log.info(f"stopping: {signal.Signals(number).name}")

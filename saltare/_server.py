@@ -10,7 +10,7 @@ import signal
 import time
 from functools import partial
 
-from . import _children, _ending, _logging
+from . import _children, _ending, log
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
@@ -154,9 +154,7 @@ class Server:
             try:
                 from ._renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
-                _logging.error(
-                    f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has"
-                )
+                log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.heed(asyncio.get_running_loop())
@@ -205,7 +203,7 @@ class Server:
 
         why = unsuitable(self.config.loop)
         if why is not None and self.config.loop in ("auto", "asyncio"):
-            _logging.info(f"the event loop is not saltare's own: {why}")
+            log.info(f"the event loop is not saltare's own: {why}")
         return why is not None
 
     def _new_loop(self, core, guest):
@@ -250,7 +248,7 @@ class Server:
             raise error  # the loop does not work any more
         from . import _raised
 
-        _raised.log(loop, error)
+        _raised.log_stop(loop, error)
         if self._raised is None or isinstance(error, KeyboardInterrupt):
             self._stop_asked += 1
         self._raised = self._raised or error
@@ -276,7 +274,7 @@ class Server:
         await self._done_by(task, min(self.until, time.monotonic() + _ending.QUIET))
         threads = _ending.executor_threads(loop)
         if not task.done() and time.monotonic() < self.until and not self._hurry.done():
-            _logging.info(f"waiting for threads that have not ended: {_ending.described(threads)}")
+            log.info(f"waiting for threads that have not ended: {_ending.described(threads)}")
             await self._done_by(task, self.until)
         if not task.done():
             self.graceful, self.until = False, 0.0
@@ -340,7 +338,7 @@ class Server:
             raise RuntimeError(RUNNING)
         from ._importer import load
 
-        _logging.configure(self.config)
+        log.configure(self.config)
         load(self.config)
 
     def _listen(self):
@@ -414,7 +412,7 @@ class Server:
         if self.cleanup is not None:
             self.cleanup.attach(self._loop, core)
         elif self.config.park_memory is not None:
-            _logging.warning(
+            log.warning(
                 "memory is not parked: saltare serves in the interpreter that it was started in "
                 f"({self.why_here}); `saltare MODULE:ATTRIBUTE --park-memory DIR` starts one of its own"
             )
@@ -439,7 +437,7 @@ class Server:
         from ._core import build_info
 
         self.started = True
-        _logging.info(_logging.startup_line(self._listeners, build_info()["flavour"]))
+        log.info(log.startup_line(self._listeners, build_info()["flavour"]))
         if self.after_start is not None:
             self.after_start()
         if self._renewal is not None:
@@ -447,7 +445,7 @@ class Server:
 
     def _say_why(self):
         if self._why is not None:  # else what was raised has been logged
-            _logging.info(f"stopping: {self._why}")
+            log.info(f"stopping: {self._why}")
 
     async def _drain(self, core, starter):
         """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
@@ -461,14 +459,14 @@ class Server:
         done.detach()
         if not done.future.done() and is_busy(core, starter):
             self.graceful = False
-            _logging.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(starter.tasks)}")
+            log.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(starter.tasks)}")
 
     async def _shut(self, lifespan):
         task = self._loop.create_task(lifespan.shutdown())
         await self._in_time(task)
         if not task.done():
             self.graceful = False
-            _logging.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
+            log.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
             await self._cancel([task])
 
     async def _cancel(self, tasks):
@@ -476,7 +474,7 @@ class Server:
         if stubborn:
             self.graceful = False
             self._stubborn |= stubborn
-            _logging.error(f"tasks that go on though they were cancelled are left behind: {len(stubborn)}")
+            log.error(f"tasks that go on though they were cancelled are left behind: {len(stubborn)}")
 
     async def _in_time(self, future):
         timeout = self.config.shutdown_timeout or None
@@ -502,7 +500,7 @@ class Server:
     def _core_options(self, guest):
         options = {name: milliseconds(getattr(self.config, name)) for name in TIMES}
         options.update((name, int(getattr(self.config, name))) for name in NUMBERS)
-        options.update(guest=int(guest), debug=int(_logging.enabled(_logging.DEBUG)))
+        options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)))
         return options
 
 
@@ -537,14 +535,14 @@ def is_busy(core, starter):
 def attach(core, starter, loop, state):
     core.dispatch = starter
     core.create_future = loop.create_future
-    core.log = log
+    core.log = log_line
     core.elsewhere = send_in_loop
     core.state = state
 
 
-def log(level, line):
+def log_line(level, line):
     """What the core has to say: 1 is of interest when debugging, 2 is a mistake of the app or the core, 3 a warning."""
-    (_logging.error if level == 2 else _logging.warning if level == 3 else _logging.debug)(line)
+    (log.error if level == 2 else log.warning if level == 3 else log.debug)(line)
 
 
 def milliseconds(seconds):

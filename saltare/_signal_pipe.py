@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from . import _children, _ignored, _logging
+from . import _children, _ignored, log
 from ._ignored import caught
 from ._signals import STOPPING, TOGETHER, restore
 
@@ -130,7 +130,7 @@ def hung_up():
     try:
         return any(events & select.POLLHUP for _, events in poll.poll(0))
     except OSError as error:
-        _logging.error(f"SIGHUP: whether the terminal is gone cannot be seen: {error.strerror}")
+        log.error(f"SIGHUP: whether the terminal is gone cannot be seen: {error.strerror}")
         return False
 
 

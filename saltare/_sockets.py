@@ -74,9 +74,9 @@ def open_or_keep(config, inherited):
     except StartError as error:
         if not inherited:
             raise
-        from . import _logging
+        from . import log
 
-        _logging.error(f"{error}; the server goes on listening where it did")
+        log.error(f"{error}; the server goes on listening where it did")
         return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
 
 

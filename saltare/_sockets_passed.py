@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from . import _logging
+from . import log
 from ._sockets import Listener, listening
 from .errors import StartError
 
@@ -38,7 +38,7 @@ def passed_by_systemd(config):
         return []
     way = config.way()
     if config.sources[way if way != "tcp" else "port"] != "default" or config.sources["host"] != "default":
-        _logging.warning(f"listening on the sockets that systemd passes, not as {way} says")
+        log.warning(f"listening on the sockets that systemd passes, not as {way} says")
     return [("systemd", fd) for fd in range(FIRST_PASSED, FIRST_PASSED + int(n))]
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from . import _logging
+from . import log
 from ._attempt import reason, started
 from ._handover import PASSED, end_now, ended
 
@@ -25,17 +25,17 @@ class Trial:
         """SIGHUP. Returns whether a trial has begun."""
         if self.pid is not None:
             if not self._again:
-                _logging.info("SIGHUP: the code on disk is tried once more, when the trial that goes on has ended")
+                log.info("SIGHUP: the code on disk is tried once more, when the trial that goes on has ended")
             self._again = True
             return False
-        _logging.info("SIGHUP: the code on disk is tried")
+        log.info("SIGHUP: the code on disk is tried")
         return self._begin()
 
     def _begin(self):
         self._again = self._is_over = False
         pid, why = started(self._command.try_out)
         if pid is None:
-            _logging.error(f"SIGHUP: the code on disk cannot be tried: {why}; {self._otherwise}")
+            log.error(f"SIGHUP: the code on disk cannot be tried: {why}; {self._otherwise}")
             return False
         self.pid = pid
         self.deadline = time.monotonic() + self._limit if self._limit else None
@@ -54,7 +54,7 @@ class Trial:
             except ProcessLookupError:
                 pass  # it has ended
             except OSError as error:
-                _logging.error(f"the trial (pid {self.pid}) cannot be killed: {reason(error)}")
+                log.error(f"the trial (pid {self.pid}) cannot be killed: {reason(error)}")
                 self.deadline = time.monotonic() + 1  # then again
 
     def ended(self, status):
@@ -63,9 +63,9 @@ class Trial:
         self.pid = self.deadline = None
         if code != PASSED:
             what = f"did not load within {self._limit:g} s" if self._is_over else ended(code)
-            _logging.error(f"SIGHUP: the code on disk {what}; {self._otherwise}")
+            log.error(f"SIGHUP: the code on disk {what}; {self._otherwise}")
         if self._again:
-            _logging.info("SIGHUP: the code on disk is tried once more")
+            log.info("SIGHUP: the code on disk is tried once more")
             return "again" if self._begin() else "failed"
         return "passed" if code == PASSED else "failed"
 

@@ -1,6 +1,6 @@
 """--startup-request: one GET / of our own through the app, so that its first user does not wait: per process."""
 
-from . import _logging
+from . import log
 
 
 async def warm_up(config, state):
@@ -32,4 +32,4 @@ async def warm_up(config, state):
     try:
         await config.app(scope, receive, send)
     except Exception as error:
-        _logging.warning("the start-up request failed", error)
+        log.warning("the start-up request failed", error)

@@ -7,7 +7,7 @@ import os
 import signal
 from collections import namedtuple
 
-from . import _logging, _process, _title
+from . import _process, _title, log
 from ._cleanup import Cleanup
 from ._ending import leave
 from ._entry import explained
@@ -119,7 +119,7 @@ def live(place, parent, handlers, mask):
         server = WorkerServer.at(place)
         code, until = server.run(), server.until
     except BaseException as error:
-        _logging.write(_logging.traceback_of(error))
+        log.write(log.traceback_of(error))
     finally:
         leave(code, until)  # without taking apart what is the master's: its frames and its objects
 
@@ -132,4 +132,4 @@ class Teller:
 
     def __call__(self, word, text):
         line = f"{word} {text}".replace("\n", SEPARATOR)
-        _logging.write_all(self._pipe, f"{line}\n".encode("utf-8", "backslashreplace"))
+        log.write_all(self._pipe, f"{line}\n".encode("utf-8", "backslashreplace"))

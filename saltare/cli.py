@@ -6,8 +6,8 @@ import sys
 
 from . import __version__, _ignored, _layers, _listing
 from . import config as configuration
-from ._logging import write
 from .errors import AppError, ConfigError, StartError
+from .log import write
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (

@@ -235,7 +235,7 @@ SERVICE_LINKS = {
 def warnings(monkeypatch):
     """What is logged as a warning, however other tests have left the loggers."""
     lines = []
-    monkeypatch.setattr("saltare._logging.warning", lambda line, *rest: lines.append(line))
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
     return lines
 
 

@@ -17,7 +17,7 @@ def configure(config):
     """Takes over the level and applies the --log-config file, once. ConfigError when logging refuses it."""
     global _level, _asked_for, _applied
     if config.log_config not in (None, _applied):
-        from ._logging_file import apply
+        from .log_config import apply
 
         apply(config.log_config)
         _applied = config.log_config

@@ -1,7 +1,7 @@
 """The file of --log-config, handed to logging.config: per process."""
 
-from ._toml import file_content, parsed
 from .errors import ConfigError
+from .toml import file_content, parsed
 
 
 def apply(path):
