@@ -4,24 +4,25 @@ import os
 import sys
 from _signal import SIGINT
 
-from . import _ignored, _title, log
-from ._ending import code_of, deadline, finish_later, lasting, leave
+from . import log
 from ._origin import is_successor, needs_master, origin
 from ._settings import Config
 from .errors import AppError, ConfigError, StartError
+from .process import ignored, title
+from .process.ending import code_of, deadline, finish_later, lasting, leave
 
 
 def main(fd):
     """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
-    _ignored.ignore_early()
+    ignored.ignore_early()
     values, sources, arguments, command, root, added, has_ssl = received(fd)
     clean_path(root)
     remove_from_environment(added)
     sys.argv[:] = arguments
     sys.orig_argv[:] = command
     config = Config(values, sources)
-    _title.of_command_line(config.app)
-    _title.set_title("saltare")
+    title.of_command_line(config.app)
+    title.set_title("saltare")
     code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
     leave(code, until, finalize=whole and not is_parked(config))
 

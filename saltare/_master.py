@@ -8,7 +8,7 @@ A worker is starting until it says that it serves, then serving, then leaving, f
 has ended. Its number is that of its place, which a successor takes over; its slot in the table of counters is its own.
 
 When the master ends, so does every worker, at once. So no failure in here ends it: what it starts answers "started" or
-"why not" (_attempt.py); every other action goes through `_do`, which logs what failed and has the loop look at
+"why not" (process/attempt.py); every other action goes through `_do`, which logs what failed and has the loop look at
 everything again a little later. Nothing depends on an event being seen the first time.
 """
 
@@ -20,20 +20,21 @@ import sys
 import time
 from contextlib import suppress
 
-from . import _ignored, _title, log
-from ._attempt import Spare, reason, shut, started
+from . import log
 from ._counters import Counters
 from ._handover import Command, end_now, end_trial, ended, is_trial, received, waited
 from ._origin import origin
 from ._preload import Preload
 from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import STOP, SignalPipe, hung_up
-from ._signals import HURRY, STOPPING
 from ._spawn import LEAVING, SERVING, STARTING, Spawner, Worker
 from ._trial import Trial
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES
 from ._worker_count import wanted_workers
 from .errors import AppError, ConfigError, StartError
+from .process import ignored, title
+from .process.attempt import Spare, reason, shut, started
+from .process.signals import HURRY, STOPPING
 
 # Units: seconds.
 CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout
@@ -138,7 +139,7 @@ class Master:
             self._preload.workers_config(), self._listeners, self._counters, self._signals, self._spare
         )
         self._plan(inherited)
-        _title.set_title("saltare:master")
+        title.set_title("saltare:master")
         if self._preload.is_here():
             settle_to_fork(self.config)
         else:
@@ -190,7 +191,7 @@ class Master:
     def _supervise(self):
         for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
             self._do("the start", step)  # a worker of the program before us may have ended meanwhile
-        if _ignored.hang_ups():
+        if ignored.hang_ups():
             self._do("signal 1", self._heed, signal.SIGHUP)
         while self._workers or not self._stopping:
             self._turn()

@@ -11,8 +11,8 @@ import select
 from functools import partial
 
 from . import log
-from ._attempt import shut, started
 from ._handover import end_now
+from .process.attempt import shut, started
 
 DO_NOT_SURVIVE = "threads do not survive the fork of a worker"
 

@@ -8,7 +8,7 @@ from asyncio import events
 from functools import partial
 
 from . import log
-from ._ending import place
+from .process.ending import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
 

@@ -9,12 +9,12 @@ import signal
 import time
 
 from . import log
-from ._attempt import reason, shut, started
-from ._ending import Hurried, finish
 from ._handover import Command, waited
 from ._signal_pipe import hung_up
-from ._signals import STOPPING
 from ._trial import Trial
+from .process.attempt import reason, shut, started
+from .process.ending import Hurried, finish
+from .process.signals import STOPPING
 
 
 class Renewal:

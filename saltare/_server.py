@@ -10,12 +10,13 @@ import signal
 import time
 from functools import partial
 
-from . import _children, _ending, log
+from . import log
 from ._dispatch import failed, incomplete, send_in_loop
 from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
-from ._signals import STOPPING, TOGETHER, Signals, in_main_thread
 from .errors import ConfigError
+from .process import ending, forks
+from .process.signals import STOPPING, TOGETHER, Signals, in_main_thread
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
 NUMBERS = (
@@ -265,24 +266,24 @@ class Server:
         others = asyncio.all_tasks(loop) - self._stubborn - {asyncio.current_task()}
         self._stubborn |= await cancel_all(others)
         await loop.shutdown_asyncgens()
-        self.until = _ending.deadline(self.config.shutdown_timeout, self._began or time.monotonic(), self.graceful)
+        self.until = ending.deadline(self.config.shutdown_timeout, self._began or time.monotonic(), self.graceful)
         if self.graceful:
             await self._wait_for_executor(loop)
 
     async def _wait_for_executor(self, loop):
         task = loop.create_task(loop.shutdown_default_executor())
-        await self._done_by(task, min(self.until, time.monotonic() + _ending.QUIET))
-        threads = _ending.executor_threads(loop)
+        await self._done_by(task, min(self.until, time.monotonic() + ending.QUIET))
+        threads = ending.executor_threads(loop)
         if not task.done() and time.monotonic() < self.until and not self._hurry.done():
-            log.info(f"waiting for threads that have not ended: {_ending.described(threads)}")
+            log.info(f"waiting for threads that have not ended: {ending.described(threads)}")
             await self._done_by(task, self.until)
         if not task.done():
             self.graceful, self.until = False, 0.0
             LEFT.append(task)
-            _ending.name_left(threads, self._why_cut())
+            ending.name_left(threads, self._why_cut())
 
     async def _done_by(self, task, when):
-        timeout = None if when == _ending.FOR_EVER else max(0, when - time.monotonic())
+        timeout = None if when == ending.FOR_EVER else max(0, when - time.monotonic())
         await asyncio.wait([task, self._hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     def _signals(self, loop):
@@ -350,13 +351,13 @@ class Server:
     def _listen_at(self, listeners):
         self._listeners = listeners
         for listener in listeners:
-            _children.promise(listener.close)
+            forks.promise(listener.close)
         self.url = listeners[0].url
         self.graceful = True
 
     def _end(self):
         for listener in self._listeners:
-            _children.take_back(listener.close)
+            forks.take_back(listener.close)
             listener.close()
         self._listeners = []
         self.started = False

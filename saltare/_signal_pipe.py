@@ -9,9 +9,10 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from . import _children, _ignored, log
-from ._ignored import caught
-from ._signals import STOPPING, TOGETHER, restore
+from . import log
+from .process import forks, ignored
+from .process.ignored import caught
+from .process.signals import STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 STOP = 0  # what `send` is given when nobody sent a signal
@@ -39,9 +40,9 @@ class SignalPipe:
     def _open(self):
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._ignored = _ignored.ignore()
+        self._ignored = ignored.ignore()
         for number in HEEDED:
-            if number == signal.SIGQUIT and not _ignored.is_free(number):
+            if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue
             self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
             signal.signal(number, caught)
@@ -53,7 +54,7 @@ class SignalPipe:
     def _restore(self):
         before, self.before = self.before, {}
         steps = [partial(restore, {number: handler}) for number, handler in before.items()]
-        steps += [partial(_ignored.give_back, [number]) for number in self._ignored]
+        steps += [partial(ignored.give_back, [number]) for number in self._ignored]
         if self._wakeup_before is not None:
             steps.append(partial(signal.set_wakeup_fd, self._wakeup_before))
         failure = None
@@ -150,15 +151,15 @@ def start_anew(handlers, mask):
     """
     _signal.set_wakeup_fd(-1)
     restore(handlers)
-    _children.promise(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
+    forks.promise(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
     for number in OF_A_TERMINAL:
         _signal.signal(number, caught)
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-    _ignored.ignore_early()
+    ignored.ignore_early()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
 def leave_worker(handlers):
     """For a child that the app of a worker forks."""
     restore(handlers)
-    _ignored.give_back()
+    ignored.give_back()

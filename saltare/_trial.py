@@ -7,8 +7,8 @@ import signal
 import time
 
 from . import log
-from ._attempt import reason, started
 from ._handover import PASSED, end_now, ended
+from .process.attempt import reason, started
 
 
 class Trial:

@@ -7,14 +7,15 @@ import os
 import signal
 from collections import namedtuple
 
-from . import _process, _title, log
+from . import _process, log
 from ._cleanup import Cleanup
-from ._ending import leave
 from ._entry import explained
 from ._selector import new_loop
 from ._server import Server
 from ._signal_pipe import start_anew
-from ._signals import HURRY, Signals
+from .process import title
+from .process.ending import leave
+from .process.signals import HURRY, Signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
@@ -114,7 +115,7 @@ def live(place, parent, handlers, mask):
         _process.die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        _title.set_title(f"saltare:wkr{place.number}")
+        title.set_title(f"saltare:wkr{place.number}")
         place.config.shutdown_timeout = place.config.patience()
         server = WorkerServer.at(place)
         code, until = server.run(), server.until

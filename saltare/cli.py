@@ -4,10 +4,11 @@ import argparse
 import os
 import sys
 
-from . import __version__, _ignored, _layers, _listing
+from . import __version__, _layers, _listing
 from . import config as configuration
 from .errors import AppError, ConfigError, StartError
 from .log import write
+from .process import ignored
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (
@@ -24,7 +25,7 @@ def main(arguments=None):
     """
     embedded = arguments is not None
     if not embedded:
-        _ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
+        ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if arguments[:1] == ["memory"]:
@@ -163,7 +164,7 @@ def become_server(config, embedded):
     keep_standard_descriptors()
     code = "from saltare._entry import main; main({fd})"
     command, environment, _ = clean_interpreter(code, config.values(), config.sources)
-    _ignored.hold()
+    ignored.hold()
     return os.execve(sys.executable, command, environment)
 
 

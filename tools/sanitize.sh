@@ -19,8 +19,8 @@ flags="-fsanitize=address,undefined"
 include=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 suffix=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 
-mkdir "$scratch/saltare"
-cp saltare/*.py "$scratch/saltare/"
+cp -r saltare "$scratch/"
+rm -f "$scratch"/saltare/*.so
 export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include" CGO_LDFLAGS="$flags"
 go build -buildmode=c-shared -trimpath -o "$scratch/saltare/_core$suffix" ./gocore
 # shellcheck disable=SC2086

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from . import _children, _ignored
+from . import forks, ignored
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
@@ -32,20 +32,20 @@ class Signals:
     def __enter__(self):
         if not in_main_thread():
             return self
-        self._ignored = _ignored.ignore()
+        self._ignored = ignored.ignore()
         for number, action in self._actions.items():
-            if number == signal.SIGQUIT and not _ignored.is_free(number):
+            if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue  # the app dumps its stacks then, say
             self.before[number] = _signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
-        _children.promise(self._leave)
-        if signal.SIGHUP in self.before and _ignored.hang_ups():
+        forks.promise(self._leave)
+        if signal.SIGHUP in self.before and ignored.hang_ups():
             self._loop.call_soon(self._actions[signal.SIGHUP])
         return self
 
     def __exit__(self, *exc):
-        _children.take_back(self._leave)
+        forks.take_back(self._leave)
         for number in self.before:
             self._loop.remove_signal_handler(number)
             if self.afterwards is not None:
@@ -57,13 +57,13 @@ class Signals:
         for number, handler in self.before.items():
             if handler is not None:  # None: it was not set from Python, and cannot be
                 signal.signal(number, handler)
-        _ignored.give_back(self._ignored)
+        ignored.give_back(self._ignored)
 
     def _leave(self):
         """In a forked child, which has the wake-up descriptor of its parent's loop."""
         signal.set_wakeup_fd(-1)
         restore(self.before)
-        _ignored.give_back()
+        ignored.give_back()
 
 
 def restore(handlers):

@@ -10,7 +10,7 @@ It is `_signal` that is called, since `signal` makes enums of all numbers: memor
 import _signal
 import os
 
-from . import _process
+from .. import _process
 
 IGNORED = (_signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2)
 EARLY = (*IGNORED, _signal.SIGQUIT, _signal.SIGHUP)
@@ -33,7 +33,7 @@ def terminated(number, frame):
 def remembered(number, frame):
     """SIGHUP before the process serves: waits until it does, unless the terminal is gone."""
     global _hang_ups
-    from ._signal_pipe import hung_up
+    from .._signal_pipe import hung_up
 
     if hung_up():
         _signal.signal(number, _signal.SIG_DFL)

@@ -1,6 +1,6 @@
 """The name of the process in ps, top and htop: per process."""
 
-from . import _process
+from .. import _process
 
 _app = None  # its name, in a process that the command line started: there the arguments too are ours to change
 

@@ -10,7 +10,7 @@ import sys
 import time
 from _io import _IOBase
 
-from . import log
+from .. import log
 
 # Units: seconds.
 GRACE = 1.0  # that threads have at least to end after a graceful stop, however long the rest of it took
@@ -189,7 +189,7 @@ class Hurried(BaseException):
 
     @classmethod
     def by_signals(cls):
-        from ._signals import HURRY, STOPPING
+        from .signals import HURRY, STOPPING
 
         return Raising(dict.fromkeys((*STOPPING, HURRY), cls))
 
@@ -204,7 +204,7 @@ class Raising:
     def __enter__(self):
         import signal
 
-        from ._signals import in_main_thread
+        from .signals import in_main_thread
 
         if in_main_thread():
             for number in self._exceptions:
