@@ -6,8 +6,8 @@ from _signal import SIGINT
 
 from . import log
 from ._origin import is_successor, needs_master, origin
-from ._settings import Config
 from .errors import AppError, ConfigError, StartError
+from .options.config import Config
 from .process import ignored, title
 from .process.ending import code_of, deadline, finish_later, lasting, leave
 
@@ -91,7 +91,7 @@ def explained(run):
 def clean_server(config, put_off_ssl):
     """The server of an interpreter that is ours alone, with all that keeps it small."""
     from . import _memory
-    from ._techniques import untested
+    from .options.techniques import untested
 
     origin()  # the app may change the folder and the environment
     if config.uses("malloc-settings"):

@@ -5,11 +5,11 @@ import subprocess
 import sys
 import tempfile
 
-from . import config as configuration
 from ._memory_imports import Amount
 from ._memory_page import mib, page
 from .errors import AppError, ConfigError, StartError
 from .log import write
+from .options import table as configuration
 
 MOST_PACKAGES = 12  # shown by name
 SMALL = 100  # KiB; what is smaller is added up

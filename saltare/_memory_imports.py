@@ -150,7 +150,7 @@ def main(fd, out):
 
     from . import _memory, log
     from ._entry import clean_path, explained, received
-    from ._settings import Config
+    from .options.config import Config
 
     values, sources, _, _, root, _, has_ssl = received(fd)
     _memory.configure()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from errno import EISDIR, EOPNOTSUPP
 
 from . import _memory, log
-from ._techniques import untested
+from .options.techniques import untested
 
 # File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
 UNSUITABLE = {

@@ -40,7 +40,7 @@ class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
     def __init__(self, app, **options):
-        from . import config
+        from .options import table as config
 
         self._set(config.load(app, options))
 

@@ -113,7 +113,7 @@ def addresses(config):
         if passed := passed_by_systemd(config):
             return passed
     if way == "bind":
-        from ._net_values import address
+        from .options.net_values import address
 
         return [address(text) for text in config.bind]
     if way == "tcp":

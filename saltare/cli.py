@@ -4,10 +4,11 @@ import argparse
 import os
 import sys
 
-from . import __version__, _layers, _listing
-from . import config as configuration
+from . import __version__
 from .errors import AppError, ConfigError, StartError
 from .log import write
+from .options import listing, sources
+from .options import table as configuration
 from .process import ignored
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
@@ -48,7 +49,7 @@ def run(given, embedded):
         return print_version()
     config = configuration.load(None, given, source="command line", app_needed=action != "print-config")
     if action == "print-config":
-        print(_listing.toml(config), end="", flush=True)
+        print(listing.toml(config), end="", flush=True)
         return 0
     if action == "check":
         print(f"saltare: the configuration is valid (app {config.app})", flush=True)
@@ -98,7 +99,7 @@ def unknown_argument(argument):
         what = "unknown option" if argument.startswith("-") else "one argument too many"
         return ConfigError(f"{argument}: {what}; accepted: one MODULE:ATTRIBUTE and the options in saltare --help")
     given = f", got {value!r}" if equals else ""
-    return _layers.unknown(name[2:].replace("-", "_"), given, _layers.flag_of)
+    return sources.unknown(name[2:].replace("-", "_"), given, sources.flag_of)
 
 
 def parser():
@@ -131,10 +132,10 @@ def add(group, option):
         return
     for name, flag in named_flags(option):
         shown = text if flag == option.flags[0] else f"the same as {option.flags[0]}"
-        if _listing.takes_no_value(option):
+        if listing.takes_no_value(option):
             group.add_argument(flag, dest=name, action=Once, nargs=0, const=True, help=shown)
         else:
-            action = "append" if _listing.repeats(option) else Once
+            action = "append" if listing.repeats(option) else Once
             group.add_argument(flag, dest=name, action=action, metavar=option.kind.metavar, help=shown)
     if option.off_flag:
         text = f"the opposite of {option.flags[0]}"
@@ -147,7 +148,7 @@ def named_flags(option):
 
 def describe(option):
     unit = getattr(option.kind, "unit", "")
-    default = _listing.default_text(option)
+    default = listing.default_text(option)
     return f"default {default}{'; in ' + unit if unit else ''}; {option.env}"
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from saltare.config import options_table
+from saltare.options.table import options_table
 
 BEGIN, END = "<!-- options -->", "<!-- /options -->"
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from saltare import config
+from saltare.options import table as config
 
 
 def surroundings(**added):

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from saltare import __version__, cli, config
+from saltare import __version__, cli
+from saltare.options import table as config
 
 REPORT = """
 import faulthandler, json, os, sys
@@ -209,7 +210,15 @@ def test_arguments_are_kept_and_secrets_are_not_shown(report):
 
 def test_serving_interpreter_is_clean(report):
     seen = report()
-    parsing = {"argparse", "gettext", "runpy", "subprocess", "saltare.cli", "saltare.config", "saltare._layers"}
+    parsing = {
+        "argparse",
+        "gettext",
+        "runpy",
+        "subprocess",
+        "saltare.cli",
+        "saltare.options.table",
+        "saltare.options.sources",
+    }
     assert not parsing & set(seen["modules"])
     assert seen["faulthandler"]
 

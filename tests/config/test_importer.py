@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from saltare import _importer, config
+from saltare import _importer
 from saltare.errors import AppError, ConfigError
+from saltare.options import table as config
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from saltare import config
-from saltare._listing import toml
+from saltare.options import table as config
+from saltare.options.listing import toml
 
 GIVEN = [
     {},
@@ -54,7 +54,17 @@ def test_options_table_has_every_option():
 
 
 def test_loading_options_imports_nothing_heavy():
-    heavy = {"argparse", "dataclasses", "typing", "tomllib", "difflib", "re", "logging", "json", "saltare._layers"}
-    code = f"import sys; before = set(sys.modules); import saltare.config; print({heavy} & (set(sys.modules) - before))"
+    heavy = {
+        "argparse",
+        "dataclasses",
+        "typing",
+        "tomllib",
+        "difflib",
+        "re",
+        "logging",
+        "json",
+        "saltare.options.sources",
+    }
+    code = f"import sys; before = set(sys.modules); import saltare.options.table; print({heavy} & (set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.stdout.strip() == "set()", result.stderr

@@ -10,8 +10,9 @@ import textwrap
 
 import pytest
 
-from saltare import config, log
+from saltare import log
 from saltare.errors import ConfigError
+from saltare.options import table as config
 
 OWN = ("saltare", "saltare.error")
 

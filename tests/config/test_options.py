@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from saltare import config
-from saltare.config import OPTIONS
+from saltare.options import table as config
+from saltare.options.table import OPTIONS
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import stat
 
 import pytest
 
-from saltare import config
 from saltare._sockets import open_listeners
 from saltare._sockets_unix import UNIX_PATH_MAX_BYTES
 from saltare.errors import StartError
+from saltare.options import table as config
 
 
 def has_ipv6():

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness import HANG
-from saltare import _cleanup, config
+from saltare import _cleanup
 from saltare._cleanup import SLICE, Cleanup, Estimate, Slices
+from saltare.options import table as config
 
 MIB = 1 << 20
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from saltare import config
 from saltare._memory_servers import PEERS
+from saltare.options import table as config
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent

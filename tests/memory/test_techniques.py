@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from harness import Process
-from saltare import _techniques, config
-from saltare._techniques import NEWEST_TESTED, TECHNIQUES, is_on, untested
 from saltare.errors import ConfigError
+from saltare.options import table as config
+from saltare.options import techniques
+from saltare.options.techniques import NEWEST_TESTED, TECHNIQUES, is_on, untested
 
 PAGE = Path(__file__).parents[2] / "docs" / "memory.md"
 NAMES = [name for name, _, _ in TECHNIQUES]
@@ -28,7 +29,7 @@ def test_the_page_has_a_row_for_each():
 
 
 def test_each_does_what_its_row_says_and_that_is_asked_for_somewhere():
-    sources = "".join(path.read_text() for path in Path(_techniques.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(techniques.__file__).parent.glob("*.py"))
     for name in NAMES:
         assert sources.count(f'uses("{name}")') >= 1, name
     assert set(re.findall(r'uses\("([^"]*)"\)', sources)) == set(NAMES)
@@ -92,7 +93,7 @@ def test_parking_is_not_safe(tmp_path):
 )
 def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, why):
     fake = SimpleNamespace(implementation=SimpleNamespace(name=name), version_info=(*version, 0), abiflags=flags)
-    monkeypatch.setattr(_techniques, "sys", fake)
+    monkeypatch.setattr(techniques, "sys", fake)
     assert (untested() is None) if why is None else (why in untested())
     loaded = config.load("main:app", {})
     assert [one for one in NAMES if is_on(loaded, one)] == (NAMES if why is None else SAFE)
@@ -102,12 +103,12 @@ def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, 
 def newer_server(disk, tmp_path):
     """A server of the command line, in the interpreter that this would make way for, so that nothing keeps it from one."""
     code = (
-        "import saltare._techniques as it; it.NEWEST_TESTED = (3, 1)\n"
-        "from saltare import _entry, config\n"
+        "import saltare.options.techniques as it; it.NEWEST_TESTED = (3, 1)\n"
+        "from saltare import _entry\nfrom saltare.options import table as config\n"
         f"given = config.load('technique_apps:app', {{'park_memory': {str(disk)!r}, 'port': 0}})\n"
         "raise SystemExit(_entry.serve(given, lambda: _entry.clean_server(given, True))[0])"
     )
-    root = Path(_techniques.__file__).parents[1]
+    root = Path(techniques.__file__).parents[1]
     server = Process(
         [sys.executable, "-c", code],
         tmp_path / "stderr",

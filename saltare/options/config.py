@@ -39,8 +39,8 @@ class Config:
         return self.shutdown_timeout
 
     def uses(self, technique):
-        """Whether a technique that saves memory is on; its name is one of _techniques.TECHNIQUES."""
-        from ._techniques import is_on
+        """Whether a technique that saves memory is on; its name is one of techniques.TECHNIQUES."""
+        from .techniques import is_on
 
         return is_on(self, technique)
 

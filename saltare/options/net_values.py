@@ -1,6 +1,6 @@
 """The kinds of value about addresses and header fields, and how an address is taken apart: per process."""
 
-from ._values import FLAG_WORDS, Integer, Path, Refused, Text
+from .values import FLAG_WORDS, Integer, Path, Refused, Text
 
 # RFC 9110 5.6.2.
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

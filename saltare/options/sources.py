@@ -3,11 +3,11 @@
 import os
 import re
 
-from . import log
-from ._values import Refused
-from .config import BY_NAME, PREFIX, WAYS
-from .errors import ConfigError
-from .toml import file_content, parsed
+from .. import log
+from ..errors import ConfigError
+from ..toml import file_content, parsed
+from .table import BY_NAME, PREFIX, WAYS
+from .values import Refused
 
 LINK = re.compile("(tcp|udp|sctp)://")
 LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")

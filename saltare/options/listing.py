@@ -1,8 +1,8 @@
 """The options written out: TOML for --print-config, Markdown for the README: per process."""
 
-from . import __version__
-from ._values import Flag, Integer, Octal, Several
-from .config import OPTIONS, WAYS
+from .. import __version__
+from .table import OPTIONS, WAYS
+from .values import Flag, Integer, Octal, Several
 
 
 def toml(config):

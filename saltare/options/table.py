@@ -7,11 +7,11 @@ server that the command line started does without it.
 
 import os
 
-from . import __version__
-from ._net_values import FD, PORT, Address, Header, Host, ServerHeader
-from ._settings import Config
-from ._techniques import TECHNIQUES
-from ._values import (
+from .. import __version__
+from .config import Config
+from .net_values import FD, PORT, Address, Header, Host, ServerHeader
+from .techniques import TECHNIQUES
+from .values import (
     App,
     AutoFlag,
     Choice,
@@ -307,21 +307,21 @@ def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=T
 
     ConfigError, of one line, for whatever is unknown, not accepted or contradictory. Nothing is imported.
     """
-    from . import _layers
+    from . import sources
 
     given = given if app is None else {"app": app, **given}
-    found = _layers.merged(given, environ, cwd, source)
-    aside = _layers.settle_ways(found)
+    found = sources.merged(given, environ, cwd, source)
+    aside = sources.settle_ways(found)
     values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
     config = Config(values, {**sources, **aside})
-    _layers.check_together(config, found, cwd, app_needed)
-    _layers.warn_of_service_links(environ, config.log_level)
+    sources.check_together(config, found, cwd, app_needed)
+    sources.warn_of_service_links(environ, config.log_level)
     return config
 
 
 def options_table():
     """The options as Markdown, for the README."""
-    from ._listing import markdown
+    from .listing import markdown
 
     return markdown()
