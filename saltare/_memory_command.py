@@ -9,7 +9,7 @@ from ._memory_imports import Amount
 from ._memory_page import mib, page
 from .errors import AppError, ConfigError, StartError
 from .log import write
-from .options import table as configuration
+from .options.sources import load as load_config
 
 MOST_PACKAGES = 12  # shown by name
 SMALL = 100  # KiB; what is smaller is added up
@@ -40,7 +40,7 @@ def main(arguments):
     from .cli import parser
 
     own, rest = own_arguments(parser(), arguments)
-    config = configuration.load(None, rest, source="command line")
+    config = load_config(None, rest, source="command line")
     report = measured(config, own)
     print(text(report), end="", flush=True)
     if own["html"] is not None:

@@ -40,9 +40,9 @@ class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
     def __init__(self, app, **options):
-        from .options import table as config
+        from .options.sources import load
 
-        self._set(config.load(app, options))
+        self._set(load(app, options))
 
     @classmethod
     def from_config(cls, config):

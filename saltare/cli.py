@@ -7,8 +7,7 @@ import sys
 from . import __version__
 from .errors import AppError, ConfigError, StartError
 from .log import write
-from .options import listing, sources
-from .options import table as configuration
+from .options import listing, sources, table
 from .process import ignored
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
@@ -47,7 +46,7 @@ def run(given, embedded):
     action = given.pop("action", None)
     if action == "version":
         return print_version()
-    config = configuration.load(None, given, source="command line", app_needed=action != "print-config")
+    config = sources.load(None, given, source="command line", app_needed=action != "print-config")
     if action == "print-config":
         print(listing.toml(config), end="", flush=True)
         return 0
@@ -118,7 +117,7 @@ def parser():
     ):
         result.add_argument(f"--{name}", dest="action", action=Once, nargs=0, const=name, help=text)
     groups = {}
-    for option in configuration.OPTIONS:
+    for option in table.OPTIONS:
         if option.group not in groups:
             groups[option.group] = result.add_argument_group(option.group)
         add(groups[option.group], option)

@@ -1,4 +1,4 @@
-"""How the sources of options are read, ranked and merged, and what is checked across options: per process."""
+"""How the sources of options are read, ranked (command line or keywords, environment, file, default) and merged."""
 
 import os
 import re
@@ -6,11 +6,28 @@ import re
 from .. import log
 from ..errors import ConfigError
 from ..toml import file_content, parsed
-from .table import BY_NAME, PREFIX, WAYS
+from .config import Config
+from .table import BY_NAME, OPTIONS, PREFIX, WAYS
 from .values import Refused
 
 LINK = re.compile("(tcp|udp|sctp)://")
 LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
+
+
+def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=True):
+    """The Config made of all sources; `given` has the highest rank and `source` is its name.
+
+    ConfigError, of one line, for whatever is unknown, not accepted or contradictory. Nothing is imported.
+    """
+    given = given if app is None else {"app": app, **given}
+    found = merged(given, environ, cwd, source)
+    aside = settle_ways(found)
+    values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
+    sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
+    config = Config(values, {**sources, **aside})
+    check_together(config, found, cwd, app_needed)
+    warn_of_service_links(environ, config.log_level)
+    return config
 
 
 class Found:

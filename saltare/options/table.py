@@ -1,14 +1,11 @@
-"""Every option, once, and how its values are merged: CLI or keywords > environment > file > default: per process.
+"""Every option, once: per process.
 
 The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and the
 README's table are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a
 server that the command line started does without it.
 """
 
-import os
-
 from .. import __version__
-from .config import Config
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
 from .techniques import TECHNIQUES
 from .values import (
@@ -300,28 +297,3 @@ BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.
 
 # The four ways to listen. They exclude each other; one from a source of higher rank sets the others aside.
 WAYS = {"host": "tcp", "port": "tcp", "uds_path": "uds_path", "fd": "fd", "bind": "bind"}
-
-
-def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=True):
-    """The Config made of all sources; `given` has the highest rank and `source` is its name.
-
-    ConfigError, of one line, for whatever is unknown, not accepted or contradictory. Nothing is imported.
-    """
-    from . import sources
-
-    given = given if app is None else {"app": app, **given}
-    found = sources.merged(given, environ, cwd, source)
-    aside = sources.settle_ways(found)
-    values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
-    sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
-    config = Config(values, {**sources, **aside})
-    sources.check_together(config, found, cwd, app_needed)
-    sources.warn_of_service_links(environ, config.log_level)
-    return config
-
-
-def options_table():
-    """The options as Markdown, for the README."""
-    from .listing import markdown
-
-    return markdown()

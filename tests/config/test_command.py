@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from saltare import __version__, cli
-from saltare.options import table as config
+from saltare.options import table
 
 REPORT = """
 import faulthandler, json, os, sys
@@ -89,7 +89,7 @@ def test_print_config_to_a_reader_that_left(tmp_path):
 def test_help_names_every_option(command):
     result = command("--help", env={"COLUMNS": "400"})
     assert result.returncode == 0
-    for option in config.OPTIONS:
+    for option in table.OPTIONS:
         assert option.env in result.stdout
         assert option.help in result.stdout
         assert all(flag in result.stdout for flag in option.flags if option.name != "app")

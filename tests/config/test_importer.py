@@ -6,7 +6,7 @@ import pytest
 
 from saltare import _importer
 from saltare.errors import AppError, ConfigError
-from saltare.options import table as config
+from saltare.options import sources
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def load(tmp_path):
     def loaded(app, **given):
-        cfg = config.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
+        cfg = sources.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
         return _importer.load(cfg)
 
     return loaded
@@ -75,7 +75,7 @@ def test_app_folder_asked_for_serves_what_an_app_imports_later(load, folder, tmp
 
 def test_second_load_changes_nothing(folder, tmp_path):
     folder("one_app.py", f"made = []\n{APP}def make():\n    made.append(1)\n    return app\n")
-    cfg = config.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
+    cfg = sources.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
     app = _importer.load(cfg)
     assert _importer.load(cfg) is app
     assert sys.modules["one_app"].made == [1]

@@ -12,7 +12,7 @@ import pytest
 
 from saltare import log
 from saltare.errors import ConfigError
-from saltare.options import table as config
+from saltare.options import sources
 
 OWN = ("saltare", "saltare.error")
 
@@ -34,7 +34,7 @@ def fresh(monkeypatch):
 @pytest.fixture
 def configure(tmp_path):
     def apply(**given):
-        log.configure(config.load("main:app", given, environ={}, cwd=tmp_path))
+        log.configure(sources.load("main:app", given, environ={}, cwd=tmp_path))
 
     return apply
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from saltare.options import table as config
+from saltare.options.config import Config
 from saltare.options.table import OPTIONS
 
 
@@ -341,5 +341,5 @@ def test_config_shows_what_was_given(load):
 
 def test_values_make_the_same_config_again(load):
     first = load({"port": 1, "header": ["a: b"]})
-    again = config.Config(first.values(), first.sources)
+    again = Config(first.values(), first.sources)
     assert again.values() == first.values()

@@ -11,7 +11,7 @@ import pytest
 from harness import HANG
 from saltare import _cleanup
 from saltare._cleanup import SLICE, Cleanup, Estimate, Slices
-from saltare.options import table as config
+from saltare.options import sources
 
 MIB = 1 << 20
 
@@ -58,7 +58,7 @@ def memory(monkeypatch):
 
 
 def cleanup(**options):
-    made = Cleanup(config.load("main:app", options))
+    made = Cleanup(sources.load("main:app", options))
     made.begin()
     return made
 
