@@ -128,7 +128,7 @@ class Master:
         for worker in self._workers.values():
             os.set_inheritable(worker.pipe, False)
         if not self._listeners:
-            from ._sockets import open_or_keep
+            from .listen.open import open_or_keep
 
             self._listeners = open_or_keep(self.config, inherited.get("listeners"))
             self.url = self._listeners[0].url

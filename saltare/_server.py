@@ -343,7 +343,7 @@ class Server:
         load(self.config)
 
     def _listen(self):
-        from ._sockets import open_or_keep
+        from .listen.open import open_or_keep
 
         inherited, self._inherited = self._inherited or {}, None
         self._listen_at(open_or_keep(self.config, inherited.get("listeners")))

@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from saltare._sockets import open_listeners
-from saltare._sockets_unix import UNIX_PATH_MAX_BYTES
 from saltare.errors import StartError
+from saltare.listen.open import open_listeners
+from saltare.listen.unix import UNIX_PATH_MAX_BYTES
 from saltare.options import sources
 
 

@@ -141,8 +141,8 @@ def main(folder, options):
     is_trial = "_SALTARE_TRIAL" in os.environ
     import saltare._master
     import saltare._preload
-    import saltare._sockets_passed
     import saltare._threads
+    import saltare.listen.passed
 
     saltare._master.BRIEF = 0.0  # workers are killed one after another here
     saltare._master.REPEATED = 0.0  # each failure is looked for in the log

@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 
-from .errors import StartError
+from ..errors import StartError
 
 
 class Listener:
@@ -74,7 +74,7 @@ def open_or_keep(config, inherited):
     except StartError as error:
         if not inherited:
             raise
-        from . import log
+        from .. import log
 
         log.error(f"{error}; the server goes on listening where it did")
         return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
@@ -91,16 +91,16 @@ def opened_as(config, kind, *address):
     if kind == "tcp":
         return open_tcp(config, *address)
     if kind == "unix":
-        from ._sockets_unix import open_unix
+        from .unix import open_unix
 
         return open_unix(config, *address)
-    from . import _sockets_passed
+    from . import passed
 
-    return _sockets_passed.OPENERS[kind](config, *address)
+    return passed.OPENERS[kind](config, *address)
 
 
 def taken_over(wanted, fds):
-    from ._sockets_passed import adopted
+    from .passed import adopted
 
     return adopted(wanted, fds)
 
@@ -108,12 +108,12 @@ def taken_over(wanted, fds):
 def addresses(config):
     way = config.way()
     if os.environ.get("LISTEN_PID") == str(os.getpid()):
-        from ._sockets_passed import passed_by_systemd
+        from .passed import passed_by_systemd
 
         if passed := passed_by_systemd(config):
             return passed
     if way == "bind":
-        from .options.net_values import address
+        from ..options.net_values import address
 
         return [address(text) for text in config.bind]
     if way == "tcp":

@@ -6,9 +6,9 @@ import errno
 import os
 import socket
 
-from . import log
-from ._sockets import Listener, listening
-from .errors import StartError
+from .. import log
+from ..errors import StartError
+from .open import Listener, listening
 
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 

@@ -5,8 +5,8 @@ import os
 import socket
 import stat
 
-from ._sockets import Listener, inode, listening
-from .errors import StartError
+from ..errors import StartError
+from .open import Listener, inode, listening
 
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
 UNIX_PATH_MAX_BYTES = 107
