@@ -115,8 +115,8 @@ def master(config):
 
 def single(config, put_off_ssl):
     from ._fresh_code import FreshCode
-    from ._importer import load
     from ._shared_code import SharedCode
+    from .app.importer import load
 
     if put_off_ssl and config.uses("lazy-ssl"):
         from . import _later

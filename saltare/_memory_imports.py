@@ -111,8 +111,8 @@ def load_asyncio():
 
 
 def load_app(config):
-    from ._importer import load
     from ._shared_code import SharedCode
+    from .app.importer import load
 
     with SharedCode(config.uses("shared-code")):
         load(config)

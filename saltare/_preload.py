@@ -86,8 +86,8 @@ class Preload:
             )
 
     def _import(self, fresh_code):
-        from ._importer import load
         from ._shared_code import SharedCode
+        from .app.importer import load
 
         with SharedCode(self._config.uses("shared-code")), fresh_code:
             load(self._config)
@@ -136,9 +136,9 @@ def tell(config, writer):
     """In the child. What the app prints is the master's to print; its errors come again there."""
     import marshal
 
-    from ._importer import load
     from ._process import die_with_parent
     from ._threads import started_since, tasks
+    from .app.importer import load
 
     die_with_parent()
     nowhere = os.open(os.devnull, os.O_WRONLY)

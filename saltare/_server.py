@@ -11,9 +11,9 @@ import time
 from functools import partial
 
 from . import log
-from ._dispatch import failed, incomplete, send_in_loop
-from ._lifespan import Lifespan, settle
 from ._origin import is_successor, needs_master, origin
+from .app.failures import failed, incomplete, send_in_loop
+from .app.lifespan import Lifespan, settle
 from .errors import ConfigError
 from .process import ending, forks
 from .process.signals import STOPPING, TOGETHER, Signals, in_main_thread
@@ -337,7 +337,7 @@ class Server:
     def _begin(self):
         if self._loop is not None or self._listeners:
             raise RuntimeError(RUNNING)
-        from ._importer import load
+        from .app.importer import load
 
         log.configure(self.config)
         load(self.config)
@@ -395,7 +395,7 @@ class Server:
             attach(core, starter, self._loop, lifespan.state)
             self._set_rests(core, starter)
             if self.config.startup_request:
-                from ._warmup import warm_up
+                from .app.first_request import warm_up
 
                 await self._or_stop(warm_up(self.config, lifespan.state))
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])

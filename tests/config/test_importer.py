@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from saltare import _importer
+from saltare.app import importer
 from saltare.errors import AppError, ConfigError
 from saltare.options import sources
 
@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 def load(tmp_path):
     def loaded(app, **given):
         cfg = sources.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
-        return _importer.load(cfg)
+        return importer.load(cfg)
 
     return loaded
 
@@ -76,8 +76,8 @@ def test_app_folder_asked_for_serves_what_an_app_imports_later(load, folder, tmp
 def test_second_load_changes_nothing(folder, tmp_path):
     folder("one_app.py", f"made = []\n{APP}def make():\n    made.append(1)\n    return app\n")
     cfg = sources.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
-    app = _importer.load(cfg)
-    assert _importer.load(cfg) is app
+    app = importer.load(cfg)
+    assert importer.load(cfg) is app
     assert sys.modules["one_app"].made == [1]
 
 
@@ -90,7 +90,7 @@ def test_factory_given_as_object(load):
 
 def test_no_colon():
     with pytest.raises(AppError, match="not of the form"):
-        _importer.import_target("main")
+        importer.import_target("main")
 
 
 def test_module_missing(failed, folder, tmp_path):

@@ -2,8 +2,8 @@
 
 from asyncio import CancelledError
 
-from . import log
-from .errors import ClientDisconnected
+from .. import log
+from ..errors import ClientDisconnected
 
 
 async def send_in_loop(send, message):

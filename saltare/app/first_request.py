@@ -1,11 +1,11 @@
 """--startup-request: one GET / of our own through the app, so that its first user does not wait: per process."""
 
-from . import log
+from .. import log
 
 
 async def warm_up(config, state):
     """Runs the app once and throws its answer away; what goes wrong is logged and ignored."""
-    from ._server import template
+    from .._server import template
 
     given = False
 

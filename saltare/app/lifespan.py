@@ -2,8 +2,8 @@
 
 from asyncio import CancelledError, wait
 
-from . import log
-from .errors import AppError
+from .. import log
+from ..errors import AppError
 
 
 class Lifespan:

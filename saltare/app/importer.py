@@ -3,14 +3,14 @@
 import os
 import sys
 
-from .errors import AppError
-from .log import one_line
+from ..errors import AppError
+from ..log import one_line
 
 
 def load(config):
     """Makes `config.app` the app itself and returns it; a second call changes nothing. AppError, ConfigError."""
     if config.env_file is not None:
-        from ._env import load_file
+        from .env_file import load_file
 
         load_file(config.env_file)
         config.env_file = None
