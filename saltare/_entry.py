@@ -5,11 +5,11 @@ import sys
 from _signal import SIGINT
 
 from . import log
-from ._origin import is_successor, needs_master, origin
 from .errors import AppError, ConfigError, StartError
 from .options.config import Config
 from .process import ignored, title
 from .process.ending import code_of, deadline, finish_later, lasting, leave
+from .restart.origin import is_successor, needs_master, origin
 
 
 def main(fd):
@@ -114,9 +114,9 @@ def master(config):
 
 
 def single(config, put_off_ssl):
-    from ._fresh_code import FreshCode
     from ._shared_code import SharedCode
     from .app.importer import load
+    from .restart.fresh_code import FreshCode
 
     if put_off_ssl and config.uses("lazy-ssl"):
         from . import _later

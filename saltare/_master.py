@@ -22,19 +22,19 @@ from contextlib import suppress
 
 from . import log
 from ._counters import Counters
-from ._handover import Command, end_now, end_trial, ended, is_trial, received, waited
-from ._origin import origin
 from ._preload import Preload
 from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import STOP, SignalPipe, hung_up
 from ._spawn import LEAVING, SERVING, STARTING, Spawner, Worker
-from ._trial import Trial
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES
 from ._worker_count import wanted_workers
 from .errors import AppError, ConfigError, StartError
 from .process import ignored, title
 from .process.attempt import Spare, reason, shut, started
 from .process.signals import HURRY, STOPPING
+from .restart.handover import Command, end_now, end_trial, ended, is_trial, received, waited
+from .restart.origin import origin
+from .restart.trial import Trial
 
 # Units: seconds.
 CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout

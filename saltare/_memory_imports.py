@@ -9,7 +9,7 @@ import os
 import sys
 
 from . import _later
-from ._origin import needs_master
+from .restart.origin import needs_master
 
 
 class Amount:

@@ -11,8 +11,8 @@ import select
 from functools import partial
 
 from . import log
-from ._handover import end_now
 from .process.attempt import shut, started
+from .restart.handover import end_now
 
 DO_NOT_SURVIVE = "threads do not survive the fork of a worker"
 
@@ -62,8 +62,8 @@ class Preload:
             log.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
 
     def _load(self, inherited, trial):
-        from ._fresh_code import FreshCode
         from ._threads import started_since, tasks
+        from .restart.fresh_code import FreshCode
 
         undecided = self._config.preload == "auto" and isinstance(self._target, str) and not trial
         if undecided and not self._command_line:

@@ -11,12 +11,12 @@ import time
 from functools import partial
 
 from . import log
-from ._origin import is_successor, needs_master, origin
 from .app.failures import failed, incomplete, send_in_loop
 from .app.lifespan import Lifespan, settle
 from .errors import ConfigError
 from .process import ending, forks
 from .process.signals import STOPPING, TOGETHER, Signals, in_main_thread
+from .restart.origin import is_successor, needs_master, origin
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
 NUMBERS = (
@@ -142,7 +142,7 @@ class Server:
         return bool(kept)
 
     def _succeed(self):
-        from ._handover import end_trial, is_trial, received
+        from .restart.handover import end_trial, is_trial, received
 
         self._inherited = received()
         if is_trial():
@@ -153,7 +153,7 @@ class Server:
         """SIGHUP."""
         if self._renewal is None:
             try:
-                from ._renewal import Renewal
+                from .restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
                 log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
                 return

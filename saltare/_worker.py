@@ -45,8 +45,8 @@ class WorkerServer(Server):
 
     def _begin(self):
         if not self.config.preloads():  # else the master has done it
-            from ._fresh_code import FreshCode
             from ._shared_code import SharedCode
+            from .restart.fresh_code import FreshCode
 
             with SharedCode(self.config.uses("shared-code")), FreshCode():
                 super()._begin()

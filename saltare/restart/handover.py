@@ -11,11 +11,11 @@ import time
 from contextlib import suppress
 from errno import ENOENT
 
-from . import _process
-from ._origin import MASTERS, STATE, TRIAL
-from ._signal_pipe import HEEDED
-from .process.attempt import shut
-from .process.ending import run_exit_functions
+from .. import _process
+from .._signal_pipe import HEEDED
+from ..process.attempt import shut
+from ..process.ending import run_exit_functions
+from .origin import MASTERS, STATE, TRIAL
 
 PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
 ROOM = 16  # descriptors that an interpreter may need to start: more than any one of its imports has open

@@ -8,13 +8,13 @@ import os
 import signal
 import time
 
-from . import log
-from ._handover import Command, waited
-from ._signal_pipe import hung_up
-from ._trial import Trial
-from .process.attempt import reason, shut, started
-from .process.ending import Hurried, finish
-from .process.signals import STOPPING
+from .. import log
+from .._signal_pipe import hung_up
+from ..process.attempt import reason, shut, started
+from ..process.ending import Hurried, finish
+from ..process.signals import STOPPING
+from .handover import Command, waited
+from .trial import Trial
 
 
 class Renewal:

@@ -6,9 +6,9 @@ import os
 import signal
 import time
 
-from . import log
-from ._handover import PASSED, end_now, ended
-from .process.attempt import reason, started
+from .. import log
+from ..process.attempt import reason, started
+from .handover import PASSED, end_now, ended
 
 
 class Trial:

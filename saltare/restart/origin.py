@@ -1,6 +1,6 @@
 """How this process was started, and whether another program has left it something: per process.
 
-What follows from it is in _handover.py, which few processes need.
+What follows from it is in restart/handover.py, which few processes need.
 """
 
 import os
