@@ -101,7 +101,7 @@ def clean_server(config, put_off_ssl):
         log.info(f"memory techniques are those of --memory safe: {untested()}")
     forks = needs_master(config)
     if config.park_memory is not None or (forks and config.shares_heap()):
-        from ._park import prepare
+        from .memory.park import prepare
 
         prepare()
     return master(config) if forks else single(config, put_off_ssl)
@@ -114,22 +114,22 @@ def master(config):
 
 
 def single(config, put_off_ssl):
-    from ._shared_code import SharedCode
     from .app.importer import load
+    from .memory.shared_code import SharedCode
     from .restart.fresh_code import FreshCode
 
     if put_off_ssl and config.uses("lazy-ssl"):
-        from . import _later
+        from .memory import lazy_ssl
 
-        _later.install()
+        lazy_ssl.install()
     with SharedCode(config.uses("shared-code")), FreshCode(is_successor()):
         load(config)  # before what serves it is, so that its errors come at once
-    from ._settle import forget
+    from .memory.start_up import forget
 
     if config.uses("import-caches"):
         forget()
-    from ._cleanup import Cleanup
     from ._server import Server
+    from .memory.idle import Cleanup
 
     server = Server.from_config(config)
     server.cleanup = Cleanup(config, config.park_memory)
@@ -140,7 +140,9 @@ def single(config, put_off_ssl):
 def is_parked(config):
     """Whether the end of the interpreter would read back what it left in a file."""
     return (
-        config.park_memory is not None and "saltare._park" in sys.modules and sys.modules["saltare._park"].is_parked()
+        config.park_memory is not None
+        and "saltare.memory.park" in sys.modules
+        and sys.modules["saltare.memory.park"].is_parked()
     )
 
 

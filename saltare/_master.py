@@ -23,12 +23,12 @@ from contextlib import suppress
 from . import log
 from ._counters import Counters
 from ._preload import Preload
-from ._settle import rest_from_forking, settle, settle_to_fork
 from ._signal_pipe import STOP, SignalPipe, hung_up
 from ._spawn import LEAVING, SERVING, STARTING, Spawner, Worker
 from ._worker import FAILED, REPLACE, SEPARATOR, SERVES
 from ._worker_count import wanted_workers
 from .errors import AppError, ConfigError, StartError
+from .memory.start_up import rest_from_forking, settle, settle_to_fork
 from .process import ignored, title
 from .process.attempt import Spare, reason, shut, started
 from .process.signals import HURRY, STOPPING

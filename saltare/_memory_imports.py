@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from . import _later
+from .memory import lazy_ssl
 from .restart.origin import needs_master
 
 
@@ -87,7 +87,7 @@ def measured(config, has_ssl):
     """The steps, in order: (kind, name, Amount, modules)."""
     steps = [("interpreter", "interpreter", held(), 0)]
     if has_ssl and not needs_master(config):
-        _later.install()
+        lazy_ssl.install()
     meter, at = Meter(), held()
     meter.install()
     for kind, step in (("asyncio", load_asyncio), ("app", lambda: load_app(config)), ("saltare", load_server)):
@@ -111,8 +111,8 @@ def load_asyncio():
 
 
 def load_app(config):
-    from ._shared_code import SharedCode
     from .app.importer import load
+    from .memory.shared_code import SharedCode
 
     with SharedCode(config.uses("shared-code")):
         load(config)

@@ -86,8 +86,8 @@ class Preload:
             )
 
     def _import(self, fresh_code):
-        from ._shared_code import SharedCode
         from .app.importer import load
+        from .memory.shared_code import SharedCode
 
         with SharedCode(self._config.uses("shared-code")), fresh_code:
             load(self._config)

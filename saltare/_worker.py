@@ -8,11 +8,11 @@ import signal
 from collections import namedtuple
 
 from . import _process, log
-from ._cleanup import Cleanup
 from ._entry import explained
 from ._selector import new_loop
 from ._server import Server
 from ._signal_pipe import start_anew
+from .memory.idle import Cleanup
 from .process import title
 from .process.ending import leave
 from .process.signals import HURRY, Signals
@@ -45,7 +45,7 @@ class WorkerServer(Server):
 
     def _begin(self):
         if not self.config.preloads():  # else the master has done it
-            from ._shared_code import SharedCode
+            from .memory.shared_code import SharedCode
             from .restart.fresh_code import FreshCode
 
             with SharedCode(self.config.uses("shared-code")), FreshCode():

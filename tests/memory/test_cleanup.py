@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness import HANG
-from saltare import _cleanup
-from saltare._cleanup import SLICE, Cleanup, Estimate, Slices
+from saltare.memory import idle
+from saltare.memory.idle import SLICE, Cleanup, Estimate, Slices
 from saltare.options import sources
 
 MIB = 1 << 20
@@ -51,8 +51,8 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch):
     memory = Memory()
-    monkeypatch.setattr(_cleanup, "_memory", memory)
-    monkeypatch.setattr(_cleanup, "settle", lambda *_: None)
+    monkeypatch.setattr(idle, "_memory", memory)
+    monkeypatch.setattr(idle, "settle", lambda *_: None)
     monkeypatch.setattr(gc, "collect", lambda generation=2: memory.done.append(f"collect {generation}") or 0)
     return memory
 

@@ -31,8 +31,8 @@ HARMLESS = {
 }  # fmt: skip
 # Those of workers, of the app's import, or of one process alone.
 NOT_OF_A_MASTER = {
-    "_core", "_server", "_selector", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "_guest", "_later", "_park",
-    "_settle", "_shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
+    "_core", "_server", "_selector", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "_guest", "memory.lazy_ssl", "memory.park",
+    "memory.start_up", "memory.shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
 }  # fmt: skip
 NUMBERS = {
     **dict.fromkeys(("pipe2", "open", "memfd_create", "eventfd", "dup", "pidfd_open"), errno.EMFILE),

@@ -8,8 +8,8 @@ where it is expected to fit: by what it took the last time, and by the worst tha
 import gc
 import time
 
-from . import _memory, log
-from ._settle import settle
+from .. import _memory, log
+from .start_up import settle
 
 # Units: seconds.
 SLICE = 0.006  # that a step is expected to take at most
@@ -82,7 +82,7 @@ class Cleanup:
         self._looking.begin()
         self._trimmed = _memory.held()
         if self._moved and self._slices is not None:
-            from ._park import has_moved, repark
+            from .park import has_moved, repark
 
             if has_moved() and repark() == 0:  # a thread ran, as on a busy machine
                 self._slices()
@@ -141,7 +141,7 @@ class Cleanup:
         return stop
 
     def _repark(self):
-        from ._park import NotParked, has_moved, look_for_rings, repark_slice
+        from .park import NotParked, has_moved, look_for_rings, repark_slice
 
         at, tries = 0, 0
         if not has_moved():

@@ -1,6 +1,6 @@
 """What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked: per process.
 
-native/memory/park.c does the work. Here is what can be told without it: where, and whether anything is in the way.
+`native/memory/park.c` does the work. Here is what can be told without it: where, and whether anything is in the way.
 """
 
 import os
@@ -8,8 +8,8 @@ import sys
 from contextlib import suppress
 from errno import EISDIR, EOPNOTSUPP
 
-from . import _memory, log
-from .options.techniques import untested
+from .. import _memory, log
+from ..options.techniques import untested
 
 # File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
 UNSUITABLE = {

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from . import _memory
+from .. import _memory
 
 
 def forget():
@@ -50,7 +50,7 @@ def _freeze_and_trim(config):
 
 
 def _move(config, park_memory, forks=False):
-    from ._park import open_pool, park, share
+    from .park import open_pool, park, share
 
     _memory.start_fresh()
     _freeze_and_trim(config)
@@ -64,7 +64,7 @@ def _move(config, park_memory, forks=False):
 def rest_from_forking(config):
     """For the same process, when all those serve."""
     if config.shares_heap():
-        from ._park import repark, seal_pool
+        from .park import repark, seal_pool
 
         seal_pool()
         repark()

@@ -5,7 +5,7 @@ For as long as it lasts, it takes the place of a method of importlib's loaders.
 
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
-from ._memory import Sharing
+from .._memory import Sharing
 
 
 class SharedCode:
