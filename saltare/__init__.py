@@ -13,7 +13,7 @@ def run(app, **options):
     ConfigError: an option is not accepted. StartError: it cannot listen. AppError: the app cannot be imported or does
     not start.
     """
-    from ._server import Server
+    from .serve.server import Server
 
     Server(app, **options).run()
 
@@ -21,11 +21,11 @@ def run(app, **options):
 def __getattr__(name):
     # Imported when asked for, so that `import saltare` costs next to nothing.
     if name == "Server":
-        from ._server import Server
+        from .serve.server import Server
 
         return Server
     if name == "running":
-        from ._running import running
+        from .serve.in_thread import running
 
         return running
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

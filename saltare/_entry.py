@@ -128,8 +128,8 @@ def single(config, put_off_ssl):
 
     if config.uses("import-caches"):
         forget()
-    from ._server import Server
     from .memory.idle import Cleanup
+    from .serve.server import Server
 
     server = Server.from_config(config)
     server.cleanup = Cleanup(config, config.park_memory)
@@ -166,7 +166,7 @@ def serve_here(config, why, ends_after):
 def guest_server(config, why):
     log.configure(config)
     log.debug(f"saltare serves in the interpreter that it was started in: {why}")
-    from ._server import Server
+    from .serve.server import Server
 
     server = Server.from_config(config)
     server.why_here = why

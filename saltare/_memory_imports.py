@@ -119,7 +119,7 @@ def load_app(config):
 
 
 def load_server():
-    from . import _server  # noqa: F401
+    from .serve import selector, server  # noqa: F401
 
 
 def load_core():

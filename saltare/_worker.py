@@ -9,13 +9,13 @@ from collections import namedtuple
 
 from . import _process, log
 from ._entry import explained
-from ._selector import new_loop
-from ._server import Server
 from ._signal_pipe import start_anew
 from .memory.idle import Cleanup
 from .process import title
 from .process.ending import leave
 from .process.signals import HURRY, Signals
+from .serve.selector import new_loop
+from .serve.server import Server
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text

@@ -5,7 +5,7 @@ from .. import log
 
 async def warm_up(config, state):
     """Runs the app once and throws its answer away; what goes wrong is logged and ignored."""
-    from .._server import template
+    from ..serve.server import template
 
     given = False
 

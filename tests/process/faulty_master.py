@@ -31,7 +31,7 @@ HARMLESS = {
 }  # fmt: skip
 # Those of workers, of the app's import, or of one process alone.
 NOT_OF_A_MASTER = {
-    "_core", "_server", "_selector", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "_guest", "memory.lazy_ssl", "memory.park",
+    "_core", "serve.server", "serve.selector", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "serve.guest", "memory.lazy_ssl", "memory.park",
     "memory.start_up", "memory.shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
 }  # fmt: skip
 NUMBERS = {

@@ -7,8 +7,8 @@ import os
 from asyncio import events
 from functools import partial
 
-from . import log
-from .process.ending import place
+from .. import log
+from ..process.ending import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
 

@@ -10,7 +10,7 @@ def running(app, **options):
 
     What ends its start, or the server later, is raised here.
     """
-    from ._server import Server
+    from .server import Server
 
     server = Server(app, **options)
     decided = threading.Event()

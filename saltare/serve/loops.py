@@ -1,6 +1,6 @@
 """Loops that are not ours, by name: per process."""
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 
 def made_by(name):
@@ -15,7 +15,7 @@ def made_by(name):
         except ImportError as error:
             raise ConfigError(f'--loop uvloop needs uvloop: pip install "saltare[uvloop]" ({error})') from None
         return new_event_loop()
-    from .app.importer import import_target
+    from ..app.importer import import_target
 
     loop = import_target(name)()
     if not hasattr(loop, "add_reader"):

@@ -10,13 +10,13 @@ import signal
 import time
 from functools import partial
 
-from . import log
-from .app.failures import failed, incomplete, send_in_loop
-from .app.lifespan import Lifespan, settle
-from .errors import ConfigError
-from .process import ending, forks
-from .process.signals import STOPPING, TOGETHER, Signals, in_main_thread
-from .restart.origin import is_successor, needs_master, origin
+from .. import log
+from ..app.failures import failed, incomplete, send_in_loop
+from ..app.lifespan import Lifespan, settle
+from ..errors import ConfigError
+from ..process import ending, forks
+from ..process.signals import STOPPING, TOGETHER, Signals, in_main_thread
+from ..restart.origin import is_successor, needs_master, origin
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
 NUMBERS = (
@@ -40,7 +40,7 @@ class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
     def __init__(self, app, **options):
-        from .options.sources import load
+        from ..options.sources import load
 
         self._set(load(app, options))
 
@@ -142,7 +142,7 @@ class Server:
         return bool(kept)
 
     def _succeed(self):
-        from .restart.handover import end_trial, is_trial, received
+        from ..restart.handover import end_trial, is_trial, received
 
         self._inherited = received()
         if is_trial():
@@ -153,7 +153,7 @@ class Server:
         """SIGHUP."""
         if self._renewal is None:
             try:
-                from .restart.renewal import Renewal
+                from ..restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
                 log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
                 return
@@ -181,7 +181,7 @@ class Server:
         self._raise_what_ended_it()
 
     def _run_workers(self):
-        from ._master import Master
+        from .._master import Master
 
         if self._master is not None:
             raise RuntimeError(RUNNING)
@@ -200,7 +200,7 @@ class Server:
 
     def _is_guest(self):
         """Whether the core cannot drive the loop that is asked for, and is to be a guest of it."""
-        from ._selector import unsuitable
+        from .selector import unsuitable
 
         why = unsuitable(self.config.loop)
         if why is not None and self.config.loop in ("auto", "asyncio"):
@@ -209,10 +209,10 @@ class Server:
 
     def _new_loop(self, core, guest):
         if guest:
-            from ._loop import made_by
+            from .loops import made_by
 
             return made_by(self.config.loop)
-        from ._selector import new_loop
+        from .selector import new_loop
 
         return new_loop(core)
 
@@ -247,9 +247,9 @@ class Server:
         asked = isinstance(error, (SystemExit, KeyboardInterrupt))
         if self._raised is not None and not asked:
             raise error  # the loop does not work any more
-        from . import _raised
+        from . import raised
 
-        _raised.log_stop(loop, error)
+        raised.log_stop(loop, error)
         if self._raised is None or isinstance(error, KeyboardInterrupt):
             self._stop_asked += 1
         self._raised = self._raised or error
@@ -337,13 +337,13 @@ class Server:
     def _begin(self):
         if self._loop is not None or self._listeners:
             raise RuntimeError(RUNNING)
-        from .app.importer import load
+        from ..app.importer import load
 
         log.configure(self.config)
         load(self.config)
 
     def _listen(self):
-        from .listen.open import open_or_keep
+        from ..listen.open import open_or_keep
 
         inherited, self._inherited = self._inherited or {}, None
         self._listen_at(open_or_keep(self.config, inherited.get("listeners")))
@@ -371,11 +371,11 @@ class Server:
         loop = self._loop = asyncio.get_running_loop()
         self._stop, self._hurry = loop.create_future(), loop.create_future()
         self._heed()
-        from ._core import Starter
+        from .._core import Starter
 
         driver = None
         if guest:
-            from ._guest import Guest
+            from .guest import Guest
 
             driver = Guest(loop, core)
         starter = Starter(self.config.app, loop, not guest, failed, incomplete)
@@ -395,7 +395,7 @@ class Server:
             attach(core, starter, self._loop, lifespan.state)
             self._set_rests(core, starter)
             if self.config.startup_request:
-                from .app.first_request import warm_up
+                from ..app.first_request import warm_up
 
                 await self._or_stop(warm_up(self.config, lifespan.state))
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
@@ -435,7 +435,7 @@ class Server:
         return finished
 
     def _announce(self):
-        from ._core import build_info
+        from .._core import build_info
 
         self.started = True
         log.info(log.startup_line(self._listeners, build_info()["flavour"]))
@@ -487,7 +487,7 @@ class Server:
         return f"shutdown_timeout of {self.config.shutdown_timeout:g} s is over"
 
     def _new_core(self, guest):
-        from ._core import Core
+        from .._core import Core
 
         config = self.config
         return Core(
