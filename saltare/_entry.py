@@ -108,7 +108,7 @@ def clean_server(config, put_off_ssl):
 
 
 def master(config):
-    from ._master import Master
+    from .prefork.master import Master
 
     return Master(config, command_line=True)
 

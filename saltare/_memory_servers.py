@@ -10,8 +10,8 @@ import tempfile
 import time
 
 from ._memory_imports import Amount, held, rollup
-from ._worker_count import wanted_workers
 from .errors import StartError
+from .prefork.worker_count import wanted_workers
 
 PATIENCE = 60.0  # seconds for a server to start
 SETTLED = 1.0  # seconds after which an idle server is weighed

@@ -12,7 +12,7 @@ from contextlib import suppress
 from errno import ENOENT
 
 from .. import _process
-from .._signal_pipe import HEEDED
+from ..prefork.signal_pipe import HEEDED
 from ..process.attempt import shut
 from ..process.ending import run_exit_functions
 from .origin import MASTERS, STATE, TRIAL

@@ -9,7 +9,7 @@ import signal
 import time
 
 from .. import log
-from .._signal_pipe import hung_up
+from ..prefork.signal_pipe import hung_up
 from ..process.attempt import reason, shut, started
 from ..process.ending import Hurried, finish
 from ..process.signals import STOPPING

@@ -181,7 +181,7 @@ class Server:
         self._raise_what_ended_it()
 
     def _run_workers(self):
-        from .._master import Master
+        from ..prefork.master import Master
 
         if self._master is not None:
             raise RuntimeError(RUNNING)

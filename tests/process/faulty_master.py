@@ -139,13 +139,13 @@ async def app(scope, receive, send):
 def main(folder, options):
     is_successor = "_SALTARE_HANDOVER" in os.environ
     is_trial = "_SALTARE_TRIAL" in os.environ
-    import saltare._master
-    import saltare._preload
-    import saltare._threads
     import saltare.listen.passed
+    import saltare.prefork.lost_threads
+    import saltare.prefork.master
+    import saltare.prefork.preload
 
-    saltare._master.BRIEF = 0.0  # workers are killed one after another here
-    saltare._master.REPEATED = 0.0  # each failure is looked for in the log
+    saltare.prefork.master.BRIEF = 0.0  # workers are killed one after another here
+    saltare.prefork.master.REPEATED = 0.0  # each failure is looked for in the log
     faults = Faults(Path(folder))
     faults.install()
     signal.signal(ARM, faults.arm)

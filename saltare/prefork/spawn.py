@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 from errno import ENOSPC
 
-from ._signal_pipe import HEEDED
-from ._worker import Place, live
-from .process.attempt import shut
-from .restart.handover import restore_mask
+from ..process.attempt import shut
+from ..restart.handover import restore_mask
+from .signal_pipe import HEEDED
+from .worker import Place, live
 
 STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
 

@@ -20,21 +20,21 @@ import sys
 import time
 from contextlib import suppress
 
-from . import log
-from ._counters import Counters
-from ._preload import Preload
-from ._signal_pipe import STOP, SignalPipe, hung_up
-from ._spawn import LEAVING, SERVING, STARTING, Spawner, Worker
-from ._worker import FAILED, REPLACE, SEPARATOR, SERVES
-from ._worker_count import wanted_workers
-from .errors import AppError, ConfigError, StartError
-from .memory.start_up import rest_from_forking, settle, settle_to_fork
-from .process import ignored, title
-from .process.attempt import Spare, reason, shut, started
-from .process.signals import HURRY, STOPPING
-from .restart.handover import Command, end_now, end_trial, ended, is_trial, received, waited
-from .restart.origin import origin
-from .restart.trial import Trial
+from .. import log
+from ..errors import AppError, ConfigError, StartError
+from ..memory.start_up import rest_from_forking, settle, settle_to_fork
+from ..process import ignored, title
+from ..process.attempt import Spare, reason, shut, started
+from ..process.signals import HURRY, STOPPING
+from ..restart.handover import Command, end_now, end_trial, ended, is_trial, received, waited
+from ..restart.origin import origin
+from ..restart.trial import Trial
+from .counters import Counters
+from .preload import Preload
+from .signal_pipe import STOP, SignalPipe, hung_up
+from .spawn import LEAVING, SERVING, STARTING, Spawner, Worker
+from .worker import FAILED, REPLACE, SEPARATOR, SERVES
+from .worker_count import wanted_workers
 
 # Units: seconds.
 CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout
@@ -128,7 +128,7 @@ class Master:
         for worker in self._workers.values():
             os.set_inheritable(worker.pipe, False)
         if not self._listeners:
-            from .listen.open import open_or_keep
+            from ..listen.open import open_or_keep
 
             self._listeners = open_or_keep(self.config, inherited.get("listeners"))
             self.url = self._listeners[0].url
@@ -181,7 +181,7 @@ class Master:
         for worker in self._workers.values():
             self._poll.register(worker.pipe, select.POLLIN)
         if self.config.reload:
-            from ._reload import Watcher
+            from .reload import Watcher
 
             self._watcher = Watcher(self.config)
             self._poll.register(self._watcher.fileno(), select.POLLIN)

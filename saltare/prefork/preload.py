@@ -10,9 +10,9 @@ import os
 import select
 from functools import partial
 
-from . import log
-from .process.attempt import shut, started
-from .restart.handover import end_now
+from .. import log
+from ..process.attempt import shut, started
+from ..restart.handover import end_now
 
 DO_NOT_SURVIVE = "threads do not survive the fork of a worker"
 
@@ -52,7 +52,7 @@ class Preload:
 
     def _load_anew(self, inherited):
         """The trial went well, but something has changed since. The workers are there, and new ones may try again."""
-        from ._entry import explained
+        from .._entry import explained
 
         text, _ = explained(partial(self._load, inherited, False))
         if text:
@@ -62,8 +62,8 @@ class Preload:
             log.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
 
     def _load(self, inherited, trial):
-        from ._threads import started_since, tasks
-        from .restart.fresh_code import FreshCode
+        from ..restart.fresh_code import FreshCode
+        from .lost_threads import started_since, tasks
 
         undecided = self._config.preload == "auto" and isinstance(self._target, str) and not trial
         if undecided and not self._command_line:
@@ -86,8 +86,8 @@ class Preload:
             )
 
     def _import(self, fresh_code):
-        from .app.importer import load
-        from .memory.shared_code import SharedCode
+        from ..app.importer import load
+        from ..memory.shared_code import SharedCode
 
         with SharedCode(self._config.uses("shared-code")), fresh_code:
             load(self._config)
@@ -136,9 +136,9 @@ def tell(config, writer):
     """In the child. What the app prints is the master's to print; its errors come again there."""
     import marshal
 
-    from ._process import die_with_parent
-    from ._threads import started_since, tasks
-    from .app.importer import load
+    from .._process import die_with_parent
+    from ..app.importer import load
+    from .lost_threads import started_since, tasks
 
     die_with_parent()
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -7,15 +7,15 @@ import os
 import signal
 from collections import namedtuple
 
-from . import _process, log
-from ._entry import explained
-from ._signal_pipe import start_anew
-from .memory.idle import Cleanup
-from .process import title
-from .process.ending import leave
-from .process.signals import HURRY, Signals
-from .serve.selector import new_loop
-from .serve.server import Server
+from .. import _process, log
+from .._entry import explained
+from ..memory.idle import Cleanup
+from ..process import title
+from ..process.ending import leave
+from ..process.signals import HURRY, Signals
+from ..serve.selector import new_loop
+from ..serve.server import Server
+from .signal_pipe import start_anew
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # of the lines in a text
@@ -45,8 +45,8 @@ class WorkerServer(Server):
 
     def _begin(self):
         if not self.config.preloads():  # else the master has done it
-            from .memory.shared_code import SharedCode
-            from .restart.fresh_code import FreshCode
+            from ..memory.shared_code import SharedCode
+            from ..restart.fresh_code import FreshCode
 
             with SharedCode(self.config.uses("shared-code")), FreshCode():
                 super()._begin()
@@ -97,7 +97,7 @@ class WorkerServer(Server):
         return core
 
     def _announce(self):
-        from ._core import build_info
+        from .._core import build_info
 
         self.started = True
         self.cleanup.begin()

@@ -6,9 +6,9 @@ It is a process of its own because the master forks, and what watches has thread
 import os
 import sys
 
-from . import _process
-from .process.attempt import shut
-from .restart.handover import encoded, end_now, pairs
+from .. import _process
+from ..process.attempt import shut
+from ..restart.handover import encoded, end_now, pairs
 
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
 STEP, LONGEST = 50, 200  # milliseconds without a further change, or in all, after which a change is told
@@ -20,8 +20,8 @@ class Watcher:
     def __init__(self, config):
         folders = [os.path.abspath(folder) for folder in config.reload_dir or [config.app_dir]]
         rules = repr((folders, config.reload_include, config.reload_exclude))
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        code = f"import sys; sys.path.append({root!r}); from saltare._reload import watch; watch(*{rules})"
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        code = f"import sys; sys.path.append({root!r}); from saltare.prefork.reload import watch; watch(*{rules})"
         command = encoded([sys.executable, "-c", code])
         self._reader, writer = os.pipe2(os.O_CLOEXEC)
         try:

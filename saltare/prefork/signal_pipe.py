@@ -9,10 +9,10 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from . import log
-from .process import forks, ignored
-from .process.ignored import caught
-from .process.signals import STOPPING, TOGETHER, restore
+from .. import log
+from ..process import forks, ignored
+from ..process.ignored import caught
+from ..process.signals import STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 STOP = 0  # what `send` is given when nobody sent a signal
