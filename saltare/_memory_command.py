@@ -37,7 +37,7 @@ class Report:
 
 def main(arguments):
     """Runs the command and returns its exit code."""
-    from .cli import parser
+    from .launch.cli import parser
 
     own, rest = own_arguments(parser(), arguments)
     config = load_config(None, rest, source="command line")
@@ -114,7 +114,7 @@ def weigh_imports(config, report):
     """Fills report.parts. AppError when the app cannot be imported."""
     import json
 
-    from .cli import clean_interpreter
+    from .launch.cli import clean_interpreter
 
     with tempfile.TemporaryFile("w+") as out:
         code = f"from saltare._memory_imports import main; main({{fd}}, {out.fileno()})"

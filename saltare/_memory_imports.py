@@ -149,7 +149,7 @@ def main(fd, out):
     import gc
 
     from . import _memory, log
-    from ._entry import clean_path, explained, received
+    from .launch.start import clean_path, explained, received
     from .options.config import Config
 
     values, sources, _, _, root, _, has_ssl = received(fd)

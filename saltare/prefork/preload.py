@@ -52,7 +52,7 @@ class Preload:
 
     def _load_anew(self, inherited):
         """The trial went well, but something has changed since. The workers are there, and new ones may try again."""
-        from .._entry import explained
+        from ..launch.start import explained
 
         text, _ = explained(partial(self._load, inherited, False))
         if text:

@@ -8,7 +8,7 @@ import signal
 from collections import namedtuple
 
 from .. import _process, log
-from .._entry import explained
+from ..launch.start import explained
 from ..memory.idle import Cleanup
 from ..process import title
 from ..process.ending import leave

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from saltare import __version__, cli
+from saltare import __version__
+from saltare.launch import cli
 from saltare.options import table
 
 REPORT = """
@@ -216,6 +217,7 @@ def test_serving_interpreter_is_clean(report):
         "runpy",
         "subprocess",
         "saltare.cli",
+        "saltare.launch.cli",
         "saltare.options.table",
         "saltare.options.sources",
     }

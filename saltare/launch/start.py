@@ -4,12 +4,12 @@ import os
 import sys
 from _signal import SIGINT
 
-from . import log
-from .errors import AppError, ConfigError, StartError
-from .options.config import Config
-from .process import ignored, title
-from .process.ending import code_of, deadline, finish_later, lasting, leave
-from .restart.origin import is_successor, needs_master, origin
+from .. import log
+from ..errors import AppError, ConfigError, StartError
+from ..options.config import Config
+from ..process import ignored, title
+from ..process.ending import code_of, deadline, finish_later, lasting, leave
+from ..restart.origin import is_successor, needs_master, origin
 
 
 def main(fd):
@@ -90,8 +90,8 @@ def explained(run):
 
 def clean_server(config, put_off_ssl):
     """The server of an interpreter that is ours alone, with all that keeps it small."""
-    from . import _memory
-    from .options.techniques import untested
+    from .. import _memory
+    from ..options.techniques import untested
 
     origin()  # the app may change the folder and the environment
     if config.uses("malloc-settings"):
@@ -101,35 +101,35 @@ def clean_server(config, put_off_ssl):
         log.info(f"memory techniques are those of --memory safe: {untested()}")
     forks = needs_master(config)
     if config.park_memory is not None or (forks and config.shares_heap()):
-        from .memory.park import prepare
+        from ..memory.park import prepare
 
         prepare()
     return master(config) if forks else single(config, put_off_ssl)
 
 
 def master(config):
-    from .prefork.master import Master
+    from ..prefork.master import Master
 
     return Master(config, command_line=True)
 
 
 def single(config, put_off_ssl):
-    from .app.importer import load
-    from .memory.shared_code import SharedCode
-    from .restart.fresh_code import FreshCode
+    from ..app.importer import load
+    from ..memory.shared_code import SharedCode
+    from ..restart.fresh_code import FreshCode
 
     if put_off_ssl and config.uses("lazy-ssl"):
-        from .memory import lazy_ssl
+        from ..memory import lazy_ssl
 
         lazy_ssl.install()
     with SharedCode(config.uses("shared-code")), FreshCode(is_successor()):
         load(config)  # before what serves it is, so that its errors come at once
-    from .memory.start_up import forget
+    from ..memory.start_up import forget
 
     if config.uses("import-caches"):
         forget()
-    from .memory.idle import Cleanup
-    from .serve.server import Server
+    from ..memory.idle import Cleanup
+    from ..serve.server import Server
 
     server = Server.from_config(config)
     server.cleanup = Cleanup(config, config.park_memory)
@@ -166,7 +166,7 @@ def serve_here(config, why, ends_after):
 def guest_server(config, why):
     log.configure(config)
     log.debug(f"saltare serves in the interpreter that it was started in: {why}")
-    from .serve.server import Server
+    from ..serve.server import Server
 
     server = Server.from_config(config)
     server.why_here = why
