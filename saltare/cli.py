@@ -9,6 +9,6 @@ def main(arguments=None):
 
 
 def memory(arguments):
-    from ._memory_command import main
+    from .report.command import main
 
     return main(arguments)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
 # Of the package: what reads and checks options, and what other ways of serving need.
 ONLY_AT_START = """cli launch.cli options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
-_memory_command _memory_imports _memory_page _memory_servers""".split()
+report.command report.imports report.page report.servers""".split()
 
 
 def test_import_saltare_is_cheap():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from saltare._memory_servers import PEERS
 from saltare.options import sources
+from saltare.report.servers import PEERS
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent

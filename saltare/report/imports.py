@@ -8,8 +8,8 @@ import json
 import os
 import sys
 
-from .memory import lazy_ssl
-from .restart.origin import needs_master
+from ..memory import lazy_ssl
+from ..restart.origin import needs_master
 
 
 class Amount:
@@ -111,19 +111,19 @@ def load_asyncio():
 
 
 def load_app(config):
-    from .app.importer import load
-    from .memory.shared_code import SharedCode
+    from ..app.importer import load
+    from ..memory.shared_code import SharedCode
 
     with SharedCode(config.uses("shared-code")):
         load(config)
 
 
 def load_server():
-    from .serve import selector, server  # noqa: F401
+    from ..serve import selector, server  # noqa: F401
 
 
 def load_core():
-    from ._core import Core
+    from .._core import Core
 
     Core(options={}, server_header=b"", extra_headers=b"", scope={}, root_path="").close()
 
@@ -148,9 +148,9 @@ def main(fd, out):
     """Imports what a server of the configuration in the descriptor `fd` would, and tells `out` what that cost."""
     import gc
 
-    from . import _memory, log
-    from .launch.start import clean_path, explained, received
-    from .options.config import Config
+    from .. import _memory, log
+    from ..launch.start import clean_path, explained, received
+    from ..options.config import Config
 
     values, sources, _, _, root, _, has_ssl = received(fd)
     _memory.configure()

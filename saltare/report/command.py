@@ -5,11 +5,11 @@ import subprocess
 import sys
 import tempfile
 
-from ._memory_imports import Amount
-from ._memory_page import mib, page
-from .errors import AppError, ConfigError, StartError
-from .log import write
-from .options.sources import load as load_config
+from ..errors import AppError, ConfigError, StartError
+from ..log import write
+from ..options.sources import load as load_config
+from .imports import Amount
+from .page import mib, page
 
 MOST_PACKAGES = 12  # shown by name
 SMALL = 100  # KiB; what is smaller is added up
@@ -37,7 +37,7 @@ class Report:
 
 def main(arguments):
     """Runs the command and returns its exit code."""
-    from .launch.cli import parser
+    from ..launch.cli import parser
 
     own, rest = own_arguments(parser(), arguments)
     config = load_config(None, rest, source="command line")
@@ -72,7 +72,7 @@ def own_arguments(parser, arguments):
 
 
 def measured(config, own):
-    from ._memory_servers import Saltare, peers, variants
+    from .servers import Saltare, peers, variants
 
     report = Report(config.app)
     paths = own["path"] or ["/"]
@@ -114,10 +114,10 @@ def weigh_imports(config, report):
     """Fills report.parts. AppError when the app cannot be imported."""
     import json
 
-    from .launch.cli import clean_interpreter
+    from ..launch.cli import clean_interpreter
 
     with tempfile.TemporaryFile("w+") as out:
-        code = f"from saltare._memory_imports import main; main({{fd}}, {out.fileno()})"
+        code = f"from saltare.report.imports import main; main({{fd}}, {out.fileno()})"
         command, environment, fd = clean_interpreter(code, config.values(), config.sources)
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         subprocess.run(command, env=environment, **streams, pass_fds=[fd, out.fileno()])

@@ -9,9 +9,9 @@ import sys
 import tempfile
 import time
 
-from ._memory_imports import Amount, held, rollup
-from .errors import StartError
-from .prefork.worker_count import wanted_workers
+from ..errors import StartError
+from ..prefork.worker_count import wanted_workers
+from .imports import Amount, held, rollup
 
 PATIENCE = 60.0  # seconds for a server to start
 SETTLED = 1.0  # seconds after which an idle server is weighed
@@ -142,7 +142,7 @@ class Saltare:
         self._sources = config.sources
 
     def weigh(self, load):
-        from .launch.cli import clean_interpreter
+        from ..launch.cli import clean_interpreter
 
         port = free_port()
         code = "from saltare.launch.start import main; main({fd})"
