@@ -1,12 +1,11 @@
 """--startup-request: one GET / of our own through the app, so that its first user does not wait: per process."""
 
 from .. import log
+from .scope import template
 
 
 async def warm_up(config, state):
     """Runs the app once and throws its answer away; what goes wrong is logged and ignored."""
-    from ..serve.server import template
-
     given = False
 
     async def receive():

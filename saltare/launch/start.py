@@ -2,13 +2,12 @@
 
 import os
 import sys
-from _signal import SIGINT
 
 from .. import log
-from ..errors import AppError, ConfigError, StartError
 from ..options.config import Config
 from ..process import ignored, title
-from ..process.ending import code_of, deadline, finish_later, lasting, leave
+from ..process.ending import deadline, finish_later, lasting, leave
+from ..process.exit_codes import explained
 from ..restart.origin import is_successor, needs_master, origin
 
 
@@ -67,25 +66,6 @@ def serve(config, make):
     whole = server is None or server.graceful
     until = getattr(server, "until", None) or deadline(config.shutdown_timeout, 0.0, whole)
     return code or int(not whole), until, whole
-
-
-def explained(run):
-    """Calls `run`; returns what to say of how it ended, "" when that has been said, and the exit code; a negative one
-    is the signal to end by.
-    """
-    try:
-        run()
-        return "", 0
-    except (AppError, ConfigError, StartError) as error:
-        cause = error.__cause__ if isinstance(error, AppError) else None
-        shown = "" if cause is None else log.traceback_of(log.without_our_frames(cause))
-        return f"{shown}saltare: {error}\n", error.exit_code
-    except Exception as error:
-        return f"{log.traceback_of(error)}saltare: ended by {type(error).__name__}, see above\n", 1
-    except SystemExit as ended:
-        return "", code_of(ended)
-    except KeyboardInterrupt:
-        return "", -SIGINT
 
 
 def clean_server(config, put_off_ssl):

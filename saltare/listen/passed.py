@@ -8,7 +8,7 @@ import socket
 
 from .. import log
 from ..errors import StartError
-from .open import Listener, listening
+from .listener import Listener, listening
 
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 

@@ -6,7 +6,7 @@ import socket
 import stat
 
 from ..errors import StartError
-from .open import Listener, inode, listening
+from .listener import Listener, inode, listening
 
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
 UNIX_PATH_MAX_BYTES = 107

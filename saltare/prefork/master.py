@@ -25,13 +25,15 @@ from ..errors import AppError, ConfigError, StartError
 from ..memory.start_up import rest_from_forking, settle, settle_to_fork
 from ..process import ignored, title
 from ..process.attempt import Spare, reason, shut, started
+from ..process.programs import end_now, ended, waited
 from ..process.signals import HURRY, STOPPING
-from ..restart.handover import Command, end_now, end_trial, ended, is_trial, received, waited
+from ..process.terminal import hung_up
+from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
 from ..restart.trial import Trial
 from .counters import Counters
 from .preload import Preload
-from .signal_pipe import STOP, SignalPipe, hung_up
+from .signal_pipe import STOP, SignalPipe
 from .spawn import LEAVING, SERVING, STARTING, Spawner, Worker
 from .worker import FAILED, REPLACE, SEPARATOR, SERVES
 from .worker_count import wanted_workers

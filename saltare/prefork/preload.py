@@ -12,7 +12,7 @@ from functools import partial
 
 from .. import log
 from ..process.attempt import shut, started
-from ..restart.handover import end_now
+from ..process.programs import end_now
 
 DO_NOT_SURVIVE = "threads do not survive the fork of a worker"
 
@@ -52,7 +52,7 @@ class Preload:
 
     def _load_anew(self, inherited):
         """The trial went well, but something has changed since. The workers are there, and new ones may try again."""
-        from ..launch.start import explained
+        from ..process.exit_codes import explained
 
         text, _ = explained(partial(self._load, inherited, False))
         if text:

@@ -8,7 +8,7 @@ import sys
 
 from .. import _process
 from ..process.attempt import shut
-from ..restart.handover import encoded, end_now, pairs
+from ..process.programs import encoded, end_now, pairs
 
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
 STEP, LONGEST = 50, 200  # milliseconds without a further change, or in all, after which a change is told

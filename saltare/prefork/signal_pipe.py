@@ -2,21 +2,17 @@
 
 import _signal
 import os
-import select
 import signal
-import stat
 import time
 from contextlib import suppress
 from functools import partial
 
-from .. import log
 from ..process import forks, ignored
 from ..process.ignored import caught
-from ..process.signals import STOPPING, TOGETHER, restore
+from ..process.signals import OF_A_MASTER, STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 STOP = 0  # what `send` is given when nobody sent a signal
-HEEDED = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)  # by the master
 
 
 class SignalPipe:
@@ -41,12 +37,12 @@ class SignalPipe:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._ignored = ignored.ignore()
-        for number in HEEDED:
+        for number in OF_A_MASTER:
             if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue
             self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
             signal.signal(number, caught)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_A_MASTER)
 
     def __exit__(self, *exc):
         self._restore()
@@ -120,26 +116,6 @@ def once(numbers):
         if number not in STOPPING or not told:
             yield number
         told = told or number in STOPPING
-
-
-def hung_up():
-    """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
-    poll = select.poll()
-    for fd in range(3):
-        if is_character_device(fd):
-            poll.register(fd, 0)
-    try:
-        return any(events & select.POLLHUP for _, events in poll.poll(0))
-    except OSError as error:
-        log.error(f"SIGHUP: whether the terminal is gone cannot be seen: {error.strerror}")
-        return False
-
-
-def is_character_device(fd):
-    try:
-        return stat.S_ISCHR(os.fstat(fd).st_mode)
-    except OSError:
-        return False
 
 
 def start_anew(handlers, mask):

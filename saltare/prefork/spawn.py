@@ -8,8 +8,7 @@ from contextlib import suppress
 from errno import ENOSPC
 
 from ..process.attempt import shut
-from ..restart.handover import restore_mask
-from .signal_pipe import HEEDED
+from ..process.signals import OF_A_MASTER, restore_mask
 from .worker import Place, live
 
 STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
@@ -71,7 +70,7 @@ class Spawner:
             if stream is not None:
                 with suppress(OSError, ValueError):  # closed, or on a full disk
                     stream.flush()  # else the child would write it once more
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
         pid = None
         try:
             pid = os.fork()

@@ -8,13 +8,14 @@ import signal
 from collections import namedtuple
 
 from .. import _process, log
-from ..launch.start import explained
 from ..memory.idle import Cleanup
 from ..process import title
 from ..process.ending import leave
-from ..process.signals import HURRY, Signals
+from ..process.exit_codes import explained
+from ..process.signals import HURRY
 from ..serve.selector import new_loop
 from ..serve.server import Server
+from ..serve.signals import Signals
 from .signal_pipe import start_anew
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"

@@ -253,14 +253,3 @@ def flush_files():
     flushing.start()
     flushing.join(GRACE)
     gc.freeze()
-
-
-# ---- exit codes ----
-
-
-def code_of(ended):
-    """The exit code that an interpreter makes of a SystemExit; its text, if it has one, goes to stderr."""
-    if ended.code is None or isinstance(ended.code, int):
-        return (ended.code or 0) & 0xFF
-    log.write(f"{ended.code}\n")
-    return 1

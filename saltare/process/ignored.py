@@ -33,7 +33,7 @@ def terminated(number, frame):
 def remembered(number, frame):
     """SIGHUP before the process serves: waits until it does, unless the terminal is gone."""
     global _hang_ups
-    from ..prefork.signal_pipe import hung_up
+    from .terminal import hung_up
 
     if hung_up():
         _signal.signal(number, _signal.SIG_DFL)

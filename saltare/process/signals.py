@@ -1,13 +1,13 @@
-"""The signals that a server heeds in the main thread: per process."""
+"""Signals that end or restart a server, and what this thread may do about signals."""
 
 import _signal
 import os
 import signal
 import threading
-
-from . import forks, ignored
+from contextlib import suppress
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+OF_A_MASTER = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
 HURRY = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
 
@@ -17,55 +17,14 @@ def in_main_thread():
     return threading.current_thread() is threading.main_thread() or threading.get_native_id() == os.getpid()
 
 
-class Signals:
-    """Within it, signals are calls that the loop makes: `actions`. Afterwards they do what they did before.
-
-    In other threads it does nothing: only the main thread may set handlers.
-    """
-
-    def __init__(self, loop, actions):
-        self._loop, self._actions = loop, actions
-        self._ignored = []
-        self.before = {}  # the handlers
-        self.afterwards = None  # the handler that they have afterwards, instead of those, until `give_back`
-
-    def __enter__(self):
-        if not in_main_thread():
-            return self
-        self._ignored = ignored.ignore()
-        for number, action in self._actions.items():
-            if number == signal.SIGQUIT and not ignored.is_free(number):
-                continue  # the app dumps its stacks then, say
-            self.before[number] = _signal.getsignal(number)
-            self._loop.add_signal_handler(number, action)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
-        forks.promise(self._leave)
-        if signal.SIGHUP in self.before and ignored.hang_ups():
-            self._loop.call_soon(self._actions[signal.SIGHUP])
-        return self
-
-    def __exit__(self, *exc):
-        forks.take_back(self._leave)
-        for number in self.before:
-            self._loop.remove_signal_handler(number)
-            if self.afterwards is not None:
-                signal.signal(number, self.afterwards)
-        if self.afterwards is None:
-            self.give_back()
-
-    def give_back(self):
-        for number, handler in self.before.items():
-            if handler is not None:  # None: it was not set from Python, and cannot be
-                signal.signal(number, handler)
-        ignored.give_back(self._ignored)
-
-    def _leave(self):
-        """In a forked child, which has the wake-up descriptor of its parent's loop."""
-        signal.set_wakeup_fd(-1)
-        restore(self.before)
-        ignored.give_back()
-
-
 def restore(handlers):
     for number, handler in handlers.items():
         _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
+
+
+def restore_mask(mask):
+    """It has to be done: a process whose signals stay blocked could not be stopped."""
+    with suppress(OSError):
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -149,8 +149,9 @@ def main(fd, out):
     import gc
 
     from .. import _memory, log
-    from ..launch.start import clean_path, explained, received
+    from ..launch.start import clean_path, received
     from ..options.config import Config
+    from ..process.exit_codes import explained
 
     values, sources, _, _, root, _, has_ssl = received(fd)
     _memory.configure()

@@ -7,14 +7,14 @@ the way, for nobody could heed them; the new program takes them up when it can.
 import os
 import signal
 import sys
-import time
 from contextlib import suppress
 from errno import ENOENT
 
 from .. import _process
-from ..prefork.signal_pipe import HEEDED
 from ..process.attempt import shut
 from ..process.ending import run_exit_functions
+from ..process.programs import encoded, pairs
+from ..process.signals import OF_A_MASTER, restore_mask
 from .origin import MASTERS, STATE, TRIAL
 
 PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
@@ -78,7 +78,7 @@ class Command:
                 file.write(marshal.dumps(state))
             os.lseek(fd, 0, os.SEEK_SET)
             here = os.open(".", os.O_PATH | os.O_CLOEXEC)
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
             for one in descriptors:
                 os.set_inheritable(one, True)
             self.enter()
@@ -104,14 +104,6 @@ class Command:
             restore_mask(before)
 
 
-def restore_mask(mask):
-    """It has to be done: a process whose signals stay blocked could not be stopped."""
-    with suppress(OSError):
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
 def check_room():
     """OSError when a new program would lack descriptors and could not even say so."""
     taken = []
@@ -121,14 +113,6 @@ def check_room():
     finally:
         for fd in taken:
             shut(fd)
-
-
-def encoded(texts):
-    return tuple(os.fsencode(text) for text in texts)
-
-
-def pairs(environment):
-    return encoded(f"{name}={value}" for name, value in environment.items())
 
 
 def has_program(arguments):
@@ -173,34 +157,3 @@ def end_trial():
         run_exit_functions()
     finally:
         os._exit(PASSED)
-
-
-def waited(pid):
-    """(pid, status) of a child that has ended, or None."""
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return (pid, 0) if pid > 0 else None  # somebody else has waited for it
-    return (found, status) if found else None
-
-
-def end_now(pid, seconds=3.0):
-    """Kills a child of ours and waits for its end, no longer than that."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-        with suppress(OSError):
-            if waited(pid):
-                return
-        time.sleep(0.002)
-
-
-def ended(code):
-    """What became of a process, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

@@ -9,11 +9,12 @@ import signal
 import time
 
 from .. import log
-from ..prefork.signal_pipe import hung_up
 from ..process.attempt import reason, shut, started
 from ..process.ending import Hurried, finish
+from ..process.programs import waited
 from ..process.signals import STOPPING
-from .handover import Command, waited
+from ..process.terminal import hung_up
+from .handover import Command
 from .trial import Trial
 
 

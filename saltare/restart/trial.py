@@ -8,7 +8,8 @@ import time
 
 from .. import log
 from ..process.attempt import reason, started
-from .handover import PASSED, end_now, ended
+from ..process.programs import end_now, ended
+from .handover import PASSED
 
 
 class Trial:

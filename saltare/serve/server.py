@@ -13,10 +13,12 @@ from functools import partial
 from .. import log
 from ..app.failures import failed, incomplete, send_in_loop
 from ..app.lifespan import Lifespan, settle
+from ..app.scope import template
 from ..errors import ConfigError
 from ..process import ending, forks
-from ..process.signals import STOPPING, TOGETHER, Signals, in_main_thread
+from ..process.signals import STOPPING, TOGETHER, in_main_thread
 from ..restart.origin import is_successor, needs_master, origin
+from .signals import Signals
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
 NUMBERS = (
@@ -556,32 +558,3 @@ async def cancel_all(tasks):
     for task in tasks:
         task.cancel()
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
-
-
-EXTENSIONS = (
-    "http.response.trailers",
-    "http.response.early_hint",
-    "http.response.pathsend",
-    "http.response.zerocopysend",
-    "saltare.sendfile",
-)
-
-
-def template(root_path):
-    """The scope that every request's is a copy of."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
-        "http_version": "1.1",
-        "server": None,
-        "client": None,
-        "scheme": "http",
-        "method": None,
-        "root_path": root_path,
-        "path": None,
-        "raw_path": None,
-        "query_string": None,
-        "headers": None,
-        "extensions": {name: {} for name in EXTENSIONS},
-        "state": None,
-    }
