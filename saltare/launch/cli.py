@@ -9,6 +9,7 @@ from ..errors import AppError, ConfigError, StartError
 from ..log import write
 from ..options import listing, sources, table
 from ..process import ignored
+from . import interpreter
 
 DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (
@@ -157,63 +158,11 @@ def become_server(config, embedded):
     from .touched import touched
 
     if why := "it runs a program that called the command line" if embedded else touched():
-        from .start import serve_here
+        from .run import serve_here
 
         return serve_here(config, why, ends_after=not embedded)
-    keep_standard_descriptors()
-    code = "from saltare.launch.start import main; main({fd})"
-    command, environment, _ = clean_interpreter(code, config.values(), config.sources)
+    interpreter.keep_standard_descriptors()
+    code = "from saltare.launch.run import main; main({fd})"
+    command, environment, _ = interpreter.clean_interpreter(code, config.values(), config.sources)
     ignored.hold()
     return os.execve(sys.executable, command, environment)
-
-
-def clean_interpreter(code, values, sources, flags=()):
-    """An interpreter that runs `code`: command, environment, and the descriptor, {fd} in it, of what it is told."""
-    import marshal
-
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    added = {} if "GOMAXPROCS" in os.environ else {"GOMAXPROCS": "1"}  # see maxProcs in gocore/export.go
-    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root, list(added), has_ssl())))
-    code = f"import sys; sys.path.insert(0, {root!r}); {code.format(fd=fd)}"
-    return [sys.executable, *interpreter_flags(), *flags, "-c", code], {**os.environ, **added}, fd
-
-
-def has_ssl():
-    """Whether ssl can be loaded; found out here, where nothing of it stays."""
-    try:
-        import _ssl  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def keep_standard_descriptors():
-    """Opens /dev/null for those of 0, 1 and 2 that are closed: a socket there would get what is meant for stderr."""
-    fd = os.open(os.devnull, os.O_RDWR)
-    while fd <= 2:
-        os.set_inheritable(fd, True)
-        fd = os.open(os.devnull, os.O_RDWR)
-    os.close(fd)
-
-
-def handed_over(data):
-    """A descriptor to inherit that holds the data: unlike arguments and environment, nobody else can read it."""
-    fd = os.memfd_create("saltare-config", 0)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
-
-
-def interpreter_flags():
-    from subprocess import _args_from_interpreter_flags
-
-    flags = [*_args_from_interpreter_flags(), "-X", "faulthandler"]
-    # What that function leaves out: -u, and -X options it does not know.
-    if getattr(sys.stdout, "write_through", False):
-        flags.append("-u")
-    for name, value in sys._xoptions.items():
-        text = name if value is True else f"{name}={value}"
-        if text not in flags:
-            flags += ["-X", text]
-    return flags

@@ -31,7 +31,7 @@ class WorkerServer(Server):
 
     @classmethod
     def at(cls, place):
-        server = cls.from_config(place.config)
+        server = cls(place.config)
         server._place, server._tell = place, Teller(place.pipe)
         config = place.config
         server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())

@@ -114,7 +114,7 @@ def weigh_imports(config, report):
     """Fills report.parts. AppError when the app cannot be imported."""
     import json
 
-    from ..launch.cli import clean_interpreter
+    from ..launch.interpreter import clean_interpreter
 
     with tempfile.TemporaryFile("w+") as out:
         code = f"from saltare.report.imports import main; main({{fd}}, {out.fileno()})"

@@ -8,8 +8,8 @@ import json
 import os
 import sys
 
+from ..launch.run import needs_master
 from ..memory import lazy_ssl
-from ..restart.origin import needs_master
 
 
 class Amount:
@@ -149,7 +149,7 @@ def main(fd, out):
     import gc
 
     from .. import _memory, log
-    from ..launch.start import clean_path, received
+    from ..launch.interpreter import clean_path, received
     from ..options.config import Config
     from ..process.exit_codes import explained
 

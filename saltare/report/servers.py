@@ -142,10 +142,10 @@ class Saltare:
         self._sources = config.sources
 
     def weigh(self, load):
-        from ..launch.cli import clean_interpreter
+        from ..launch.interpreter import clean_interpreter
 
         port = free_port()
-        code = "from saltare.launch.start import main; main({fd})"
+        code = "from saltare.launch.run import main; main({fd})"
         command, environment, fd = clean_interpreter(code, {**self._values, "port": port}, self._sources, self.flags)
         return weigh(command, port, load, [fd], environment)
 

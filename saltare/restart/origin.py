@@ -64,8 +64,3 @@ def interpreter_of(path):
 def is_successor():
     """Whether there is something to receive, or to try out."""
     return STATE in os.environ or TRIAL in os.environ
-
-
-def needs_master(config):
-    """Also where one process would do now, but the program before us has left workers to be replaced."""
-    return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)

@@ -1,18 +1,15 @@
-"""A server in a thread, for tests: per process."""
+"""A server in a thread, for tests."""
 
 import contextlib
 import threading
 
 
 @contextlib.contextmanager
-def running(app, **options):
-    """Serves `app` in a thread while the block runs; gives the Server once it accepts.
+def in_thread(server):
+    """Runs the server in a thread while the block runs, which begins once it accepts.
 
     What ends its start, or the server later, is raised here.
     """
-    from .server import Server
-
-    server = Server(app, **options)
     decided = threading.Event()
     failure = []
 
@@ -30,7 +27,7 @@ def running(app, **options):
     decided.wait()
     try:
         if not failure:
-            yield server
+            yield
     finally:
         server.shutdown()
         thread.join()

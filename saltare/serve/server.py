@@ -14,10 +14,9 @@ from .. import log
 from ..app.failures import failed, incomplete, send_in_loop
 from ..app.lifespan import Lifespan, settle
 from ..app.scope import template
-from ..errors import ConfigError
 from ..process import ending, forks
 from ..process.signals import STOPPING, TOGETHER, in_main_thread
-from ..restart.origin import is_successor, needs_master, origin
+from ..restart.origin import is_successor, origin
 from .signals import Signals
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
@@ -41,19 +40,7 @@ CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be a
 class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
-    def __init__(self, app, **options):
-        from ..options.sources import load
-
-        self._set(load(app, options))
-
-    @classmethod
-    def from_config(cls, config):
-        """A server for a Config that is complete already."""
-        self = cls.__new__(cls)
-        self._set(config)
-        return self
-
-    def _set(self, config):
+    def __init__(self, config):
         self.config = config
         self.started = False  # accepting
         self.graceful = True  # nothing was cancelled at the last stop
@@ -62,7 +49,6 @@ class Server:
         self.cleanup = None  # a Cleanup, where the process is the server's own
         self.why_here = "a program has started the server"  # where it is not
         self._loop = None
-        self._master = None  # while it runs, when there are workers
         self._origin = None  # how the process was started, while it runs without, in the main thread
         self._renewal = None  # after a SIGHUP
         self._inherited = None  # what the program before us has left
@@ -86,8 +72,6 @@ class Server:
         """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
         self._why = self._why or "shutdown() was called"
         self._stop_asked += 1
-        if self._master is not None:
-            self._master.stop()
         loop = self._loop
         if loop is not None:
             try:
@@ -115,9 +99,7 @@ class Server:
 
     def run(self):
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
-        if needs_master(self.config):
-            self._run_workers()
-        elif in_main_thread():
+        if in_main_thread():
             self._run_alone()
         else:
             self.run_here()
@@ -163,7 +145,7 @@ class Server:
         self._renewal.heed(asyncio.get_running_loop())
 
     def run_here(self):
-        """`run` in this process, whatever the options say of workers."""
+        """`run` without SIGHUP: nothing takes the place of the process."""
         self._begin()
         core = loop = None
         try:
@@ -181,24 +163,6 @@ class Server:
                 core.close()
             self._end()
         self._raise_what_ended_it()
-
-    def _run_workers(self):
-        from ..prefork.master import Master
-
-        if self._master is not None:
-            raise RuntimeError(RUNNING)
-        self._master = Master(self.config)
-        self._master.after_start = self._workers_serve
-        try:
-            self._master.run()
-        finally:
-            self.graceful = self._master.graceful
-            self._master, self.started, self._stop_asked = None, False, 0
-
-    def _workers_serve(self):
-        self.started, self.url = True, self._master.url
-        if self.after_start is not None:
-            self.after_start()
 
     def _is_guest(self):
         """Whether the core cannot drive the loop that is asked for, and is to be a guest of it."""
@@ -321,8 +285,6 @@ class Server:
 
     async def serve(self):
         """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
-        if self.config.supervised():
-            raise ConfigError("serve() is one process, in the loop that runs: options that need a master are for run()")
         self._begin()
         core = None
         try:

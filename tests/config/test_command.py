@@ -266,7 +266,10 @@ def test_closed_standard_streams_are_not_reused(tmp_path):
 
 
 def test_interrupted_before_it_serves(tmp_path):
-    (tmp_path / "slow.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
+    # In short sleeps: a signal that comes just before one is seen after it.
+    (tmp_path / "slow.py").write_text(
+        "print('importing', flush=True)\nimport time\nfor _ in range(600): time.sleep(0.1)\n"
+    )
     command = [sys.executable, "-m", "saltare", "slow:app"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"importing\n"

@@ -104,9 +104,9 @@ def newer_server(disk, tmp_path):
     """A server of the command line, in the interpreter that this would make way for, so that nothing keeps it from one."""
     code = (
         "import saltare.options.techniques as it; it.NEWEST_TESTED = (3, 1)\n"
-        "from saltare.launch import start\nfrom saltare.options import sources\n"
+        "from saltare.launch import run\nfrom saltare.options import sources\n"
         f"given = sources.load('technique_apps:app', {{'park_memory': {str(disk)!r}, 'port': 0}})\n"
-        "raise SystemExit(start.serve(given, lambda: start.clean_server(given, True))[0])"
+        "raise SystemExit(run.serve(given, lambda: run.clean_server(given, True))[0])"
     )
     root = Path(techniques.__file__).parents[2]
     server = Process(

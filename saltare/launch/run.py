@@ -1,4 +1,6 @@
-"""Where the serving process begins and ends: takes the configuration the command line left, and serves: per process."""
+"""Where the serving process begins and ends: takes the configuration that the command line left, picks one process or a
+master, and serves.
+"""
 
 import os
 import sys
@@ -8,7 +10,8 @@ from ..options.config import Config
 from ..process import ignored, title
 from ..process.ending import deadline, finish_later, lasting, leave
 from ..process.exit_codes import explained
-from ..restart.origin import is_successor, needs_master, origin
+from ..restart.origin import MASTERS, STATE, is_successor, origin
+from .interpreter import clean_path, received, remove_from_environment
 
 
 def main(fd):
@@ -24,29 +27,6 @@ def main(fd):
     title.set_title("saltare")
     code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
     leave(code, until, finalize=whole and not is_parked(config))
-
-
-def received(fd):
-    import marshal
-
-    with open(fd, "rb") as file:
-        return marshal.load(file)
-
-
-def remove_from_environment(names):
-    """For the app and its children. Go still finds them in what the kernel gave us, of which glibc then has a copy."""
-    os.environ["_SALTARE_COPY"] = ""
-    for name in (*names, "_SALTARE_COPY"):
-        os.environ.pop(name, None)
-
-
-def clean_path(root):
-    """Takes back what got us here, so that only --app-dir and the interpreter itself decide what is imported."""
-    sys.path.remove(root)
-    if sys.path[:1] == [""]:
-        del sys.path[0]
-    if root not in sys.path:
-        sys.path.append(root)
 
 
 def serve(config, make):
@@ -84,13 +64,18 @@ def clean_server(config, put_off_ssl):
         from ..memory.park import prepare
 
         prepare()
-    return master(config) if forks else single(config, put_off_ssl)
+    return master(config, command_line=True) if forks else single(config, put_off_ssl)
 
 
-def master(config):
+def needs_master(config):
+    """Also where one process would do now, but the program before us has left workers to be replaced."""
+    return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
+
+
+def master(config, command_line):
     from ..prefork.master import Master
 
-    return Master(config, command_line=True)
+    return Master(config, command_line)
 
 
 def single(config, put_off_ssl):
@@ -111,7 +96,7 @@ def single(config, put_off_ssl):
     from ..memory.idle import Cleanup
     from ..serve.server import Server
 
-    server = Server.from_config(config)
+    server = Server(config)
     server.cleanup = Cleanup(config, config.park_memory)
     server.after_start = server.cleanup.begin
     return server
@@ -146,8 +131,10 @@ def serve_here(config, why, ends_after):
 def guest_server(config, why):
     log.configure(config)
     log.debug(f"saltare serves in the interpreter that it was started in: {why}")
+    if needs_master(config):
+        return master(config, command_line=False)
     from ..serve.server import Server
 
-    server = Server.from_config(config)
+    server = Server(config)
     server.why_here = why
     return server
