@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .asgi import App
+    from .asgi import AppOrName
     from .launch.program import Server, running
 
 
-def run(app: App | str, **options: Any) -> None:
+def run(app: AppOrName, **options: Any) -> None:
     """Serves `app`, an ASGI 3 callable or "module:attribute", until it is stopped; returns after a graceful stop.
 
     The options are those of the command line, with underscores. In the main thread SIGINT and SIGTERM stop it.

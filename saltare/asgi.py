@@ -1,4 +1,4 @@
-"""The ASGI vocabulary on one screen, for type checkers; nothing imports it while serving: per process."""
+"""The ASGI vocabulary on one screen, for type checkers; nothing imports it while serving."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Literal, TypedDict
@@ -174,4 +174,7 @@ SocketMessage = Accept | SendMessage | Close | DenialStart | DenialBody
 Message = Answer | SocketMessage | LifespanAnswer | MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Any, Receive, Send], Awaitable[None]]
+# Each framework annotates messages in its own way, and all of them are to be accepted.
+App = Callable[[Any, Any, Any], Awaitable[Any]]
+Factory = Callable[[], App]
+AppOrName = App | Factory | str  # what `run` takes: an app, with factory=True what makes one, or "module:attribute"

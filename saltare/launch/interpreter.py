@@ -3,6 +3,8 @@
 import os
 import sys
 
+from .. import cpython
+
 
 def clean_interpreter(code, values, sources, flags=()):
     """An interpreter that runs `code`: command, environment, and the descriptor, {fd} in it, of what it is told."""
@@ -10,18 +12,9 @@ def clean_interpreter(code, values, sources, flags=()):
 
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     added = {} if "GOMAXPROCS" in os.environ else {"GOMAXPROCS": "1"}  # see maxProcs in gocore/export.go
-    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root, list(added), has_ssl())))
+    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root, list(added), cpython.has_ssl())))
     code = f"import sys; sys.path.insert(0, {root!r}); {code.format(fd=fd)}"
     return [sys.executable, *interpreter_flags(), *flags, "-c", code], {**os.environ, **added}, fd
-
-
-def has_ssl():
-    """Whether ssl can be loaded; found out here, where nothing of it stays."""
-    try:
-        import _ssl  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def keep_standard_descriptors():
@@ -43,9 +36,7 @@ def handed_over(data):
 
 
 def interpreter_flags():
-    from subprocess import _args_from_interpreter_flags
-
-    flags = [*_args_from_interpreter_flags(), "-X", "faulthandler"]
+    flags = [*cpython.interpreter_flags(), "-X", "faulthandler"]
     # What that function leaves out: -u, and -X options it does not know.
     if getattr(sys.stdout, "write_through", False):
         flags.append("-u")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ..asgi import App
+    from ..asgi import AppOrName
 
 
 class Server(server.Server):
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
-    def __init__(self, app: App | str, **options: Any) -> None:
+    def __init__(self, app: AppOrName, **options: Any) -> None:
         super().__init__(load(app, options))
         self._master = None  # while it runs, where there are workers
 
@@ -63,7 +63,7 @@ class Server(server.Server):
 
 
 @contextlib.contextmanager
-def running(app: App | str, **options: Any) -> Iterator[Server]:
+def running(app: AppOrName, **options: Any) -> Iterator[Server]:
     """Serves `app` in a thread while the block runs; gives the Server once it accepts.
 
     What ends its start, or the server later, is raised here.

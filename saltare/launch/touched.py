@@ -7,6 +7,8 @@ lost with it: coverage, profilers, debuggers, instrumentation, launchers that pr
 import os
 import sys
 
+from .. import cpython
+
 COERCED = "LC_CTYPE"  # set by the interpreter itself where there is no locale (PEP 538)
 # Programs that read the memory of one they have started, where it was at first.
 SAMPLERS = "py-spy", "austin", "austinp"
@@ -71,9 +73,7 @@ def option_with_value(flags):
 
 
 def watched():
-    threading = sys.modules.get("threading")
-    hooks = [sys.gettrace(), sys.getprofile()]
-    hooks += [getattr(threading, "_trace_hook", None), getattr(threading, "_profile_hook", None)]
+    hooks = [sys.gettrace(), sys.getprofile(), *cpython.hooks_of_threads()]
     if any(hook is not None for hook in hooks):
         return "a trace or profile function is set"
     monitoring = getattr(sys, "monitoring", None)

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from .. import _memory
+from .. import _memory, cpython
 
 
 def forget():
@@ -15,8 +15,7 @@ def forget():
     finders = sys.path_importer_cache
     for path in [path for path, finder in list(finders.items()) if type(finder) is FileFinder]:
         finders.pop(path, None)
-    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
-        clear()
+    cpython.clear_typing_caches()
 
 
 def settle(config, park_memory=None):

@@ -1,12 +1,12 @@
 """The signals that a master heeds, what a worker does with them, and what SIGHUP means on a terminal: per process."""
 
-import _signal
 import os
 import signal
 import time
 from contextlib import suppress
 from functools import partial
 
+from ..cpython import raw_signal
 from ..process import forks, ignored
 from ..process.ignored import caught
 from ..process.signals import OF_A_MASTER, STOPPING, TOGETHER, restore
@@ -40,7 +40,7 @@ class SignalPipe:
         for number in OF_A_MASTER:
             if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue
-            self.before[number] = _signal.getsignal(number)  # not as an enum: start_anew says why
+            self.before[number] = raw_signal.getsignal(number)  # not as an enum: start_anew says why
             signal.signal(number, caught)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_A_MASTER)
 
@@ -122,17 +122,17 @@ def start_anew(handlers, mask):
     """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
 
     Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide; a child of the
-    app's does not. It is `_signal` that is called, since `signal` makes enums of all numbers: pages written that the
+    app's does not. raw_signal is called, since `signal` makes enums of all numbers: pages written that the
     worker shared with the master.
     """
-    _signal.set_wakeup_fd(-1)
+    raw_signal.set_wakeup_fd(-1)
     restore(handlers)
     forks.promise(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
     for number in OF_A_TERMINAL:
-        _signal.signal(number, caught)
-    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+        raw_signal.signal(number, caught)
+    raw_signal.signal(raw_signal.SIGTERM, raw_signal.SIG_DFL)
     ignored.ignore_early()
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    raw_signal.pthread_sigmask(raw_signal.SIG_SETMASK, mask)
 
 
 def leave_worker(handlers):

@@ -8,9 +8,8 @@ import gc
 import os
 import sys
 import time
-from _io import _IOBase
 
-from .. import log
+from .. import cpython, log
 
 # Units: seconds.
 GRACE = 1.0  # that threads have at least to end after a graceful stop, however long the rest of it took
@@ -67,8 +66,7 @@ def finish(code, until, waiter=None, hurried=None):
 
 def run_exit_functions():
     """Also writes what is buffered, and returns whether that was possible."""
-    if "atexit" in sys.modules:
-        sys.modules["atexit"]._run_exitfuncs()
+    cpython.run_exit_functions()
     flushed = [flush(stream) for stream in (sys.stdout, sys.stderr)]
     return all(flushed)
 
@@ -77,20 +75,19 @@ def finish_later(code, until, theirs):
     """The same for an interpreter that is not ours alone: when it ends. It would wait for all threads without a limit;
     now it does for `theirs`, those that were there before we were.
     """
-    import threading
 
-    wait = threading._shutdown
+    wait = cpython.threads_shutdown()
     waiter = Waiter(wait)  # now, for CPython 3.12 starts no thread any more when it ends
 
     def shutdown():
-        threading._shutdown = wait
+        cpython.set_threads_shutdown(wait)
         for thread in theirs:
             thread.join()
         true_code, alone = finish(code, max(until, time.monotonic() + BRIEF), waiter=waiter)
         if not alone:
             os._exit(true_code)
 
-    threading._shutdown = shutdown
+    cpython.set_threads_shutdown(shutdown)
 
 
 # ---- threads ----
@@ -102,12 +99,12 @@ def threads_end(until, waiter=None, hurried=None):
     if threading is None:
         return True
     if not lasting(threading):
-        threading._shutdown()
+        cpython.threads_shutdown()()
         return True
     why = "their time is over"
     try:
         with hurried or Hurried.by_signals():
-            waiter = waiter or Waiter(threading._shutdown)
+            waiter = waiter or Waiter(cpython.threads_shutdown())
             waiter.wait(min(until, time.monotonic() + QUIET))
             if lasting(threading) and time.monotonic() < until:
                 log.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
@@ -147,22 +144,17 @@ class Waiter:
 def lasting(threading):
     """The threads, but for this one, that an interpreter waits for when it ends."""
     here = (threading.main_thread(), threading.current_thread())
-    return [one for one in threading.enumerate() if not one.daemon and one not in here and not is_asyncios(one)]
+    return [one for one in threading.enumerate() if not one.daemon and one not in here and not cpython.is_asyncios(one)]
 
 
 def executor_threads(loop):
     """Those of the loop's default executor; where the loop does not show it (uvloop), of all executors."""
     import threading
 
-    executor = getattr(loop, "_default_executor", None)
-    if executor is not None:
-        return [one for one in executor._threads if one.is_alive()]
+    threads = cpython.executor_threads(loop)
+    if threads is not None:
+        return [one for one in threads if one.is_alive()]
     return [one for one in lasting(threading) if one.name.startswith(("uvloop_", "ThreadPoolExecutor"))]
-
-
-def is_asyncios(thread):
-    """Whether it only waits for those of a loop's executor, as one of asyncio's own does."""
-    return thread.name.endswith("(_do_shutdown)")
 
 
 def name_left(threads, why):
@@ -245,7 +237,8 @@ def flush_files():
 
     gc.unfreeze()  # to be found
     objects = gc.get_objects()
-    kinds = {kind for kind in set(map(type, objects)) if _IOBase in kind.__mro__}
+    base = cpython.file_base()
+    kinds = {kind for kind in set(map(type, objects)) if base in kind.__mro__}
     files = [one for one in objects if type(one) in kinds]
     del objects
     # A daemon thread may be writing to one of them, for as long as nobody reads.

@@ -1,8 +1,7 @@
 """The exit code of a process, and what it says of the exception that it ends by."""
 
-from _signal import SIGINT
-
 from .. import log
+from ..cpython import raw_signal
 from ..errors import AppError, ConfigError, StartError
 
 
@@ -22,7 +21,7 @@ def explained(run):
     except SystemExit as ended:
         return "", code_of(ended)
     except KeyboardInterrupt:
-        return "", -SIGINT
+        return "", -raw_signal.SIGINT
 
 
 def code_of(ended):

@@ -4,16 +4,16 @@ They are caught, and nothing is done. SIG_IGN would be inherited by the programs
 same as SIGTERM. A SIGHUP that comes before the process serves is remembered. Whoever has set a handler of their own,
 from Python or from C (faulthandler.register), keeps it.
 
-It is `_signal` that is called, since `signal` makes enums of all numbers: memory that workers share would be written.
+raw_signal is called, since `signal` makes enums of all numbers: memory that workers share would be written.
 """
 
-import _signal
 import os
 
 from .. import _process
+from ..cpython import raw_signal
 
-IGNORED = (_signal.SIGTTIN, _signal.SIGTTOU, _signal.SIGUSR1, _signal.SIGUSR2)
-EARLY = (*IGNORED, _signal.SIGQUIT, _signal.SIGHUP)
+IGNORED = (raw_signal.SIGTTIN, raw_signal.SIGTTOU, raw_signal.SIGUSR1, raw_signal.SIGUSR2)
+EARLY = (*IGNORED, raw_signal.SIGQUIT, raw_signal.SIGHUP)
 
 DEFAULT = 0  # of _process.handler
 
@@ -27,7 +27,7 @@ def caught(number, frame):
 
 def terminated(number, frame):
     """SIGQUIT before the process serves: ends it as SIGTERM does then."""
-    os.kill(os.getpid(), _signal.SIGTERM)
+    os.kill(os.getpid(), raw_signal.SIGTERM)
 
 
 def remembered(number, frame):
@@ -36,7 +36,7 @@ def remembered(number, frame):
     from .terminal import hung_up
 
     if hung_up():
-        _signal.signal(number, _signal.SIG_DFL)
+        raw_signal.signal(number, raw_signal.SIG_DFL)
         os.kill(os.getpid(), number)
     _hang_ups += 1
 
@@ -55,15 +55,15 @@ def ignore():
 
 def ignore_early():
     """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM and SIGHUP can wait."""
-    catch((_signal.SIGQUIT,), terminated)
-    catch((_signal.SIGHUP,), remembered)
+    catch((raw_signal.SIGQUIT,), terminated)
+    catch((raw_signal.SIGHUP,), remembered)
     ignore()
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, EARLY)
+    raw_signal.pthread_sigmask(raw_signal.SIG_UNBLOCK, EARLY)
 
 
 def hold():
     """Blocks them until the program that comes by exec calls ignore_early(): it loses what handlers there are."""
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, EARLY)
+    raw_signal.pthread_sigmask(raw_signal.SIG_BLOCK, EARLY)
 
 
 def catch(numbers, handler):
@@ -72,7 +72,7 @@ def catch(numbers, handler):
     mine = [number for number in numbers if _process.handler(number) == DEFAULT]
     try:
         for number in mine:
-            _signal.signal(number, handler)
+            raw_signal.signal(number, handler)
             _of_python = _process.handler(number)
     except ValueError:
         return []
@@ -85,14 +85,14 @@ def is_free(number):
 
 
 def is_ours(number):
-    return _signal.getsignal(number) in OURS and _process.handler(number) == _of_python
+    return raw_signal.getsignal(number) in OURS and _process.handler(number) == _of_python
 
 
 def give_back(numbers=EARLY):
     """The default action again, for those that still have a handler of ours."""
     for number in numbers:
         if is_ours(number):
-            _signal.signal(number, _signal.SIG_DFL)
+            raw_signal.signal(number, raw_signal.SIG_DFL)
 
 
 OURS = (caught, terminated, remembered)

@@ -1,10 +1,11 @@
 """Signals that end or restart a server, and what this thread may do about signals."""
 
-import _signal
 import os
 import signal
 import threading
 from contextlib import suppress
+
+from ..cpython import raw_signal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 OF_A_MASTER = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
@@ -19,7 +20,7 @@ def in_main_thread():
 
 def restore(handlers):
     for number, handler in handlers.items():
-        _signal.signal(number, _signal.SIG_DFL if handler is None else handler)
+        raw_signal.signal(number, raw_signal.SIG_DFL if handler is None else handler)
 
 
 def restore_mask(mask):

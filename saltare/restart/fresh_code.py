@@ -5,8 +5,9 @@ not be seen: a file that was deployed, imported and replaced at once. After SIGH
 """
 
 import os
-from _frozen_importlib_external import source_from_cache
 from importlib.machinery import SourceFileLoader
+
+from ..cpython import source_from_cache
 
 
 class FreshCode:

@@ -7,7 +7,7 @@ import os
 from asyncio import events
 from functools import partial
 
-from .. import log
+from .. import cpython, log
 from ..process.ending import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
@@ -24,7 +24,7 @@ def log_stop(loop, error):
 
 
 def what(error):
-    if isinstance(error, RuntimeError) and str(error).startswith("Event loop stopped before Future"):
+    if cpython.is_loop_stop(error):
         return "loop.stop() was called"
     return f"{log.one_line(error)} was raised"
 
@@ -32,8 +32,8 @@ def what(error):
 def where(steps, of_app):
     if of_app:
         return place(of_app[-1].tb_frame, of_app[-1].tb_lineno)
-    handles = [step.tb_frame.f_locals.get("self") for step in steps]
-    return next((f" by {handle!r}" for handle in reversed(handles) if isinstance(handle, events.Handle)), "")
+    handles = [cpython.handle_in(step.tb_frame) for step in steps]
+    return next((f" by {handle!r}" for handle in reversed(handles) if handle is not None), "")
 
 
 def walk(step):

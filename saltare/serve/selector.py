@@ -3,10 +3,11 @@
 import select
 import selectors
 import sys
-from asyncio import events
+
+from .. import cpython
 
 
-class Selector(selectors._BaseSelectorImpl):
+class Selector(cpython.selector_base()):
     """A selector in whose `select` the core writes, waits, reads and dispatches requests.
 
     The descriptors that the loop registers lie in the same epoll set as the connections.
@@ -40,7 +41,7 @@ class Selector(selectors._BaseSelectorImpl):
             return old
         key = old._replace(events=events, data=data)
         self._core.watch(key.fd, events, key)
-        self._fd_to_key[key.fd] = key
+        cpython.replace_key(self, key)
         return key
 
     def close(self):
@@ -78,9 +79,8 @@ def selectors_patched():
 
 def of_policy():
     """A policy that makes other loops than asyncio's; none is made to find out."""
-    installed = getattr(events, "_event_loop_policy", None)
-    policy = type(installed)
-    makers = [getattr(policy, name, None) for name in ("new_event_loop", "_loop_factory")]
+    installed = cpython.installed_policy()
+    policy, makers = type(installed), cpython.loop_makers(installed)
     if installed is None or all(getattr(one, "__module__", "").startswith("asyncio.") for one in makers):
         return None
     return f"the policy {policy.__module__}.{policy.__name__} is installed"

@@ -3,6 +3,8 @@
 `Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
 """
 
+from __future__ import annotations
+
 import asyncio
 import gc
 import os
@@ -18,6 +20,12 @@ from ..process import ending, forks
 from ..process.signals import STOPPING, TOGETHER, in_main_thread
 from ..restart.origin import is_successor, origin
 from .signals import Signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..options.config import Config
 
 TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
 NUMBERS = (
@@ -40,12 +48,12 @@ CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be a
 class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.started = False  # accepting
         self.graceful = True  # nothing was cancelled at the last stop
-        self.url = None  # of the first listener, while listening
-        self.after_start = None  # called once it accepts
+        self.url: str | None = None  # of the first listener, while listening
+        self.after_start: Callable[[], object] | None = None  # called once it accepts
         self.cleanup = None  # a Cleanup, where the process is the server's own
         self.why_here = "a program has started the server"  # where it is not
         self._loop = None
@@ -65,10 +73,10 @@ class Server:
         self._raised = None  # what was raised through the loop: SystemExit in a task, for example
         self.until = 0.0  # when threads of the app have had their time to end, after a run
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<saltare.Server {self.url or 'not running'}>"
 
-    def shutdown(self):
+    def shutdown(self) -> None:
         """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
         self._why = self._why or "shutdown() was called"
         self._stop_asked += 1
@@ -97,7 +105,7 @@ class Server:
 
     # ---- with a loop of its own ----
 
-    def run(self):
+    def run(self) -> None:
         """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
         if in_main_thread():
             self._run_alone()
@@ -144,7 +152,7 @@ class Server:
             self._renewal = Renewal(self, self._origin)
         self._renewal.heed(asyncio.get_running_loop())
 
-    def run_here(self):
+    def run_here(self) -> None:
         """`run` without SIGHUP: nothing takes the place of the process."""
         self._begin()
         core = loop = None
@@ -283,7 +291,7 @@ class Server:
 
     # ---- as a guest ----
 
-    async def serve(self):
+    async def serve(self) -> None:
         """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
         self._begin()
         core = None

@@ -1,8 +1,8 @@
 """The signals of one server, as calls that its loop makes in the main thread."""
 
-import _signal
 import signal
 
+from ..cpython import raw_signal
 from ..process import forks, ignored
 from ..process.signals import in_main_thread, restore
 
@@ -26,7 +26,7 @@ class Signals:
         for number, action in self._actions.items():
             if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue  # the app dumps its stacks then, say
-            self.before[number] = _signal.getsignal(number)
+            self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
         forks.promise(self._leave)

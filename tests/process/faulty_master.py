@@ -22,7 +22,8 @@ import sys
 from pathlib import Path
 
 ARM = signal.SIGRTMIN + 5
-MODULES = ("os", "select", "signal", "_signal", "_process", "_memory", "socket")
+ALIASES = {"raw_signal": "_signal"}
+MODULES = ("os", "select", "signal", "raw_signal", "_process", "_memory", "socket")
 # Not system calls, or none that can fail; the last ones end the process or tell who it is.
 HARMLESS = {
     "os.fspath", "os.strerror", "os.waitstatus_to_exitcode", "os._exit", "os.getpid", "os.getppid", "os.access",
@@ -31,7 +32,7 @@ HARMLESS = {
 }  # fmt: skip
 # Those of workers, of the app's import, or of one process alone.
 NOT_OF_A_MASTER = {
-    "_core", "serve.server", "serve.selector", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "serve.guest", "memory.lazy_ssl", "memory.park",
+    "_core", "serve.server", "serve.selector", "serve.signals", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "serve.guest", "memory.lazy_ssl", "memory.park",
     "memory.start_up", "memory.shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
 }  # fmt: skip
 NUMBERS = {
@@ -117,17 +118,18 @@ def calls():
     for name, module in sorted(sys.modules.items()):
         if name.startswith("saltare.") and name.partition(".")[2] not in NOT_OF_A_MASTER:
             if (getattr(module, "__file__", None) or "").endswith(".py"):
-                found |= set(calls_in(inspect.getsource(module)))
+                found |= set(calls_in(Path(module.__file__).read_text()))
     return sorted(found - HARMLESS)
 
 
 def calls_in(source):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
-            module = sys.modules.get(node.value.id) or sys.modules.get(f"saltare.{node.value.id}")
+            name = ALIASES.get(node.value.id, node.value.id)
+            module = sys.modules.get(name) or sys.modules.get(f"saltare.{name}")
             value = getattr(module, node.attr, None)
-            if inspect.isbuiltin(value) or (inspect.isfunction(value) and node.value.id in ("signal", "os")):
-                yield f"{node.value.id}.{node.attr}"
+            if inspect.isbuiltin(value) or (inspect.isfunction(value) and name in ("signal", "os")):
+                yield f"{name}.{node.attr}"
 
 
 async def app(scope, receive, send):
