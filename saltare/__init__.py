@@ -1,7 +1,5 @@
 """saltare, an ASGI server: `run(app)`, `saltare main:app`, `with running(app, port=0)` in tests."""
 
-from __future__ import annotations
-
 __version__ = "0.1.0"
 __all__ = ["AppError", "ClientDisconnected", "ConfigError", "Server", "StartError", "run", "running"]
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from .launch.program import Server, running
 
 
-def run(app: AppOrName, **options: Any) -> None:
+def run(app: "AppOrName", **options: "Any") -> None:
     """Serves `app`, an ASGI 3 callable or "module:attribute", until it is stopped; returns after a graceful stop.
 
     The options are those of the command line, with underscores. In the main thread SIGINT and SIGTERM stop it.

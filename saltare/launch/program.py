@@ -1,7 +1,5 @@
 """What programs import: `run`, `Server` and `running`. The options say whether one process serves, or several."""
 
-from __future__ import annotations
-
 import contextlib
 
 from ..errors import ConfigError
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 class Server(server.Server):
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
-    def __init__(self, app: AppOrName, **options: Any) -> None:
+    def __init__(self, app: "AppOrName", **options: "Any") -> None:
         super().__init__(load(app, options))
         self._master = None  # while it runs, where there are workers
 
@@ -63,7 +61,7 @@ class Server(server.Server):
 
 
 @contextlib.contextmanager
-def running(app: AppOrName, **options: Any) -> Iterator[Server]:
+def running(app: "AppOrName", **options: "Any") -> "Iterator[Server]":
     """Serves `app` in a thread while the block runs; gives the Server once it accepts.
 
     What ends its start, or the server later, is raised here.

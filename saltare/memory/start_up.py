@@ -10,18 +10,25 @@ def forget():
     """Empties what only made imports faster: lists of files by folder, and typing's cache of `X[Y]`. Both fill again as
     they are asked. To be called when the app is imported and what serves it is not, which then goes into the holes.
     """
+    forget_folders()
+    cpython.clear_typing_caches()
+
+
+def forget_folders():
+    """Each folder of the package has its list as well."""
     from importlib.machinery import FileFinder
 
     finders = sys.path_importer_cache
     for path in [path for path, finder in list(finders.items()) if type(finder) is FileFinder]:
         finders.pop(path, None)
-    cpython.clear_typing_caches()
 
 
 def settle(config, park_memory=None):
     """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
     `park_memory`, a folder, it is parked there.
     """
+    if config.uses("import-caches"):
+        forget_folders()
     if config.uses("collection"):
         gc.collect()
     if park_memory is None:
@@ -34,6 +41,8 @@ def settle(config, park_memory=None):
 
 def settle_to_fork(config):
     """The same for a process that forks those that serve."""
+    if config.uses("import-caches"):
+        forget_folders()
     if config.uses("collection"):
         gc.collect()
     _move(config, config.park_memory, forks=True)

@@ -1,7 +1,5 @@
 """The options' values in force, all that a serving process needs of the configuration."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,15 +14,15 @@ class Config:
     It knows nothing of the options' table, so that a server started by the command line need not load that.
     """
 
-    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)
         self.sources = sources
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any: ...
+        def __getattr__(self, name: str) -> "Any": ...
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> "dict[str, Any]":
         return {name: getattr(self, name) for name in self.sources}
 
     def way(self) -> str:

@@ -3,8 +3,6 @@
 `Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os
@@ -48,7 +46,7 @@ CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be a
 class Server:
     """Serves one app. It can be run again after it has ended, but not twice at a time."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: "Config") -> None:
         self.config = config
         self.started = False  # accepting
         self.graceful = True  # nothing was cancelled at the last stop
