@@ -4,6 +4,7 @@
  *   park.c   parking: the heap into a file, the file in its place
  *   known.c  which memory that is
  *   repark.c what was written to and is as in the file goes back there
+ *   counters.c  counters of calls, in which a page may differ from its file
  *   fresh.c  before either: what is written from then on lies together
  *   early.c  arenas from before that was prepared
  *   pools.c  what is free within arenas, after a burst
@@ -207,6 +208,16 @@ void raise_refusal(const char *why, pid_t thread);
 /* ---- repark.c ------------------------------------------------------------------------------------------------- */
 
 PyObject *memory_repark(PyObject *module, PyObject *args);
+
+/* ---- counters.c ----------------------------------------------------------------------------------------------- */
+
+/* record_counters(): to be called once, before park() or share() and before gc.freeze(), whose objects are not found. Keeps the
+ * code objects of all functions alive for ever. Does nothing where parking was not prepared, and but on Python 3.11. */
+PyObject *memory_record_counters(PyObject *module, PyObject *ignored);
+
+/* Whether the word at an address, which held `before` and holds `now`, has changed in nothing but a recorded counter that has not
+ * come to its end. No malloc. */
+bool differ_in_counter(uintptr_t at, uint64_t now, uint64_t before);
 
 /* ---- fresh.c -------------------------------------------------------------------------------------------------- */
 

@@ -233,6 +233,7 @@ static PyMethodDef memory_methods[] = {
     {"prepare_parking", memory_prepare_parking, METH_NOARGS, "prepare_parking(): what park() needs from before the app is imported."},
     {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
+    {"record_counters", memory_record_counters, METH_NOARGS, "record_counters(): finds the counters in code objects, before park()."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
     {"repark", memory_repark, METH_VARARGS,
      "repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives pages back to the file that hold what it holds."},

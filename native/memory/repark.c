@@ -7,8 +7,8 @@
  * of them puts such a page into a second file, the pool, at the place that it has in the first; the others find it there, and
  * all of them map that one. A page of the pool is written once, before anybody maps it: it is there if it is not zero.
  *
- * Only what is in memory is compared with: nothing waits for a disk while threads are held. And only what is the same byte
- * for byte goes back: what a page holds is not for us to judge.
+ * Only what is in memory is compared with: nothing waits for a disk while threads are held. And only what is the same byte for
+ * byte goes back, or differs only in counters that were recorded: what a page holds is not for us to judge.
  *
  * While the process serves, it is done in slices: so many pages, then the threads go on and the loop turns. */
 #include "memory.h"
@@ -76,12 +76,22 @@ static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, 
 
 #define WORDS 512 /* looked at together */
 
+/* `now` lies in memory. */
+static bool are_alike(const uint64_t *now, const uint64_t *before)
+{
+    if (memcmp(before, now, WORDS * sizeof *now) == 0) return true;
+    for (size_t i = 0; i < WORDS; i++) {
+        if (now[i] != before[i] && !differ_in_counter((uintptr_t)&now[i], now[i], before[i])) return false;
+    }
+    return true;
+}
+
 static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(words, words + 1, (WORDS - 1) * sizeof *words) == 0; }
 
 /* What there is in a file at the place of a page. */
 struct likeness {
     bool known;
-    bool alike; /* what the page holds, byte for byte */
+    bool alike; /* what the page holds, byte for byte but for counters */
     bool zero;
 };
 
@@ -92,7 +102,7 @@ static struct likeness compare(struct reparking *work, int fd, uintptr_t at, off
     work->compared++;
     for (size_t done = 0; done < work->page && (likeness.alike || likeness.zero); done += sizeof before) {
         if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){.known = false};
-        likeness.alike = likeness.alike && memcmp((const void *)(at + done), before, sizeof before) == 0;
+        likeness.alike = likeness.alike && are_alike((const uint64_t *)(at + done), before);
         likeness.zero = likeness.zero && are_zero(before);
     }
     return likeness;

@@ -79,27 +79,36 @@ def master(config, command_line):
 
 
 def single(config, put_off_ssl):
-    from ..app.importer import load
     from ..memory.shared_code import SharedCode
-    from ..restart.fresh_code import FreshCode
 
     if put_off_ssl and config.uses("lazy-ssl"):
         from ..memory import lazy_ssl
 
         lazy_ssl.install()
-    with SharedCode(config.uses("shared-code")), FreshCode(is_successor()):
-        load(config)  # before what serves it is, so that its errors come at once
-    from ..memory.start_up import forget
+    with SharedCode(config.uses("shared-code")):
+        load_fresh(config)  # before what serves it is, so that its errors come at once
+        from ..memory.start_up import forget
 
-    if config.uses("import-caches"):
-        forget()
-    from ..memory.idle import Cleanup
-    from ..serve.server import Server
-
+        if config.uses("import-caches"):
+            forget()
+        from ..memory.idle import Cleanup
+        from ..serve.server import Server
     server = Server(config)
     server.cleanup = Cleanup(config, config.park_memory)
     server.after_start = server.cleanup.begin
     return server
+
+
+def load_fresh(config):
+    from ..app.importer import load
+
+    if not is_successor():
+        load(config)
+        return
+    from ..restart.fresh_code import FreshCode
+
+    with FreshCode():
+        load(config)
 
 
 def is_parked(config):

@@ -60,6 +60,7 @@ def _freeze_and_trim(config):
 def _move(config, park_memory, forks=False):
     from .park import open_pool, park, share
 
+    _memory.record_counters()
     _memory.start_fresh()
     _freeze_and_trim(config)
     if park_memory is not None:

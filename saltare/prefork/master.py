@@ -308,27 +308,27 @@ class Master:
         self._spare.fill()
         if time.monotonic() < self._spawn_at or self._waits_for_change():
             return
-        for number in self._missing():
-            if not self._spawn(number):
-                return
+        missing = self._missing()
+        if missing:
+            self._spawn(missing)
 
-    def _spawn(self, number, replaces=None):
-        """Returns whether there is another worker."""
+    def _spawn(self, numbers, replaces=None):
+        """Returns whether there is another worker for each of the numbers."""
         self._do("the table of counters", self._return_slots)
         others = [worker.pipe for worker in self._workers.values()]
         if self._watcher is not None:
             others.append(self._watcher.fileno())
-        worker, why = started(self._spawner.start, number, others)
-        if worker is None:
-            log.error(f"worker {number} cannot be started: {why}")
+        workers, why = self._spawner.start(numbers, others)
+        for worker in workers:
+            self._workers[worker.pid] = worker
+            worker.replaces = replaces
+            if self.config.worker_start_timeout:
+                worker.deadline = worker.born + self.config.worker_start_timeout
+            self._do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
+        if why is not None:
+            log.error(f"worker {numbers[len(workers)]} cannot be started: {why}")
             self._pause()
-            return False
-        self._workers[worker.pid] = worker
-        worker.replaces = replaces
-        if self.config.worker_start_timeout:
-            worker.deadline = worker.born + self.config.worker_start_timeout
-        self._poll.register(worker.pipe, select.POLLIN)
-        return True
+        return why is None
 
     def _pause(self):
         now = time.monotonic()
@@ -609,7 +609,7 @@ class Master:
             old = self._queue[0]
             if old.state != SERVING or old.number > self._wanted:
                 self._queue.pop(0)
-            elif self._spawn(old.number, replaces=old):
+            elif self._spawn([old.number], replaces=old):
                 self._queue.remove(old)
                 return
 

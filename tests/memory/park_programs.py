@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 import types
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -67,6 +68,7 @@ def private():
 def park(folder):
     """Returns the MiB parked; RuntimeError or parking.NotParked otherwise."""
     gc.collect()
+    _memory.record_counters()
     _memory.start_fresh()
     gc.freeze()
     _memory.trim()
@@ -310,6 +312,40 @@ def looks_like_a_counter(folder, library):
         data[page + 52] = 2
     parking.repark()
     assert all(data[page + 52] == 2 for page in pages)
+    print("right")
+
+
+def counters(folder, library):
+    """To have called functions keeps none of their pages, although Python 3.11 has counted the calls in their code."""
+    namespace = {}
+    body = "".join(f"    x = x + {n} if x > {n} else x - 1\n" for n in range(40))
+    exec("".join(f"def f{n}(x):\n{body}    return x\n" for n in range(2000)), namespace)
+    functions = [namespace.pop(f"f{n}") for n in range(2000)]
+    parked(folder)
+    before = private()
+    results = [function(5) for function in functions]
+    written = private() - before
+    assert written > 2000, written
+    parking.repark()
+    assert private() - before < written / 5, (written, private() - before)
+    assert [function(5) for function in functions] == results
+
+    # What has been specialized stays so: that is more than a counter.
+    warm = functions[:100]
+    for function in warm * 50:
+        function(5)
+    specialized = [function.__code__._co_code_adaptive for function in warm]
+    assert all(function.__code__.co_code != code for function, code in zip(warm, specialized, strict=True))
+    parking.repark()
+    assert [function.__code__._co_code_adaptive for function in warm] == specialized
+    assert [function(5) for function in functions] == results
+
+    # A counter's address is never that of anything else.
+    code = [weakref.ref(function.__code__) for function in functions]
+    namespace = function = None
+    del functions, warm
+    gc.collect()
+    assert all(one() is not None for one in code)
     print("right")
 
 

@@ -53,6 +53,13 @@ def test_right(program, folder, name):
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="no other Python has such counters")
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
+def test_counters_of_calls(program, folder):
+    done = program("counters", folder)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
 @pytest.mark.parametrize("name", ["give_way", "nothing_left_behind"])
 def test_parked(program, name):
     done = program(name)

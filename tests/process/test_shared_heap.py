@@ -84,3 +84,26 @@ def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
     wait_until(lambda: written(worker) < before + 1024, lambda: f"{before} KiB, {after}, {written(worker)}")
     assert client.get("/all").read_response().body == b"200000"
     assert server.stop() == 0
+
+
+ALIKE = """
+import os
+
+def tell():
+    places = [id(bytes(size)) for size in range(0, 480, 16)]
+    with open(f"places-{os.getpid()}", "w") as file:
+        file.write(str(places))
+
+os.register_at_fork(after_in_child=tell)
+"""
+
+
+def test_workers_begin_alike(served, tmp_path):
+    """Whatever each of them makes first lies at the same address, so that pages they change alike can be shared."""
+    table = tmp_path / "tables.py"
+    table.write_text(ALIKE + table.read_text())
+    server = served("--workers", "12")
+    pids = workers(server)
+    assert len(pids) == 12
+    assert len({(tmp_path / f"places-{pid}").read_text() for pid in pids}) == 1
+    assert server.stop() == 0
