@@ -61,15 +61,15 @@ class Lifespan:
     async def _send(self, message):
         kind = message["type"]
         if kind == "lifespan.startup.complete":
-            settle(self._started)
+            resolve(self._started)
         elif kind == "lifespan.startup.failed":
             text = message.get("message", "").rstrip()
-            settle(self._started, AppError(f"the app's start-up failed{': ' + text if text else ''}"))
+            resolve(self._started, AppError(f"the app's start-up failed{': ' + text if text else ''}"))
         elif kind == "lifespan.shutdown.complete":
-            settle(self._stopped)
+            resolve(self._stopped)
         elif kind == "lifespan.shutdown.failed":
             log.error(f"the app's shutdown failed: {message.get('message', '')}")
-            settle(self._stopped)
+            resolve(self._stopped)
         else:
             raise ValueError(f"send(): unknown message type {kind!r} for lifespan")
 
@@ -81,7 +81,7 @@ class Lifespan:
         except CancelledError:
             raise
         except (SystemExit, KeyboardInterrupt):
-            settle(self._stopped)
+            resolve(self._stopped)
             raise  # through the loop to the server, which ends by it
         except BaseException as raised:
             error = raised
@@ -92,7 +92,7 @@ class Lifespan:
             self._unsupported(error)
         elif error is not None and not self._failed():
             log.error("exception in the app's lifespan", error)
-        settle(self._stopped)
+        resolve(self._stopped)
 
     def _failed(self):
         """Whether the app said that its start-up failed: what it raises after that is the same again."""
@@ -101,11 +101,11 @@ class Lifespan:
     def _unsupported(self, error):
         if self._mode == "auto":
             self._go_without(error)
-            settle(self._started)
+            resolve(self._started)
             return
         failure = AppError("the app does not take part in lifespan, and --lifespan is on")
         failure.__cause__ = error
-        settle(self._started, failure)
+        resolve(self._started, failure)
 
     def _go_without(self, error):
         """An app that knows no lifespan raises before it receives anything; later its start-up fails."""
@@ -119,7 +119,7 @@ class Lifespan:
         log.debug(f"the app is served without lifespan: {why}")
 
 
-def settle(future, error=None):
+def resolve(future, error=None):
     if future.done():
         return
     if error is None:

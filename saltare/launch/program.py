@@ -5,6 +5,7 @@ import contextlib
 from ..errors import ConfigError
 from ..options.sources import load
 from ..serve import server
+from ..serve.stop import Stop
 from .run import needs_master
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ class Server(server.Server):
             self._master.run()
         finally:
             self.graceful = self._master.graceful
-            self._master, self.started, self._stop_asked = None, False, 0
+            self._master, self.started, self._stop = None, False, Stop()
 
     def _workers_serve(self):
         self.started, self.url = True, self._master.url

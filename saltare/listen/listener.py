@@ -64,3 +64,16 @@ def inode(path):
 
 def in_url(host):
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
+
+
+def copies(listeners):
+    """New descriptors of the sockets, by the listeners' keys. OSError: none is left open."""
+    made = {}
+    try:
+        for listener in listeners:
+            made.setdefault(listener.key, []).append(os.dup(listener.fileno()))
+    except OSError:
+        for fd in [fd for fds in made.values() for fd in fds]:
+            os.close(fd)
+        raise
+    return made

@@ -18,38 +18,32 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
 
 from .. import log
-from ..errors import AppError, ConfigError, StartError
-from ..memory.start_up import rest_from_forking, settle, settle_to_fork
+from ..errors import StartError
+from ..memory.start_up import settle, settle_to_fork
 from ..process import ignored, title
-from ..process.attempt import Spare, reason, shut, started
-from ..process.programs import end_now, ended, waited
+from ..process.attempt import Spare, reason, shut
+from ..process.programs import end_now
 from ..process.signals import HURRY, STOPPING
 from ..process.terminal import hung_up
 from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
 from ..restart.trial import Trial
-from .counters import Counters
 from .preload import Preload
+from .replacement import Replacement
 from .signal_pipe import STOP, SignalPipe
-from .spawn import LEAVING, SERVING, STARTING, Spawner, Worker
-from .worker import FAILED, REPLACE, SEPARATOR, SERVES
+from .spawn import SERVING, STARTING, Spawner
 from .worker_count import wanted_workers
+from .workers import CUT, Workers
 
 # Units: seconds.
-CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout
-BRIEF = 10.0  # a life shorter than this counts as a failure
-LONGEST_PAUSE = 30.0  # between two starts of what fails again and again
-FIRST_PAUSE = 0.25
 RETRY = 0.1  # after which what failed is tried again
 REPEATED = 10.0  # in which a failure that is the same as the last one is logged once
 INSISTING = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
-SPARE_SLOTS = 16  # for workers that leave while their successors serve, and for SIGTTIN
 
 
-class Master:
+class Master(Workers, Replacement):
     """Serves one app by several processes, from `run` to its return."""
 
     def __init__(self, config, command_line=False):
@@ -146,36 +140,6 @@ class Master:
             settle_to_fork(self.config)
         else:
             settle(self.config)
-
-    def _table(self, inherited):
-        if "counters" in inherited:
-            table = Counters.inherited(*inherited["counters"])
-            if table is not None:
-                return table
-            for worker in self._workers.values():
-                worker.slot = 0  # of a table that is not ours
-        return Counters.made(self._wanted * 2 + SPARE_SLOTS)
-
-    def _adopt(self, inherited):
-        """Takes over the workers of the program whose place we took."""
-        for pid, number, slot, pipe, state, replaces in inherited.get("workers", ()):
-            worker = self._workers[pid] = Worker(pid, number, slot, pipe)
-            worker.state, worker.replaces = state, replaces
-            worker.deadline = self._patience() if state == LEAVING else None
-        for worker in self._workers.values():
-            worker.replaces = self._workers.get(worker.replaces)
-
-    def _plan(self, inherited):
-        """What is to become of those workers: when the app is here, others are to take their places."""
-        if not self._workers:
-            return
-        self.started = True
-        if self._wanted == inherited["configured"] or not self._has_slots(self._wanted):
-            self._wanted = inherited["wanted"]
-        if self._preload.failed:
-            return
-        log.info(f"the master has loaded the app anew (pid {os.getpid()}); its workers are replaced")
-        self._queue = [worker for worker in self._workers.values() if worker.state != LEAVING]
 
     def _watch(self):
         self._poll = select.poll()
@@ -289,224 +253,7 @@ class Master:
         self._counters.ring()
         return True
 
-    # ---- one worker ----
-
-    def _missing(self):
-        """The numbers of those places that nobody fills. While files are watched the old worker goes first."""
-        if self._stopping:
-            return []
-        filled = {one.number for one in self._workers.values() if one.state != LEAVING or self._watcher is not None}
-        return [number for number in range(1, self._wanted + 1) if number not in filled]
-
-    def _starting(self):
-        return any(worker.state == STARTING for worker in self._workers.values())
-
-    def _waits_for_change(self):
-        return self._watcher is not None and self._failures > 0
-
-    def _fill(self):
-        self._spare.fill()
-        if time.monotonic() < self._spawn_at or self._waits_for_change():
-            return
-        missing = self._missing()
-        if missing:
-            self._spawn(missing)
-
-    def _spawn(self, numbers, replaces=None):
-        """Returns whether there is another worker for each of the numbers."""
-        self._do("the table of counters", self._return_slots)
-        others = [worker.pipe for worker in self._workers.values()]
-        if self._watcher is not None:
-            others.append(self._watcher.fileno())
-        workers, why = self._spawner.start(numbers, others)
-        for worker in workers:
-            self._workers[worker.pid] = worker
-            worker.replaces = replaces
-            if self.config.worker_start_timeout:
-                worker.deadline = worker.born + self.config.worker_start_timeout
-            self._do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
-        if why is not None:
-            log.error(f"worker {numbers[len(workers)]} cannot be started: {why}")
-            self._pause()
-        return why is None
-
-    def _pause(self):
-        now = time.monotonic()
-        self._failures = 1 if now > self._spawn_at + BRIEF else self._failures + 1
-        self._spawn_at = now + min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
-
-    def _hear(self, worker):
-        """Takes up what a worker has written."""
-        data = os.read(worker.pipe, 1 << 16)
-        if not data:
-            self._unwatch(worker)
-            return
-        *lines, worker.words = (worker.words + data).split(b"\n")
-        for line in lines:
-            self._do(f"a line of {worker}", self._take, worker, line)
-
-    def _take(self, worker, line):
-        word, _, text = line.decode(errors="replace").partition(" ")
-        WORDS[word](self, worker, text.replace(SEPARATOR, "\n"))
-
-    def _serves(self, worker, flavour):
-        if worker.state != STARTING:
-            return
-        worker.state, worker.served = SERVING, True
-        lifetime = self.config.limit_worker_lifetime
-        worker.deadline = worker.born + lifetime if lifetime else None
-        if worker.replaces is not None:
-            self._dismiss(worker.replaces)
-            worker.replaces = None
-        if self.started:
-            log.info(f"{worker} serves")
-        elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
-            self._start_is_over(flavour)
-        if not self._starting():
-            self._do("giving memory back", rest_from_forking, self.config)  # nothing happens here for a long time
-
-    def _start_is_over(self, flavour):
-        self.started = True
-        self._shown.clear()
-        log.info(log.startup_line(self._listeners, flavour, len(self._workers)))
-        if self.after_start is not None:
-            self.after_start()
-
-    def _asks_for_replacement(self, worker, why):
-        if worker.state == SERVING and worker not in self._queue:
-            log.info(f"{worker} is replaced: {why}")
-            self._queue.append(worker)
-
-    def _shows_failure(self, worker, text):
-        # All workers of one start fail alike: once is enough.
-        if text not in self._shown:
-            self._shown.add(text)
-            log.write(text)
-
-    def _dismiss(self, worker):
-        """Asks a worker to finish what is in progress and to end."""
-        if worker.pid in self._workers and worker.state != LEAVING:
-            worker.state = LEAVING
-            worker.deadline = self._patience()
-            self._kill(worker, signal.SIGTERM)
-
-    def _patience(self):
-        """Until when a worker that leaves may take: its drain and its lifespan have shutdown_timeout each."""
-        timeout = self.config.patience()
-        return time.monotonic() + 2 * timeout + CUT if timeout else None
-
-    def _kill(self, worker, number):
-        sent = self._do(f"signal {number} to {worker}", self._send, worker.pid, number)
-        worker.unsent = None if sent else number
-
-    def _send(self, pid, number):
-        with suppress(ProcessLookupError):  # it has ended; _reap will come by
-            os.kill(pid, number)
-        return True
-
-    # ---- the end of one ----
-
-    def _reap(self):
-        for pid, status in self._ended():
-            worker = self._workers.get(pid)
-            if worker is not None:
-                self._do(f"the end of {worker}", self._bury, worker, status)
-            elif pid == self._trial.pid:
-                self._do("the end of the trial", self._tried, status)
-
-    def _ended(self):
-        """(pid, status) of each child of ours that has ended; as process 1 of a container also of others' orphans."""
-        if os.getpid() == 1:
-            yield from iter(lambda: waited(-1), None)
-            return
-        for pid in [*self._workers, *([self._trial.pid] if self._trial.pid else [])]:
-            one = waited(pid)
-            if one is not None:
-                yield one
-
-    def _bury(self, worker, status):
-        del self._workers[worker.pid]
-        if worker in self._queue:
-            self._queue.remove(worker)
-        self._do(f"the last words of {worker}", self._hear_last_words, worker)
-        self._unwatch(worker)
-        shut(worker.pipe)
-        if worker.slot:
-            self._unreturned.append(worker.slot)
-            self._do("the table of counters", self._return_slots)
-        code = os.waitstatus_to_exitcode(status)
-        if worker.state == LEAVING:
-            self._left(worker, code)
-        elif not self.started and worker.state == STARTING:
-            self._start_failed(worker, code)
-        else:
-            self._lost(worker, code)
-
-    def _return_slots(self):
-        while self._unreturned:
-            self._counters.give_back(self._unreturned[-1])
-            self._unreturned.pop()
-
-    def _hear_last_words(self, worker):
-        os.set_blocking(worker.pipe, False)
-        with suppress(BlockingIOError):  # a child of the app still has the other end
-            self._hear(worker)
-
-    def _unwatch(self, worker):
-        with suppress(KeyError):
-            self._poll.unregister(worker.pipe)
-
-    def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM, -HURRY):
-            self._cut_short()
-            log.warning(f"{worker} {ended(code)} while it was to end")
-
-    def _cut_short(self):
-        """A worker has not ended as it was to. Of the whole it says something only when that is to end too."""
-        if self._stopping:
-            self.graceful = False
-
-    def _start_failed(self, worker, code):
-        """Of the first workers one has not come to serve: there is no use in going on."""
-        if self._stopping:
-            return
-        if self._watcher is not None:
-            self._wait_for_change(worker, code)
-            return
-        error = {1: StartError, 2: ConfigError}.get(code, AppError)
-        self._outcome = error(f"{worker} {ended(code)} before it served")
-        self._stop()
-
-    def _wait_for_change(self, worker, code):
-        self._failures += 1
-        why = "" if code in (1, 2, 3) else f"{worker} {ended(code)}; "
-        log.error(f"{why}a change of a file starts the app again")
-
-    def _lost(self, worker, code):
-        """One that was to go on has ended."""
-        self._is_lost = True
-        if worker.replaces is not None:
-            self._give_up_replacing(worker, code)
-            return
-        log.error(f"{worker} {ended(code)}")
-        if self._watcher is not None:
-            self._wait_for_change(worker, code)
-        elif self.config.worker_failure == "exit":
-            self._outcome = SystemExit(code if code >= 0 else 128 - code)
-            self._stop()
-        elif worker.state == STARTING or worker.age() < BRIEF:
-            self._pause()
-
-    def _give_up_replacing(self, worker, code):
-        old = worker.replaces
-        log.error(f"{worker} {ended(code)} before it served; {old} stays, with the code it has")
-        self._pause()
-        self._queue.clear()
-        limits = self.config.limit_max_requests, self.config.limit_max_rss, self.config.limit_worker_lifetime
-        if any(limits) and old.state == SERVING:
-            old.deadline = time.monotonic() + LONGEST_PAUSE  # then it is tried again
-
-    # ---- all of them ----
+    # ---- the end ----
 
     def _stop(self):
         self._stopping += 1
@@ -526,108 +273,6 @@ class Master:
         for listener in self._listeners:
             self._do("closing a listener", listener.close)
 
-    def _renew(self):
-        """SIGHUP: other workers, with the code that is on disk now."""
-        if self._watcher is not None:
-            self._restart()
-        elif not self._preload.by_master():
-            self._roll_over()
-        elif self._command.repeatable():
-            self._trial.ask()
-        else:
-            log.warning("this program cannot be started again: the new workers have the code of the old ones")
-            self._queue_all()
-
-    def _roll_over(self):
-        """Where each worker imports the app, from the folder that has the name now."""
-        why = started(self._command.enter)[1]
-        if why is None:
-            self._queue_all()
-        else:
-            log.error(f"SIGHUP: the code on disk cannot be loaded: {why}; the workers go on with what they have")
-
-    def _queue_all(self):
-        self._forget_failures()
-        self._queue += [one for one in self._workers.values() if one.state != LEAVING and one not in self._queue]
-
-    def _forget_failures(self):
-        """What comes now is another start, by somebody's will."""
-        self._failures, self._spawn_at = 0, 0.0
-        self._shown.clear()
-
-    def _tried(self, status):
-        if self._stopping:
-            self._trial.pid = None
-        elif self._trial.ended(status) == "passed":
-            repeat = (self._command.repeat, *self._legacy(), True, self._signals.put_back)
-            why = started(self._spare.attempt, *repeat)[1]
-            log.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
-
-    def _legacy(self):
-        """What the next program needs to know, and the descriptors it needs to have."""
-        listeners = {}
-        for one in self._listeners:
-            listeners.setdefault(one.key, []).append(one.fileno())
-        table, bells = self._counters.handed_over()
-        workers = [
-            (one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid)
-            for one in self._workers.values()
-        ]
-        state = {"listeners": listeners, "counters": (table, bells), "workers": workers, "wanted": self._wanted}
-        state["configured"] = wanted_workers(self.config)
-        kept = (
-            [one.fileno() for one in self._listeners] + [table, *bells] + [one.pipe for one in self._workers.values()]
-        )
-        return state, kept
-
-    def _resize(self, wanted):
-        if wanted < 1 or self._watcher is not None:
-            return
-        if not self._has_slots(wanted):
-            return
-        self._wanted = wanted
-        log.info(f"workers wanted: {wanted}")
-        self._dismiss_surplus()
-
-    def _has_slots(self, wanted):
-        """Twice as many as workers, since each may have a successor while it leaves."""
-        enough = wanted * 2 <= self._counters.slots
-        if not enough:
-            log.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
-        return enough
-
-    def _dismiss_surplus(self):
-        for worker in list(self._workers.values()):
-            if worker.number > self._wanted:
-                self._dismiss(worker)
-
-    def _roll(self):
-        """Replaces the workers of the queue: one at a time, and the old one goes only when the new one serves."""
-        if self._stopping or self._starting():
-            return
-        while self._queue and time.monotonic() >= self._spawn_at:
-            old = self._queue[0]
-            if old.state != SERVING or old.number > self._wanted:
-                self._queue.pop(0)
-            elif self._spawn([old.number], replaces=old):
-                self._queue.remove(old)
-                return
-
-    def _changed(self):
-        path = self._watcher.read()
-        if path:
-            log.info(f"{path} has changed: restarting")
-            self._restart()
-        else:
-            log.error("files are no longer watched")
-            self._poll.unregister(self._watcher.fileno())
-
-    def _restart(self):
-        """The worker goes, and when it is gone another one comes, with the code that is on disk then."""
-        self._forget_failures()
-        for worker in self._workers.values():
-            self._dismiss(worker)
-
     def _close(self):
         self._leave_listeners()
         self._trial.give_up()
@@ -642,6 +287,3 @@ class Master:
             self._spare.close()
         gc.unfreeze()
         self.started = False
-
-
-WORDS = {SERVES: Master._serves, REPLACE: Master._asks_for_replacement, FAILED: Master._shows_failure}

@@ -63,7 +63,7 @@ class WorkerServer(Server):
 
     def _leave(self):
         """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
-        if self._stop_asked == 0:
+        if self._stop.count() == 0:
             self.shutdown()
 
     def _hurry_up(self):

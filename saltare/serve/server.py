@@ -1,23 +1,24 @@
-"""A server as an object: from the configuration to the last answer: per process.
+"""A server: one app, served by one process, from the configuration to the last response.
 
 `Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
 """
 
 import asyncio
 import gc
-import os
 import signal
 import time
 from functools import partial
 
 from .. import log
-from ..app.failures import failed, incomplete, send_in_loop
-from ..app.lifespan import Lifespan, settle
-from ..app.scope import template
+from ..app.failures import failed, incomplete
+from ..app.lifespan import Lifespan, resolve
 from ..process import ending, forks
-from ..process.signals import STOPPING, TOGETHER, in_main_thread
+from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
+from .core import attach, core_options, new_core
+from .drain import Drained, cancel_all, executor_ended, is_busy
 from .signals import Signals
+from .stop import Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,22 +26,7 @@ if TYPE_CHECKING:
 
     from ..options.config import Config
 
-TIMES = ("header_timeout", "keep_alive_timeout", "body_timeout", "write_timeout", "ws_keepalive_timeout")
-NUMBERS = (
-    "max_concurrent_connections",
-    "max_keepalive_requests",
-    "max_request_line",
-    "max_request_head",
-    "max_request_fields",
-    "max_request_body",
-    "date_header",
-    "ws_max_size",
-    "ws_per_message_deflate",
-    "ws_deflate_context",
-)
 RUNNING = "this server is running already"
-LEFT = []  # tasks that wait for threads which go on after a stop; dropped, they would wait for them all the same
-CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
 
 
 class Server:
@@ -60,14 +46,8 @@ class Server:
         self._inherited = None  # what the program before us has left
         self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
-        self._stop = None  # future, while running: done when it is to stop
-        self._stop_asked = 0
-        self._told = False  # by a signal that `shutdown` will hear of
-        self._hurry = None  # future: done when it is to end at once
-        self._stubborn = set()  # tasks that were cancelled and go on all the same
-        self._why = None  # it stops, for the log
-        self._closing = False  # nothing is served any more
-        self._began = None  # when it was told to stop, by time.monotonic
+        self._stop = Stop()
+        self._uncancelled = set()  # tasks that were cancelled and go on all the same
         self._raised = None  # what was raised through the loop: SystemExit in a task, for example
         self.until = 0.0  # when threads of the app have had their time to end, after a run
 
@@ -76,30 +56,7 @@ class Server:
 
     def shutdown(self) -> None:
         """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
-        self._why = self._why or "shutdown() was called"
-        self._stop_asked += 1
-        loop = self._loop
-        if loop is not None:
-            try:
-                loop.call_soon_threadsafe(self._heed)
-            except RuntimeError:
-                pass  # it has just ended
-
-    def _told_to_stop(self, name):
-        self._why = self._why or name
-        if not self._told:
-            self._told = True
-            self._loop.call_later(TOGETHER, self._told_enough)
-
-    def _told_enough(self):
-        self._told = False
-        self.shutdown()
-
-    def _heed(self):
-        if self._stop is not None and self._stop_asked > 0:
-            settle(self._stop)
-        if self._hurry is not None and self._stop_asked > (0 if self._closing else 1):
-            settle(self._hurry)
+        self._stop.request("shutdown() was called")
 
     # ---- with a loop of its own ----
 
@@ -222,10 +179,9 @@ class Server:
         from . import raised
 
         raised.log_stop(loop, error)
-        if self._raised is None or isinstance(error, KeyboardInterrupt):
-            self._stop_asked += 1
+        counts = self._raised is None or isinstance(error, KeyboardInterrupt)
         self._raised = self._raised or error
-        self._heed()
+        self._stop.raised(counts)
 
     def _raise_what_ended_it(self):
         error, self._raised = self._raised, None
@@ -234,32 +190,19 @@ class Server:
 
     async def _close(self, loop):
         """Ends what is left in a loop of ours, as asyncio.run does; threads of its executor have until `self.until`."""
-        self._closing = True
-        others = asyncio.all_tasks(loop) - self._stubborn - {asyncio.current_task()}
-        self._stubborn |= await cancel_all(others)
+        self._stop.close()
+        others = asyncio.all_tasks(loop) - self._uncancelled - {asyncio.current_task()}
+        self._uncancelled |= await cancel_all(others)
         await loop.shutdown_asyncgens()
-        self.until = ending.deadline(self.config.shutdown_timeout, self._began or time.monotonic(), self.graceful)
+        self.until = ending.deadline(self.config.shutdown_timeout, self._stop.began or time.monotonic(), self.graceful)
         if self.graceful:
-            await self._wait_for_executor(loop)
-
-    async def _wait_for_executor(self, loop):
-        task = loop.create_task(loop.shutdown_default_executor())
-        await self._done_by(task, min(self.until, time.monotonic() + ending.QUIET))
-        threads = ending.executor_threads(loop)
-        if not task.done() and time.monotonic() < self.until and not self._hurry.done():
-            log.info(f"waiting for threads that have not ended: {ending.described(threads)}")
-            await self._done_by(task, self.until)
-        if not task.done():
-            self.graceful, self.until = False, 0.0
-            LEFT.append(task)
-            ending.name_left(threads, self._why_cut())
-
-    async def _done_by(self, task, when):
-        timeout = None if when == ending.FOR_EVER else max(0, when - time.monotonic())
-        await asyncio.wait([task, self._hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            threads = await executor_ended(loop, self.until, self._stop.at_once)
+            if threads is not None:
+                self.graceful, self.until = False, 0.0
+                ending.name_left(threads, self._why_cut())
 
     def _signals(self, loop):
-        actions = {number: partial(self._told_to_stop, number.name) for number in STOPPING}
+        actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
         return Signals(loop, actions)
@@ -269,23 +212,18 @@ class Server:
 
         OSError: they cannot be kept, and nothing has changed.
         """
-        kept = {}
-        try:
-            for listener in self._listeners:
-                kept.setdefault(listener.key, []).append(os.dup(listener.fileno()))
-        except OSError:
-            for fd in [fd for fds in kept.values() for fd in fds]:
-                os.close(fd)
-            raise
+        from ..listen.listener import copies
+
+        kept = copies(self._listeners)
         for listener in self._listeners:
             listener.disown()
-        self._why = self._why or "SIGHUP, the new code takes over"
-        settle(self._stop)
+        self._stop.why = self._stop.why or "SIGHUP, the new code takes over"
+        resolve(self._stop.requested)
         return kept
 
     def stopping(self):
-        """Whether it has been told to stop."""
-        return self._stop is not None and self._stop.done()
+        """Whether a stop has begun."""
+        return self._stop.requested is not None and self._stop.requested.done()
 
     # ---- as a guest ----
 
@@ -331,16 +269,13 @@ class Server:
             listener.close()
         self._listeners = []
         self.started = False
-        self._loop = self._stop = self._hurry = None
-        self._stopped, self._stop_asked, self._told = self._told or self._stop_asked > 0, 0, False
-        self._stubborn = set()
-        self._why = self._began = None
-        self._closing = False
+        self._loop = None
+        self._stopped, self._stop = self._stop.was_requested(), Stop()
+        self._uncancelled = set()
 
     async def _life(self, core, guest):
         loop = self._loop = asyncio.get_running_loop()
-        self._stop, self._hurry = loop.create_future(), loop.create_future()
-        self._heed()
+        self._stop.attach(loop)
         from .._core import Starter
 
         driver = None
@@ -371,8 +306,8 @@ class Server:
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
             self._announce()
             core.rest()
-            await self._stop
-            self._began = time.monotonic()
+            await self._stop.requested
+            self._stop.begin()
             self._say_why()
             await self._drain(core, starter)
         finally:
@@ -395,7 +330,7 @@ class Server:
         """Waits for the coroutine, or gives it up for a stop; returns whether it came to its end."""
         task = self._loop.create_task(coroutine)
         try:
-            await asyncio.wait([task, self._stop], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([task, self._stop.requested], return_when=asyncio.FIRST_COMPLETED)
         finally:
             finished = task.done()
             if not finished:
@@ -415,8 +350,8 @@ class Server:
             self._renewal.served()
 
     def _say_why(self):
-        if self._why is not None:  # else what was raised has been logged
-            log.info(f"stopping: {self._why}")
+        if self._stop.why is not None:  # else what was raised has been logged
+            log.info(f"stopping: {self._stop.why}")
 
     async def _drain(self, core, starter):
         """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
@@ -441,88 +376,23 @@ class Server:
             await self._cancel([task])
 
     async def _cancel(self, tasks):
-        stubborn = await cancel_all(set(tasks) - self._stubborn)
-        if stubborn:
+        going_on = await cancel_all(set(tasks) - self._uncancelled)
+        if going_on:
             self.graceful = False
-            self._stubborn |= stubborn
-            log.error(f"tasks that go on though they were cancelled are left behind: {len(stubborn)}")
+            self._uncancelled |= going_on
+            log.error(f"tasks that go on though they were cancelled are left behind: {len(going_on)}")
 
     async def _in_time(self, future):
         timeout = self.config.shutdown_timeout or None
-        await asyncio.wait([future, self._hurry], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([future, self._stop.at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     def _why_cut(self):
-        if self._hurry.done():
-            return "told to stop twice"
+        if self._stop.at_once.done():
+            return "stop requested twice"
         return f"shutdown_timeout of {self.config.shutdown_timeout:g} s is over"
 
     def _new_core(self, guest):
-        from .._core import Core
-
-        config = self.config
-        return Core(
-            options=self._core_options(guest),
-            server_header=config.server_header.encode("latin-1"),
-            extra_headers="".join(f"{header}\r\n" for header in config.header).encode("latin-1"),
-            scope=template(config.root_path),
-            root_path=config.root_path,
-        )
+        return new_core(self.config, self._core_options(guest))
 
     def _core_options(self, guest):
-        options = {name: milliseconds(getattr(self.config, name)) for name in TIMES}
-        options.update((name, int(getattr(self.config, name))) for name in NUMBERS)
-        options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)))
-        return options
-
-
-class Drained:
-    """A future that is done when no connection is open and no task of the app runs."""
-
-    def __init__(self, loop, core, starter):
-        self.future = loop.create_future()
-        self._core, self._starter = core, starter
-        self._empty = False
-        core.on_empty, starter.on_idle = self._on_empty, self._on_idle
-
-    def _on_empty(self):
-        self._empty = True
-        self._on_idle()
-
-    def _on_idle(self):
-        if self._empty and not self._starter.tasks:
-            settle(self.future)
-
-    def detach(self):
-        del self._starter.on_idle
-        del self._core.on_empty
-
-
-def is_busy(core, starter):
-    """Whether something is in progress, beyond connections that wait for a request."""
-    figures = core.stats()
-    return bool(starter.tasks or figures["streams"] or figures["unsent"])
-
-
-def attach(core, starter, loop, state):
-    core.dispatch = starter
-    core.create_future = loop.create_future
-    core.log = log_line
-    core.elsewhere = send_in_loop
-    core.state = state
-
-
-def log_line(level, line):
-    """What the core has to say: 1 is of interest when debugging, 2 is a mistake of the app or the core, 3 a warning."""
-    (log.error if level == 2 else log.warning if level == 3 else log.debug)(line)
-
-
-def milliseconds(seconds):
-    """For the core, in which 0 is off."""
-    return round(seconds * 1000)
-
-
-async def cancel_all(tasks):
-    """Cancels the tasks and gives them time to clean up; returns the set of those that go on all the same."""
-    for task in tasks:
-        task.cancel()
-    return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
+        return core_options(self.config, guest)

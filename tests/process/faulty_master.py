@@ -145,8 +145,9 @@ def main(folder, options):
     import saltare.prefork.lost_threads
     import saltare.prefork.master
     import saltare.prefork.preload
+    import saltare.prefork.workers
 
-    saltare.prefork.master.BRIEF = 0.0  # workers are killed one after another here
+    saltare.prefork.workers.BRIEF = 0.0  # workers are killed one after another here
     saltare.prefork.master.REPEATED = 0.0  # each failure is looked for in the log
     faults = Faults(Path(folder))
     faults.install()
