@@ -117,6 +117,7 @@ typedef struct {
     PyObject *on_retire;     /* (why): this worker has reached a limit */
     PyObject *on_lull;       /* called when the app has been silent for a while */
     PyObject *release;       /* capsule: what gives back the pages of code that nothing needs while the server rests */
+    bool lull_goes_on;       /* on_lull is to be called in the next turn */
     release_code *before_wait; /* what is in it, when it is to be called; else NULL */
     PyObject *on_empty;      /* called when a draining server has no connection left */
     PyObject *host_text;     /* text of the last client's address */

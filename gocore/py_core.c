@@ -330,10 +330,17 @@ static int come_to_rest(core *self)
 
 static int call_on_lull(core *self)
 {
-    shrink(self);
     PyObject *result = self->on_lull ? py_call_hook(self->on_lull, "on_lull", NULL, 0) : Py_NewRef(Py_None);
     Py_XDECREF(result);
-    return result ? come_to_rest(self) : -1;
+    return result ? 0 : -1;
+}
+
+/* `goes_on`: again() has been called. */
+static int lull(core *self, uint32_t flags, bool goes_on)
+{
+    if (flags & TURN_LULL) shrink(self);
+    if ((flags & TURN_LULL || goes_on) && call_on_lull(self) < 0) return -1;
+    return flags & (TURN_LULL | TURN_REST) ? come_to_rest(self) : 0;
 }
 
 /* On the way to the wait are libc, the dynamic linker, the interpreter and the core itself, which goes on: each has some segments. */
@@ -360,6 +367,9 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     turn->outbox_len = box->len;
     self->filling = !self->filling;
     self->woken = false;
+    const bool goes_on = self->lull_goes_on;
+    self->lull_goes_on = false;
+    if (goes_on) turn->timeout_ns = 0;
     if (self->before_wait != NULL && box->len == 0 && turn->timeout_ns != 0) {
         turn->code = code; /* found with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
         turn->n_code = release_before_wait(self, code);
@@ -378,7 +388,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     self->n_events = turn->n_events;
     self->next_event = 0;
     if (on_events(self, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
-        (turn->flags & TURN_LULL && call_on_lull(self) < 0) || (turn->flags & TURN_REST && come_to_rest(self) < 0)) {
+        lull(self, turn->flags, goes_on) < 0) {
         Py_XDECREF(ready);
         return NULL;
     }
@@ -630,6 +640,12 @@ static PyObject *core_rest(core *self, PyObject *Py_UNUSED(ignored))
     return come_to_rest(self) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *core_again(core *self, PyObject *Py_UNUSED(ignored))
+{
+    self->lull_goes_on = true;
+    return wake(self) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
 {
     if (usable(self, "drain") < 0) return NULL;
@@ -787,6 +803,7 @@ static PyMethodDef core_methods[] = {
     {"watch", (PyCFunction)core_watch, METH_VARARGS, "watch(fd, mask, key): reports fd by (key, mask) in poll(); mask as in selectors."},
     {"unwatch", (PyCFunction)core_unwatch, METH_O, "unwatch(fd): KeyError when it is not watched."},
     {"listen", (PyCFunction)core_listen, METH_O, "listen([(fd, is_wildcard, scope_server), ...]): accepts from bound, listening, non-blocking sockets."},
+    {"again", (PyCFunction)core_again, METH_NOARGS, "again(): on_lull is called once more, in the next turn, which does not wait."},
     {"rest", (PyCFunction)core_rest, METH_NOARGS, "rest(): the server comes to rest, as in a lull: release is called before the next wait."},
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
@@ -802,7 +819,7 @@ static PyMemberDef core_members[] = {
     {"elsewhere", T_OBJECT, offsetof(core, elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
-    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called once when the app has been silent for a while."},
+    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called when the app has been silent for a while, within poll(), and after again()."},
     {"release", T_OBJECT, offsetof(core, release), 0, "Capsule of a C function, saltare._memory.RELEASE_BEFORE_WAIT."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},

@@ -189,6 +189,9 @@ PyObject *memory_file_system(PyObject *module, PyObject *fd);
 
 bool parking_is_prepared(void);
 
+/* Whether park() was called: a page that is only read becomes resident again, of a file that nobody else has in memory. */
+bool is_parked_on_disk(void);
+
 bool pymalloc_is_in_use(void);
 
 #ifndef MADV_POPULATE_READ
@@ -230,6 +233,7 @@ PyObjectArenaAllocator find_arena_allocator(void);
 
 PyObject *memory_watch_arenas(PyObject *module, PyObject *ignored);
 PyObject *memory_release_pools(PyObject *module, PyObject *args);
+PyObject *memory_in_use(PyObject *module, PyObject *ignored);
 
 /* Anonymous memory of the process, in bytes; 0 where /proc is not to be read. */
 size_t bytes_held(void);

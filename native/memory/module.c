@@ -240,6 +240,7 @@ static PyMethodDef memory_methods[] = {
     {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): what comes from now on is a burst's."},
     {"release_pools", memory_release_pools, METH_VARARGS,
      "release_pools(pools=0, stop=False) -> bytes, or None: drops what a burst has left free in arenas, so many pools a call."},
+    {"in_use", memory_in_use, METH_NOARGS, "in_use() -> blocks: of pymalloc, that hold objects; 0 where that is not known."},
     {"held", memory_held, METH_NOARGS, "held() -> bytes: the process's own memory."},
     {"heap", memory_heap, METH_NOARGS, "heap() -> bytes: how large malloc's heap is."},
     {"free_blocks", memory_free_blocks, METH_NOARGS, "free_blocks() -> (n, bytes): what malloc has free."},

@@ -257,6 +257,10 @@ bool was_parked(uintptr_t at, off_t offset)
 
 /* ---- parking -------------------------------------------------------------------------------------------------- */
 
+static bool on_disk;
+
+bool is_parked_on_disk(void) { return on_disk; }
+
 /* Why nothing was parked: an errno, or a reason, about a thread if that is not 0. */
 struct obstacle {
     int error;
@@ -358,7 +362,12 @@ static PyObject *park_into(PyObject *arg, way *into)
 /* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
  * called once. The file may be closed afterwards, unless it is to be given to repark().
  * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
-PyObject *memory_park(PyObject *Py_UNUSED(module), PyObject *fd) { return park_into(fd, park_pieces); }
+PyObject *memory_park(PyObject *Py_UNUSED(module), PyObject *fd)
+{
+    PyObject *parked = park_into(fd, park_pieces);
+    if (parked != NULL) on_disk = true;
+    return parked;
+}
 
 /* share(fd) -> int: the same with a file that is memory. OSError: there was too little; part of the heap may be in it. */
 PyObject *memory_share(PyObject *Py_UNUSED(module), PyObject *fd) { return park_into(fd, move_pieces); }

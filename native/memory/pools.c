@@ -180,9 +180,10 @@ static bool give_back_pools(size_t most)
     return work.last != NULL;
 }
 
-/* Blocks of pymalloc that hold objects; 0 where Python does not tell. */
+/* Blocks of pymalloc that hold objects. 0: Python does not tell, or would read the header of each pool of a heap that is parked. */
 static Py_ssize_t blocks_in_use(void)
 {
+    if (is_parked_on_disk()) return 0;
     PyObject *count = Py_XNewRef(PySys_GetObject("getallocatedblocks"));
     PyObject *result = count ? PyObject_CallNoArgs(count) : NULL;
     Py_ssize_t blocks = result ? PyLong_AsSsize_t(result) : -1;
@@ -191,6 +192,9 @@ static Py_ssize_t blocks_in_use(void)
     PyErr_Clear();
     return blocks < 0 ? 0 : blocks;
 }
+
+/* in_use() -> int: blocks of pymalloc that hold objects; 0 where that is not known. Price: 1 ms for 500 MiB of them. */
+PyObject *memory_in_use(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) { return PyLong_FromSsize_t(blocks_in_use()); }
 
 static void begin(void)
 {

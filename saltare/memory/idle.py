@@ -15,6 +15,9 @@ from .start_up import settle
 SLICE = 0.006  # that a step is expected to take at most
 LIMIT = 0.010  # that it may take where the guess was wrong
 
+# Objects that a collection looks at: with fewer, other work counts more.
+FEW = 4096
+
 # Of one slice, a few milliseconds each.
 POOLS = 256  # taken or given back
 PAGES = 1024  # compared
@@ -33,32 +36,45 @@ FREE_PAGES = 4e-6  # a free block with pages of its own, which are given back
 FREE_BYTE = 0.05e-9  # in memory
 
 
-class Estimate:
-    """How long work may take that cannot be interrupted, in seconds of CPU, by a size that it grows with."""
+def cell():
+    """Room for a number, [0], that is written in place: an object made in a burst would keep an arena in memory."""
+    return memoryview(bytearray(8)).cast("d")
 
-    def __init__(self, size, rate, clock=time.thread_time):
-        self._size, self._rate, self._clock = size, rate, clock
+
+class Estimate:
+    """How long work may take that cannot be interrupted, in seconds of CPU: for each of what `count` tells, the size
+    unless given, as long as the last time, and for what has come since as `rate` says for each unit of the size.
+    """
+
+    def __init__(self, size, rate, count=None, clock=time.thread_time):
+        self._size, self._rate, self._count, self._clock = size, rate, count or size, clock
+        self._began, self._took, self._at, self._counted, self._now = (cell() for _ in range(5))
         self.begin()
 
     def begin(self):
         """What there is now costs nothing."""
-        self._took, self._at = 0.0, self._size()
+        self._took[0] = 0.0
+        self._at[0], self._now[0] = self._size(), self._count()
+        self._counted[0] = self._now[0]
 
     def expected(self):
-        size = self._size()
-        return self._took * min(1.0, size / max(self._at, 1)) + max(0, size - self._at) * self._rate
+        self._now[0] = self._count()
+        share = self._now[0] / max(self._counted[0], 1)
+        return self._took[0] * share + max(0, self._size() - self._at[0]) * self._rate
 
     def fits(self):
         """What took a little longer once, as where there was much garbage, is tried again some time."""
         fits = self.expected() <= SLICE
-        if not fits and self._took <= LIMIT:
-            self._took *= 0.9
+        if not fits and self._took[0] <= LIMIT:
+            self._took[0] *= 0.9
         return fits
 
     def run(self, work):
-        before = self._clock()
+        """To be called after fits()."""
+        self._began[0] = self._clock()
         result = work()
-        self._took, self._at = self._clock() - before, self._size()
+        self._took[0] = self._clock() - self._began[0]
+        self._at[0], self._counted[0] = self._size(), self._now[0]
         return result
 
 
@@ -69,18 +85,20 @@ class Cleanup:
         self._config, self._park_memory = config, park_memory
         self._moved = shares or config.park_memory is not None
         self._slices = None  # the steps of a quiet period, once the core calls for them
-        self._collecting = Estimate(_memory.held, COLLECTING)
+        self._frozen = _memory.in_use()  # blocks that start-up took: no collection looks at them
+        self._collecting = Estimate(_memory.held, COLLECTING, self._objects)
         self._trimming = Estimate(_memory.heap, TRIMMING)
         self._looking = Estimate(_memory.heap, LOOKING)
-        self._trimmed = _memory.held()
+        self._trimmed = cell()  # what the process held then
+        self._trimmed[0] = _memory.held()
 
     def begin(self):
         """Start-up is over."""
         settle(self._config, self._park_memory)
-        self._collecting.begin()
-        self._trimming.begin()
-        self._looking.begin()
-        self._trimmed = _memory.held()
+        self._frozen = _memory.in_use()
+        for estimate in (self._collecting, self._trimming, self._looking):
+            estimate.begin()
+        self._trimmed[0] = _memory.held()
         if self._moved and self._slices is not None:
             from .park import has_moved, repark
 
@@ -95,20 +113,37 @@ class Cleanup:
 
     def steps(self):
         """A generator: yields the seconds to wait until its next step, and is sent whether a request has come."""
+        collected = self._collect()
+        if (yield 0):
+            return
         if (yield from self._free()):
             return
-        if self._config.uses("collection") and gc.isenabled():
-            found = self._collect()
-            if (yield 0) or (found and (yield from self._free())):
+        if not collected:  # the process may have become so small that a full collection fits
+            collected = self._collect()
+            if (yield 0) or (collected and (yield from self._free())):
                 return
         if self._moved:
             yield from self._repark()
 
+    def _objects(self):
+        """How many a collection may look at; where that is not known, bytes."""
+        in_use = _memory.in_use()
+        return max(FEW, in_use - self._frozen) if in_use else _memory.held()
+
     def _collect(self):
-        """Nothing is frozen again: garbage that waits for its end would stay."""
-        if self._collecting.fits():
-            return self._collecting.run(gc.collect)
-        return gc.collect(1)  # of which there is little
+        """Returns whether nothing is left to collect. Nothing is frozen again, for garbage that waits would stay.
+
+        Only a full collection empties the lists in which Python keeps free objects, of which each keeps an arena in
+        memory. So does an object that is in use meanwhile and goes into such a list later.
+        """
+        if not self._config.uses("collection") or not gc.isenabled():
+            return True
+        fits = self._collecting.fits()
+        if fits:
+            self._collecting.run(gc.collect)
+        else:
+            gc.collect(1)  # of which there is little
+        return fits
 
     def _free(self):
         if self._config.uses("trimming") and (yield from self._trim()):
@@ -125,12 +160,12 @@ class Cleanup:
             if self._time_to_trim(blocks, size) > SLICE:
                 return False
         self._trimming.run(_memory.trim)
-        self._trimmed = _memory.held()
+        self._trimmed[0] = _memory.held()
         return (yield 0)
 
     def _time_to_trim(self, blocks, size):
         """Seconds, by the blocks that are free, and by how much of their size may be in memory."""
-        in_memory = min(size, max(0, _memory.held() - self._trimmed))
+        in_memory = min(size, max(0, _memory.held() - self._trimmed[0]))
         return blocks * FREE_BLOCK + min(blocks, in_memory // 4096) * FREE_PAGES + in_memory * FREE_BYTE
 
     def _release(self):
@@ -167,17 +202,28 @@ class Cleanup:
 
 
 class Slices:
-    """Runs the steps of a quiet period, with a turn of the loop between two of them. To be called when one begins."""
+    """Runs the steps of a quiet period, with a turn of the loop between two of them.
+
+    To be called when one begins, and when the core goes on with it. So all steps are done within the wait of the loop:
+    while it runs a callback, it has objects in use that go into Python's lists of free ones.
+    """
 
     def __init__(self, loop, core, steps):
         self._loop, self._core, self._steps = loop, core, steps
         self._running = None
-        self._requests = 0  # that had come when it began
+        self._due = False  # the next step
+        self._requests = cell()  # that had come when it began
 
     def __call__(self):
+        busy = None
         if self._running is None:
-            self._running, self._requests = self._steps(), self._core.stats()["requests"]
-            self._loop.call_soon(self._go_on, None)
+            self._running, self._due = self._steps(), True
+            self._requests[0] = self._core.stats()["requests"]
+        elif self._due:
+            busy = self._core.stats()["requests"] != self._requests[0]
+        if self._due:
+            self._due = False
+            self._go_on(busy)
 
     def _go_on(self, busy):
         running, self._running = self._running, None
@@ -186,11 +232,15 @@ class Slices:
         except StopIteration:
             self._core.rest()
             return
+        except Exception as error:  # not one of the wait
+            self._loop.call_exception_handler({"message": "a quiet period failed", "exception": error})
+            return
         self._running = running
         if pause:
             self._loop.call_later(pause, self._next)
         else:
-            self._loop.call_soon(self._next)
+            self._next()
 
     def _next(self):
-        self._go_on(self._core.stats()["requests"] != self._requests)
+        self._due = True
+        self._core.again()

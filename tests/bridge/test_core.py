@@ -247,6 +247,37 @@ def test_on_empty_that_raises(bare):
 # ---- the wake of a guest ----
 
 
+def test_on_lull_is_called_again_in_the_next_turn(bare):
+    calls = []
+    bare.core.on_lull = lambda: calls.append(None) or (bare.core.again() if len(calls) < 3 else None)
+    bare.core.again()
+    for number in (1, 2, 3):
+        assert calls == [None] * (number - 1)
+        bare.core.poll(HANG * 10)  # does not wait
+        assert calls == [None] * number
+    bare.core.poll(0)
+    assert len(calls) == 3
+
+
+def test_again_wakes_a_guest(bare):
+    calls = []
+    bare.core.wake = lambda: calls.append("wake")
+    bare.core.on_lull = lambda: calls.append("lull")
+    bare.core.again()
+    bare.core.again()
+    bare.core.poll(0)
+    bare.core.poll(0)
+    assert calls == ["wake", "lull"]
+
+
+def test_on_lull_that_raises(bare):
+    bare.core.on_lull = lambda: 1 / 0
+    bare.core.again()
+    with pytest.raises(ZeroDivisionError):
+        bare.core.poll(0)
+    bare.core.poll(0)
+
+
 def test_wake_is_called_once_a_turn(bare):
     calls = []
     peer, exchange = bare.ask(post(length=4))

@@ -3,12 +3,14 @@
 Each prints "right", or ends with an AssertionError.
 """
 
+import asyncio
 import gc
 import hashlib
 import itertools
 import os
 import random
 import re
+import selectors
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from park_programs import Canary, private
 
-from saltare import _memory
+from saltare import _memory, config
+from saltare._cleanup import Cleanup, Slices
 
 MIB = 1024  # KiB
 
@@ -271,6 +274,60 @@ def in_slices():
     assert taken < 30 and 0 < before - private() <= 6 * pools * 16 + 256, (taken, before - private())
     right(pins)
     right(more)
+
+
+class Wait(selectors.DefaultSelector):
+    """A quiet period begins within the wait of the loop, as in the core."""
+
+    begin = None
+
+    def select(self, timeout=None):
+        begin, self.begin = self.begin, None
+        if begin:
+            begin()
+        return super().select(0 if begin or self.begin else timeout)
+
+
+class Core:
+    def __init__(self, loop, selector):
+        self.rest, self._selector = loop.stop, selector
+        self.on_lull = None
+
+    def again(self):
+        self._selector.begin = self.on_lull
+
+    def stats(self):
+        return {"requests": 100_000}
+
+
+def mapped():
+    """KiB of data, in memory or not."""
+    return int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def slow_collections():
+    """Collections take long within bursts. After them, the lists in which Python keeps free objects keep no arenas."""
+    selector = Wait()
+    loop = asyncio.SelectorEventLoop(selector)
+    cleanup = Cleanup(config.load("main:app", {}))
+    core = Core(loop, selector)
+    core.on_lull = Slices(loop, core, cleanup.steps)
+
+    def quiet(took):
+        cleanup._collecting._clock = itertools.count(0, took).__next__
+        core.again()
+        loop.run_forever()
+
+    cleanup.begin()
+    quiet(0.0001)
+    before, left = mapped(), []
+    for _ in range(4):
+        kept = [(i, [i], {i: i}, (float(i), float(-i))) for i in range(1000, 9000)]
+        quiet(0.02)
+        del kept
+        quiet(0.0001)
+        left.append(mapped() - before)
+    assert max(left) <= 2.5 * MIB, left  # empty arenas, of which pymalloc keeps one or two
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ class Memory:
     """_memory as the steps see it: sizes are what a test says, and what is done is noted."""
 
     def __init__(self):
-        self.sizes = {"held": 100 * MIB, "heap": 10 * MIB}
+        self.sizes = {"held": 100 * MIB, "heap": 10 * MIB, "in_use": 100_000}
         self.blocks = (100, MIB)
         self.slices = 1  # of pools
         self.done = []
@@ -30,6 +31,9 @@ class Memory:
 
     def heap(self):
         return self.sizes["heap"]
+
+    def in_use(self):
+        return self.sizes["in_use"]
 
     def free_blocks(self):
         self.done.append("look")
@@ -75,18 +79,24 @@ def run(steps, busy=()):
     raise AssertionError("it does not end")
 
 
+def spin(seconds):
+    """Takes so much CPU."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 def test_where_little_has_come_all_is_done(memory):
     run(cleanup().steps())
-    assert memory.done == ["trim", "pools", "collect 2"]
+    assert memory.done == ["collect 2", "trim", "pools"]
 
 
 def test_a_full_collection_is_not_tried_where_much_has_come(memory):
     """As much as three million objects are."""
     made = cleanup()
     memory.sizes["held"] += 200 * MIB
-    memory.slices = 1
     run(made.steps())
-    assert memory.done == ["trim", "pools", "collect 1"]
+    assert memory.done == ["collect 1", "trim", "pools", "collect 1"]
 
 
 def test_a_trim_is_not_tried_where_there_may_be_many_free_blocks(memory):
@@ -110,23 +120,23 @@ def test_free_blocks_are_not_counted_where_there_may_be_very_many(memory):
 def test_pools_go_in_slices_and_are_all_given_back(memory):
     memory.slices = 5
     assert run(cleanup().steps()) >= 5
-    assert memory.done.count("pools") == 5 and memory.done[-1] == "collect 2"
+    assert memory.done.count("pools") == 5
     memory.slices, memory.done = 5, []
-    run(cleanup().steps(), busy=[2])
-    assert memory.done == ["trim", "pools", "pools", "stop", "stop", "stop"]
+    run(cleanup().steps(), busy=[3])
+    assert memory.done == ["collect 2", "trim", "pools", "pools", "stop", "stop", "stop"]
 
 
 def test_a_request_ends_it(memory):
     made = cleanup()
     assert run(made.steps(), busy=[0]) == 1
-    assert memory.done == ["trim"]
+    assert memory.done == ["collect 2"]
 
 
 @pytest.mark.parametrize(
     ("without", "done"),
     [
-        ("trimming", ["pools", "collect 2"]),
-        ("freed-pools", ["trim", "collect 2"]),
+        ("trimming", ["collect 2", "pools"]),
+        ("freed-pools", ["collect 2", "trim"]),
         ("collection", ["trim", "pools"]),
         ("trimming,freed-pools,collection", []),
     ],
@@ -138,7 +148,7 @@ def test_each_can_be_left_out(memory, without, done):
 
 def test_safe_leaves_the_allocator_alone(memory):
     run(cleanup(memory="safe").steps())
-    assert memory.done == ["trim", "collect 2"]
+    assert memory.done == ["collect 2", "trim"]
 
 
 # ---- what it is expected to take -----------------------------------------------------------------------------------
@@ -146,7 +156,7 @@ def test_safe_leaves_the_allocator_alone(memory):
 
 def test_what_took_too_long_is_not_repeated_before_there_is_less():
     clock, size = [0.0], [100]
-    estimate = Estimate(lambda: size[0], SLICE / 100, lambda: clock[0])
+    estimate = Estimate(lambda: size[0], SLICE / 100, clock=lambda: clock[0])
 
     def work():
         clock[0] += 2 * SLICE
@@ -162,24 +172,56 @@ def test_what_took_too_long_is_not_repeated_before_there_is_less():
 
 def test_what_took_a_little_too_long_is_tried_again_some_time():
     clock = [0.0]
-    estimate = Estimate(lambda: 100, SLICE / 100, lambda: clock[0])
+    estimate = Estimate(lambda: 100, SLICE / 100, clock=lambda: clock[0])
 
     def work():
         clock[0] += 1.5 * SLICE
 
+    assert estimate.fits()
     estimate.run(work)
     assert [estimate.fits() for _ in range(6)] == [False, False, False, False, True, True]
 
 
 def test_what_has_come_counts_at_its_worst():
     size = [100]
-    estimate = Estimate(lambda: size[0], SLICE / 100, lambda: 0.0)
+    estimate = Estimate(lambda: size[0], SLICE / 100, clock=lambda: 0.0)
     size[0] = 199
     assert estimate.fits()
     size[0] = 201
     assert not estimate.fits()
     estimate.begin()
     assert estimate.fits()
+
+
+def test_a_collection_is_tried_where_few_objects_are_left():
+    """Not the size of the process tells, which is not yet smaller, but what there is to look at; and not again in a burst."""
+    clock, objects = [0.0], [50_000]
+
+    def work():
+        clock[0] += objects[0] / 50_000 * 2 * SLICE
+
+    estimate = Estimate(lambda: 100, SLICE / 100, lambda: objects[0], lambda: clock[0])
+    assert estimate.fits()
+    estimate.run(work)
+    assert not estimate.fits()
+    objects[0] = 5_000
+    assert estimate.fits()
+    estimate.run(work)
+    objects[0] = 50_000
+    assert not estimate.fits()
+
+
+def test_a_collection_is_tried_after_a_burst(memory):
+    made = cleanup()
+    memory.sizes["in_use"] += 50_000
+    assert made._collecting.fits()
+    made._collecting.run(lambda: spin(2 * SLICE))
+    run(made.steps())
+    assert "collect 2" not in memory.done
+    memory.sizes["in_use"] -= 48_000
+    memory.done, memory.slices = [], 1
+    run(made.steps())
+    assert memory.done == ["collect 2", "trim", "pools"]
 
 
 # ---- between two of them -------------------------------------------------------------------------------------------
@@ -192,6 +234,9 @@ class Core:
     def stats(self):
         return {"requests": self.requests}
 
+    def again(self):
+        asyncio.get_running_loop().call_soon(self.on_lull)
+
     def rest(self):
         self.rests += 1
 
@@ -202,14 +247,15 @@ def test_the_loop_turns_between_two_steps():
     def steps():
         for number in range(4):
             order.append(number)
-            told.append((yield 0.001 if number == 2 else 0))
+            told.append((yield 0.05 if number == 2 else 0))
 
     async def main():
-        slices = Slices(asyncio.get_running_loop(), core, steps)
+        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, steps)
         slices()
-        slices()  # it goes on, and does not begin anew
         while core.rests == 0:
             order.append("turn")
+            if order.count("turn") == 3:
+                slices()  # in the pause: it goes on, and does not begin anew
             core.requests = int(3 in order)
             await asyncio.sleep(0)
 
@@ -217,6 +263,45 @@ def test_the_loop_turns_between_two_steps():
     assert core.rests == 1
     assert [order[order.index(number) + 1] for number in range(4)] == ["turn"] * 4
     assert told == [False, False, False, True]
+
+
+def test_a_mistake_of_a_step_is_told_and_ends_the_steps():
+    core, told = Core(), []
+
+    def steps():
+        yield 0
+        raise ValueError("a mistake")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        slices = core.on_lull = Slices(loop, core, steps)
+        for number in (1, 2):
+            slices()
+            while len(told) < number:
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert [type(error) for error in told] == [ValueError] * 2
+
+
+def test_what_is_noted_is_no_new_object(memory):
+    """Made within a burst, it would keep one of its arenas."""
+    made, core = cleanup(), Core()
+
+    async def main():
+        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, made.steps)
+        kept = [slices, made, made._collecting, made._trimming, made._looking]
+        before = [dict(vars(one)) for one in kept]
+        memory.sizes |= {"held": 101 * MIB, "heap": 11 * MIB, "in_use": 110_000}
+        core.requests = 100_000
+        slices()
+        while core.rests == 0:
+            await asyncio.sleep(0)
+        for one, was in zip(kept, before, strict=True):
+            assert all(vars(one)[name] is value for name, value in was.items()), one
+
+    asyncio.run(main())
 
 
 def test_pools_of_a_real_burst_in_slices():

@@ -32,6 +32,7 @@ def run(name, *flags, allocator="pymalloc"):
         "threads",
         "forked",
         "parked",
+        "slow_collections",
     ],
 )
 def test_right(name):

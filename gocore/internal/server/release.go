@@ -27,12 +27,20 @@ func (s *Server) release(now time.Time) {
 		}
 	}
 	at, ok := s.releaseAt()
-	if !ok || now.Before(at) || s.host.Waiting() || !s.inbox.Empty() || s.inbox.Late() || s.host.Release() {
+	if !ok || now.Before(at) || s.host.Waiting() || !s.inbox.Empty() || s.inbox.Late() {
+		return
+	}
+	if s.host.Release() {
+		s.large = true
 		return
 	}
 	s.changed = false
 	s.inbox.Trim()
 	heap.release()
+	if s.large {
+		s.large = false
+		s.silence.shrinks(now)
+	}
 	s.silence.stirs(now) // for what all of that has touched
 }
 

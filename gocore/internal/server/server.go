@@ -41,6 +41,7 @@ type Server struct {
 	held     int       // by the host at the end of the last turn
 	changed  bool      // since the last release
 	changeAt time.Time // when it began to
+	large    bool      // the release under way takes several steps
 
 	outbox    []byte // of the turn: what is not carried out yet
 	reports   reports

@@ -30,6 +30,14 @@ func (s *silence) stirs(now time.Time) {
 	}
 }
 
+// shrinks takes note that the process has become much smaller: in the lull before, Python may have left undone what takes longer
+// the larger the process is.
+func (s *silence) shrinks(now time.Time) {
+	if s.lull.IsZero() {
+		s.rest, s.lull = time.Time{}, now.Add(limits.Rest)
+	}
+}
+
 // reached tells, once for each, that it is so far: TurnRest, TurnLull or 0.
 func (s *silence) reached(now time.Time) (flag uint32) {
 	switch {

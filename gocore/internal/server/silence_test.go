@@ -3,6 +3,8 @@
 package server_test
 
 import (
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,4 +108,40 @@ func TestARestAfterIdleRelease(t *testing.T) {
 	d.silent(limits.IdleRelease+limits.Rest+moment, 1, 0)
 	d.thaw()
 	d.sleeps(step)
+}
+
+// One that makes the process much smaller leads to a lull, since in the lull before it may have been too large for some work.
+func TestALullAfterALargeRelease(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		d := openFrozen(t, server.Config{})
+		n := 3
+		if large {
+			n += limits.ReleaseBytes / (64 << 10)
+		}
+		head := "GET / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("a", 60_000) // takes a buffer of 64 KiB
+		var clients []*net.TCPConn
+		for range n {
+			clients = append(clients, d.send(head))
+		}
+		d.until("all of them", func() bool { return d.server.Stats().Buffers == uint64(n) })
+		for _, c := range clients {
+			d.write(c, "\r\n\r\n")
+		}
+		for range n {
+			d.answer(d.expect(handoff.EventRequest), "hello")
+		}
+		for _, c := range clients {
+			d.receive(c, len(answered("hello")))
+			d.must(c.Close())
+		}
+		d.silent(limits.Lull+moment, 1, 1)
+		if large {
+			d.silent(limits.IdleRelease, 0, 1)
+		} else {
+			d.silent(limits.IdleRelease, 1, 0)
+		}
+		d.silent(limits.IdleRelease, 0, 0)
+		d.thaw()
+		d.sleeps(step)
+	}
 }
