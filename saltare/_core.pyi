@@ -1,4 +1,4 @@
-"""The core as Python sees it: a server whose poll() is one turn of the loop, and a request's two ends. Per turn."""
+"""The core as Python sees it: a server whose poll() is one turn of the loop, and a request's two ends."""
 
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable as AwaitableOf

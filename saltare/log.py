@@ -1,4 +1,4 @@
-"""Log lines: to the user's handlers when there are any, else to stderr, without importing logging: per process."""
+"""Log lines: to the user's handlers when there are any, else to stderr, without importing logging."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The file of --log-config, handed to logging.config: per process."""
+"""The file of --log-config, handed to logging.config."""
 
 from .errors import ConfigError
 from .toml import file_content, parsed

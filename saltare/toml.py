@@ -1,4 +1,4 @@
-"""TOML files: read, and parsed by whichever parser this Python has: per process."""
+"""TOML files: read, and parsed by whichever parser this Python has."""
 
 import os
 

@@ -1,4 +1,4 @@
-/* saltare._memory: equal parts of code objects exist once, whichever functions they belong to.  per process
+/* saltare._memory: equal parts of code objects exist once, whichever functions they belong to.
  *
  * The compiler and marshal make the names of the locals for every module anew, and the bytes that say what kind of variable
  * each is for every function. They are immutable, so nobody can tell when one takes the place of its equals; what that frees is

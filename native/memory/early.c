@@ -1,4 +1,4 @@
-/* Arenas from before the recording began, page by page.  per process
+/* Arenas from before the recording began, page by page.
  *
  * Python tells nobody where its arenas are. But a page on which a small object of Python lies is certainly part of one, if
  * the object was allocated by pymalloc and is no constant of a library. */

@@ -1,4 +1,4 @@
-/* Before memory is parked or shared: what is written from then on lies together.  per process
+/* Before memory is parked or shared: what is written from then on lies together.
  *
  * One word written makes a page the process's own. Two habits of the interpreter scatter words:
  *

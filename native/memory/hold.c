@@ -1,4 +1,4 @@
-/* Holding every other thread of the process still, in the handler of a signal.  per process
+/* Holding every other thread of the process still, in the handler of a signal.
  *
  * A signal ends a call that sleeps, and the kernel begins only some of them again (signal(7)): poll(2), nanosleep(2) or a recv(2) with
  * a timeout come back with EINTR, which many a library takes for an error. So a thread is sent one only where nobody can tell:

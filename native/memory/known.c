@@ -1,4 +1,4 @@
-/* Which memory is parked.  per process
+/* Which memory is parked.
  *
  * Only memory we know: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, malloc's heap
  * below the break, and the variables of the interpreter, its built-in types above all. The kernel must agree that it is private

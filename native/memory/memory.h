@@ -1,4 +1,4 @@
-/* memory.h: what the files of saltare._memory share.  per process
+/* memory.h: what the files of saltare._memory share.
  *
  *   module.c  settings of malloc, pages given back, the module itself
  *   park.c   parking: the heap into a file, the file in its place

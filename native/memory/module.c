@@ -1,4 +1,4 @@
-/* saltare._memory: what a process needs of malloc and of its file mappings to be small.  per process
+/* saltare._memory: what a process needs of malloc and of its file mappings to be small.
  *
  * C alone, and apart from the core, because a process that must not load Go needs it too. */
 #include "memory.h"

@@ -1,4 +1,4 @@
-/* Parking: the cold heap moves into a file that is mapped in its place.  per process
+/* Parking: the cold heap moves into a file that is mapped in its place.
  *
  * Same bytes, same addresses. But a page that nobody touches is no longer anybody's memory, one that is read is page cache,
  * which the kernel can drop and read again, and one that is written becomes private to the process once more.

@@ -1,4 +1,4 @@
-/* After a burst: what is free within pymalloc's arenas goes back to the system.  per process
+/* After a burst: what is free within pymalloc's arenas goes back to the system.
  *
  * pymalloc (Objects/obmalloc.c) gives an arena of 1 MiB back when nothing at all lies in it, and keeps one such arena; of its
  * other arenas, free pools stay as they were written. So all free pools are taken, by blocks of the largest size, until pymalloc

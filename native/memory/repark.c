@@ -1,4 +1,4 @@
-/* Parking again: pages that were written to and hold once more what the file holds.  per process
+/* Parking again: pages that were written to and hold once more what the file holds.
  *
  * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
  * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes.

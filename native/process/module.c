@@ -1,4 +1,4 @@
-/* saltare._process: a process's name, its end with its parent, its signals' handlers, and programs that end with it.  per process
+/* saltare._process: a process's name, its end with its parent, its signals' handlers, and programs that end with it.
  *
  * C alone, for the master needs it and must not load Go. */
 #define PY_SSIZE_T_CLEAN

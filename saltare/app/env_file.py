@@ -1,4 +1,4 @@
-"""The environment file, loaded before the app is imported: per process."""
+"""The environment file, loaded before the app is imported."""
 
 import os
 

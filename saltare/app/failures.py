@@ -1,4 +1,4 @@
-"""How the app's work on a request ended, when it did not end well: per request."""
+"""What to do when the app fails to answer a request."""
 
 from asyncio import CancelledError
 

@@ -1,4 +1,4 @@
-"""--startup-request: one GET / of our own through the app, so that its first user does not wait: per process."""
+"""--startup-request: one GET / of our own through the app, so that its first user does not wait."""
 
 from .. import log
 from .scope import template

@@ -1,4 +1,4 @@
-"""From "module:attribute" to the app, with a message for each way it can fail: per process."""
+"""From "module:attribute" to the app, with a message for each way it can fail."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The app's lifespan: start-up before the first request, shutdown after the last (ASGI lifespan 2.0): per process."""
+"""The app's lifespan: start-up before the first request, shutdown after the last (ASGI lifespan 2.0)."""
 
 from asyncio import CancelledError, wait
 

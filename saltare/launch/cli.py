@@ -1,4 +1,4 @@
-"""The command line: reads it, checks everything, and makes way for an interpreter that only serves: per process."""
+"""The command line: reads it, checks everything, and makes way for an interpreter that only serves."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Whether the interpreter that runs the command line is as a new one would be: per process.
+"""Whether anything was done to the interpreter that runs the command line.
 
 If so, a new one takes its place, without what the command line needed. If not, whatever was done to this one would be
 lost with it: coverage, profilers, debuggers, instrumentation, launchers that prepare sys.path.

@@ -1,6 +1,4 @@
-"""Listening sockets that are open already: inherited by --fd, passed by systemd, or left by the program before us: per
-process.
-"""
+"""Listening sockets that are open already: inherited by --fd, passed by systemd, or left by the program before us."""
 
 import errno
 import os

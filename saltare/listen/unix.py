@@ -1,4 +1,4 @@
-"""Unix sockets: a name in the file system, put there and taken away without harm to others: per process."""
+"""Unix sockets: a name in the file system, put there and taken away without harm to others."""
 
 import errno
 import os

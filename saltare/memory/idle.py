@@ -1,4 +1,4 @@
-"""What is cleaned up in a quiet period, when the app has said nothing for a while: per process.
+"""Memory is cleaned up in quiet periods, when the app has sent nothing for a while.
 
 No step may keep the loop for long, and a request that arrives is served before the next one. What can be stopped and
 taken up again is done in slices, by count: pools, pages, descriptors. What cannot, a collection or a trim, is done only
@@ -9,7 +9,7 @@ import gc
 import time
 
 from .. import _memory, log
-from .start_up import settle
+from .start_up import finish_start_up
 
 # Units: seconds.
 SLICE = 0.006  # that a step is expected to take at most
@@ -94,7 +94,7 @@ class Cleanup:
 
     def begin(self):
         """Start-up is over."""
-        settle(self._config, self._park_memory)
+        finish_start_up(self._config, self._park_memory)
         self._frozen = _memory.in_use()
         for estimate in (self._collecting, self._trimming, self._looking):
             estimate.begin()

@@ -1,4 +1,4 @@
-"""Modules that most programs import only to have their names, loaded when first asked for anything: per process.
+"""Modules that most programs import but do not use, loaded when first used.
 
 asyncio, anyio, http.client and urllib import ssl in case it is needed: 1.0 MiB of resident memory with FastAPI, 0.8 of
 it private. asyncio.sslproto has to wait with it, since it looks into ssl as it is imported. Both are left to themselves

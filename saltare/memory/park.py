@@ -1,4 +1,4 @@
-"""What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked: per process.
+"""What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked.
 
 `native/memory/park.c` does the work. Here is what can be told without it: where, and whether anything is in the way.
 """

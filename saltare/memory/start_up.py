@@ -1,4 +1,4 @@
-"""Once start-up is over, what is no longer needed goes back to the system: per process."""
+"""Once start-up is over, what is no longer needed goes back to the system."""
 
 import gc
 import sys
@@ -23,7 +23,7 @@ def forget_folders():
         finders.pop(path, None)
 
 
-def settle(config, park_memory=None):
+def finish_start_up(config, park_memory=None):
     """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
     `park_memory`, a folder, it is parked there.
     """
@@ -39,7 +39,7 @@ def settle(config, park_memory=None):
         _memory.watch_arenas()
 
 
-def settle_to_fork(config):
+def finish_start_up_to_fork(config):
     """The same for a process that forks those that serve."""
     if config.uses("import-caches"):
         forget_folders()
@@ -70,7 +70,7 @@ def _move(config, park_memory, forks=False):
         open_pool()
 
 
-def rest_from_forking(config):
+def finish_forking(config):
     """For the same process, when all those serve."""
     if config.shares_heap():
         from .park import repark, seal_pool

@@ -1,4 +1,4 @@
-"""The options written out: TOML for --print-config, Markdown for the README: per process."""
+"""The options written out: TOML for --print-config, Markdown for the README."""
 
 from .. import __version__
 from .table import OPTIONS, WAYS

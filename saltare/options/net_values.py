@@ -1,4 +1,4 @@
-"""The kinds of value about addresses and header fields, and how an address is taken apart: per process."""
+"""The kinds of value about addresses and header fields, and how an address is taken apart."""
 
 from .values import FLAG_WORDS, Integer, Path, Refused, Text
 

@@ -21,7 +21,7 @@ def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=T
     """
     given = given if app is None else {"app": app, **given}
     found = merged(given, environ, cwd, source)
-    aside = settle_ways(found)
+    aside = choose_way(found)
     values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
     config = Config(values, {**sources, **aside})
@@ -154,7 +154,7 @@ def read_toml(shown, path, required):
     return read_layer(table, 2, f"file {shown}", lambda name: f"{name} in {shown}")
 
 
-def settle_ways(found):
+def choose_way(found):
     """Leaves in `found` the one way to listen of the highest rank; returns the sources of those set aside."""
     used = [name for name in WAYS if name in found and found[name].value not in (None, ())]
     if not used:
@@ -167,10 +167,10 @@ def settle_ways(found):
         if found[name].rank == found[first].rank:
             raise contradiction(found[first], found[name], "give one of them, or several addresses by bind")
         aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
-    return {**aside, **settle_permissions(found, first)}
+    return {**aside, **choose_permissions(found, first)}
 
 
-def settle_permissions(found, way):
+def choose_permissions(found, way):
     permissions = found.get("uds_permissions")
     if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
         return {}

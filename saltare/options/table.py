@@ -1,4 +1,4 @@
-"""Every option, once: per process.
+"""Every option, once.
 
 The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and the
 README's table are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a

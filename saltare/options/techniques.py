@@ -1,4 +1,4 @@
-"""The techniques that save memory, each with the name by which it can be turned off: per process.
+"""The techniques that save memory, each with the name by which it can be turned off.
 
 docs/memory.md has what each of them saves, costs and touches. One that is `safe` touches no allocator's insides,
 signals no thread, moves no memory and replaces nothing of a library, so it is used with `--memory safe` as well.

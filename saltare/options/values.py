@@ -1,4 +1,4 @@
-"""The kinds of value an option takes, each read from text or from a Python object: per process."""
+"""The kinds of value an option takes, each read from text or from a Python object."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Figures that all workers share: one anonymous file that the master makes and everybody maps: per process.
+"""Figures that all workers share: one anonymous file that the master makes and everybody maps.
 
 A slot for each worker, written by nobody else and read by all; layout and meaning are those of the core's package
 counters, which this must agree with. The first slot holds what the workers that are gone have counted. A slot also has

@@ -1,4 +1,4 @@
-"""Threads that a fork would leave behind: Python's, and those of libraries, which Python does not know: per process.
+"""Threads that a fork would leave behind: Python's, and those of libraries, which Python does not know.
 
 A thread is left out when all that uses it knows about fork, so that a child has it again or does without:
 

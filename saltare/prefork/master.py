@@ -1,4 +1,4 @@
-"""The master: forks the workers, supervises them and replaces them: per process.
+"""The master forks workers, supervises them and replaces them.
 
 It never loads the core, because a Go runtime does not survive fork(2): pure Python binds the sockets, imports the app
 and waits. `_turn` is all it does: it waits for a signal, a line of a worker or a deadline, and looks at what follows.
@@ -21,11 +21,11 @@ import time
 
 from .. import log
 from ..errors import StartError
-from ..memory.start_up import settle, settle_to_fork
+from ..memory.start_up import finish_start_up, finish_start_up_to_fork
 from ..process import ignored, title
 from ..process.attempt import Spare, reason, shut
 from ..process.programs import end_now
-from ..process.signals import HURRY, STOPPING
+from ..process.signals import STOP_NOW, STOPPING
 from ..process.terminal import hung_up
 from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
@@ -40,7 +40,7 @@ from .workers import CUT, Workers
 # Units: seconds.
 RETRY = 0.1  # after which what failed is tried again
 REPEATED = 10.0  # in which a failure that is the same as the last one is logged once
-INSISTING = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
+START_RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
 
 
 class Master(Workers, Replacement):
@@ -81,10 +81,10 @@ class Master(Workers, Replacement):
             if trial:
                 end_trial()
             self._adopt(inherited)
-            self._insist(self._open, inherited)
-            self._insist(self._signals.__enter__)
+            self._retry(self._open, inherited)
+            self._retry(self._signals.__enter__)
             try:
-                self._insist(self._watch)
+                self._retry(self._watch)
                 self._supervise()
             finally:
                 self._do("signals", self._signals.__exit__, None, None, None)
@@ -108,9 +108,9 @@ class Master(Workers, Replacement):
             raise StartError("workers cannot be forked by a process that has served itself: Go does not survive fork")
         log.configure(self.config)
 
-    def _insist(self, step, *arguments):
+    def _retry(self, step, *arguments):
         """A step of the start. It ends the start when it fails, but not while there are workers that serve."""
-        for pause in (*INSISTING, None):
+        for pause in (*START_RETRIES, None):
             try:
                 return step(*arguments)
             except OSError as error:
@@ -137,9 +137,9 @@ class Master(Workers, Replacement):
         self._plan(inherited)
         title.set_title("saltare:master")
         if self._preload.is_here():
-            settle_to_fork(self.config)
+            finish_start_up_to_fork(self.config)
         else:
-            settle(self.config)
+            finish_start_up(self.config)
 
     def _watch(self):
         self._poll = select.poll()
@@ -158,18 +158,18 @@ class Master(Workers, Replacement):
         for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
             self._do("the start", step)  # a worker of the program before us may have ended meanwhile
         if ignored.hang_ups():
-            self._do("signal 1", self._heed, signal.SIGHUP)
+            self._do("signal 1", self._on_signal, signal.SIGHUP)
         while self._workers or not self._stopping:
             self._turn()
 
     def _turn(self):
         ready = self._do("waiting", self._wait) or ()
         for worker in [one for one in self._workers.values() if one.pipe in ready]:
-            self._do(f"listening to {worker}", self._hear, worker)
+            self._do(f"listening to {worker}", self._read_pipe, worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
             self._do("listening to the watcher", self._changed)
         for number in self._do("reading signals", self._signals.read) or ():
-            self._do(f"signal {number}", self._heed, number)
+            self._do(f"signal {number}", self._on_signal, number)
         # After the signals, for one that stops us may have reached the workers as well.
         self._do("waiting for children", self._reap)
         if self._is_lost and self._do("waking the workers", self._wake):
@@ -215,7 +215,7 @@ class Master(Workers, Replacement):
             return None
         return max(0, (min(deadlines) - time.monotonic()) * 1000 + 1)
 
-    def _heed(self, number):
+    def _on_signal(self, number):
         if number in (STOP, *STOPPING):
             if not self._stopping:
                 log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
@@ -266,7 +266,7 @@ class Master(Workers, Replacement):
             else:
                 self.graceful = False
                 worker.deadline = time.monotonic() + CUT
-                self._kill(worker, HURRY)
+                self._kill(worker, STOP_NOW)
 
     def _leave_listeners(self):
         """The workers have their own, until they have taken what waits there; then whoever comes is refused."""

@@ -1,4 +1,4 @@
-"""Where the app of several workers is imported, in the master or in each of them: per process.
+"""Where the app of several workers is imported, in the master or in each of them.
 
 In the master, unless it starts threads: those do not survive the fork of a worker, and what needs them waits for ever.
 That is only known once it is imported. A process with such threads forks nobody, since locks that they hold at that
@@ -67,7 +67,7 @@ class Preload:
 
         undecided = self._config.preload == "auto" and isinstance(self._target, str) and not trial
         if undecided and not self._command_line:
-            threads = started(told_by_child, self._config)[0]
+            threads = started(threads_in_child, self._config)[0]
             if threads:
                 self._leave_to_workers(threads)
                 return
@@ -108,15 +108,15 @@ def descriptors_of(inherited):
     return [*listeners, *pipes, *bells, *([] if table is None else [table])]
 
 
-def told_by_child(config):
-    """The names of the threads that an import of the app starts; [] when it starts none, or cannot tell. OSError."""
+def threads_in_child(config):
+    """The names of the threads that an import of the app starts; [] when it starts none, or cannot report. OSError."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = None
     try:
         pid = os.fork()
         if pid == 0:
             try:
-                tell(config, writer)
+                report_threads(config, writer)
             finally:
                 os._exit(1)
         shut(writer)
@@ -132,7 +132,7 @@ def told_by_child(config):
         shut(writer)
 
 
-def tell(config, writer):
+def report_threads(config, writer):
     """In the child. What the app prints is the master's to print; its errors come again there."""
     import marshal
 

@@ -1,4 +1,4 @@
-"""--reload: a program beside the master that watches files and writes the path of each that changes: per process.
+"""--reload: a program beside the master that watches files and writes the path of each that changes.
 
 It is a process of its own because the master forks, and what watches has threads.
 """

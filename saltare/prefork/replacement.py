@@ -24,7 +24,7 @@ class Replacement:
         elif not self._preload.by_master():
             self._roll_over()
         elif self._command.repeatable():
-            self._trial.ask()
+            self._trial.request()
         else:
             log.warning("this program cannot be started again: the new workers have the code of the old ones")
             self._queue_all()
@@ -50,13 +50,13 @@ class Replacement:
         if self._stopping:
             self._trial.pid = None
         elif self._trial.ended(status) == "passed":
-            repeat = (self._command.repeat, *self._legacy(), True, self._signals.put_back)
+            repeat = (self._command.repeat, *self._handover_state(), True, self._signals.put_back)
             why = started(self._spare.attempt, *repeat)[1]
             log.error(f"SIGHUP: the new program cannot be started: {why}; the workers go on with what they have")
 
     # ---- from one program to the next ----
 
-    def _legacy(self):
+    def _handover_state(self):
         """What the next program needs to know, and the descriptors it needs to have."""
         listeners = {}
         for one in self._listeners:

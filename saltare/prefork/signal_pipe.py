@@ -1,4 +1,4 @@
-"""The signals that a master heeds, what a worker does with them, and what SIGHUP means on a terminal: per process."""
+"""The signals of a master, as bytes of a pipe, and what a worker does with them."""
 
 import os
 import signal
@@ -111,11 +111,11 @@ class SignalPipe:
 
 def once(numbers):
     """Without the signals to stop that follow one."""
-    told = False
+    stops = False
     for number in numbers:
-        if number not in STOPPING or not told:
+        if number not in STOPPING or not stops:
             yield number
-        told = told or number in STOPPING
+        stops = stops or number in STOPPING
 
 
 def start_anew(handlers, mask):
@@ -127,7 +127,7 @@ def start_anew(handlers, mask):
     """
     raw_signal.set_wakeup_fd(-1)
     restore(handlers)
-    forks.promise(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
+    forks.call_in_child(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
     for number in OF_A_TERMINAL:
         raw_signal.signal(number, caught)
     raw_signal.signal(raw_signal.SIGTERM, raw_signal.SIG_DFL)

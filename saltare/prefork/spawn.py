@@ -1,4 +1,4 @@
-"""From the decision to start a worker until it is a process of its own: per process."""
+"""Forks workers."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ class Worker:
         self.born = time.monotonic()
         self.deadline = None  # what happens then depends on the state
         self.replaces = None  # the worker that leaves once this one serves
-        self.words = b""  # the beginning of a line
+        self.unread = b""  # the beginning of a line
         self.unsent = None  # a signal that it could not be sent
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""A forked worker: the same server as that of a single process, on sockets that the master bound: per process.
+"""A forked worker: the same server as that of a single process, on sockets that the master bound.
 
 What it has to tell, the master reads from a pipe, a line each: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
 """
@@ -12,7 +12,7 @@ from ..memory.idle import Cleanup
 from ..process import title
 from ..process.ending import leave
 from ..process.exit_codes import explained
-from ..process.signals import HURRY
+from ..process.signals import STOP_NOW
 from ..serve.selector import new_loop
 from ..serve.server import Server
 from ..serve.signals import Signals
@@ -32,7 +32,7 @@ class WorkerServer(Server):
     @classmethod
     def at(cls, place):
         server = cls(place.config)
-        server._place, server._tell = place, Teller(place.pipe)
+        server._place, server._report_to_master = place, Reporter(place.pipe)
         config = place.config
         server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())
         return server
@@ -41,7 +41,7 @@ class WorkerServer(Server):
         """Serves until it is stopped; returns the exit code. What ends its start is told to the master."""
         text, code = explained(self.run_here)
         if text:
-            self._tell(FAILED, text)
+            self._report_to_master(FAILED, text)
         return code or int(not self.graceful)
 
     def _begin(self):
@@ -56,7 +56,7 @@ class WorkerServer(Server):
         super()._listen_at(list(self._place.listeners))
 
     def _signals(self, loop):
-        return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, HURRY: self._hurry_up})
+        return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
 
     def _say_why(self):
         """It is the master that was told."""
@@ -66,7 +66,7 @@ class WorkerServer(Server):
         if self._stop.count() == 0:
             self.shutdown()
 
-    def _hurry_up(self):
+    def _stop_now(self):
         self._leave()
         self.shutdown()
 
@@ -102,10 +102,10 @@ class WorkerServer(Server):
 
         self.started = True
         self.cleanup.begin()
-        self._tell(SERVES, build_info()["flavour"])
+        self._report_to_master(SERVES, build_info()["flavour"])
 
     def _retire(self, why):
-        self._tell(REPLACE, why)
+        self._report_to_master(REPLACE, why)
 
 
 def live(place, parent, handlers, mask):
@@ -126,7 +126,7 @@ def live(place, parent, handlers, mask):
         leave(code, until)  # without taking apart what is the master's: its frames and its objects
 
 
-class Teller:
+class Reporter:
     """Writes lines for the master; called with a word and a text."""
 
     def __init__(self, pipe):

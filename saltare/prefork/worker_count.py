@@ -1,4 +1,4 @@
-"""How many processes are to serve: per process."""
+"""How many processes are to serve."""
 
 import os
 

@@ -8,15 +8,15 @@ from contextlib import suppress
 
 from .. import log
 from ..errors import AppError, ConfigError, StartError
-from ..memory.start_up import rest_from_forking
+from ..memory.start_up import finish_forking
 from ..process.attempt import shut
 from ..process.programs import ended, waited
-from ..process.signals import HURRY
+from ..process.signals import STOP_NOW
 from .spawn import LEAVING, SERVING, STARTING
 from .worker import FAILED, REPLACE, SEPARATOR, SERVES
 
 # Units: seconds.
-CUT = 3.0  # that a worker has to end once it was told twice, and beyond its own shutdown_timeout
+CUT = 3.0  # that a worker has to end once it was asked to stop at once, and beyond its own shutdown_timeout
 BRIEF = 10.0  # a life shorter than this counts as a failure
 LONGEST_PAUSE = 30.0  # between two starts of what fails again and again
 FIRST_PAUSE = 0.25
@@ -71,13 +71,13 @@ class Workers:
         self._failures = 1 if now > self._spawn_at + BRIEF else self._failures + 1
         self._spawn_at = now + min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
 
-    def _hear(self, worker):
+    def _read_pipe(self, worker):
         """Takes up what a worker has written."""
         data = os.read(worker.pipe, 1 << 16)
         if not data:
             self._unwatch(worker)
             return
-        *lines, worker.words = (worker.words + data).split(b"\n")
+        *lines, worker.unread = (worker.unread + data).split(b"\n")
         for line in lines:
             self._do(f"a line of {worker}", self._take, worker, line)
 
@@ -99,7 +99,7 @@ class Workers:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            self._do("giving memory back", rest_from_forking, self.config)  # nothing happens here for a long time
+            self._do("giving memory back", finish_forking, self.config)  # nothing happens here for a long time
 
     def _start_is_over(self, flavour):
         self.started = True
@@ -146,7 +146,7 @@ class Workers:
         for pid, status in self._ended():
             worker = self._workers.get(pid)
             if worker is not None:
-                self._do(f"the end of {worker}", self._bury, worker, status)
+                self._do(f"the end of {worker}", self._remove, worker, status)
             elif pid == self._trial.pid:
                 self._do("the end of the trial", self._tried, status)
 
@@ -160,11 +160,11 @@ class Workers:
             if one is not None:
                 yield one
 
-    def _bury(self, worker, status):
+    def _remove(self, worker, status):
         del self._workers[worker.pid]
         if worker in self._queue:
             self._queue.remove(worker)
-        self._do(f"the last words of {worker}", self._hear_last_words, worker)
+        self._do(f"the last lines of {worker}", self._read_last_lines, worker)
         self._unwatch(worker)
         shut(worker.pipe)
         if worker.slot:
@@ -183,17 +183,17 @@ class Workers:
             self._counters.give_back(self._unreturned[-1])
             self._unreturned.pop()
 
-    def _hear_last_words(self, worker):
+    def _read_last_lines(self, worker):
         os.set_blocking(worker.pipe, False)
         with suppress(BlockingIOError):  # a child of the app still has the other end
-            self._hear(worker)
+            self._read_pipe(worker)
 
     def _unwatch(self, worker):
         with suppress(KeyError):
             self._poll.unregister(worker.pipe)
 
     def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM, -HURRY):
+        if worker.served and code not in (0, -signal.SIGTERM, -STOP_NOW):
             self._cut_short()
             log.warning(f"{worker} {ended(code)} while it was to end")
 

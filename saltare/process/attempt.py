@@ -1,4 +1,4 @@
-"""What may fail is tried here: whatever is started answers "started" or "why not", and ends nothing: per process."""
+"""Actions that may fail answer "started" or "why not", and no failure ends the process."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""How a process of ours ends: threads, exit functions, streams, exit code: per process.
+"""How a process of ours ends: threads, exit functions, streams, exit code.
 
 The single process, a worker, and a process that becomes another program (SIGHUP) all end here, after the server itself
 has stopped. Where saltare serves in the interpreter of another program, such as a profiler, that program ends first.
@@ -53,13 +53,13 @@ def leave(code, until, finalize=False):
     sys.exit(code)
 
 
-def finish(code, until, waiter=None, hurried=None):
+def finish(code, until, waiter=None, stop_requested=None):
     """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
     writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
 
-    A signal to stop ends the wait for threads; `hurried`, if given, is a Hurried.by_signals() that tells of it.
+    A signal to stop ends the wait for threads; `stop_requested`, if given, is a StopRequested.by_signals().
     """
-    alone = threads_end(until, waiter, hurried)
+    alone = threads_end(until, waiter, stop_requested)
     flushed = run_exit_functions()
     return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
 
@@ -93,7 +93,7 @@ def finish_later(code, until, theirs):
 # ---- threads ----
 
 
-def threads_end(until, waiter=None, hurried=None):
+def threads_end(until, waiter=None, stop_requested=None):
     """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
     threading = sys.modules.get("threading")
     if threading is None:
@@ -103,14 +103,14 @@ def threads_end(until, waiter=None, hurried=None):
         return True
     why = "their time is over"
     try:
-        with hurried or Hurried.by_signals():
+        with stop_requested or StopRequested.by_signals():
             waiter = waiter or Waiter(cpython.threads_shutdown())
             waiter.wait(min(until, time.monotonic() + QUIET))
             if lasting(threading) and time.monotonic() < until:
                 log.info(f"waiting for threads that have not ended: {described(lasting(threading))}")
                 waiter.wait(until)
-    except Hurried:
-        why = "told to stop"
+    except StopRequested:
+        why = "stop requested"
     return not name_left(lasting(threading), why)
 
 
@@ -176,14 +176,14 @@ def place(frame, line=None):
     return f" ({frame.f_code.co_filename}:{line or frame.f_lineno} in {frame.f_code.co_name})"
 
 
-class Hurried(BaseException):
+class StopRequested(BaseException):
     """A signal to stop, while threads are waited for."""
 
     @classmethod
     def by_signals(cls):
-        from .signals import HURRY, STOPPING
+        from .signals import STOP_NOW, STOPPING
 
-        return Raising(dict.fromkeys((*STOPPING, HURRY), cls))
+        return Raising(dict.fromkeys((*STOPPING, STOP_NOW), cls))
 
 
 class Raising:

@@ -1,4 +1,4 @@
-"""What a child that the app forks must not keep of the server: listening sockets and signals: per process.
+"""What a child that the app forks must not keep of the server: listening sockets and signals.
 
 A copy of a listening socket would hold the port when the server has ended, and a signal that the child gets would be
 heard by the parent's loop and lost to the child. Connections are ended by the core whoever has a copy; programs inherit
@@ -9,22 +9,22 @@ import os
 import signal
 from threading import get_ident
 
-_duties = set()  # of all servers of this process
+_calls = set()  # of all servers of this process
 _masks = {}  # of signals, by thread, while it forks
 _watching = False
 
 
-def promise(duty):
-    """From now on a forked child calls `duty`, until it is taken back."""
+def call_in_child(call):
+    """From now on a forked child calls `call`, until it is taken back."""
     global _watching
-    _duties.add(duty)
+    _calls.add(call)
     if not _watching:
         os.register_at_fork(before=hold_signals, after_in_parent=release_signals, after_in_child=leave)
         _watching = True
 
 
-def take_back(duty):
-    _duties.discard(duty)
+def forget_call(call):
+    _calls.discard(call)
 
 
 def hold_signals():
@@ -38,6 +38,6 @@ def release_signals():
 
 def leave():
     """In the child."""
-    while _duties:
-        _duties.pop()()
+    while _calls:
+        _calls.pop()()
     release_signals()

@@ -1,4 +1,4 @@
-"""Signals that mean nothing to a server, and would end or stop it as they are by default: per process.
+"""Signals that mean nothing to a server, and would end or stop it as they are by default.
 
 They are caught, and nothing is done. SIG_IGN would be inherited by the programs that the app starts. SIGQUIT means the
 same as SIGTERM. A SIGHUP that comes before the process serves is remembered. Whoever has set a handler of their own,

@@ -1,4 +1,4 @@
-"""The name of the process in ps, top and htop: per process."""
+"""The name of the process in ps, top and htop."""
 
 from .. import _process
 

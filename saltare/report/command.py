@@ -1,4 +1,4 @@
-"""`saltare memory MODULE:ATTRIBUTE`: where the memory of an app goes, and what would save some: per process."""
+"""`saltare memory MODULE:ATTRIBUTE`: where the memory of an app goes, and what would save some."""
 
 import os
 import subprocess

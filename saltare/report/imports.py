@@ -1,4 +1,4 @@
-"""What importing an app costs, package by package: run in a fresh interpreter by `saltare memory`: per process.
+"""What importing an app costs, package by package: run in a fresh interpreter by `saltare memory`.
 
 `main` writes JSON to an inherited descriptor: the steps, each with what it added in KiB, and what malloc holds in free
 blocks at the end.

@@ -1,4 +1,4 @@
-"""The report of `saltare memory` as one HTML page with its pictures in it: per process."""
+"""The report of `saltare memory` as one HTML page with its pictures in it."""
 
 from html import escape
 

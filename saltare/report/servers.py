@@ -1,4 +1,4 @@
-"""Servers that `saltare memory` starts, asks and weighs: saltare in several ways, and other ones: per process."""
+"""Servers that `saltare memory` starts, asks and weighs: saltare in several ways, and other ones."""
 
 import http.client
 import os

@@ -1,4 +1,4 @@
-"""While it lasts, compiled code older than its source is not believed: per process.
+"""Keeps imports from using compiled code that is older than its source.
 
 Python looks at the second of the source's time and at its size, so that of two changes within a second the later may
 not be seen: a file that was deployed, imported and replaced at once. After SIGHUP that would be the old code.

@@ -1,4 +1,4 @@
-"""What a process leaves to the program that takes its place by exec, with the code that is now on disk: per process.
+"""What a process leaves to the program that takes its place by exec, with the code that is now on disk.
 
 The process stays the same: so do its pid, its children and the descriptors that it lets pass. Signals are blocked on
 the way, for nobody could heed them; the new program takes them up when it can.

@@ -1,4 +1,4 @@
-"""How this process was started, and whether another program has left it something: per process.
+"""How this process was started, and whether another program has left it something.
 
 What follows from it is in restart/handover.py, which few processes need.
 """

@@ -1,4 +1,4 @@
-"""SIGHUP without a master: the one process serves on with the code on disk, from the same sockets: per process.
+"""SIGHUP without a master: the process becomes a new program, which has the code on disk and the same sockets.
 
 A trial first finds out whether that code loads. Then the server drains while connections wait at the sockets, of which
 copies are kept, and the process becomes the new program.
@@ -10,7 +10,7 @@ import time
 
 from .. import log
 from ..process.attempt import reason, shut, started
-from ..process.ending import Hurried, finish
+from ..process.ending import StopRequested, finish
 from ..process.programs import waited
 from ..process.signals import STOPPING
 from ..process.terminal import hung_up
@@ -29,7 +29,7 @@ class Renewal:
         self._later = False  # a SIGHUP came when nothing could be done
         self._postponed = None  # signals, when it is over
 
-    def heed(self, loop):
+    def request(self, loop):
         """SIGHUP."""
         self._loop = loop
         if hung_up():
@@ -44,14 +44,14 @@ class Renewal:
         elif not self._server.started:
             log.info("SIGHUP: the code on disk is tried when the server serves")
             self._later = True
-        elif self._trial.ask():
+        elif self._trial.request():
             self._watch()
 
     def served(self):
         """The server accepts."""
         if self._later:
             self._later = False
-            self.heed(self._loop)
+            self.request(self._loop)
 
     def _watch(self):
         self._ends, why = started(os.pidfd_open, self._trial.pid)
@@ -131,9 +131,9 @@ class Renewal:
     def _become(self, kept, descriptors, until):
         """Returns when a signal to stop has come. OSError."""
         self._command.check()
-        hurried = Hurried.by_signals()
-        finish(0, until, hurried=hurried)
-        for number in hurried.taken:
+        stop_requested = StopRequested.by_signals()
+        finish(0, until, stop_requested=stop_requested)
+        for number in stop_requested.taken:
             self._postponed.note(number)
         if self._later:
             self._postponed.note(signal.SIGHUP)

@@ -1,6 +1,4 @@
-"""The code on disk, tried before it takes over: a child that starts by the same command, loads the app and ends: per
-process.
-"""
+"""The code on disk, tried before it takes over: a child that starts by the same command, loads the app and ends."""
 
 import os
 import signal
@@ -22,7 +20,7 @@ class Trial:
         self._otherwise = otherwise  # what happens when it does not go well, for the log
         self._again = self._is_over = False
 
-    def ask(self):
+    def request(self):
         """SIGHUP. Returns whether a trial has begun."""
         if self.pid is not None:
             if not self._again:

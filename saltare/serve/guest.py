@@ -1,4 +1,4 @@
-"""The second driver: the core is a guest of a loop that is not ours, uvloop or one that already runs: per turn."""
+"""The second driver: the core is a guest of another loop, uvloop or one that already runs."""
 
 from contextvars import copy_context
 

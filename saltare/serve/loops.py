@@ -1,4 +1,4 @@
-"""Loops that are not ours, by name: per process."""
+"""Loops that are not ours, by name."""
 
 from ..errors import ConfigError
 

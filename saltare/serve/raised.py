@@ -1,4 +1,4 @@
-"""What is raised through an event loop, past its tasks: per process.
+"""Exceptions that are raised through an event loop, past its tasks.
 
 asyncio hands SystemExit and KeyboardInterrupt on to whoever runs the loop. They are no reason to cut other requests.
 """

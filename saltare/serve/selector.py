@@ -1,4 +1,4 @@
-"""The first driver: the core is the selector of an asyncio loop, so waiting for events is one turn of it: per turn."""
+"""The first driver: the core is the selector of an asyncio loop, so waiting for events is one turn of it."""
 
 import select
 import selectors

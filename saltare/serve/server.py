@@ -105,7 +105,7 @@ class Server:
                 log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
                 return
             self._renewal = Renewal(self, self._origin)
-        self._renewal.heed(asyncio.get_running_loop())
+        self._renewal.request(asyncio.get_running_loop())
 
     def run_here(self) -> None:
         """`run` without SIGHUP: nothing takes the place of the process."""
@@ -259,13 +259,13 @@ class Server:
     def _listen_at(self, listeners):
         self._listeners = listeners
         for listener in listeners:
-            forks.promise(listener.close)
+            forks.call_in_child(listener.close)
         self.url = listeners[0].url
         self.graceful = True
 
     def _end(self):
         for listener in self._listeners:
-            forks.take_back(listener.close)
+            forks.forget_call(listener.close)
             listener.close()
         self._listeners = []
         self.started = False
@@ -298,7 +298,7 @@ class Server:
             return
         try:
             attach(core, starter, self._loop, lifespan.state)
-            self._set_rests(core, starter)
+            self._set_quiet_work(core, starter)
             if self.config.startup_request:
                 from ..app.first_request import warm_up
 
@@ -314,7 +314,7 @@ class Server:
             await self._cancel(starter.tasks.values())
             await self._shut(lifespan)
 
-    def _set_rests(self, core, starter):
+    def _set_quiet_work(self, core, starter):
         if self.cleanup is not None:
             self.cleanup.attach(self._loop, core)
         elif self.config.park_memory is not None:

@@ -29,13 +29,13 @@ class Signals:
             self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
-        forks.promise(self._leave)
+        forks.call_in_child(self._leave)
         if signal.SIGHUP in self.before and ignored.hang_ups():
             self._loop.call_soon(self._actions[signal.SIGHUP])
         return self
 
     def __exit__(self, *exc):
-        forks.take_back(self._leave)
+        forks.forget_call(self._leave)
         for number in self.before:
             self._loop.remove_signal_handler(number)
             if self.afterwards is not None:

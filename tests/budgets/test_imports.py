@@ -34,6 +34,17 @@ def test_a_server_loads_little_beside_its_app(cli_server):
     assert not added & {f"saltare.{name}" for name in ONLY_AT_START}
 
 
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["alone", "worker"])
+def test_a_server_loads_no_chapter_that_does_not_serve(cli_server, options):
+    server = cli_server("app_raw:modules", *options)
+    with urllib.request.urlopen(server.url) as answer:
+        loaded = set(json.load(answer))
+    chapters = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("saltare.")}
+    assert not chapters & {"saltare.cli", "saltare.__main__", "saltare.report", "saltare.compat"}
+    assert not loaded & {"saltare.launch.cli", "saltare.launch.program", "saltare.prefork.reload"}
+    assert {name for name in chapters if name == "saltare.prefork"} == ({"saltare.prefork"} if options else set())
+
+
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")
 def test_the_plain_core_has_no_heavy_packages():
     done = subprocess.run(["go", "list", "-deps", "./gocore"], cwd=ROOT, capture_output=True, text=True, check=True)

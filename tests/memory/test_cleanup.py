@@ -56,7 +56,7 @@ class Memory:
 def memory(monkeypatch):
     memory = Memory()
     monkeypatch.setattr(idle, "_memory", memory)
-    monkeypatch.setattr(idle, "settle", lambda *_: None)
+    monkeypatch.setattr(idle, "finish_start_up", lambda *_: None)
     monkeypatch.setattr(gc, "collect", lambda generation=2: memory.done.append(f"collect {generation}") or 0)
     return memory
 
