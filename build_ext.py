@@ -34,7 +34,7 @@ EPOCH = "315532800"  # 1980-01-01, the earliest date an entry of a wheel can hav
 C_FLAGS = ["-O2", "-g0", "-fvisibility=hidden", "-DNDEBUG"]
 OLDER_COLLECTOR = "nogreenteagc"  # the newer takes 0.13 MiB more in each process, for a heap of 0.1 MiB
 # Headers outside of gocore that its C includes; go build does not look there for changes.
-SHARED_HEADERS = ["saltare/memory_api.h"]
+SHARED_HEADERS = ["native/memory/memory_api.h"]
 LINK_FLAGS = ["-Wl,-s", "-Wl,--build-id=none"]
 NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # warnings that tell a user nothing
 

@@ -1,4 +1,4 @@
-// Package main is saltare._core: the server's core, loaded into CPython as an extension module.
+// Package main is saltare._core: the server's core, loaded into CPython as an extension module.  per process
 //
 // A request walks through these files:
 //
@@ -7,7 +7,7 @@
 //	internal/conn/head.go       its bytes, parsed by internal/http1, become a request in the inbox (internal/handoff)
 //	export.go                   the turn ends: C has the events
 //	py_core_events.c            each event is dispatched
-//	py_scope.c                  a request becomes an ASGI scope, and saltare/_dispatch.py starts the app with it
+//	py_scope.c                  a request becomes an ASGI scope, and saltare/app/failures.py starts the app with it
 //	py_exchange.c, py_send*.c   the app's receive() and send(): pieces of the body in, commands in the outbox
 //	internal/conn/answer.go     the next turn: commands become the answer, framed by internal/http1
 //	internal/conn/write.go      its bytes leave, and in sendfile.go its files; queue.go has what a slow peer does not take

@@ -4,7 +4,7 @@
 
 #include "py_state.h"
 
-#include "../saltare/memory_api.h"
+#include "../native/memory/memory_api.h"
 
 /* What is in saltare._memory.API, for ever. NULL with ImportError when its version is another, TypeError when it is something else. */
 const struct saltare_memory_api *py_memory_api(PyObject *capsule);

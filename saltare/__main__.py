@@ -1,4 +1,4 @@
-"""`python -m saltare`, the same as the `saltare` command: per process."""
+"""`python -m saltare`, the same as the `saltare` command."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""The core as Python sees it: a server whose poll() is one turn of the loop, and a request's two ends. Per turn."""
+"""The core as Python sees it: a server whose poll() is one turn of the loop, and a request's two ends."""
 
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable as AwaitableOf
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
 
-from ._types import App, Event, Message
+from .asgi import App, Event, Message
 
 def live() -> dict[str, int]: ...
 def build_info() -> dict[str, str]: ...

@@ -1,4 +1,4 @@
-"""What a process needs of malloc and of its file mappings to be small. Per process."""
+"""What a process needs of malloc and of its file mappings to be small."""
 
 from collections.abc import Callable
 from typing import Any

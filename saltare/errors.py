@@ -1,4 +1,4 @@
-"""The errors saltare raises, and the exit code the command line gives for each: per process."""
+"""The errors saltare raises, and the exit code the command line gives for each."""
 
 
 class ConfigError(ValueError):

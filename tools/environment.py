@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILT_FROM = ["build_ext.py", "pyproject.toml", "go.*", "gocore/**/*.[cgh]*", "saltare/*.[ch]", "saltare/__init__.py"]
+BUILT_FROM = ["build_ext.py", "pyproject.toml", "go.*", "gocore/**/*.[cgh]*", "native/**/*.[ch]", "saltare/__init__.py"]
 PIP = "pip>=25.1"  # the first that installs dependency groups
 OLDEST = (3, 10)
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from saltare.config import options_table
+from saltare.options.listing import markdown
 
 BEGIN, END = "<!-- options -->", "<!-- /options -->"
 
@@ -13,7 +13,7 @@ def with_table(text: str) -> str:
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"no {BEGIN} ... {END} to write the options table between")
-    return f"{before}{BEGIN}\n\n{options_table().strip()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{markdown().strip()}\n\n{END}{after}"
 
 
 def main(arguments: list[str]) -> None:

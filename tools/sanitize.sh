@@ -19,14 +19,14 @@ flags="-fsanitize=address,undefined"
 include=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 suffix=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 
-mkdir "$scratch/saltare"
-cp saltare/*.py "$scratch/saltare/"
-export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include -DSALTARE_SHARED_HEADERS=$(cksum <saltare/memory_api.h | cut -d ' ' -f 1)u" CGO_LDFLAGS="$flags"
+cp -r saltare "$scratch/"
+rm -f "$scratch"/saltare/*.so
+export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=undefined -I$include -DSALTARE_SHARED_HEADERS=$(cksum <native/memory/memory_api.h | cut -d ' ' -f 1)u" CGO_LDFLAGS="$flags"
 go build -buildmode=c-shared -trimpath -o "$scratch/saltare/_core$suffix" ./gocore
 # shellcheck disable=SC2086
-${CC:-gcc} -shared -fPIC $CGO_CFLAGS saltare/_memory*.c -ldl -o "$scratch/saltare/_memory$suffix"
+${CC:-gcc} -shared -fPIC $CGO_CFLAGS native/memory/*.c -ldl -o "$scratch/saltare/_memory$suffix"
 # shellcheck disable=SC2086
-${CC:-gcc} -shared -fPIC $CGO_CFLAGS saltare/_process.c -o "$scratch/saltare/_process$suffix"
+${CC:-gcc} -shared -fPIC $CGO_CFLAGS native/process/*.c -o "$scratch/saltare/_process$suffix"
 
 export PYTHONPATH=$scratch PYTHONDONTWRITEBYTECODE=1 PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1

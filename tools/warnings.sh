@@ -27,6 +27,6 @@ own=$(headers "$bin/python")
 for include in $folders; do
     how=(-fsyntax-only)                                # quick
     [ "$include" = "$own" ] && how=(-S -o /dev/null)   # with those of the optimizer
-    printf '%s\n' gocore/*.c saltare/*.c | xargs -P "$(nproc)" -n 1 "${CC:-gcc}" "${flags[@]}" "${how[@]}" -isystem "$include" || { echo "with $include"; failed=1; }
+    printf '%s\n' gocore/*.c native/*/*.c | xargs -P "$(nproc)" -n 1 "${CC:-gcc}" "${flags[@]}" "${how[@]}" -isystem "$include" || { echo "with $include"; failed=1; }
 done
 exit $failed

@@ -4,8 +4,10 @@ import pytest
 
 from bare import new_core
 from saltare._core import live, options
-from saltare._values import Flag, Integer, Seconds, Size
-from saltare.config import BY_NAME, load
+from saltare.options.sources import load
+from saltare.options.table import BY_NAME
+from saltare.options.values import Flag, Integer, Seconds, Size
+from saltare.serve.core import core_options
 
 OWN = {"guest", "debug", "counters", "slot", "retire_requests", "retire_rss"}  # of the process, not of its users
 
@@ -19,9 +21,7 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
 
 
 def test_a_core_is_opened_with_the_default_of_each_option():
-    from saltare._server import Server
-
-    given = Server("nothing:app")._core_options(guest=False)
+    given = core_options(load("nothing:app", {}), guest=False)
     assert given.keys() == options().keys() - OWN | {"guest", "debug"}
     assert given["header_timeout"] == load("nothing:app", {}).header_timeout * 1000
     new_core(**given).close()

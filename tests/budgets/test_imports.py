@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 # What a Go program pays for even when it is not used.
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
 # Of the package: what reads and checks options, and what other ways of serving need.
-ONLY_AT_START = """cli config _env _layers _listing _net_values _toml _values _guest _loop _running _warmup _park _raised _interpreter
-_memory_command _memory_imports _memory_page _memory_servers""".split()
+ONLY_AT_START = """cli launch.cli options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
+report.command report.imports report.page report.servers""".split()
 
 
 def test_import_saltare_is_cheap():
@@ -32,6 +32,17 @@ def test_a_server_loads_little_beside_its_app(cli_server):
     added = loaded - set(json.loads(done.stdout))
     assert {name for name in added if not name.startswith("saltare.")} == {"app_raw", "saltare", "faulthandler"}
     assert not added & {f"saltare.{name}" for name in ONLY_AT_START}
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["alone", "worker"])
+def test_a_server_loads_no_chapter_that_does_not_serve(cli_server, options):
+    server = cli_server("app_raw:modules", *options)
+    with urllib.request.urlopen(server.url) as answer:
+        loaded = set(json.load(answer))
+    chapters = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("saltare.")}
+    assert not chapters & {"saltare.cli", "saltare.__main__", "saltare.report", "saltare.compat"}
+    assert not loaded & {"saltare.launch.cli", "saltare.launch.program", "saltare.prefork.reload"}
+    assert {name for name in chapters if name == "saltare.prefork"} == ({"saltare.prefork"} if options else set())
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")

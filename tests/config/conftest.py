@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from saltare import config
+from saltare.options import sources
 
 
 def surroundings(**added):
@@ -17,10 +17,10 @@ def surroundings(**added):
 
 @pytest.fixture
 def load(tmp_path):
-    """config.load for main:app in an empty folder with an empty environment."""
+    """sources.load for main:app in an empty folder with an empty environment."""
 
     def loaded(given=None, env=None, app="main:app", **more):
-        return config.load(app, given or {}, environ=env or {}, cwd=tmp_path, **more)
+        return sources.load(app, given or {}, environ=env or {}, cwd=tmp_path, **more)
 
     return loaded
 

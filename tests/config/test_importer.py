@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from saltare import _importer, config
+from saltare.app import importer
 from saltare.errors import AppError, ConfigError
+from saltare.options import sources
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def load(tmp_path):
     def loaded(app, **given):
-        cfg = config.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
-        return _importer.load(cfg)
+        cfg = sources.load(app, {"app_dir": str(tmp_path), **given}, environ={}, cwd=tmp_path)
+        return importer.load(cfg)
 
     return loaded
 
@@ -74,9 +75,9 @@ def test_app_folder_asked_for_serves_what_an_app_imports_later(load, folder, tmp
 
 def test_second_load_changes_nothing(folder, tmp_path):
     folder("one_app.py", f"made = []\n{APP}def make():\n    made.append(1)\n    return app\n")
-    cfg = config.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
-    app = _importer.load(cfg)
-    assert _importer.load(cfg) is app
+    cfg = sources.load("one_app:make", {"app_dir": str(tmp_path), "factory": True}, environ={}, cwd=tmp_path)
+    app = importer.load(cfg)
+    assert importer.load(cfg) is app
     assert sys.modules["one_app"].made == [1]
 
 
@@ -89,7 +90,7 @@ def test_factory_given_as_object(load):
 
 def test_no_colon():
     with pytest.raises(AppError, match="not of the form"):
-        _importer.import_target("main")
+        importer.import_target("main")
 
 
 def test_module_missing(failed, folder, tmp_path):

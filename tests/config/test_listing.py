@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from saltare import config
-from saltare._listing import toml
+from saltare.options import listing, table
+from saltare.options.listing import toml
 
 GIVEN = [
     {},
@@ -34,7 +34,7 @@ def test_print_config_tells_sources(load):
     assert lines["port"].split() == ["port", "=", "1", "#", "keyword"]
     assert lines["body_timeout"].split() == ["body_timeout", "=", "0.5", "#", "environment"]
     assert lines["host"].endswith("# default")
-    assert {name.removeprefix("# ") for name in lines} == {option.name for option in config.OPTIONS}
+    assert {name.removeprefix("# ") for name in lines} == {option.name for option in table.OPTIONS}
 
 
 def test_print_config_tells_what_was_set_aside(load):
@@ -44,17 +44,27 @@ def test_print_config_tells_what_was_set_aside(load):
 
 
 def test_options_table_has_every_option():
-    table = config.options_table()
-    for option in config.OPTIONS:
-        row = next(line for line in table.splitlines() if f"`{option.name}`" in line)
+    written = listing.markdown()
+    for option in table.OPTIONS:
+        row = next(line for line in written.splitlines() if f"`{option.name}`" in line)
         assert row.count(" | ") == 4, row
         assert all(f"`{flag}`" in row for flag in option.flags if option.name != "app")
-    assert "| `--max-request-body` | `max_request_body` | 1 MiB |" in table
-    assert "saltare/VERSION" in table
+    assert "| `--max-request-body` | `max_request_body` | 1 MiB |" in written
+    assert "saltare/VERSION" in written
 
 
 def test_loading_options_imports_nothing_heavy():
-    heavy = {"argparse", "dataclasses", "typing", "tomllib", "difflib", "re", "logging", "json", "saltare._layers"}
-    code = f"import sys; before = set(sys.modules); import saltare.config; print({heavy} & (set(sys.modules) - before))"
+    heavy = {
+        "argparse",
+        "dataclasses",
+        "typing",
+        "tomllib",
+        "difflib",
+        "re",
+        "logging",
+        "json",
+        "saltare.options.sources",
+    }
+    code = f"import sys; before = set(sys.modules); import saltare.options.table; print({heavy} & (set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.stdout.strip() == "set()", result.stderr

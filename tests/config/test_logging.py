@@ -10,8 +10,9 @@ import textwrap
 
 import pytest
 
-from saltare import _logging, config
+from saltare import log
 from saltare.errors import ConfigError
+from saltare.options import sources
 
 OWN = ("saltare", "saltare.error")
 
@@ -20,7 +21,7 @@ OWN = ("saltare", "saltare.error")
 def fresh(monkeypatch):
     """Our state and loggers as in a new process."""
     for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0)):
-        monkeypatch.setattr(_logging, name, value)
+        monkeypatch.setattr(log, name, value)
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
     for one, *_ in state:
         one.setLevel(logging.NOTSET)
@@ -33,7 +34,7 @@ def fresh(monkeypatch):
 @pytest.fixture
 def configure(tmp_path):
     def apply(**given):
-        _logging.configure(config.load("main:app", given, environ={}, cwd=tmp_path))
+        log.configure(sources.load("main:app", given, environ={}, cwd=tmp_path))
 
     return apply
 
@@ -66,7 +67,7 @@ def failure():
 
 def test_line_on_stderr(capsys, root):
     root()
-    _logging.info("hello")
+    log.info("hello")
     line = capsys.readouterr().err
     assert line.endswith(" INFO hello\n")
     assert line[:4].isdigit()
@@ -74,7 +75,7 @@ def test_line_on_stderr(capsys, root):
 
 def test_traceback_is_whole(capsys, root):
     root()
-    _logging.error("it failed", failure())
+    log.error("it failed", failure())
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(" ERROR it failed")
     assert "KeyError: 'cause'" in lines
@@ -83,27 +84,27 @@ def test_traceback_is_whole(capsys, root):
 
 def test_default_level(capsys, root):
     root()
-    _logging.debug("quiet")
+    log.debug("quiet")
     assert capsys.readouterr().err == ""
-    assert _logging.enabled(_logging.INFO)
-    assert not _logging.enabled(_logging.DEBUG)
+    assert log.enabled(log.INFO)
+    assert not log.enabled(log.DEBUG)
 
 
 def test_asked_for_level(configure, capsys, root):
     root()
     configure(log_level="debug")
-    _logging.debug("loud")
+    log.debug("loud")
     configure(log_level="critical")
-    _logging.error("quiet")
+    log.error("quiet")
     assert capsys.readouterr().err.endswith(" DEBUG loud\n")
 
 
 def test_the_level_of_one_server_is_not_that_of_the_next(configure, capsys, root):
     root()
     configure(log_level="critical")
-    _logging.error("quiet")
+    log.error("quiet")
     configure()
-    _logging.error("loud")
+    log.error("loud")
     assert capsys.readouterr().err.endswith(" ERROR loud\n")
 
 
@@ -113,7 +114,7 @@ def test_handlers_of_the_user_get_it_instead_of_stderr(owner, root, capsys):
     root(*[handler] if owner == "root" else [])
     if owner != "root":
         logging.getLogger(owner).addHandler(handler)
-    _logging.error("100 %s failed", failure())
+    log.error("100 %s failed", failure())
     (record,) = handler.records
     assert (record.name, record.getMessage()) == ("saltare.error", "100 %s failed")
     assert record.exc_info[1].args == ("inner",)
@@ -125,10 +126,10 @@ def test_level_of_the_user_holds_unless_one_is_asked_for(configure, capsys, root
     root()
     logging.getLogger("saltare").setLevel(logging.ERROR)
     configure()
-    _logging.info("quiet")
+    log.info("quiet")
     assert capsys.readouterr().err == ""
     configure(log_level="info")
-    _logging.info("loud")
+    log.info("loud")
     assert capsys.readouterr().err.endswith("loud\n")
 
 
@@ -137,7 +138,7 @@ def test_root_level_does_not_hide_information(configure, root):
     root(handler)
     assert logging.root.level == logging.WARNING
     configure()
-    _logging.info("shown")
+    log.info("shown")
     assert [one.getMessage() for one in handler.records] == ["shown"]
 
 
@@ -148,7 +149,7 @@ def test_disabled_by_a_configuration_of_the_app(capsys, root):
 
     dictConfig({"version": 1})
     assert logging.getLogger("saltare.error").disabled
-    _logging.error("still there")
+    log.error("still there")
     assert capsys.readouterr().err.endswith("still there\n")
 
 
@@ -159,7 +160,7 @@ def test_handler_that_fails(capsys, monkeypatch, root):
     bad = Kept()
     bad.emit = lambda record: 1 / 0
     root(logging.StreamHandler(closed), bad)
-    _logging.error("not lost", failure())
+    log.error("not lost", failure())
     err = capsys.readouterr().err
     assert "ERROR not lost" in err
     assert "ValueError: inner" in err
@@ -172,7 +173,7 @@ def test_exception_that_cannot_be_formatted(capsys, root):
         def __str__(self):
             raise SystemError
 
-    _logging.error("odd", Awkward())
+    log.error("odd", Awkward())
     assert "Awkward" in capsys.readouterr().err
 
 
@@ -182,7 +183,7 @@ def test_stderr_closed_by_the_app(capsys, monkeypatch, root):
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     monkeypatch.setattr(sys, "__stderr__", None)
-    _logging.error("not lost", failure())
+    log.error("not lost", failure())
     out = capsys.readouterr().out
     assert "ERROR not lost" in out
     assert "ValueError: inner" in out
@@ -192,7 +193,7 @@ def test_all_streams_closed(monkeypatch, root):
     root()
     for name in ("stderr", "__stderr__", "stdout", "__stdout__"):
         monkeypatch.setattr(sys, name, None)
-    _logging.error("nowhere to go")
+    log.error("nowhere to go")
 
 
 def script(text):
@@ -203,9 +204,9 @@ def script(text):
 def test_logging_is_not_imported():
     result = script("""
         import sys
-        from saltare import _logging
-        _logging.info("hello")
-        _logging.error("it failed", ValueError("x"))
+        from saltare import log
+        log.info("hello")
+        log.error("it failed", ValueError("x"))
         assert "logging" not in sys.modules
     """)
     assert result.returncode == 0, result.stderr
@@ -216,7 +217,7 @@ def test_broken_pipe_goes_to_stdout_and_leaves_the_exit_code():
     reader, writer = os.pipe()
     os.close(reader)
     result = subprocess.run(
-        [sys.executable, "-c", "from saltare import _logging; _logging.error('not lost')"],
+        [sys.executable, "-c", "from saltare import log; log.error('not lost')"],
         stdout=subprocess.PIPE,
         stderr=writer,
         timeout=60,
@@ -230,7 +231,7 @@ def test_broken_pipe_goes_to_stdout_and_leaves_the_exit_code():
 def test_non_blocking_stderr_gets_everything():
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    code = "from saltare import _logging; _logging.error('x' * 300_000 + 'end')"
+    code = "from saltare import log; log.error('x' * 300_000 + 'end')"
     with subprocess.Popen([sys.executable, "-c", code], stderr=writer) as process:
         os.close(writer)
         with open(reader, "rb") as pipe:
@@ -255,7 +256,7 @@ def test_json(configure, tmp_path, capsys, root):
     root()
     (tmp_path / "log.json").write_text(json.dumps(settings(tmp_path / "out.log")))
     configure(log_config=str(tmp_path / "log.json"))
-    _logging.debug("one")
+    log.debug("one")
     assert (tmp_path / "out.log").read_text() == "DEBUG|one\n"
     assert capsys.readouterr().err == ""
     close_handlers()
@@ -279,7 +280,7 @@ def test_ini(configure, tmp_path, root):
         f"[handler_file]\nclass=FileHandler\nargs=('{tmp_path}/out.log',)\n"
     )
     configure(log_config=str(tmp_path / "log.ini"))
-    _logging.info("one")
+    log.info("one")
     assert (tmp_path / "out.log").read_text() == "one\n"
     close_handlers()
 
@@ -319,12 +320,12 @@ def test_startup_line(monkeypatch):
     urls = [Listening("http://127.0.0.1:8000"), Listening("unix:/x")]
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
-    line = _logging.startup_line(urls, "plain")
+    line = log.startup_line(urls, "plain")
     from saltare import __version__
 
     assert line == f"saltare {__version__} listening on http://127.0.0.1:8000, unix:/x (pid {os.getpid()}, plain core)"
     stderr.isatty = lambda: True
-    assert _logging.startup_line(urls, "plain") == line + "; Ctrl+C to stop"
+    assert log.startup_line(urls, "plain") == line + "; Ctrl+C to stop"
     del stderr.isatty
     stderr.close()
-    assert _logging.startup_line(urls, "plain") == line
+    assert log.startup_line(urls, "plain") == line

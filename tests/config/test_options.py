@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from saltare import config
-from saltare.config import OPTIONS
+from saltare.options.config import Config
+from saltare.options.table import OPTIONS
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ SERVICE_LINKS = {
 def warnings(monkeypatch):
     """What is logged as a warning, however other tests have left the loggers."""
     lines = []
-    monkeypatch.setattr("saltare._logging.warning", lambda line, *rest: lines.append(line))
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
     return lines
 
 
@@ -341,5 +341,5 @@ def test_config_shows_what_was_given(load):
 
 def test_values_make_the_same_config_again(load):
     first = load({"port": 1, "header": ["a: b"]})
-    again = config.Config(first.values(), first.sources)
+    again = Config(first.values(), first.sources)
     assert again.values() == first.values()

@@ -7,10 +7,10 @@ import stat
 
 import pytest
 
-from saltare import config
-from saltare._sockets import open_listeners
-from saltare._sockets_unix import UNIX_PATH_MAX_BYTES
 from saltare.errors import StartError
+from saltare.listen.open import open_listeners
+from saltare.listen.unix import UNIX_PATH_MAX_BYTES
+from saltare.options import sources
 
 
 def has_ipv6():
@@ -30,7 +30,7 @@ def listen(tmp_path):
     opened = []
 
     def listeners(**given):
-        made = open_listeners(config.load("main:app", given, environ={}, cwd=tmp_path))
+        made = open_listeners(sources.load("main:app", given, environ={}, cwd=tmp_path))
         opened.extend(made)
         return made
 

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from saltare._net_values import Address, Header, Host, ServerHeader, address
-from saltare._values import (
+from saltare.options.net_values import Address, Header, Host, ServerHeader, address
+from saltare.options.values import (
     App,
     Choice,
     File,

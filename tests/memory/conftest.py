@@ -34,7 +34,7 @@ def library(tmp_path_factory):
 def disk(tmp_path):
     """A folder on a disk."""
     from saltare import _memory
-    from saltare._park import UNSUITABLE
+    from saltare.memory.park import UNSUITABLE
 
     fd = os.open(tmp_path, os.O_RDONLY)
     kind = UNSUITABLE.get(_memory.file_system(fd))

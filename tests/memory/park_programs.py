@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from saltare import _memory, _park, _process
+from saltare import _memory, _process
+from saltare.memory import park as parking
 
 FUTEX = ("202", "98")  # its number, on x86-64 and aarch64
 PAGES_EACH = 24 << 20  # bytes of Python objects that every program has, small ones and large ones
@@ -65,13 +66,13 @@ def private():
 
 
 def park(folder):
-    """Returns the MiB parked; RuntimeError or _park.NotParked otherwise."""
+    """Returns the MiB parked; RuntimeError or parking.NotParked otherwise."""
     gc.collect()
     _memory.record_counters()
     _memory.start_fresh()
     gc.freeze()
     _memory.trim()
-    return (_park.shared() if folder == "memory" else _park.parked_in(folder)) / (1 << 20)
+    return (parking.shared() if folder == "memory" else parking.parked_in(folder)) / (1 << 20)
 
 
 def parked(folder):
@@ -85,7 +86,7 @@ def give_way(folder, library):
     gc.freeze()
     _memory.trim()
     before = private()
-    parked = _park.parked_in(folder) / 1024
+    parked = parking.parked_in(folder) / 1024
     after = private()
     assert 20_000 < 0.95 * parked < before - after, (before, after, parked)
     Canary.now.check()
@@ -157,10 +158,10 @@ def variables(folder, library):
         for thread in threads:
             thread.join()
         if number % 20 == 0:
-            _park.repark()
+            parking.repark()
             if os.fork() == 0:
                 canary.check()
-                _park.repark()
+                parking.repark()
                 canary.check()
                 os._exit(0)
             assert os.wait()[1] == 0
@@ -230,7 +231,7 @@ def repark(folder, library):
         canary.check()
         canary.churn(50)
         before = private()
-        returned = _park.repark()
+        returned = parking.repark()
         assert returned > 128 << 10, returned
         assert private() < before
         canary.check()
@@ -238,13 +239,13 @@ def repark(folder, library):
     if pid == 0:
         canary.check()
         canary.churn(200)
-        assert _park.repark() > 128 << 10
+        assert parking.repark() > 128 << 10
         canary.check()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     held = sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
     for _ in range(50):
-        _park.repark()
+        parking.repark()
     assert held + 5 > sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
     canary.check()
     print("right")
@@ -268,7 +269,7 @@ def repark_beside_others(folder, library):
         thread.start()
     for _ in range(10):
         canary.check()
-        assert _park.repark() == 0
+        assert parking.repark() == 0
     stop.set()
     for thread in threads:
         thread.join()
@@ -277,7 +278,7 @@ def repark_beside_others(folder, library):
         time.sleep(0.01)
     assert library.rounds_wrong() == 0
     canary.check()
-    assert _park.repark() > 128 << 10
+    assert parking.repark() > 128 << 10
     for own in (canary, *mine):
         own.check()
     print("right")
@@ -289,7 +290,7 @@ def repark_in_slices(folder, library):
     canary.check()
     begin, held, pages = 0, [private()], 10
     while begin != 0 or len(held) == 1:
-        begin = _park.repark_slice(begin, pages)
+        begin = parking.repark_slice(begin, pages)
         held.append(private())
     given_back = [then - now for then, now in itertools.pairwise(held)]
     assert len(given_back) > 10 and max(given_back) <= pages * 4 + 16, given_back
@@ -309,7 +310,7 @@ def looks_like_a_counter(folder, library):
     parked(folder)
     for page in pages:
         data[page + 52] = 2
-    _park.repark()
+    parking.repark()
     assert all(data[page + 52] == 2 for page in pages)
     print("right")
 
@@ -325,7 +326,7 @@ def counters(folder, library):
     results = [function(5) for function in functions]
     written = private() - before
     assert written > 2000, written
-    _park.repark()
+    parking.repark()
     assert private() - before < written / 5, (written, private() - before)
     assert [function(5) for function in functions] == results
 
@@ -335,7 +336,7 @@ def counters(folder, library):
         function(5)
     specialized = [function.__code__._co_code_adaptive for function in warm]
     assert all(function.__code__.co_code != code for function, code in zip(warm, specialized, strict=True))
-    _park.repark()
+    parking.repark()
     assert [function.__code__._co_code_adaptive for function in warm] == specialized
     assert [function(5) for function in functions] == results
 
@@ -360,7 +361,7 @@ def room_is_not_moved(folder, library):
     assert inode_at(begin + len(room) // 2) == 0
     assert not any(room)
     room[:] = b"y" * len(room)
-    _park.repark()
+    parking.repark()
     assert room == b"y" * len(room)
     Canary.now.check()
     print("right")
@@ -449,7 +450,7 @@ def alike(folder, library):
     changed = Changed()
     barrier = Barrier(4)
     canary = parked(folder)
-    _park.open_pool()
+    parking.open_pool()
 
     def work(number):
         changed.begin(number)
@@ -462,10 +463,10 @@ def alike(folder, library):
             time.sleep(0.3)  # meanwhile its parent gives pages back
             changed.check()
             os._exit(0)
-        _park.repark()
+        parking.repark()
         assert os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]) == 0
         before = private()
-        _park.repark()  # only now: a page that a child still has is not ours alone
+        parking.repark()  # only now: a page that a child still has is not ours alone
         yield before - private()
         changed.check()
         for rounds in range(40):
@@ -474,12 +475,12 @@ def alike(folder, library):
             for at in range(rounds, 1152, 7 + number):
                 changed.change(at, ("alike", "zero", "own", "alike")[(rounds + at) % 4])
             barrier.wait(number)
-            _park.repark()
+            parking.repark()
             barrier.wait(number)
             changed.check()
         canary.check()
         canary.churn(200)
-        _park.repark()
+        parking.repark()
         canary.check()
         yield 0
 
@@ -504,7 +505,7 @@ def sealed_pool(folder, library):
     """What is in the pool is shared on; nothing comes into it."""
     changed = Changed()
     parked(folder)
-    _park.open_pool()
+    parking.open_pool()
 
     def work(first, last):
         def change(number):
@@ -512,7 +513,7 @@ def sealed_pool(folder, library):
             for at in range(first, last):
                 changed.change(at, "alike")
             before = private()
-            _park.repark()
+            parking.repark()
             yield before - private()
             changed.check()
 
@@ -525,7 +526,7 @@ def sealed_pool(folder, library):
         os.write(gone, b"1")
         given_back = int(answers.readline())
         assert (900 * 4 < given_back) if at == 0 else (400 * 4 < given_back < 700 * 4), (at, given_back)
-        _park.seal_pool()
+        parking.seal_pool()
         os.write(gone, b"1")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     print("right")
@@ -711,9 +712,9 @@ def beside_sleeper(folder, library):
     assert sleepers.start_sleeper(kind) == 0
     assert kind != b"turns" or sleepers.start_sleeper(b"other_turns") == 0
     while sleepers.rounds_slept(kind) < 200:
-        _park.repark()
+        parking.repark()
         with contextlib.suppress(RuntimeError):
-            _park.repark_slice(0, 64)
+            parking.repark_slice(0, 64)
     canary.check()
     assert sleepers.times_interrupted(kind) == 0, sleepers.times_interrupted(kind)
     print("right")
@@ -778,7 +779,7 @@ def refused(folder, *_):
     try:
         park(folder)
         print("parked")
-    except (_park.NotParked, RuntimeError, OSError) as reason:
+    except (parking.NotParked, RuntimeError, OSError) as reason:
         print(f"refused: {reason}")
     Canary.now.check()
     Canary.now.churn(1000)
@@ -787,7 +788,7 @@ def refused(folder, *_):
 
 def line(folder, library):
     """The line in the log."""
-    _park.park(folder)
+    parking.park(folder)
     Canary.now.check()
 
 
@@ -920,7 +921,7 @@ def libraries(folder, library):
 def main(name, folder, library=None):
     _memory.configure()
     if not os.environ.get("UNPREPARED"):
-        _park.prepare()
+        parking.prepare()
     Canary.now = Canary()
     globals()[name](folder, library and ctypes.CDLL(library))
 

@@ -19,8 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from park_programs import Canary, private
 
-from saltare import _memory, config
-from saltare._cleanup import Cleanup, Slices
+from saltare import _memory
+from saltare.memory.idle import Cleanup, Slices
+from saltare.options import sources
 
 MIB = 1024  # KiB
 
@@ -309,7 +310,7 @@ def slow_collections():
     """Collections take long within bursts. After them, the lists in which Python keeps free objects keep no arenas."""
     selector = Wait()
     loop = asyncio.SelectorEventLoop(selector)
-    cleanup = Cleanup(config.load("main:app", {}))
+    cleanup = Cleanup(sources.load("main:app", {}))
     core = Core(loop, selector)
     core.on_lull = Slices(loop, core, cleanup.steps)
 

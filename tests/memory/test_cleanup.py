@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import HANG
-from saltare import _cleanup, config
-from saltare._cleanup import SLICE, Cleanup, Estimate, Slices
+from saltare.memory import idle
+from saltare.memory.idle import SLICE, Cleanup, Estimate, Slices
+from saltare.options import sources
 
 MIB = 1 << 20
 
@@ -54,14 +55,14 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch):
     memory = Memory()
-    monkeypatch.setattr(_cleanup, "_memory", memory)
-    monkeypatch.setattr(_cleanup, "settle", lambda *_: None)
+    monkeypatch.setattr(idle, "_memory", memory)
+    monkeypatch.setattr(idle, "finish_start_up", lambda *_: None)
     monkeypatch.setattr(gc, "collect", lambda generation=2: memory.done.append(f"collect {generation}") or 0)
     return memory
 
 
 def cleanup(**options):
-    made = Cleanup(config.load("main:app", options))
+    made = Cleanup(sources.load("main:app", options))
     made.begin()
     return made
 

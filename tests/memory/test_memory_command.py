@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from saltare import config
-from saltare._memory_servers import PEERS
+from saltare.options import sources
+from saltare.report.servers import PEERS
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -77,7 +77,7 @@ def test_options_and_peers(heavy):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_has_as_many_workers_and_the_same_app(name):
-    command = PEERS[name](config.load("module:make", {"workers": 3, "factory": True}, environ={}), "8123")
+    command = PEERS[name](sources.load("module:make", {"workers": 3, "factory": True}, environ={}), "8123")
     assert {"module:make", "8123", "--factory"} < set(command)
     assert command[command.index("--workers") + 1] == "3"
 

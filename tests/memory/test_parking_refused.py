@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from saltare._park import UNSUITABLE
+from saltare.memory.park import UNSUITABLE
 
 pytestmark = pytest.mark.slow
 

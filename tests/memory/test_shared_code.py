@@ -15,7 +15,7 @@ from measure import environment, parse
 
 from harness import HANG
 from saltare._memory import Sharing
-from saltare._shared_code import SharedCode
+from saltare.memory.shared_code import SharedCode
 
 FUNCTIONS = """
 def first(a, b, *rest, c=1, **more):
@@ -169,7 +169,7 @@ def test_the_loaders_are_afterwards_what_they_were():
 def test_apps_that_patch_it_themselves(one, patch):
     program = f"""
 from importlib.machinery import SourceFileLoader
-from saltare._shared_code import SharedCode
+from saltare.memory.shared_code import SharedCode
 SourceLoader = next(one for one in SourceFileLoader.__mro__ if "get_code" in vars(one))
 with SharedCode():
     one = {one}
@@ -206,7 +206,7 @@ def test_errors_of_imports_look_as_they_did(tmp_path, monkeypatch, source):
 PROGRAM = """
 import contextlib
 from saltare._memory import trim
-from saltare._shared_code import SharedCode
+from saltare.memory.shared_code import SharedCode
 with {meanwhile}():
     import asyncio, fastapi
 trim()

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness import Process
-from saltare import _techniques, config
-from saltare._techniques import NEWEST_TESTED, TECHNIQUES, is_on, untested
 from saltare.errors import ConfigError
+from saltare.options import sources, techniques
+from saltare.options.techniques import NEWEST_TESTED, TECHNIQUES, is_on, untested
 
 PAGE = Path(__file__).parents[2] / "docs" / "memory.md"
 NAMES = [name for name, _, _ in TECHNIQUES]
@@ -28,31 +28,32 @@ def test_the_page_has_a_row_for_each():
 
 
 def test_each_does_what_its_row_says_and_that_is_asked_for_somewhere():
-    sources = "".join(path.read_text() for path in Path(_techniques.__file__).parent.glob("*.py"))
+    package = Path(techniques.__file__).parents[1]
+    code = "".join(path.read_text() for path in package.rglob("*.py"))
     for name in NAMES:
-        assert sources.count(f'uses("{name}")') >= 1, name
-    assert set(re.findall(r'uses\("([^"]*)"\)', sources)) == set(NAMES)
+        assert code.count(f'uses("{name}")') >= 1, name
+    assert set(re.findall(r'uses\("([^"]*)"\)', code)) == set(NAMES)
 
 
 # ---- by configuration ----------------------------------------------------------------------------------------------
 
 
 def test_lean_is_all_of_them_and_safe_is_some():
-    assert [name for name in NAMES if config.load("main:app", {}).uses(name)] == NAMES
-    assert [name for name in NAMES if config.load("main:app", {"memory": "safe"}).uses(name)] == SAFE
+    assert [name for name in NAMES if sources.load("main:app", {}).uses(name)] == NAMES
+    assert [name for name in NAMES if sources.load("main:app", {"memory": "safe"}).uses(name)] == SAFE
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_is_left_out(name):
     for given in (name, [name], f" {name} ,{name}"):
-        loaded = config.load("main:app", {"memory_without": given})
+        loaded = sources.load("main:app", {"memory_without": given})
         assert [one for one in NAMES if not loaded.uses(one)] == [name]
 
 
 @pytest.mark.parametrize("given", ["fred", "lazy-ssl,fred", ["lazy-ssl", "fred"], "Lazy-SSL", "parking"])
 def test_an_unknown_name_is_refused(given):
     with pytest.raises(ConfigError) as error:
-        config.load("main:app", {"memory_without": given})
+        sources.load("main:app", {"memory_without": given})
     wrong = given[-1] if isinstance(given, list) else given.rpartition(",")[2]
     assert f"(unknown technique {wrong!r}); accepted: malloc-settings, start-up-pages" in str(error.value)
 
@@ -92,9 +93,9 @@ def test_parking_is_not_safe(tmp_path):
 )
 def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, why):
     fake = SimpleNamespace(implementation=SimpleNamespace(name=name), version_info=(*version, 0), abiflags=flags)
-    monkeypatch.setattr(_techniques, "sys", fake)
+    monkeypatch.setattr(techniques, "sys", fake)
     assert (untested() is None) if why is None else (why in untested())
-    loaded = config.load("main:app", {})
+    loaded = sources.load("main:app", {})
     assert [one for one in NAMES if is_on(loaded, one)] == (NAMES if why is None else SAFE)
 
 
@@ -102,12 +103,12 @@ def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, 
 def newer_server(disk, tmp_path):
     """A server of the command line, in the interpreter that this would make way for, so that nothing keeps it from one."""
     code = (
-        "import saltare._techniques as it; it.NEWEST_TESTED = (3, 1)\n"
-        "from saltare import _entry, config\n"
-        f"given = config.load('technique_apps:app', {{'park_memory': {str(disk)!r}, 'port': 0}})\n"
-        "raise SystemExit(_entry.serve(given, lambda: _entry.clean_server(given, True))[0])"
+        "import saltare.options.techniques as it; it.NEWEST_TESTED = (3, 1)\n"
+        "from saltare.launch import run\nfrom saltare.options import sources\n"
+        f"given = sources.load('technique_apps:app', {{'park_memory': {str(disk)!r}, 'port': 0}})\n"
+        "raise SystemExit(run.serve(given, lambda: run.clean_server(given, True))[0])"
     )
-    root = Path(_techniques.__file__).parents[1]
+    root = Path(techniques.__file__).parents[2]
     server = Process(
         [sys.executable, "-c", code],
         tmp_path / "stderr",

@@ -47,7 +47,7 @@ def test_tag_names_this_interpreter_and_platform(wheel):
 def test_contents(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    sources = {f"saltare/{path.name}" for path in (ROOT / "saltare").glob("*.py*") if path.is_file()}
+    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "saltare").rglob("*.py*") if path.suffix != ".pyc"}
     assert names == sources | {"saltare/py.typed"} | {f"saltare/{module}{SUFFIX}" for module in MODULES}
     assert {f"saltare/{module}.pyi" for module in MODULES} <= names
 

@@ -22,7 +22,8 @@ import sys
 from pathlib import Path
 
 ARM = signal.SIGRTMIN + 5
-MODULES = ("os", "select", "signal", "_signal", "_process", "_memory", "socket")
+ALIASES = {"raw_signal": "_signal"}
+MODULES = ("os", "select", "signal", "raw_signal", "_process", "_memory", "socket")
 # Not system calls, or none that can fail; the last ones end the process or tell who it is.
 HARMLESS = {
     "os.fspath", "os.strerror", "os.waitstatus_to_exitcode", "os._exit", "os.getpid", "os.getppid", "os.access",
@@ -31,8 +32,8 @@ HARMLESS = {
 }  # fmt: skip
 # Those of workers, of the app's import, or of one process alone.
 NOT_OF_A_MASTER = {
-    "_core", "_server", "_selector", "_lifespan", "_dispatch", "_renewal", "_importer", "_guest", "_later", "_park",
-    "_settle", "_shared_code", "_warmup", "_logging", "config", "_layers", "_values", "_net_values", "_toml",
+    "_core", "serve.server", "serve.selector", "serve.signals", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "serve.guest", "memory.lazy_ssl", "memory.park",
+    "memory.start_up", "memory.shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
 }  # fmt: skip
 NUMBERS = {
     **dict.fromkeys(("pipe2", "open", "memfd_create", "eventfd", "dup", "pidfd_open"), errno.EMFILE),
@@ -117,17 +118,18 @@ def calls():
     for name, module in sorted(sys.modules.items()):
         if name.startswith("saltare.") and name.partition(".")[2] not in NOT_OF_A_MASTER:
             if (getattr(module, "__file__", None) or "").endswith(".py"):
-                found |= set(calls_in(inspect.getsource(module)))
+                found |= set(calls_in(Path(module.__file__).read_text()))
     return sorted(found - HARMLESS)
 
 
 def calls_in(source):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
-            module = sys.modules.get(node.value.id) or sys.modules.get(f"saltare.{node.value.id}")
+            name = ALIASES.get(node.value.id, node.value.id)
+            module = sys.modules.get(name) or sys.modules.get(f"saltare.{name}")
             value = getattr(module, node.attr, None)
-            if inspect.isbuiltin(value) or (inspect.isfunction(value) and node.value.id in ("signal", "os")):
-                yield f"{node.value.id}.{node.attr}"
+            if inspect.isbuiltin(value) or (inspect.isfunction(value) and name in ("signal", "os")):
+                yield f"{name}.{node.attr}"
 
 
 async def app(scope, receive, send):
@@ -139,13 +141,14 @@ async def app(scope, receive, send):
 def main(folder, options):
     is_successor = "_SALTARE_HANDOVER" in os.environ
     is_trial = "_SALTARE_TRIAL" in os.environ
-    import saltare._master
-    import saltare._preload
-    import saltare._sockets_passed
-    import saltare._threads
+    import saltare.listen.passed
+    import saltare.prefork.lost_threads
+    import saltare.prefork.master
+    import saltare.prefork.preload
+    import saltare.prefork.workers
 
-    saltare._master.BRIEF = 0.0  # workers are killed one after another here
-    saltare._master.REPEATED = 0.0  # each failure is looked for in the log
+    saltare.prefork.workers.BRIEF = 0.0  # workers are killed one after another here
+    saltare.prefork.master.REPEATED = 0.0  # each failure is looked for in the log
     faults = Faults(Path(folder))
     faults.install()
     signal.signal(ARM, faults.arm)

@@ -47,7 +47,9 @@ def test_startup_line(cli_server):
 
 def test_serving_process_has_left_the_command_line_behind(cli_server, raw):
     seen, _ = seen_by(raw, cli_server(APP))
-    assert not {"argparse", "gettext", "runpy", "saltare.cli", "saltare._layers"} & set(seen["modules"])
+    assert not {"argparse", "gettext", "runpy", "saltare.cli", "saltare.launch.cli", "saltare.options.sources"} & set(
+        seen["modules"]
+    )
 
 
 IMPORTED = """

@@ -170,7 +170,7 @@ def test_nginx_by_a_unix_socket(cli_server, folder):
 
 
 def test_nginx_lets_go_of_connections_first():
-    from saltare.config import BY_NAME
+    from saltare.options.table import BY_NAME
 
     (idle,) = re.findall(r"^    keepalive_timeout (\d+)s;", (DEPLOY / "nginx.conf").read_text(), re.MULTILINE)
     assert int(idle) < BY_NAME["keep_alive_timeout"].default

@@ -159,7 +159,7 @@ def test_a_second_signal_ends_it_at_once(drained, raw, number, what, loop):
     server.popen.send_signal(number)
     assert server.wait() == 1
     assert b"0\r\n\r\n" not in client.read_all()
-    server.wait_for_log("told to stop twice")
+    server.wait_for_log("stop requested twice")
     if what == "endless":
         server.wait_for_log("endless was cancelled")
 
@@ -175,7 +175,7 @@ def test_a_signal_to_it_and_to_its_group_is_one(cli_server, raw, number, workers
     os.killpg(server.pid, number)
     assert client.read_all().endswith(b"ended\r\n0\r\n\r\n")
     assert server.wait() == 0
-    assert "told to stop twice" not in server.logs()
+    assert "stop requested twice" not in server.logs()
     assert " ERROR " not in server.logs()
 
 

@@ -299,7 +299,7 @@ def test_a_parked_process_ends_at_once(start, disk):
 def disk(tmp_path):
     """A folder in which memory can be parked."""
     from saltare import _memory
-    from saltare._park import UNSUITABLE
+    from saltare.memory.park import UNSUITABLE
 
     fd = os.open(tmp_path, os.O_RDONLY)
     kind = UNSUITABLE.get(_memory.file_system(fd))

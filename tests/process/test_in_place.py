@@ -11,7 +11,7 @@ import pytest
 
 from family import command_line
 from harness import HANG, Process
-from saltare import _interpreter
+from saltare.launch import touched
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVED_IN_PLACE = "saltare serves in the interpreter that it was started in"
@@ -90,7 +90,7 @@ def test_the_console_script_makes_way(start, tmp_path):
     ],
 )
 def test_what_an_interpreter_was_started_with(arguments, expected):
-    assert _interpreter.program(arguments.split()) == expected
+    assert touched.program(arguments.split()) == expected
 
 
 # ---- where something was done to it, it goes on ----
@@ -198,13 +198,13 @@ def test_a_hook_that_only_leaves_a_mark_in_the_environment(start, raw, tmp_path)
 
 @pytest.mark.parametrize("setting", ["sys.settrace", "sys.setprofile", "threading.settrace", "threading.setprofile"])
 def test_trace_and_profile_functions(monkeypatch, setting):
-    code = f"import sys, threading\n{setting}(lambda *args: None)\nfrom saltare._interpreter import watched\nprint(watched())"
+    code = f"import sys, threading\n{setting}(lambda *args: None)\nfrom saltare.launch.touched import watched\nprint(watched())"
     assert output_of(code) == "a trace or profile function is set\n"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
 def test_monitoring():
-    code = "import sys\nsys.monitoring.use_tool_id(2, 'a tool')\nfrom saltare._interpreter import watched\nprint(watched())"
+    code = "import sys\nsys.monitoring.use_tool_id(2, 'a tool')\nfrom saltare.launch.touched import watched\nprint(watched())"
     assert output_of(code) == "it is monitored by a tool\n"
 
 
@@ -212,7 +212,7 @@ def test_threads_that_were_there_before():
     code = """
 import threading, time
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-from saltare._interpreter import threaded
+from saltare.launch.touched import threaded
 print(threaded())
 """
     assert output_of(code) == "it has 1 thread already\n"

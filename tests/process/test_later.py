@@ -9,7 +9,7 @@ import pytest
 from harness import HANG
 
 FOLDER = Path(__file__).parent
-PUT_OFF = "import sys\nfrom types import ModuleType\nfrom saltare import _later\n_later.install()\n"
+PUT_OFF = "import sys\nfrom types import ModuleType\nfrom saltare.memory import lazy_ssl\nlazy_ssl.install()\n"
 IMPORTED_FIRST = (
     "asyncio",
     "ssl",

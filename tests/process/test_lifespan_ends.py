@@ -41,7 +41,7 @@ def test_startup_raises_where_lifespan_is_a_must(environ):
     result = ended(environ, "--lifespan", "on", STARTUP="raise")
     assert result.returncode == 3
     assert "RuntimeError: startup goes wrong" in result.stderr
-    assert "_lifespan.py" not in result.stderr  # the traceback is the app's, without our frames
+    assert "app/lifespan.py" not in result.stderr  # the traceback is the app's, without our frames
     assert "listening" not in result.stderr
 
 

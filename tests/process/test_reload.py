@@ -288,6 +288,6 @@ def test_without_watchfiles_it_says_what_to_install(folder, tmp_path):
     ],
 )
 def test_patterns(path, include, exclude, wanted):
-    from saltare._reload import is_wanted
+    from saltare.prefork.reload import is_wanted
 
     assert is_wanted(path, ["/app"], include, exclude) == wanted

@@ -3,13 +3,13 @@
 import importlib
 import sys
 
-from saltare import _later
+from saltare.memory import lazy_ssl
 
 CLIENTS = ("asyncio", "http.client", "urllib.request", "httpx", "aiohttp")
 
 
 def main(names):
-    _later.install()
+    lazy_ssl.install()
     for name in names:
         importlib.import_module(name)
     import asyncio

@@ -1,7 +1,7 @@
 // Package counters is the table of figures that the workers of one master share.  per turn
 //
 // The master makes it, an anonymous file, before it forks; every worker maps it. A slot is written by its worker alone,
-// without locks, and read by all; only the state while the slot is free, and the bell, are the master's. saltare/_counters.py
+// without locks, and read by all; only the state while the slot is free, and the bell, are the master's. saltare/prefork/counters.py
 // has the same layout.
 //
 // The figures also spread new connections: a worker that has more of them than another one leaves a connection that waits

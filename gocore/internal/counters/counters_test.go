@@ -106,7 +106,7 @@ func TestTheMastersHalfAgrees(t *testing.T) {
 	table.Own().Refused.Store(3)
 	const program = `
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("counters", sys.argv[1] + "/saltare/_counters.py")
+spec = importlib.util.spec_from_file_location("counters", sys.argv[1] + "/saltare/prefork/counters.py")
 counters = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(counters)
 table = counters.Counters.inherited(3, [int(one) for one in sys.argv[2:]])

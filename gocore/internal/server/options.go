@@ -22,13 +22,13 @@ const (
 
 // Option is a row of Options.
 type Option struct {
-	Name string // that of its row in saltare/config.py, if users give it
+	Name string // that of its row in saltare/options/table.py, if users give it
 	Unit Unit
 	Most uint64 // the largest value
 	set  func(config *Config, value uint64)
 }
 
-// Options are all that a Config can be made of by name: an option of the core stands here, and in saltare/config.py if users give it.
+// Options are all that a Config can be made of by name: an option of the core stands here, and in saltare/options/table.py if users give it.
 // Config says what the values mean.
 var Options = [...]Option{
 	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = conn.Ticks(uint32(v)) }},

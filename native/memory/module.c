@@ -1,0 +1,271 @@
+/* saltare._memory: what a process needs of malloc and of its file mappings to be small.
+ *
+ * C alone, and apart from the core, because a process that must not load Go needs it too. */
+#include "memory.h"
+
+#include "memory_api.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* ---- malloc --------------------------------------------------------------------------------------------------- */
+
+/* One arena, since Python's threads allocate under the GIL. The sizes are those that glibc begins with; set, they stay, where
+ * they would grow with use and keep freed memory.
+ * Units: bytes. */
+#define ARENAS 1
+#define TRIM_THRESHOLD (128 * 1024)
+#define TOP_PAD (128 * 1024)
+#define MMAP_THRESHOLD (128 * 1024)
+
+/* configure(): malloc settings, and no transparent huge pages, in which a touched byte costs 2 MiB. Returns None. */
+static PyObject *memory_configure(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    mallopt(M_TOP_PAD, TOP_PAD);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    Py_RETURN_NONE;
+}
+
+/* trim(): gives malloc's free memory back to the system. Returns None. */
+static PyObject *memory_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    malloc_trim(0);
+    Py_RETURN_NONE;
+}
+
+/* held() -> int: anonymous memory of the process, in bytes. */
+static PyObject *memory_held(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
+
+/* heap() -> int: how large malloc's heap is, in bytes; 0 where /proc does not say where it begins. */
+static PyObject *memory_heap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    static uintptr_t first_break;
+    if (first_break == 0) first_break = find_first_break();
+    return PyLong_FromSize_t(first_break == 0 ? 0 : (uintptr_t)sbrk(0) - first_break);
+}
+
+/* free_blocks() -> (n, bytes): what malloc has free. It looks at each of them. */
+static PyObject *memory_free_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#if __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+    return Py_BuildValue("nn", (Py_ssize_t)info.ordblks, (Py_ssize_t)info.fordblks);
+#else
+    struct mallinfo info = mallinfo(); /* modulo 4 GiB */
+    return Py_BuildValue("nn", (Py_ssize_t)(unsigned)info.ordblks, (Py_ssize_t)(unsigned)info.fordblks);
+#endif
+}
+
+/* ---- file mappings --------------------------------------------------------------------------------------------
+ *
+ * Code and constants that only start-up needed are pages of files; dropped from this process they stay in the page
+ * cache, and whatever is used again comes back by a minor fault. Two witnesses must agree that a range may go:
+ *
+ *   - the dynamic linker says that it is a segment of a loaded ELF object that was never writable. It is asked under
+ *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
+ *   - the kernel says (maps, pagemap) that it is a private mapping of a file that cannot be written to, and that no page of it is
+ *     anonymous, or swapped out: nobody has written to it all the same, as debuggers and text relocations do.
+ *
+ * What the core drops once more, a moment later, rests on the same words: of objects that are never unloaded. */
+
+/* Mapped, not allocated: the heap was trimmed just before, and may be shared. Objects beyond are left alone. */
+#define MOST_CLEAN 4096
+#define MOST_SEGMENTS 16 /* of one object that are not writable; linkers make three */
+
+/* Of an entry of pagemap(5). */
+#define PRESENT (1ULL << 63)
+#define SWAPPED (1ULL << 62)
+#define OF_FILE (1ULL << 61)
+#define ENTRIES 512 /* read together */
+
+struct clean {
+    struct range ranges[MOST_CLEAN]; /* mappings of files that are private and not writable */
+    size_t n;
+    int pagemap;
+    struct range stack; /* of the main thread */
+    size_t released;    /* bytes */
+    struct way *way;
+};
+
+/* What runs between here and a wait: the objects that hold the addresses, which are never unloaded, and what was dropped of them. */
+struct way {
+    const void *const *addresses;
+    size_t n_addresses;
+    struct range *ranges;
+    size_t room, n_ranges;
+};
+
+/* A line of /proc/self/maps: "start-end rights offset device inode path". */
+static void look_for_files(const char *line, void *context)
+{
+    struct clean *clean = context;
+    char *at;
+    uintptr_t start = strtoul(line, &at, 16), end = strtoul(at + 1, &at, 16);
+    const char *rights = at + 1, *inode = rights + 5;
+    if (rights[1] == '-' && rights[3] == 'p' && clean->n < MOST_CLEAN) {
+        for (int fields = 0; fields < 2 && inode != NULL; fields++) inode = strchr(inode + 1, ' ');
+        if (inode != NULL && strtoul(inode, NULL, 10) != 0) clean->ranges[clean->n++] = (struct range){start, end};
+    } else if (strstr(rights, " [stack]") != NULL) {
+        clean->stack = (struct range){start, end};
+    }
+}
+
+static bool is_of_file(const struct clean *clean, struct range wanted)
+{
+    for (size_t i = 0; i < clean->n; i++) {
+        if (clean->ranges[i].start <= wanted.start && wanted.end <= clean->ranges[i].end) return true;
+    }
+    return false;
+}
+
+/* Whether no page of it was written to; false where /proc does not tell. */
+static bool is_clean(const struct clean *clean, struct range wanted)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uint64_t entries[ENTRIES];
+    while (wanted.start < wanted.end) {
+        const size_t left = size_of(wanted) / page, n = left < ENTRIES ? left : ENTRIES;
+        const ssize_t size = (ssize_t)(n * sizeof *entries);
+        if (pread(clean->pagemap, entries, (size_t)size, (off_t)(wanted.start / page * sizeof *entries)) != size) return false;
+        for (size_t i = 0; i < n; i++) {
+            if (entries[i] & SWAPPED || (entries[i] & PRESENT && !(entries[i] & OF_FILE))) return false;
+        }
+        wanted.start += n * page;
+    }
+    return true;
+}
+
+static bool is_on(const struct way *way, const struct dl_phdr_info *object)
+{
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD) continue;
+        for (size_t k = 0; k < way->n_addresses; k++) {
+            if ((uintptr_t)way->addresses[k] - (object->dlpi_addr + segment->p_vaddr) < segment->p_memsz) return true;
+        }
+    }
+    return false;
+}
+
+/* The table of segments is itself in the first of them: it is read to its end before that one is dropped. */
+static int release_object(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *data)
+{
+    struct clean *clean = data;
+    struct way *way = clean->way;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    struct range found[MOST_SEGMENTS];
+    size_t n = 0;
+    for (int i = 0; i < object->dlpi_phnum && n < MOST_SEGMENTS; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+        struct range range = {start & ~(page - 1), (start + segment->p_filesz + page - 1) & ~(page - 1)};
+        if (is_of_file(clean, range) && is_clean(clean, range)) found[n++] = range;
+    }
+    const bool on_way = is_on(way, object);
+    for (size_t i = 0; i < n; i++) {
+        if (madvise((void *)found[i].start, size_of(found[i]), MADV_DONTNEED) != 0) continue;
+        clean->released += size_of(found[i]);
+        if (on_way && way->n_ranges < way->room) way->ranges[way->n_ranges++] = found[i];
+    }
+    return 0;
+}
+
+/* Drops what deep calls have left of the main thread's stack, below this frame, which is small and the last, and those of
+ * the calls made here. Another thread's is left alone. */
+__attribute__((noinline)) static void release_stack(struct range stack)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    const uintptr_t end = (here & ~(page - 1)) - page;
+    if (here < stack.start || here >= stack.end || end <= stack.start) return;
+    madvise((void *)stack.start, end - stack.start, MADV_DONTNEED);
+}
+
+/* Drops the pages of read-only ELF segments, and of the stack. Returns the size of the segments, in bytes; 0 where /proc is
+ * not to be read.
+ * Threads: with the GIL, for the dynamic linker's lock must not be held in a fork. */
+static size_t release_files(struct way *way)
+{
+    struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (clean == MAP_FAILED) return 0;
+    clean->way = way;
+    clean->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (each_line("/proc/self/maps", look_for_files, clean) == 0 && clean->pagemap >= 0) dl_iterate_phdr(release_object, clean);
+    if (clean->pagemap >= 0) close(clean->pagemap);
+    const struct range stack = clean->stack;
+    const size_t released = clean->released;
+    munmap(clean, sizeof *clean);
+    release_stack(stack);
+    return released;
+}
+
+/* release_files() -> int: the same. */
+static PyObject *memory_release_files(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct way none = {0};
+    return PyLong_FromSize_t(release_files(&none));
+}
+
+/* The same on the way to a wait; memory_api.h tells more. */
+static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room)
+{
+    struct way way = {addresses, n, (struct range *)ranges, room, 0};
+    release_files(&way);
+    return way.n_ranges;
+}
+
+static const struct saltare_memory_api api = {.version = SALTARE_MEMORY_API_VERSION, .release_before_wait = release_before_wait};
+
+static PyMethodDef memory_methods[] = {
+    {"configure", memory_configure, METH_NOARGS, "configure(): settings of malloc for a small process."},
+    {"trim", memory_trim, METH_NOARGS, "trim(): gives malloc's free memory back."},
+    {"release_files", memory_release_files, METH_NOARGS,
+     "release_files() -> bytes: drops what start-up touched of code and constants; what is used again comes back."},
+    {"prepare_parking", memory_prepare_parking, METH_NOARGS, "prepare_parking(): what park() needs from before the app is imported."},
+    {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
+    {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
+    {"record_counters", memory_record_counters, METH_NOARGS, "record_counters(): finds the counters in code objects, before park()."},
+    {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
+    {"repark", memory_repark, METH_VARARGS,
+     "repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives pages back to the file that hold what it holds."},
+    {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): what comes from now on is a burst's."},
+    {"release_pools", memory_release_pools, METH_VARARGS,
+     "release_pools(pools=0, stop=False) -> bytes, or None: drops what a burst has left free in arenas, so many pools a call."},
+    {"in_use", memory_in_use, METH_NOARGS, "in_use() -> blocks: of pymalloc, that hold objects; 0 where that is not known."},
+    {"held", memory_held, METH_NOARGS, "held() -> bytes: the process's own memory."},
+    {"heap", memory_heap, METH_NOARGS, "heap() -> bytes: how large malloc's heap is."},
+    {"free_blocks", memory_free_blocks, METH_NOARGS, "free_blocks() -> (n, bytes): what malloc has free."},
+    {"file_system", memory_file_system, METH_O, "file_system(fd) -> int: the magic number of its file system."},
+    {NULL},
+};
+
+static int memory_exec(PyObject *module)
+{
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)&api, SALTARE_MEMORY_API, NULL);
+    int status = capsule ? PyModule_AddObjectRef(module, strrchr(SALTARE_MEMORY_API, '.') + 1, capsule) : -1;
+    Py_XDECREF(capsule);
+    return status == 0 ? memory_add_sharing(module) : -1;
+}
+
+static PyModuleDef_Slot memory_slots[] = {{Py_mod_exec, (void *)(uintptr_t)memory_exec}, {0, NULL}};
+
+static PyModuleDef memory_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "saltare._memory",
+    .m_doc = "Settings of malloc, and pages given back.",
+    .m_methods = memory_methods,
+    .m_slots = memory_slots,
+};
+
+PyMODINIT_FUNC PyInit__memory(void) { return PyModuleDef_Init(&memory_def); }

@@ -1,0 +1,278 @@
+/* Parking again: pages that were written to and hold once more what the file holds.
+ *
+ * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
+ * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes.
+ *
+ * Workers also write the same to the same page, since they began as copies of one process and did the same since. The first
+ * of them puts such a page into a second file, the pool, at the place that it has in the first; the others find it there, and
+ * all of them map that one. A page of the pool is written once, before anybody maps it: it is there if it is not zero.
+ *
+ * Only what is in memory is compared with: nothing waits for a disk while threads are held. And only what is the same byte for
+ * byte goes back, or differs only in counters that were recorded: what a page holds is not for us to judge.
+ *
+ * While the process serves, it is done in slices: so many pages, then the threads go on and the loop turns. */
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* pagemap(5): bits of an entry of /proc/self/pagemap, 8 bytes for each page. */
+#define PRESENT (1ULL << 63)
+#define OF_FILE (1ULL << 61)
+#define OURS_ALONE (1ULL << 56)
+
+#define ENTRIES 512 /* looked at together */
+#define ENTRIES_COST 4 /* of reading so many entries, in pages compared */
+/* Pages compared before a process serves: some 25 ms. One that has written to more of its heap will not share much of it. */
+#define MOST_COMPARED 16384
+
+/* Another process looks into the pool: how often to try again, a millisecond later. While requests are served, not at all. */
+#define MOST_TRIES 200
+/* Each page taken from the pool by itself makes two mappings more, and each slice reads the list of them all: 3 ms. The kernel
+ * allows a process 65,530. */
+#define MOST_MAPPINGS 4096
+
+/* How long to wait until all threads are held. Units: ns. */
+#define PATIENCE 200000000LL
+#define PATIENCE_OF_SLICE 4000000LL
+
+#ifndef MADV_COLD
+#define MADV_COLD 20 /* since Linux 5.4 */
+#endif
+
+struct reparking {
+    int file, pool;   /* pool: -1 when there is none */
+    bool looks;       /* into the pool, which nobody else changes meanwhile */
+    int pagemap;
+    uintptr_t page;   /* bytes */
+    bool waits;       /* the file's file system does not tell what is in memory */
+    size_t mappings, compared, most; /* most: to be compared */
+    size_t reparked;  /* bytes */
+    uintptr_t begin;  /* what lies before has been looked at */
+    uintptr_t next;   /* where the next slice begins; 0: all was looked at */
+    struct range run; /* of pages in a row that the pool has */
+    off_t run_offset;
+};
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Does not wait for a disk, where that can be asked for. */
+static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, off_t offset)
+{
+    if (fd == work->file && !work->waits) {
+        struct iovec to = {bytes, n};
+        ssize_t got = preadv2(fd, &to, 1, offset, RWF_NOWAIT);
+        if (got >= 0 || errno != EOPNOTSUPP) return got;
+        work->waits = true;
+    }
+    return pread(fd, bytes, n, offset);
+}
+
+#define WORDS 512 /* looked at together */
+
+/* `now` lies in memory. */
+static bool are_alike(const uint64_t *now, const uint64_t *before)
+{
+    if (memcmp(before, now, WORDS * sizeof *now) == 0) return true;
+    for (size_t i = 0; i < WORDS; i++) {
+        if (now[i] != before[i] && !differ_in_counter((uintptr_t)&now[i], now[i], before[i])) return false;
+    }
+    return true;
+}
+
+static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(words, words + 1, (WORDS - 1) * sizeof *words) == 0; }
+
+/* What there is in a file at the place of a page. */
+struct likeness {
+    bool known;
+    bool alike; /* what the page holds, byte for byte but for counters */
+    bool zero;
+};
+
+static struct likeness compare(struct reparking *work, int fd, uintptr_t at, off_t offset)
+{
+    struct likeness likeness = {true, true, true};
+    uint64_t before[WORDS];
+    work->compared++;
+    for (size_t done = 0; done < work->page && (likeness.alike || likeness.zero); done += sizeof before) {
+        if (read_file(work, fd, before, sizeof before, offset + (off_t)done) != sizeof before) return (struct likeness){.known = false};
+        likeness.alike = likeness.alike && are_alike((const uint64_t *)(at + done), before);
+        likeness.zero = likeness.zero && are_zero(before);
+    }
+    return likeness;
+}
+
+/* ---- the pool ------------------------------------------------------------------------------------------------- */
+
+/* Maps the pool in place of the pages that have been found in it. */
+static void map_run(struct reparking *work)
+{
+    if (size_of(work->run) > 0) work->reparked += map_piece(work->pool, work->run, work->run_offset, MADV_POPULATE_READ);
+    work->run.end = work->run.start;
+}
+
+/* One page that differs from that of the file. */
+static void look_into_pool(struct reparking *work, uintptr_t at, off_t offset)
+{
+    if (work->mappings >= MOST_MAPPINGS) return;
+    struct likeness likeness = compare(work, work->pool, at, offset);
+    if (!likeness.known) return;
+    if (likeness.zero) {
+        if (likeness.alike || pwrite(work->pool, (void *)at, work->page, offset) != (ssize_t)work->page) return;
+    } else if (!likeness.alike) {
+        return;
+    }
+    if (work->run.end != at || work->run_offset + (off_t)size_of(work->run) != offset) {
+        map_run(work);
+        work->mappings += 2;
+        work->run.start = at;
+        work->run_offset = offset;
+    }
+    work->run.end = at + work->page;
+}
+
+/* Whether the pool is one still and may be looked into, by one process at a time until it is sealed. */
+static bool enter_pool(int pool, int most_tries, bool *locked)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    const int seals = fcntl(pool, F_GET_SEALS);
+    if (seals < 0 || seals & F_SEAL_WRITE) return seals >= 0;
+    for (int tries = 1;; tries++) {
+        *locked = fcntl(pool, F_SETLK, &lock) == 0;
+        if (*locked || tries >= most_tries || (errno != EAGAIN && errno != EACCES && errno != EINTR)) break;
+        nanosleep(&pause, NULL);
+    }
+    return *locked;
+}
+
+static void leave_pool(int pool)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    fcntl(pool, F_SETLK, &lock);
+}
+
+/* ---- mappings ------------------------------------------------------------------------------------------------- */
+
+/* One page that was written to. `fd` is the file that is mapped there; pages that a child still has are not ours alone. */
+static void repark_page(struct reparking *work, int fd, uintptr_t at, off_t offset, bool ours_alone)
+{
+    struct likeness likeness = compare(work, fd, at, offset);
+    if (likeness.alike) {
+        if (madvise((void *)at, work->page, MADV_DONTNEED) == 0) work->reparked += work->page;
+    } else if (likeness.known && ours_alone) {
+        look_into_pool(work, at, offset);
+    }
+}
+
+/* Whether this slice is over; then the next one begins at an address. */
+static bool is_over(struct reparking *work, uintptr_t at)
+{
+    if (work->next == 0 && work->compared >= work->most) work->next = at;
+    return work->next != 0;
+}
+
+/* The pages of a mapping from one address on, some of those that one read of pagemap tells of. */
+static void repark_pages(struct reparking *work, int fd, const uint64_t *entries, size_t n, struct mapping mapping, uintptr_t at, bool looks)
+{
+    for (size_t i = 0; i < n; i++, at += work->page) {
+        if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
+        if (is_over(work, at)) return;
+        repark_page(work, fd, at, mapping.offset + (off_t)(at - mapping.range.start), looks && entries[i] & OURS_ALONE);
+    }
+}
+
+/* One mapping of a file. */
+static void repark_mapping(struct reparking *work, int fd, struct mapping mapping)
+{
+    uint64_t entries[ENTRIES];
+    const uintptr_t page = work->page;
+    /* Locked pages (mlock) do not leave memory, so they refuse this too, and MADV_DONTNEED; mmap would take them all the same. */
+    const bool looks = work->looks && fd != work->pool && madvise((void *)mapping.range.start, page, MADV_COLD) == 0;
+    uintptr_t at = mapping.range.start < work->begin ? work->begin : mapping.range.start;
+    while (at < mapping.range.end && !is_over(work, at)) {
+        size_t n = smaller((mapping.range.end - at) / page, ENTRIES);
+        ssize_t got = pread(work->pagemap, entries, n * sizeof *entries, (off_t)(at / page * sizeof *entries));
+        if (got != (ssize_t)(n * sizeof *entries)) break;
+        work->compared += ENTRIES_COST;
+        repark_pages(work, fd, entries, n, mapping, at, looks);
+        at += n * page;
+    }
+    map_run(work);
+}
+
+struct mapped_files {
+    struct reparking *work;
+    struct stat file, pool;
+};
+
+static void look_at_mapping(struct mapping mapping, void *context)
+{
+    struct mapped_files *mapped = context;
+    mapped->work->mappings++;
+    if (mapped->work->next != 0 || mapping.inode == 0 || mapping.range.end <= mapped->work->begin || !was_parked(mapping.range.start, mapping.offset)) return;
+    if (mapping.inode == mapped->pool.st_ino && mapping.device == mapped->pool.st_dev) {
+        repark_mapping(mapped->work, mapped->work->pool, mapping);
+    } else if (mapping.inode == mapped->file.st_ino) { /* some file systems give another device here than in stat(2) */
+        repark_mapping(mapped->work, mapped->work->file, mapping);
+    }
+}
+
+/* Returns 0 or an errno. */
+static int repark_all(struct reparking *work, int64_t patience, struct hold_refusal *refusal)
+{
+    struct mapped_files mapped = {.work = work};
+    const struct range core = find_core();
+    struct hold *hold = new_hold();
+    int error = 0;
+    *refusal = (struct hold_refusal){.why = "no memory to hold threads with"};
+    if (hold == NULL) return 0;
+    if (fstat(work->file, &mapped.file) < 0 || (work->pool >= 0 && fstat(work->pool, &mapped.pool) < 0)) error = errno;
+    if (error == 0) *refusal = hold_threads(hold, core, patience);
+    if (error == 0 && refusal->why == NULL) {
+        error = each_mapping(look_at_mapping, &mapped);
+        release_threads(hold);
+    }
+    free_hold(hold);
+    return error;
+}
+
+/* repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives those pages of memory back to the file of park() that hold what it
+ * holds, and shares others by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none.
+ * With `pages`, a slice: from the address `begin` on, until so many pages were compared; next is where another begins, 0 when
+ * all was looked at. Without, all of it, at a time when nobody waits.
+ * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
+ * Threads: one caller at a time, since a lock of a file is a process's. */
+PyObject *memory_repark(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
+    struct hold_refusal refusal;
+    unsigned long long begin = 0, pages = 0;
+    bool locked = false;
+    if (!PyArg_ParseTuple(args, "ii|KK:repark", &work.file, &work.pool, &begin, &pages)) return NULL;
+    work.begin = (uintptr_t)begin;
+    work.most = pages != 0 ? (size_t)pages : MOST_COMPARED;
+    if ((work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_BEGIN_ALLOW_THREADS
+    work.looks = work.pool >= 0 && enter_pool(work.pool, pages != 0 ? 1 : MOST_TRIES, &locked);
+    Py_END_ALLOW_THREADS
+    if (!work.looks) work.pool = -1;
+    int error = repark_all(&work, pages != 0 ? PATIENCE_OF_SLICE : PATIENCE, &refusal);
+    if (locked) leave_pool(work.pool);
+    close(work.pagemap);
+    if (error != 0) {
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (refusal.why != NULL) {
+        raise_refusal(refusal.why, refusal.thread);
+        return NULL;
+    }
+    return Py_BuildValue("nK", (Py_ssize_t)work.reparked, (unsigned long long)work.next);
+}

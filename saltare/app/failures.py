@@ -1,0 +1,51 @@
+"""What to do when the app fails to answer a request."""
+
+from asyncio import CancelledError
+
+from .. import log
+from ..errors import ClientDisconnected
+
+
+async def send_in_loop(send, message):
+    """What `send()` of another thread returns: there it may be called, but only the loop may carry it out."""
+    await send(message)
+
+
+def failed(exchange, scope, error):
+    """The app raised. Returns whether its task is to raise it too."""
+    gone = exchange.gone
+    exchange.fail()
+    if isinstance(error, CancelledError):
+        log.warning(f"cancelled: {described(scope)}")
+        return True
+    if gone and is_disconnect(error):
+        log.debug(f"the peer of {described(scope)} has gone: {type(error).__name__}")
+    else:
+        log.error(f"exception in the app: {described(scope)}", error)
+    return isinstance(error, KeyboardInterrupt)
+
+
+def incomplete(exchange, scope):
+    """The app returned, and its answer is not complete."""
+    what = "its answer incomplete" if exchange.started else "no answer"
+    exchange.fail()
+    log.error(f"the app returned with {what}: {described(scope)}")
+
+
+def described(scope):
+    return f"{scope.get('method', 'WebSocket')} {scope['path']!a}"
+
+
+def is_disconnect(error):
+    """Whether the error comes of `send()` having raised ClientDisconnected."""
+    seen = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        if isinstance(one, ClientDisconnected):
+            return True
+        seen.add(id(one))
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return False

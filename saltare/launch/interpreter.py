@@ -1,0 +1,73 @@
+"""The interpreter that only serves: how the command line starts it, and what that one does first."""
+
+import os
+import sys
+
+from .. import cpython
+
+
+def clean_interpreter(code, values, sources, flags=()):
+    """An interpreter that runs `code`: command, environment, and the descriptor, {fd} in it, of what it is told."""
+    import marshal
+
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    added = {} if "GOMAXPROCS" in os.environ else {"GOMAXPROCS": "1"}  # see maxProcs in gocore/export.go
+    fd = handed_over(marshal.dumps((values, sources, sys.argv, sys.orig_argv, root, list(added), cpython.has_ssl())))
+    code = f"import sys; sys.path.insert(0, {root!r}); {code.format(fd=fd)}"
+    return [sys.executable, *interpreter_flags(), *flags, "-c", code], {**os.environ, **added}, fd
+
+
+def keep_standard_descriptors():
+    """Opens /dev/null for those of 0, 1 and 2 that are closed: a socket there would get what is meant for stderr."""
+    fd = os.open(os.devnull, os.O_RDWR)
+    while fd <= 2:
+        os.set_inheritable(fd, True)
+        fd = os.open(os.devnull, os.O_RDWR)
+    os.close(fd)
+
+
+def handed_over(data):
+    """A descriptor to inherit that holds the data: unlike arguments and environment, nobody else can read it."""
+    fd = os.memfd_create("saltare-config", 0)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def interpreter_flags():
+    flags = [*cpython.interpreter_flags(), "-X", "faulthandler"]
+    # What that function leaves out: -u, and -X options it does not know.
+    if getattr(sys.stdout, "write_through", False):
+        flags.append("-u")
+    for name, value in sys._xoptions.items():
+        text = name if value is True else f"{name}={value}"
+        if text not in flags:
+            flags += ["-X", text]
+    return flags
+
+
+# ---- at the other end ----
+
+
+def received(fd):
+    import marshal
+
+    with open(fd, "rb") as file:
+        return marshal.load(file)
+
+
+def clean_path(root):
+    """Takes back what got us here, so that only --app-dir and the interpreter itself decide what is imported."""
+    sys.path.remove(root)
+    if sys.path[:1] == [""]:
+        del sys.path[0]
+    if root not in sys.path:
+        sys.path.append(root)
+
+
+def remove_from_environment(names):
+    """For the app and its children. Go still finds them in what the kernel gave us, of which glibc then has a copy."""
+    os.environ["_SALTARE_COPY"] = ""
+    for name in (*names, "_SALTARE_COPY"):
+        os.environ.pop(name, None)

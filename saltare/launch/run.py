@@ -1,0 +1,149 @@
+"""Where the serving process begins and ends: takes the configuration that the command line left, picks one process or a
+master, and serves.
+"""
+
+import os
+import sys
+
+from .. import log
+from ..options.config import Config
+from ..process import ignored, title
+from ..process.ending import deadline, finish_later, lasting, leave
+from ..process.exit_codes import explained
+from ..restart.origin import MASTERS, STATE, is_successor, origin
+from .interpreter import clean_path, received, remove_from_environment
+
+
+def main(fd):
+    """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
+    ignored.ignore_early()
+    values, sources, arguments, command, root, added, has_ssl = received(fd)
+    clean_path(root)
+    remove_from_environment(added)
+    sys.argv[:] = arguments
+    sys.orig_argv[:] = command
+    config = Config(values, sources)
+    title.of_command_line(config.app)
+    title.set_title("saltare")
+    code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
+    leave(code, until, finalize=whole and not is_parked(config))
+
+
+def serve(config, make):
+    """Runs the server that `make` gives until it is stopped. Returns the exit code, after a line on stderr that says
+    why it is not 0, until when threads have their time to end, and whether nothing was cut short.
+    """
+    server = None
+
+    def run():
+        nonlocal server
+        server = make()
+        server.run()
+
+    text, code = explained(run)
+    if text:
+        log.write(text)
+    whole = server is None or server.graceful
+    until = getattr(server, "until", None) or deadline(config.shutdown_timeout, 0.0, whole)
+    return code or int(not whole), until, whole
+
+
+def clean_server(config, put_off_ssl):
+    """The server of an interpreter that is ours alone, with all that keeps it small."""
+    from .. import _memory
+    from ..options.techniques import untested
+
+    origin()  # the app may change the folder and the environment
+    if config.uses("malloc-settings"):
+        _memory.configure()
+    log.configure(config)
+    if config.memory == "lean" and untested() is not None:
+        log.info(f"memory techniques are those of --memory safe: {untested()}")
+    forks = needs_master(config)
+    if config.park_memory is not None or (forks and config.shares_heap()):
+        from ..memory.park import prepare
+
+        prepare()
+    return master(config, command_line=True) if forks else single(config, put_off_ssl)
+
+
+def needs_master(config):
+    """Also where one process would do now, but the program before us has left workers to be replaced."""
+    return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
+
+
+def master(config, command_line):
+    from ..prefork.master import Master
+
+    return Master(config, command_line)
+
+
+def single(config, put_off_ssl):
+    from ..memory.shared_code import SharedCode
+
+    if put_off_ssl and config.uses("lazy-ssl"):
+        from ..memory import lazy_ssl
+
+        lazy_ssl.install()
+    with SharedCode(config.uses("shared-code")):
+        load_fresh(config)  # before what serves it is, so that its errors come at once
+        from ..memory.start_up import forget
+
+        if config.uses("import-caches"):
+            forget()
+        from ..memory.idle import Cleanup
+        from ..serve.server import Server
+    server = Server(config)
+    server.cleanup = Cleanup(config, config.park_memory)
+    server.after_start = server.cleanup.begin
+    return server
+
+
+def load_fresh(config):
+    from ..app.importer import load
+
+    if not is_successor():
+        load(config)
+        return
+    from ..restart.fresh_code import FreshCode
+
+    with FreshCode():
+        load(config)
+
+
+def is_parked(config):
+    """Whether the end of the interpreter would read back what it left in a file."""
+    return (
+        config.park_memory is not None
+        and "saltare.memory.park" in sys.modules
+        and sys.modules["saltare.memory.park"].is_parked()
+    )
+
+
+# ---- in an interpreter that is not ours alone ----
+
+
+def serve_here(config, why, ends_after):
+    """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
+    keeps us from one of our own; `ends_after`: whether the program is over then, but for those who watch it.
+    """
+    import threading
+
+    theirs = lasting(threading)
+    code, until, _ = serve(config, lambda: guest_server(config, why))
+    code = 128 - code if code < 0 else code
+    if ends_after:
+        finish_later(code, until, theirs)
+    return code
+
+
+def guest_server(config, why):
+    log.configure(config)
+    log.debug(f"saltare serves in the interpreter that it was started in: {why}")
+    if needs_master(config):
+        return master(config, command_line=False)
+    from ..serve.server import Server
+
+    server = Server(config)
+    server.why_here = why
+    return server

@@ -1,0 +1,79 @@
+"""One listening socket: described, and closed without harm to others."""
+
+import contextlib
+import os
+import socket
+
+
+class Listener:
+    """One listening socket. `close` also removes a unix socket's name, if that is still ours."""
+
+    __slots__ = ("_inode", "_path", "_pid", "address", "key", "socket", "url", "wildcard")
+
+    def __init__(self, sock, path=None):
+        self.socket = sock
+        self.key = ""  # what was asked for when it was opened
+        self._path, self._inode, self._pid = path, path and inode(path), os.getpid()
+        name = sock.getsockname()
+        if sock.family == socket.AF_UNIX:
+            shown = path or os.fsdecode(name)
+            self.address, self.url, self.wildcard = (shown, None), f"unix:{shown}", False
+            return
+        host, port = name[:2]
+        self.address, self.url = (host, port), f"http://{in_url(host)}:{port}"
+        self.wildcard = host in ("0.0.0.0", "::")
+
+    def fileno(self):
+        return self.socket.fileno()
+
+    def disown(self):
+        """The name is from now on somebody else's to remove."""
+        self._path = None
+
+    def close(self):
+        # A forked child closes its copy only; the name belongs to the process that made it.
+        if self._path and self._pid == os.getpid() and inode(self._path) == self._inode:
+            # Without the right to remove it the name stays, stale, for the next start to replace.
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+        self._path = None
+        self.socket.close()
+
+    def __repr__(self):
+        return f"<Listener {self.url}>"
+
+
+def listening(sock, backlog):
+    if sock.family != socket.AF_UNIX:
+        # Set once here: what Linux accepts from the socket inherits both.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.listen(backlog)
+    sock.setblocking(False)
+    return sock
+
+
+def inode(path):
+    """What tells a file from another one that took its name; None when there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def in_url(host):
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
+
+
+def copies(listeners):
+    """New descriptors of the sockets, by the listeners' keys. OSError: none is left open."""
+    made = {}
+    try:
+        for listener in listeners:
+            made.setdefault(listener.key, []).append(os.dup(listener.fileno()))
+    except OSError:
+        for fd in [fd for fds in made.values() for fd in fds]:
+            os.close(fd)
+        raise
+    return made

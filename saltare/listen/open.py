@@ -1,0 +1,81 @@
+"""All the listening sockets that a configuration asks for; what is seldom asked for is imported only then."""
+
+import os
+
+from ..errors import StartError
+from .tcp import open_tcp
+
+
+def open_listeners(config, inherited=None):
+    """All the sockets asked for, listening and non-blocking; StartError, and none of them left open, if one fails.
+
+    `inherited` has descriptors of those that are open already, by `key`; what is not asked for is closed. Of an error
+    they know nothing: they stay open.
+    """
+    inherited, made = dict(inherited or {}), []
+    try:
+        for wanted in addresses(config):
+            key = " ".join(map(str, wanted))
+            found = inherited.pop(key, None)
+            made.append((key, wanted, found, [] if found else opened_as(config, *wanted)))
+    except BaseException:
+        for listener in [listener for *_, listeners in made for listener in listeners]:
+            listener.close()
+        raise
+    for fd in [fd for fds in inherited.values() for fd in fds]:
+        os.close(fd)
+    return [one for key, wanted, found, opened in made for one in named(key, opened or taken_over(wanted, found))]
+
+
+def open_or_keep(config, inherited):
+    """The same for a program that takes the place of another: where that listened is better than nowhere."""
+    try:
+        return open_listeners(config, inherited)
+    except StartError as error:
+        if not inherited:
+            raise
+        from .. import log
+
+        log.error(f"{error}; the server goes on listening where it did")
+        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
+
+
+def named(key, listeners):
+    for one in listeners:
+        one.key = key
+    return listeners
+
+
+def opened_as(config, kind, *address):
+    """What is seldom asked for is loaded only then."""
+    if kind == "tcp":
+        return open_tcp(config, *address)
+    if kind == "unix":
+        from .unix import open_unix
+
+        return open_unix(config, *address)
+    from . import passed
+
+    return passed.OPENERS[kind](config, *address)
+
+
+def taken_over(wanted, fds):
+    from .passed import adopted
+
+    return adopted(wanted, fds)
+
+
+def addresses(config):
+    way = config.way()
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        from .passed import passed_by_systemd
+
+        if passed := passed_by_systemd(config):
+            return passed
+    if way == "bind":
+        from ..options.net_values import address
+
+        return [address(text) for text in config.bind]
+    if way == "tcp":
+        return [("tcp", config.host, config.port)]
+    return [("unix", config.uds_path)] if way == "uds_path" else [("fd", config.fd)]

@@ -1,0 +1,88 @@
+"""Listening sockets that are open already: inherited by --fd, passed by systemd, or left by the program before us."""
+
+import errno
+import os
+import socket
+
+from .. import log
+from ..errors import StartError
+from .listener import Listener, listening
+
+FIRST_PASSED = 3  # SD_LISTEN_FDS_START
+
+
+def adopted(wanted, fds):
+    """Listeners on descriptors of the program whose place we took."""
+    path = os.path.abspath(wanted[1]) if wanted[0] == "unix" else None
+    sockets = []
+    try:
+        for fd in fds:
+            sockets.append(socket.socket(fileno=fd))
+            os.set_inheritable(fd, False)
+            sockets[-1].setblocking(False)
+        return [Listener(one, path) for one in sockets]
+    except BaseException:
+        for one in sockets:
+            one.detach()  # else they would be closed, and with them where the server listens
+        raise
+
+
+def passed_by_systemd(config):
+    """The sockets of socket activation (sd_listen_fds(3)), once: programs that the app starts must not see it."""
+    n = os.environ.get("LISTEN_FDS", "")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    if not n.isdigit() or int(n) == 0:
+        return []
+    way = config.way()
+    if config.sources[way if way != "tcp" else "port"] != "default" or config.sources["host"] != "default":
+        log.warning(f"listening on the sockets that systemd passes, not as {way} says")
+    return [("systemd", fd) for fd in range(FIRST_PASSED, FIRST_PASSED + int(n))]
+
+
+def open_passed(config, number):
+    """A listener on a socket of systemd's, whose own descriptor is closed, so that no program inherits it."""
+    listener = on_copy(config, number)
+    os.close(number)
+    return [listener]
+
+
+def open_fd(config, number):
+    """A listener on a copy of an inherited descriptor, so that closing ours leaves the giver's alone."""
+    return [on_copy(config, number)]
+
+
+def on_copy(config, number):
+    sock = copied(number)
+    try:
+        check_listening(sock, number)
+        return Listener(listening(sock, config.listen_backlog))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def copied(number):
+    copy = None
+    try:
+        copy = os.dup(number)
+        return socket.socket(fileno=copy)
+    except OSError as error:
+        if copy is not None:
+            os.close(copy)
+        reason = "not a socket" if error.errno == errno.ENOTSOCK else os.strerror(error.errno).lower()
+        raise fd_failure(number, reason) from None
+
+
+def check_listening(sock, number):
+    if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
+        raise fd_failure(number, "not a TCP or unix stream socket")
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise fd_failure(number, "a socket that does not listen")
+
+
+def fd_failure(number, reason):
+    return StartError(f"cannot listen on fd {number}: {reason}")
+
+
+OPENERS = {"fd": open_fd, "systemd": open_passed}

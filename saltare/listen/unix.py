@@ -1,0 +1,71 @@
+"""Unix sockets: a name in the file system, put there and taken away without harm to others."""
+
+import errno
+import os
+import socket
+import stat
+
+from ..errors import StartError
+from .listener import Listener, inode, listening
+
+# sun_path holds 108 bytes, the last of them NUL (unix(7)).
+UNIX_PATH_MAX_BYTES = 107
+
+
+def open_unix(config, given):
+    """A listener at a path; a socket there that nobody listens on is replaced."""
+    try:
+        check_length(given)
+        make_room(given)
+        return [Listener(bound_unix(config, given), os.path.abspath(given))]
+    except OSError as error:
+        raise unix_failure(given, os.strerror(error.errno).lower() if error.errno else str(error)) from None
+
+
+def check_length(path):
+    size = len(os.fsencode(path))
+    if size > UNIX_PATH_MAX_BYTES:
+        raise unix_failure(path, f"the path has {size} bytes and a socket's can have {UNIX_PATH_MAX_BYTES}")
+
+
+def make_room(path):
+    stale = inode(path)
+    if stale is None:
+        return
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise unix_failure(path, "there is a file of that name that is not a socket")
+    if not nobody_listens(path):
+        raise unix_failure(path, "the socket is in use by another process")
+    # Another server may have replaced the stale socket since we looked at it.
+    if inode(path) == stale:
+        os.unlink(path)
+
+
+def nobody_listens(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def bound_unix(config, path):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if config.uds_permissions is not None:
+            # Linux gives the name the socket's own mode, so that it never is more open than asked for;
+            # umask has its say at bind, which is why the mode is set once more.
+            os.fchmod(sock.fileno(), config.uds_permissions)
+        sock.bind(path)
+        try:
+            if config.uds_permissions is not None:
+                os.chmod(path, config.uds_permissions)
+            return listening(sock, config.listen_backlog)
+        except BaseException:
+            os.unlink(path)
+            raise
+    except BaseException:
+        sock.close()
+        raise
+
+
+def unix_failure(path, reason):
+    return StartError(f"cannot listen on unix:{path}: {reason}")

@@ -1,0 +1,163 @@
+"""Log lines: to the user's handlers when there are any, else to stderr, without importing logging."""
+
+import os
+import sys
+import time
+
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+WORDS = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARNING", ERROR: "ERROR", CRITICAL: "CRITICAL"}
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+
+# Loggers belong to the process, so this does too: of several servers, the one configured last has its level.
+_level, _asked_for, _applied = INFO, False, None
+_given = 0  # the level that the logger has from us; 0 is logging.NOTSET
+
+
+def configure(config):
+    """Takes over the level and applies the --log-config file, once. ConfigError when logging refuses it."""
+    global _level, _asked_for, _applied
+    if config.log_config not in (None, _applied):
+        from .log_config import apply
+
+        apply(config.log_config)
+        _applied = config.log_config
+    _level = next(level for level, word in WORDS.items() if word.lower() == config.log_level)
+    _asked_for = config.sources["log_level"] != "default"
+
+
+def error(message, exception=None):
+    emit(ERROR, "saltare.error", message, exception)
+
+
+def warning(message, exception=None):
+    emit(WARNING, "saltare", message, exception)
+
+
+def info(message):
+    emit(INFO, "saltare", message)
+
+
+def debug(message):
+    emit(DEBUG, "saltare", message)
+
+
+def enabled(level):
+    """Whether a message of that level would go anywhere; asks before making an expensive one."""
+    logger = logger_in_use("saltare")
+    return level >= _level if logger is None else logger.isEnabledFor(level)
+
+
+def emit(level, name, message, exception=None):
+    logger = logger_in_use(name)
+    if not (level >= _level if logger is None else logger.isEnabledFor(level)):
+        return
+    if logger is None or not logger.hasHandlers():
+        write(line(level, message, exception))
+        return
+    try:
+        logger.log(level, message, exc_info=exception, stacklevel=3)
+    except Exception:
+        # A handler on a closed stream, say: what it was to write matters more than how it failed.
+        write(line(level, message, exception))
+
+
+def logger_in_use(name):
+    """The logger, or None while nobody has imported logging: then there can be no handlers to respect."""
+    if "logging" not in sys.modules:
+        return None
+    import logging
+
+    global _given
+    top = logging.getLogger("saltare")
+    if _asked_for or top.level in (logging.NOTSET, _given):
+        top.setLevel(_level)
+        _given = _level
+    logger = logging.getLogger(name)
+    # A dictConfig of the app's disables every logger that it does not name; tracebacks must not go that way.
+    logger.disabled = False
+    return logger
+
+
+def line(level, message, exception=None):
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S%z")
+    return f"{stamp} {WORDS[level]} {message}\n{'' if exception is None else traceback_of(exception)}"
+
+
+def traceback_of(exception):
+    import traceback
+
+    try:
+        return "".join(traceback.format_exception(type(exception), exception, exception.__traceback__))
+    except Exception as failure:
+        return f"{type(exception).__name__} (its traceback cannot be formatted: {type(failure).__name__})\n"
+
+
+def one_line(error):
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def without_our_frames(exception):
+    """The exception with the frames cut off that led from saltare, through the import system, into the app."""
+    step = exception.__traceback__
+    while step is not None and is_ours(step.tb_frame.f_code.co_filename):
+        step = step.tb_next
+    return exception.with_traceback(step)
+
+
+def is_ours(filename):
+    return filename.startswith((HERE, "<frozen importlib")) or filename.endswith("/importlib/__init__.py")
+
+
+def write(text):
+    """Writes the whole text to stderr; to stdout when stderr is closed, since a traceback must not be lost."""
+    for stream in (sys.stderr, sys.__stderr__, sys.stdout, sys.__stdout__):
+        if stream is not None and written(stream, text):
+            return
+
+
+def written(stream, text):
+    try:
+        if stream is sys.__stderr__:
+            # Past the buffer: what a broken pipe left in it would turn the exit code into 120.
+            stream.flush()
+            write_all(stream.fileno(), text.encode("utf-8", "backslashreplace"))
+        else:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def write_all(fd, data):
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            wait_writable(fd)
+
+
+def wait_writable(fd):
+    # Another process that shares the terminal may have made it non-blocking.
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    poll.poll()
+
+
+def startup_line(listeners, flavour, workers=0):
+    """Where it listens, the process, its workers, the core; and how to stop it, for who sees it on a terminal."""
+    from . import __version__
+
+    urls = ", ".join(listener.url for listener in listeners)
+    stop = "; Ctrl+C to stop" if on_terminal(sys.stderr) else ""
+    forked = f"{workers} {'worker' if workers == 1 else 'workers'}, " if workers else ""
+    return f"saltare {__version__} listening on {urls} (pid {os.getpid()}, {forked}{flavour} core){stop}"
+
+
+def on_terminal(stream):
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False

@@ -1,0 +1,102 @@
+"""Modules that most programs import but do not use, loaded when first used.
+
+asyncio, anyio, http.client and urllib import ssl in case it is needed: 1.0 MiB of resident memory with FastAPI, 0.8 of
+it private. asyncio.sslproto has to wait with it, since it looks into ssl as it is imported. Both are left to themselves
+where they are already there, and where several processes share what is imported.
+"""
+
+import sys
+from importlib.machinery import PathFinder
+from threading import RLock
+from types import ModuleType
+
+NAMES = ("asyncio.sslproto", "ssl")
+OF_IMPORT = {"__class__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"}
+
+
+def install():
+    """From now on the first import of each of NAMES, in whatever form, gives a module that is still to be loaded.
+
+    For a Python that can load them: asyncio does without ssl where the import fails, and would not where a use does.
+    """
+    sys.meta_path.insert(0, Finder(set(NAMES)))
+
+
+class Finder:
+    """Finds each name until it is imported, so that a reload is what it always is."""
+
+    def __init__(self, names):
+        self._names = names
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self._names:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = Loader(spec.loader, self._names)
+        return spec
+
+
+class Loader:
+    """Leaves the work to the real loader, for later."""
+
+    def __init__(self, loader, names):
+        self._loader, self._names = loader, names
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        self._names.discard(spec.name)
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        PENDING[module.__name__] = Pending(self._loader)
+        module.__class__ = Later
+
+
+class Pending:
+    """One thread loads, and may look at what there is of the module meanwhile; the others wait for all of it."""
+
+    def __init__(self, loader):
+        self._loader, self._lock, self._loading = loader, RLock(), False
+
+    def load(self, module):
+        with self._lock:
+            if self._loading or type(module) is not Later:
+                return
+            self._loading = True
+            name = module.__name__
+            another = sys.modules.get(name, module)  # imported since, by who had removed this one
+            try:
+                sys.modules[name] = module  # where enum looks for it
+                self._loader.exec_module(module)
+                module.__class__ = ModuleType
+            finally:
+                sys.modules[name] = another
+                self._loading = False
+
+
+PENDING = {}  # by the module's name
+
+
+class Later(ModuleType):
+    """Becomes a plain module when it is loaded. What the import system itself looks at does not load it.
+
+    An exception of the load is raised where the module was asked; the next to ask tries again, as an import would.
+    """
+
+    def __getattribute__(self, name):
+        if name not in OF_IMPORT:
+            PENDING[self.__name__].load(self)
+        return ModuleType.__getattribute__(self, name)
+
+    def __setattr__(self, name, value):
+        if name not in OF_IMPORT:
+            PENDING[self.__name__].load(self)
+        ModuleType.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        PENDING[self.__name__].load(self)
+        ModuleType.__delattr__(self, name)

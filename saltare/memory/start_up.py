@@ -1,0 +1,81 @@
+"""Once start-up is over, what is no longer needed goes back to the system."""
+
+import gc
+import sys
+
+from .. import _memory, cpython
+
+
+def forget():
+    """Empties what only made imports faster: lists of files by folder, and typing's cache of `X[Y]`. Both fill again as
+    they are asked. To be called when the app is imported and what serves it is not, which then goes into the holes.
+    """
+    forget_folders()
+    cpython.clear_typing_caches()
+
+
+def forget_folders():
+    """Each folder of the package has its list as well."""
+    from importlib.machinery import FileFinder
+
+    finders = sys.path_importer_cache
+    for path in [path for path, finder in list(finders.items()) if type(finder) is FileFinder]:
+        finders.pop(path, None)
+
+
+def finish_start_up(config, park_memory=None):
+    """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
+    `park_memory`, a folder, it is parked there.
+    """
+    if config.uses("import-caches"):
+        forget_folders()
+    if config.uses("collection"):
+        gc.collect()
+    if park_memory is None:
+        _freeze_and_trim(config)
+    else:
+        _move(config, park_memory)
+    if config.uses("freed-pools"):
+        _memory.watch_arenas()
+
+
+def finish_start_up_to_fork(config):
+    """The same for a process that forks those that serve."""
+    if config.uses("import-caches"):
+        forget_folders()
+    if config.uses("collection"):
+        gc.collect()
+    _move(config, config.park_memory, forks=True)
+    if config.uses("freed-pools"):
+        _memory.watch_arenas()
+
+
+def _freeze_and_trim(config):
+    if config.uses("collection"):
+        gc.freeze()
+    if config.uses("trimming"):
+        _memory.trim()
+
+
+def _move(config, park_memory, forks=False):
+    from .park import open_pool, park, share
+
+    _memory.record_counters()
+    _memory.start_fresh()
+    _freeze_and_trim(config)
+    if park_memory is not None:
+        park(park_memory)
+    if forks and config.shares_heap():
+        share()
+        open_pool()
+
+
+def finish_forking(config):
+    """For the same process, when all those serve."""
+    if config.shares_heap():
+        from .park import repark, seal_pool
+
+        seal_pool()
+        repark()
+    if config.uses("start-up-pages"):
+        _memory.release_files()

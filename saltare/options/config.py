@@ -1,0 +1,62 @@
+"""The options' values in force, all that a serving process needs of the configuration."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and streams that never end are cut
+
+
+class Config:
+    """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
+
+    It knows nothing of the options' table, so that a server started by the command line need not load that.
+    """
+
+    def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
+        vars(self).update(values)
+        self.sources = sources
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> "Any": ...
+
+    def values(self) -> "dict[str, Any]":
+        return {name: getattr(self, name) for name in self.sources}
+
+    def way(self) -> str:
+        """How it listens: "tcp", "uds_path", "fd" or "bind"."""
+        return next((name for name in ("uds_path", "fd", "bind") if getattr(self, name) not in (None, ())), "tcp")
+
+    def supervised(self) -> bool:
+        """Whether a master is needed: for several workers, or to replace the only one."""
+        replaced = self.limit_max_requests or self.limit_max_rss or self.limit_worker_lifetime
+        return self.workers != 1 or self.reload or bool(replaced)
+
+    def preloads(self) -> bool:
+        """Whether the master imports the app, rather than each worker; with "auto": unless that starts threads."""
+        return bool(self.preload) and not self.reload
+
+    def patience(self) -> float:
+        """Seconds that what is in progress may take after a stop; 0: as long as it takes.
+
+        While files are watched somebody waits for the restart, so that without a word of theirs it is less.
+        """
+        if self.reload and self.sources["shutdown_timeout"] == "default":
+            return RELOAD_PATIENCE
+        return self.shutdown_timeout
+
+    def uses(self, technique: str) -> bool:
+        """Whether a technique that saves memory is on; its name is one of techniques.TECHNIQUES."""
+        from .techniques import is_on
+
+        return is_on(self, technique)
+
+    def shares_heap(self) -> bool:
+        """Whether workers are to share what the master has imported, beyond what fork() leaves them."""
+        return self.preloads() and self.uses("shared-heap")
+
+    def __repr__(self) -> str:
+        given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
+        return f"Config({', '.join(given)})"

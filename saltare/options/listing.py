@@ -1,0 +1,100 @@
+"""The options written out: TOML for --print-config, Markdown for the README."""
+
+from .. import __version__
+from .table import OPTIONS, WAYS
+from .values import Flag, Integer, Octal, Several
+
+
+def toml(config):
+    """Every option with its value, and as a comment where it came from; can be fed back by --config."""
+    lines = [f"# saltare {__version__}: every option, its value and where that came from"]
+    group = None
+    for option in OPTIONS:
+        if option.group != group:
+            group = option.group
+            lines += ["", f"# {group}"]
+        lines.append(toml_line(config, option))
+    return "\n".join(lines) + "\n"
+
+
+def toml_line(config, option):
+    text = f"{option.name} = {toml_value(option.kind, getattr(config, option.name))}"
+    # What a file may not hold, or what has no effect beside another option, is shown but not set.
+    if option.name == "config" or WAYS.get(option.name, config.way()) != config.way():
+        text = "# " + text
+    return f"{text:<40} # {' '.join(config.sources[option.name].split())}"
+
+
+def toml_value(kind, value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(toml_text, value))}]"
+    if isinstance(value, (int, float)):
+        return f"0o{value:o}" if isinstance(kind, Octal) else number(value)
+    return toml_text("" if value is None else value)
+
+
+def number(value):
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def toml_text(text):
+    from json import dumps
+
+    # JSON's escapes are TOML's, but TOML also wants DEL escaped.
+    return dumps(text if isinstance(text, str) else repr(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def markdown():
+    """A table for each group."""
+    groups = dict.fromkeys(option.group for option in OPTIONS)
+    return "\n".join(markdown_group(group, [one for one in OPTIONS if one.group == group]) for group in groups)
+
+
+def markdown_group(group, options):
+    head = f"**{group}**\n\n| command line | keyword | default | accepted | what it does |\n|---|---|---|---|---|\n"
+    return head + "".join(f"| {' | '.join(map(cell, markdown_row(option)))} |\n" for option in options)
+
+
+def markdown_row(option):
+    flags = [*option.flags, option.off_flag] if option.off_flag else option.flags
+    spelled = "`APP`" if option.name == "app" else ", ".join(f"`{flag}`" for flag in flags)
+    names = ", ".join(f"`{name}`" for name in (option.name, *option.aliases))
+    return spelled, names, default_text(option), option.kind.accepts, option.help
+
+
+def cell(text):
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def default_text(option):
+    """The default as a person would write it."""
+    if option.default in (None, "", ()):
+        return "none"
+    if option.name == "server_header":
+        return "saltare/VERSION"
+    if isinstance(option.default, tuple):
+        return ", ".join(option.default)
+    if isinstance(option.default, bool):
+        return "on" if option.default else "off"
+    if isinstance(option.kind, Integer) and option.kind.unit == "bytes":
+        return size_text(option.default)
+    if isinstance(option.default, float):
+        return f"{number(option.default)} s"
+    return str(option.default)
+
+
+def size_text(size):
+    for unit, bytes_each in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size and size % bytes_each == 0:
+            return f"{size // bytes_each} {unit}"
+    return f"{size} bytes"
+
+
+def takes_no_value(option):
+    return isinstance(option.kind, Flag)
+
+
+def repeats(option):
+    return isinstance(option.kind, Several)

@@ -1,0 +1,105 @@
+"""The kinds of value about addresses and header fields, and how an address is taken apart."""
+
+from .values import FLAG_WORDS, Integer, Path, Refused, Text
+
+# RFC 9110 5.6.2.
+TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+FRAMING = ("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
+OURS = {"date": "date-header", "server": "server-header"}
+
+PORT = Integer(0, 65535)
+FD = Integer(0, 1 << 20)
+
+
+class Host(Text):
+    metavar = "HOST"
+    accepts = "a name, an IPv4 or an IPv6 address"
+
+    def read(self, value):
+        text = super().read(value)
+        host = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+        if host.count(":") == 1:
+            raise Refused("a port goes into --port, or use --bind HOST:PORT")
+        if not host or any(character in "/[] " for character in host):
+            raise Refused
+        return host
+
+
+class Address(Text):
+    """Where to listen; it stays the text it was given as, see `address`."""
+
+    metavar = "ADDRESS"
+    accepts = '"host:port", "[v6]:port", "unix:/path" or "fd://N"'
+
+    def read(self, value):
+        text = super().read(value)
+        address(text)
+        return text
+
+
+class Header(Text):
+    """A field of every answer, as text or as a pair; the server's own fields are refused."""
+
+    metavar = "'NAME: VALUE'"
+    accepts = '"Name: value"'
+
+    def read(self, value):
+        name, value = self.split(value)
+        if not name or not TOKEN.issuperset(name):
+            raise Refused("the name is not a token (RFC 9110 5.6.2)")
+        if name.lower() in OURS:
+            raise Refused(f"{name} is the server's own, see --{OURS[name.lower()]}")
+        if name.lower() in FRAMING:
+            raise Refused(f"{name} is decided by the server, answer by answer")
+        return f"{name}: {field_value(value)}"
+
+    @staticmethod
+    def split(value):
+        if isinstance(value, str):
+            name, colon, rest = value.partition(":")
+            if not colon:
+                raise Refused
+            return name, rest
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise Refused
+        name, rest = (part.decode("latin-1") if isinstance(part, bytes) else part for part in value)
+        if not isinstance(name, str) or not isinstance(rest, str):
+            raise Refused
+        return name, rest
+
+
+class ServerHeader(Text):
+    """The value of `Server`; false, or nothing, omits the field and true is the default."""
+
+    accepts = "a header value, or nothing to omit it"
+
+    def __init__(self, default):
+        self.default = default
+
+    def read(self, value):
+        flag = FLAG_WORDS.get(value.lower()) if isinstance(value, str) else value
+        if isinstance(flag, bool):
+            return self.default if flag else ""
+        return field_value(super().read(value))
+
+
+def address(text):
+    """("tcp", host, port), ("unix", path) or ("fd", number) of an address to listen at; Refused if it is none."""
+    if text.startswith("unix:"):
+        return "unix", Path().read(text[5:])
+    if text.startswith("fd://"):
+        return "fd", FD.read(text[5:])
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and host[:1] + host[-1:] != "[]"):
+        raise Refused
+    return "tcp", Host().read(host), PORT.read(port)
+
+
+def field_value(text):
+    """A header field's value without the white space around it; Refused when it could not be sent as it is."""
+    value = text.strip(" \t")
+    if any((character < " " and character != "\t") or character == "\x7f" for character in value):
+        raise Refused("it holds a control character")
+    if any(character > "\xff" for character in value):
+        raise Refused("it holds a character outside latin-1")
+    return value

@@ -1,0 +1,45 @@
+"""The techniques that save memory, each with the name by which it can be turned off.
+
+docs/memory.md has what each of them saves, costs and touches. One that is `safe` touches no allocator's insides,
+signals no thread, moves no memory and replaces nothing of a library, so it is used with `--memory safe` as well.
+"""
+
+import sys
+
+# The newest Python that the tests were run with. On a later one the others are off, since its insides may differ.
+NEWEST_TESTED = (3, 14)
+
+# Name, whether it is safe, and what it does.
+TECHNIQUES = (
+    ("malloc-settings", True, "set malloc to one arena and fixed thresholds, and turn off transparent huge pages"),
+    ("start-up-pages", True, "drop pages of code and constants that only start-up needed"),
+    ("collection", True, "collect garbage after start-up, then freeze what is left, and collect in quiet periods"),
+    ("trimming", True, "give malloc's free memory back after start-up and in quiet periods"),
+    ("import-caches", False, "empty the caches that only made imports faster, once the app is imported"),
+    ("lazy-ssl", False, "load ssl when it is first used"),
+    ("shared-code", False, "keep equal parts of code objects once"),
+    ("freed-pools", False, "give back what is free within pymalloc's arenas after a burst"),
+    ("shared-heap", False, "workers share the master's heap, and give pages back to it"),
+)
+SAFE = {name for name, safe, _ in TECHNIQUES if safe}
+
+
+def is_on(config, name):
+    """Whether a technique is used with this configuration, by this interpreter."""
+    if name in config.memory_without:
+        return False
+    return name in SAFE or (config.memory == "lean" and untested() is None)
+
+
+def untested():
+    """Why this interpreter may differ from all that the tests were run with, or None."""
+    version = sys.version_info[:2]
+    if sys.implementation.name != "cpython":
+        return f"the interpreter is {sys.implementation.name}, not CPython"
+    if version > NEWEST_TESTED:
+        return "Python {}.{} is newer than {}.{}, the newest one tested".format(*version, *NEWEST_TESTED)
+    if "t" in sys.abiflags:
+        return "this Python is free-threaded"
+    if "d" in sys.abiflags:
+        return "this is a debug build of Python"
+    return None

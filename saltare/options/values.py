@@ -1,0 +1,274 @@
+"""The kinds of value an option takes, each read from text or from a Python object."""
+
+import os
+
+FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+TIME_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Refused(Exception):
+    """A value is not of the kind; the text, if any, says more than the kind's `accepts` does."""
+
+
+class Text:
+    """Any text without control characters."""
+
+    many = False
+    metavar = "TEXT"
+    accepts = "text"
+
+    def read(self, value):
+        if not isinstance(value, str):
+            raise Refused
+        if not value.isprintable():
+            raise Refused("it holds a control character")
+        return value
+
+
+class Path(Text):
+    metavar = "PATH"
+    accepts = "a path"
+
+    def read(self, value):
+        path = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise Refused
+        return path
+
+
+class File(Path):
+    """A path whose ending says what is in it."""
+
+    def __init__(self, *endings):
+        self.endings = endings
+        self.accepts = f"a path that ends in {one_of(endings)}"
+
+    def read(self, value):
+        path = super().read(value)
+        if not path.endswith(self.endings):
+            raise Refused
+        return path
+
+
+class Choice(Text):
+    def __init__(self, *words):
+        self.words = words
+        self.metavar = "|".join(words)
+        self.accepts = one_of(words)
+
+    def read(self, value):
+        word = value.lower() if isinstance(value, str) else value
+        if word not in self.words:
+            raise Refused
+        return word
+
+
+class Target(Text):
+    """ "module:attribute", dots allowed on both sides; some words may stand for more."""
+
+    metavar = "MODULE:ATTRIBUTE"
+
+    def __init__(self, *words):
+        self.words = words
+        self.accepts = one_of((*words, "module:attribute"))
+
+    def read(self, value):
+        text = super().read(value)
+        module, colon, attribute = text.partition(":")
+        if text in self.words or (module and attribute and ":" not in attribute):
+            return text
+        raise Refused("" if colon else "there is no colon in it")
+
+
+class App(Target):
+    """A target, or the app itself."""
+
+    def read(self, value):
+        return value if callable(value) else super().read(value)
+
+
+class RootPath(Text):
+    accepts = 'nothing, or a path that starts with "/" and does not end with one'
+
+    def read(self, value):
+        path = super().read(value)
+        if path and (path[0] != "/" or path[-1] == "/" or "?" in path or "#" in path):
+            raise Refused
+        return path
+
+
+class Flag:
+    many = False
+    metavar = ""
+    accepts = "true or false"
+
+    def read(self, value):
+        flag = FLAG_WORDS.get(value.lower()) if isinstance(value, str) else value
+        if not isinstance(flag, bool):
+            raise Refused
+        return flag
+
+
+class AutoFlag(Flag):
+    """A flag that without a word is decided when more is known: "auto"."""
+
+    accepts = "auto, true or false"
+
+    def read(self, value):
+        if value is None or (isinstance(value, str) and value.lower() == "auto"):
+            return "auto"
+        return super().read(value)
+
+
+class Integer:
+    many = False
+    metavar = "N"
+    unit = ""
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+        self.accepts = f"a whole number from {low} to {high}"
+
+    def read(self, value):
+        number = self.parsed(value.strip()) if isinstance(value, str) else value
+        if not isinstance(number, int) or isinstance(number, bool) or not self.low <= number <= self.high:
+            raise Refused
+        return number
+
+    def parsed(self, text):
+        return whole_number(text)
+
+
+class Octal(Integer):
+    """File permissions: text is octal with or without 0o, a number is what it is."""
+
+    metavar = "OCTAL"
+
+    def __init__(self, high):
+        super().__init__(0, high)
+        self.accepts = f'octal permissions from 0 to {high:o}, such as "660" or 0o660'
+
+    def parsed(self, text):
+        digits = text[2:] if text[:2] in ("0o", "0O") else text
+        if not digits or len(digits) > 6 or digits.strip("01234567"):
+            raise Refused
+        return int(digits, 8)
+
+
+class Size(Integer):
+    """Bytes: a number, or text with a unit."""
+
+    metavar = "SIZE"
+    unit = "bytes"
+
+    def __init__(self, low, high):
+        super().__init__(low, high)
+        self.accepts = f'a whole number of bytes from {low} to {high}, or a size such as "64KiB" or "10MB"'
+
+    def parsed(self, text):
+        number, unit, rest = measure(text)
+        if rest or unit not in SIZE_UNITS:
+            raise Refused
+        size = number * SIZE_UNITS[unit]
+        if size != int(size):
+            raise Refused("it is not a whole number of bytes")
+        return int(size)
+
+
+class Seconds:
+    """A duration: a number of seconds, or text with units; 0 switches it off."""
+
+    many = False
+    metavar = "TIME"
+    unit = "seconds"
+
+    # Timers count milliseconds: anything shorter would become 0, which means off.
+    shortest = 0.001
+
+    def __init__(self, high):
+        self.high = high
+        self.accepts = f'seconds from {self.shortest} to {high}, a time such as "500ms" or "1m30s", or 0 for off'
+
+    def read(self, value):
+        time = self.parsed(value.strip()) if isinstance(value, str) else value
+        if isinstance(time, bool) or not isinstance(time, (int, float)):
+            raise Refused
+        if time != 0 and not self.shortest <= time <= self.high:
+            raise Refused
+        return float(time)
+
+    def parsed(self, text):
+        number, unit, rest = measure(text)
+        if not unit and not rest:
+            return number
+        total = 0
+        while unit in TIME_UNITS:
+            total += number * TIME_UNITS[unit]
+            if not rest:
+                return total
+            number, unit, rest = measure(rest)
+        raise Refused
+
+
+class Several:
+    """Any number of values of a kind; in one text they are separated by `separator`."""
+
+    many = True
+
+    def __init__(self, kind, separator, separator_name):
+        self.kind, self.separator = kind, separator
+        self.metavar = kind.metavar
+        self.accepts = f"{kind.accepts} (several: a list, or separated by {separator_name} in one text)"
+
+    def read(self, value):
+        if isinstance(value, str):
+            value = [item.strip() for item in value.split(self.separator) if item.strip()]
+        if not isinstance(value, (list, tuple)):
+            raise Refused
+        return tuple(self.kind.read(item) for item in value)
+
+
+class Names(Several):
+    """Some names out of a list, each of the same kind of thing; one text may hold several."""
+
+    def __init__(self, thing, names):
+        super().__init__(Text(), ",", "commas")
+        self.thing, self.names = thing, tuple(names)
+        self.metavar = "NAME,..."
+        self.accepts = f"{', '.join(self.names)} (several: a list, or separated by commas in one text)"
+
+    def read(self, value):
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)):
+            raise Refused
+        found = [name for text in texts for name in super(Names, self).read(text if isinstance(text, str) else [text])]
+        for name in found:
+            if name not in self.names:
+                raise Refused(f"unknown {self.thing} {name!r}")
+        return tuple(found)
+
+
+def measure(text):
+    """The number, the unit in lower case and the rest of a text such as "1m30s"."""
+    number_end = len(text) - len(text.lstrip("0123456789."))
+    rest = text[number_end:]
+    unit = rest[: len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
+    number = text[:number_end]
+    if "." not in number:
+        return whole_number(number), unit.lower(), rest[len(unit) :]
+    try:
+        return float(number), unit.lower(), rest[len(unit) :]
+    except ValueError:
+        raise Refused from None
+
+
+def whole_number(text):
+    # 18 digits are more than any option needs; int() itself would take Unicode digits and underscores.
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Refused
+    return int(text)
+
+
+def one_of(words):
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,111 @@
+"""Threads that a fork would leave behind: Python's, and those of libraries, which Python does not know.
+
+A thread is left out when all that uses it knows about fork, so that a child has it again or does without:
+
+- idle pools of OpenBLAS, which stops its threads before a fork and starts them when they are next needed
+  (pthread_atfork). Tried with numpy 2.4. The pools of OpenMP are not left out: with GNU's a child that enters a
+  parallel region after its parent has done so waits for ever, and the others were not tried.
+- jemalloc's background thread, by its name: the child goes on without. Tried with pyarrow 26 and its jemalloc.
+
+Threads of a pool mostly have no name of their own. What they run is seen on their stacks: the libraries that the
+addresses there belong to. Where the kernel does not show that, a thread counts.
+"""
+
+import os
+import struct
+import sys
+import time
+
+IDLE_POOLS = ("libopenblas", "libscipy_openblas")
+IDLE_THREADS = ("jemalloc_bg_thd",)  # comm, of 15 bytes
+BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # what any stack may show
+DEPTH = 4096  # bytes of a stack that are looked at
+TRIES, PAUSE = 50, 0.005  # s, to find a thread waiting
+
+
+def tasks():
+    """The ids of the threads of this process; none when the system does not say."""
+    try:
+        return set(map(int, os.listdir("/proc/self/task")))
+    except OSError:
+        return set()
+
+
+def started_since(before):
+    """The names of the threads that are there now and were not then, and that a fork would leave behind; sorted."""
+    threading = sys.modules.get("threading")
+    known = {one.native_id: one.name for one in threading.enumerate()} if threading else {}
+    names = []
+    libraries = None
+    for task in sorted(tasks() - before - {os.getpid()}):
+        if task in known:
+            names.append(known[task])
+            continue
+        libraries = libraries or executable_maps()
+        name = native_name(task, libraries)
+        if name is not None:
+            names.append(name)
+    return sorted(names)
+
+
+def native_name(task, libraries):
+    """What to call it, such as "tokio-runtime-w of chroma.so"; None when it does no harm, or has ended."""
+    try:
+        with open(f"/proc/self/task/{task}/comm") as file:
+            name = file.read().strip()
+    except OSError:
+        return None
+    found = libraries_on_stack(task, libraries)
+    if name in IDLE_THREADS or (found and all(one.startswith(IDLE_POOLS) for one in found)):
+        return None
+    return f"{name} of {found[0]}" if found else name
+
+
+def libraries_on_stack(task, libraries):
+    """The names of the libraries whose code a waiting thread is in, innermost first; [] when that cannot be seen."""
+    try:
+        stack = stack_of(task)
+        memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError, IndexError):
+        return []
+    try:
+        words = read_words(memory, stack)
+    finally:
+        os.close(memory)
+    found = dict.fromkeys(
+        name for word in words for start, end, name in libraries if start <= word < end and not name.startswith(BESIDE)
+    )
+    return list(found)
+
+
+def stack_of(task):
+    """The stack pointer of a thread once it waits; those of a pool may be busy for a while before they do."""
+    for _ in range(TRIES):
+        with open(f"/proc/self/task/{task}/syscall") as file:
+            fields = file.read().split()
+        if fields != ["running"]:
+            break
+        time.sleep(PAUSE)
+    return int(fields[-2], 16)
+
+
+def read_words(memory, start):
+    for size in (DEPTH, DEPTH // 8):  # the second where the stack has no more
+        try:
+            data = os.pread(memory, size, start)
+        except OSError:
+            continue
+        return struct.unpack_from(f"={len(data) // 8}Q", data)
+    return ()
+
+
+def executable_maps():
+    """(start, end, base name) of each mapping of a file that holds code."""
+    found = []
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            fields = line.split(maxsplit=5)
+            if "x" in fields[1] and len(fields) > 5:
+                start, end = (int(one, 16) for one in fields[0].split("-"))
+                found.append((start, end, os.path.basename(fields[5].strip())))
+    return found

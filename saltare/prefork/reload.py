@@ -1,0 +1,94 @@
+"""--reload: a program beside the master that watches files and writes the path of each that changes.
+
+It is a process of its own because the master forks, and what watches has threads.
+"""
+
+import os
+import sys
+
+from .. import _process
+from ..process.attempt import shut
+from ..process.programs import encoded, end_now, pairs
+
+IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
+STEP, LONGEST = 50, 200  # milliseconds without a further change, or in all, after which a change is told
+
+
+class Watcher:
+    """The program, as the master sees it. OSError when it cannot be started."""
+
+    def __init__(self, config):
+        folders = [os.path.abspath(folder) for folder in config.reload_dir or [config.app_dir]]
+        rules = repr((folders, config.reload_include, config.reload_exclude))
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        code = f"import sys; sys.path.append({root!r}); from saltare.prefork.reload import watch; watch(*{rules})"
+        command = encoded([sys.executable, "-c", code])
+        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._pid = _process.spawn(command[0], command, pairs(os.environ), None, writer)
+        except BaseException:
+            shut(self._reader)
+            raise
+        finally:
+            shut(writer)
+
+    def fileno(self):
+        return self._reader
+
+    def read(self):
+        """One path that has changed; "" when the program has ended."""
+        return os.read(self._reader, 1 << 16).decode(errors="backslashreplace").partition("\n")[0]
+
+    def close(self):
+        end_now(self._pid)
+        shut(self._reader)
+
+
+# ---- in the program ----
+
+
+def watch(folders, include, exclude):
+    """Writes a line for each change until the master has gone."""
+    import signal
+
+    from watchfiles import watch
+
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # of the terminal; the master ends us
+
+    def wanted(change, path):
+        return is_wanted(path, folders, include, exclude)
+
+    for changes in watch(*folders, watch_filter=wanted, step=STEP, debounce=LONGEST):
+        paths = sorted(path for _, path in changes)
+        for path in paths:
+            forget_compiled(path)
+        os.write(1, f"{os.path.relpath(paths[0])}\n".encode())
+
+
+def is_wanted(path, folders, include, exclude):
+    for folder in folders:
+        inner = os.path.relpath(path, folder)
+        if inner.startswith(".."):
+            continue
+        *outer, name = inner.split(os.sep)
+        if any(part in IGNORED or part.startswith(".") for part in outer):
+            return False
+        return matches(inner, name, include) and not matches(inner, name, exclude)
+    return False
+
+
+def matches(path, name, patterns):
+    from fnmatch import fnmatch
+
+    return any(fnmatch(name, one) or fnmatch(path, one) for one in patterns)
+
+
+def forget_compiled(path):
+    """A .pyc is believed when its source has the second and the size it was made of, as after two quick changes."""
+    from contextlib import suppress
+    from importlib.util import cache_from_source
+
+    if path.endswith(".py"):
+        with suppress(OSError, NotImplementedError):
+            os.unlink(cache_from_source(path))

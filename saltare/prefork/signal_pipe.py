@@ -1,0 +1,141 @@
+"""The signals of a master, as bytes of a pipe, and what a worker does with them."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from functools import partial
+
+from ..cpython import raw_signal
+from ..process import forks, ignored
+from ..process.ignored import caught
+from ..process.signals import OF_A_MASTER, STOPPING, TOGETHER, restore
+
+OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+STOP = 0  # what `send` is given when nobody sent a signal
+
+
+class SignalPipe:
+    """Within it, signals are bytes that `read` takes out of a pipe. Afterwards they do what they did before."""
+
+    def __init__(self):
+        self.before = {}  # the handlers
+        self._ignored = []
+        self._reader = self._writer = -1
+        self._wakeup_before = None
+        self._taken = b""  # numbers that were read and not yet returned
+
+    def __enter__(self):
+        try:
+            self._open()
+        except BaseException:
+            self._restore()
+            raise
+        return self
+
+    def _open(self):
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._ignored = ignored.ignore()
+        for number in OF_A_MASTER:
+            if number == signal.SIGQUIT and not ignored.is_free(number):
+                continue
+            self.before[number] = raw_signal.getsignal(number)  # not as an enum: start_anew says why
+            signal.signal(number, caught)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_A_MASTER)
+
+    def __exit__(self, *exc):
+        self._restore()
+
+    def _restore(self):
+        before, self.before = self.before, {}
+        steps = [partial(restore, {number: handler}) for number, handler in before.items()]
+        steps += [partial(ignored.give_back, [number]) for number in self._ignored]
+        if self._wakeup_before is not None:
+            steps.append(partial(signal.set_wakeup_fd, self._wakeup_before))
+        failure = None
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                failure = error
+        self.leave()
+        if failure is not None:
+            raise failure
+
+    def leave(self):
+        """For a forked child, whose signals are its own."""
+        for fd in (self._reader, self._writer):
+            if fd >= 0:
+                with suppress(OSError):  # whatever it says, the descriptor is closed
+                    os.close(fd)
+        self._reader = self._writer = -1
+
+    def fileno(self):
+        return self._reader
+
+    def read(self):
+        """The numbers of the signals that came since, in order; of signals to stop that come together only one.
+
+        OSError: nothing is lost by it; a later call returns them.
+        """
+        self._taken += self._read()
+        if any(number in STOPPING for number in self._taken):
+            time.sleep(TOGETHER)
+            with suppress(OSError):  # what was not read is there the next time
+                self._taken += self._read()
+            self._taken = bytes(once(self._taken))
+        numbers, self._taken = self._taken, b""
+        return numbers
+
+    def _read(self):
+        try:
+            return os.read(self._reader, 4096)
+        except BlockingIOError:
+            return b""
+
+    def put_back(self):
+        """Those that came and were not returned are pending again, while all are blocked: exec would lose the pipe."""
+        self._taken += self._read()
+        for number in set(self._taken) - {signal.SIGCHLD}:
+            signal.raise_signal(number or signal.SIGTERM)
+        self._taken = b""
+
+    def send(self, number):
+        """The same as the signal, or STOP, from any thread."""
+        try:
+            os.write(self._writer, bytes([number]))
+        except OSError:
+            os.kill(os.getpid(), number or signal.SIGTERM)
+
+
+def once(numbers):
+    """Without the signals to stop that follow one."""
+    stops = False
+    for number in numbers:
+        if number not in STOPPING or not stops:
+            yield number
+        stops = stops or number in STOPPING
+
+
+def start_anew(handlers, mask):
+    """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
+
+    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide; a child of the
+    app's does not. raw_signal is called, since `signal` makes enums of all numbers: pages written that the
+    worker shared with the master.
+    """
+    raw_signal.set_wakeup_fd(-1)
+    restore(handlers)
+    forks.call_in_child(partial(leave_worker, {number: handlers[number] for number in OF_A_TERMINAL}))
+    for number in OF_A_TERMINAL:
+        raw_signal.signal(number, caught)
+    raw_signal.signal(raw_signal.SIGTERM, raw_signal.SIG_DFL)
+    ignored.ignore_early()
+    raw_signal.pthread_sigmask(raw_signal.SIG_SETMASK, mask)
+
+
+def leave_worker(handlers):
+    """For a child that the app of a worker forks."""
+    restore(handlers)
+    ignored.give_back()

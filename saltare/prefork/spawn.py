@@ -1,0 +1,133 @@
+"""Forks workers."""
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from errno import ENOSPC
+
+from ..process.attempt import shut, started
+from ..process.signals import OF_A_MASTER, restore_mask
+from .worker import Place, live
+
+STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
+
+
+class Worker:
+    """What the master knows of one."""
+
+    def __init__(self, pid, number, slot, pipe):
+        self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
+        self.state = STARTING
+        self.served = False
+        self.born = time.monotonic()
+        self.deadline = None  # what happens then depends on the state
+        self.replaces = None  # the worker that leaves once this one serves
+        self.unread = b""  # the beginning of a line
+        self.unsent = None  # a signal that it could not be sent
+
+    def __repr__(self):
+        return f"worker {self.number} (pid {self.pid})"
+
+    def age(self):
+        return time.monotonic() - self.born
+
+
+class Berth:
+    """What a worker will have before there is one: its number, a slot in the table, and a pipe."""
+
+    def __init__(self, number, slot, pipe):
+        self.number, self.slot, (self.reader, self.writer) = number, slot, pipe
+
+    def close(self):
+        shut(self.reader)
+        shut(self.writer)
+
+
+class Spawner:
+    """Forks the workers of one master."""
+
+    def __init__(self, config, listeners, counters, signals, spare):
+        self._config, self._listeners, self._counters = config, listeners, counters
+        self._signals, self._spare = signals, spare
+        self._pid = os.getpid()
+
+    def start(self, numbers, others):
+        """A new Worker for each of the numbers, of whom nobody knows yet, and why there are not more, or None. Of an
+        attempt that failed nothing is left. `others` are descriptors of the master's that they must not keep.
+        """
+        berths, why = [], None
+        for number in numbers:
+            berth, why = started(self._prepare, number)
+            if berth is None:
+                break
+            berths.append(berth)
+        pids = [0] * len(berths)
+        why = started(self._fork, berths, pids, others)[1] or why
+        workers = []
+        for berth, pid in zip(berths, pids, strict=True):
+            if pid == 0:
+                self._give_up(berth)
+            else:
+                shut(berth.writer)
+                workers.append(Worker(pid, berth.number, berth.slot, berth.reader))
+        return workers, why
+
+    def _prepare(self, number):
+        slot = self._counters.take()
+        if slot == 0:
+            raise OSError(ENOSPC, f"all {self._counters.slots} slots are taken")
+        try:
+            return Berth(number, slot, self._spare.attempt(os.pipe2, os.O_CLOEXEC))
+        except BaseException:
+            self._give_back(slot)
+            raise
+
+    def _give_up(self, berth):
+        berth.close()
+        self._give_back(berth.slot)
+
+    def _give_back(self, slot):
+        with suppress(OSError):  # a slot less
+            self._counters.give_back(slot)
+
+    def _fork(self, berths, pids, others):
+        """Fills in the pids. OSError: those that are 0 could not be forked.
+
+        Workers share what they have alike, down to the addresses of new objects and the versions that the interpreter
+        gives to dicts and types. So the master does nothing between two forks that they could tell from one another.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with suppress(OSError, ValueError):  # closed, or on a full disk
+                    stream.flush()  # else the children would write it once more
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
+        own, fork = None, os.fork
+        try:
+            for at in range(len(pids)):
+                pid = fork()
+                if pid == 0:
+                    own = at
+                    self._become_worker(berths, at, others, before)
+                pids[at] = pid
+        finally:
+            if own is None:
+                restore_mask(before)
+
+    def _become_worker(self, berths, own, others, mask):
+        """In the child: leaves behind what is the master's. It does not return."""
+        try:
+            for fd in others:
+                shut(fd)
+            for at, berth in enumerate(berths):
+                shut(berth.reader)
+                if at != own:
+                    shut(berth.writer)
+            self._spare.close()
+            self._signals.leave()
+            number, slot, writer = berths[own].number, berths[own].slot, berths[own].writer
+            place = Place(self._config, self._listeners, self._counters.fd, number, slot, writer)
+            live(place, self._pid, self._signals.before, mask)
+        finally:
+            os._exit(1)

@@ -1,0 +1,137 @@
+"""A forked worker: the same server as that of a single process, on sockets that the master bound.
+
+What it has to tell, the master reads from a pipe, a line each: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
+"""
+
+import os
+import signal
+from collections import namedtuple
+
+from .. import _process, log
+from ..memory.idle import Cleanup
+from ..process import title
+from ..process.ending import leave
+from ..process.exit_codes import explained
+from ..process.signals import STOP_NOW
+from ..serve.selector import new_loop
+from ..serve.server import Server
+from ..serve.signals import Signals
+from .signal_pipe import start_anew
+
+SERVES, REPLACE, FAILED = "serves", "replace", "failed"
+SEPARATOR = "\x1e"  # of the lines in a text
+
+# What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number
+# of its place (from 1), its slot in the table, and the descriptor it tells the master by.
+Place = namedtuple("Place", "config listeners counters number slot pipe")
+
+
+class WorkerServer(Server):
+    """A Server whose listeners, start-up line and signals are the master's affair."""
+
+    @classmethod
+    def at(cls, place):
+        server = cls(place.config)
+        server._place, server._report_to_master = place, Reporter(place.pipe)
+        config = place.config
+        server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())
+        return server
+
+    def run(self):
+        """Serves until it is stopped; returns the exit code. What ends its start is told to the master."""
+        text, code = explained(self.run_here)
+        if text:
+            self._report_to_master(FAILED, text)
+        return code or int(not self.graceful)
+
+    def _begin(self):
+        if not self.config.preloads():  # else the master has done it
+            from ..memory.shared_code import SharedCode
+            from ..restart.fresh_code import FreshCode
+
+            with SharedCode(self.config.uses("shared-code")), FreshCode():
+                super()._begin()
+
+    def _listen(self):
+        super()._listen_at(list(self._place.listeners))
+
+    def _signals(self, loop):
+        return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
+
+    def _say_why(self):
+        """It is the master that was told."""
+
+    def _leave(self):
+        """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
+        if self._stop.count() == 0:
+            self.shutdown()
+
+    def _stop_now(self):
+        self._leave()
+        self.shutdown()
+
+    def _why_cut(self):
+        why = super()._why_cut()
+        if self.config.reload and self.config.sources["shutdown_timeout"] == "default":
+            why += " (that of --reload; --shutdown-timeout gives another)"
+        return why
+
+    def _new_loop(self, core, guest):
+        return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
+
+    def _core_options(self, guest):
+        config = self.config
+        most = config.limit_max_requests
+        if most:
+            most += int.from_bytes(os.urandom(8), "little") % (config.limit_max_requests_jitter + 1)
+        return {
+            **super()._core_options(guest),
+            "counters": self._place.counters,
+            "slot": self._place.slot,
+            "retire_requests": most,
+            "retire_rss": config.limit_max_rss << 20,
+        }
+
+    def _new_core(self, guest):
+        core = super()._new_core(guest)
+        core.on_retire = self._retire
+        return core
+
+    def _announce(self):
+        from .._core import build_info
+
+        self.started = True
+        self.cleanup.begin()
+        self._report_to_master(SERVES, build_info()["flavour"])
+
+    def _retire(self, why):
+        self._report_to_master(REPLACE, why)
+
+
+def live(place, parent, handlers, mask):
+    """All of a worker's life, in the child of a fork; it does not return."""
+    code, until = 1, 0.0
+    try:
+        start_anew(handlers, mask)
+        _process.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
+        title.set_title(f"saltare:wkr{place.number}")
+        place.config.shutdown_timeout = place.config.patience()
+        server = WorkerServer.at(place)
+        code, until = server.run(), server.until
+    except BaseException as error:
+        log.write(log.traceback_of(error))
+    finally:
+        leave(code, until)  # without taking apart what is the master's: its frames and its objects
+
+
+class Reporter:
+    """Writes lines for the master; called with a word and a text."""
+
+    def __init__(self, pipe):
+        self._pipe = pipe
+
+    def __call__(self, word, text):
+        line = f"{word} {text}".replace("\n", SEPARATOR)
+        log.write_all(self._pipe, f"{line}\n".encode("utf-8", "backslashreplace"))

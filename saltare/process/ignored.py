@@ -1,0 +1,98 @@
+"""Signals that mean nothing to a server, and would end or stop it as they are by default.
+
+They are caught, and nothing is done. SIG_IGN would be inherited by the programs that the app starts. SIGQUIT means the
+same as SIGTERM. A SIGHUP that comes before the process serves is remembered. Whoever has set a handler of their own,
+from Python or from C (faulthandler.register), keeps it.
+
+raw_signal is called, since `signal` makes enums of all numbers: memory that workers share would be written.
+"""
+
+import os
+
+from .. import _process
+from ..cpython import raw_signal
+
+IGNORED = (raw_signal.SIGTTIN, raw_signal.SIGTTOU, raw_signal.SIGUSR1, raw_signal.SIGUSR2)
+EARLY = (*IGNORED, raw_signal.SIGQUIT, raw_signal.SIGHUP)
+
+DEFAULT = 0  # of _process.handler
+
+_of_python = None  # what the kernel calls where Python has a handler
+_hang_ups = 0  # that came before the process served
+
+
+def caught(number, frame):
+    """Does nothing. A wake-up descriptor gets the number all the same."""
+
+
+def terminated(number, frame):
+    """SIGQUIT before the process serves: ends it as SIGTERM does then."""
+    os.kill(os.getpid(), raw_signal.SIGTERM)
+
+
+def remembered(number, frame):
+    """SIGHUP before the process serves: waits until it does, unless the terminal is gone."""
+    global _hang_ups
+    from .terminal import hung_up
+
+    if hung_up():
+        raw_signal.signal(number, raw_signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    _hang_ups += 1
+
+
+def hang_ups():
+    """How many were remembered; none are from then on."""
+    global _hang_ups
+    count, _hang_ups = _hang_ups, 0
+    return count
+
+
+def ignore():
+    """Catches those that have their default action; returns them. Does nothing except in the main thread."""
+    return catch(IGNORED, caught)
+
+
+def ignore_early():
+    """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM and SIGHUP can wait."""
+    catch((raw_signal.SIGQUIT,), terminated)
+    catch((raw_signal.SIGHUP,), remembered)
+    ignore()
+    raw_signal.pthread_sigmask(raw_signal.SIG_UNBLOCK, EARLY)
+
+
+def hold():
+    """Blocks them until the program that comes by exec calls ignore_early(): it loses what handlers there are."""
+    raw_signal.pthread_sigmask(raw_signal.SIG_BLOCK, EARLY)
+
+
+def catch(numbers, handler):
+    """Sets a handler for those that have their default action; returns them."""
+    global _of_python
+    mine = [number for number in numbers if _process.handler(number) == DEFAULT]
+    try:
+        for number in mine:
+            raw_signal.signal(number, handler)
+            _of_python = _process.handler(number)
+    except ValueError:
+        return []
+    return mine
+
+
+def is_free(number):
+    """Whether nobody but us has set a handler."""
+    return is_ours(number) or _process.handler(number) == DEFAULT
+
+
+def is_ours(number):
+    return raw_signal.getsignal(number) in OURS and _process.handler(number) == _of_python
+
+
+def give_back(numbers=EARLY):
+    """The default action again, for those that still have a handler of ours."""
+    for number in numbers:
+        if is_ours(number):
+            raw_signal.signal(number, raw_signal.SIG_DFL)
+
+
+OURS = (caught, terminated, remembered)

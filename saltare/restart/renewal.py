@@ -1,0 +1,177 @@
+"""SIGHUP without a master: the process becomes a new program, which has the code on disk and the same sockets.
+
+A trial first finds out whether that code loads. Then the server drains while connections wait at the sockets, of which
+copies are kept, and the process becomes the new program.
+"""
+
+import os
+import signal
+import time
+
+from .. import log
+from ..process.attempt import reason, shut, started
+from ..process.ending import StopRequested, finish
+from ..process.programs import waited
+from ..process.signals import STOPPING
+from ..process.terminal import hung_up
+from .handover import Command
+from .trial import Trial
+
+
+class Renewal:
+    """Of one server."""
+
+    def __init__(self, server, origin):
+        self._server, self._command = server, Command(origin)
+        self._trial = Trial(self._command, server.config.worker_start_timeout, "the server goes on with what it has")
+        self._loop = self._ends = self._timer = None  # while there is a trial: its pidfd, its end
+        self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
+        self._later = False  # a SIGHUP came when nothing could be done
+        self._postponed = None  # signals, when it is over
+
+    def request(self, loop):
+        """SIGHUP."""
+        self._loop = loop
+        if hung_up():
+            self._server.shutdown()
+        elif not self._command.repeatable():
+            log.warning("SIGHUP: this program cannot be started again: it goes on with the code that it has")
+        elif self._kept is not None:
+            log.info("SIGHUP: the code on disk is tried once more, when the new program serves")
+            self._later = True
+        elif self._server.stopping():
+            log.info("SIGHUP: the server is stopping: the code on disk is not tried")
+        elif not self._server.started:
+            log.info("SIGHUP: the code on disk is tried when the server serves")
+            self._later = True
+        elif self._trial.request():
+            self._watch()
+
+    def served(self):
+        """The server accepts."""
+        if self._later:
+            self._later = False
+            self.request(self._loop)
+
+    def _watch(self):
+        self._ends, why = started(os.pidfd_open, self._trial.pid)
+        if self._ends is None:
+            self._trial.give_up()
+            log.error(f"SIGHUP: the trial cannot be watched: {why}; the server goes on with what it has")
+            return
+        self._loop.add_reader(self._ends, self._tried)
+        self._time()
+
+    def _time(self):
+        if self._trial.deadline is not None:
+            self._timer = self._loop.call_later(
+                max(0, self._trial.deadline - self._loop.time()), self._check
+            )  # a loop's time is time.monotonic()
+
+    def _check(self):
+        self._trial.check()
+        self._time()
+
+    def _tried(self):
+        try:
+            status = waited(self._trial.pid)
+        except OSError as error:
+            log.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
+            return  # the descriptor is still ready
+        if status is None:
+            return
+        self._unwatch()
+        outcome = self._trial.ended(status[1])
+        if outcome == "again":
+            self._watch()
+        elif outcome == "passed" and self._server.started:
+            kept, why = started(self._server.hand_over)
+            if kept is None:
+                log.error(f"SIGHUP: the sockets cannot be kept: {why}; the server goes on with what it has")
+            self._kept = kept
+
+    def _unwatch(self):
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ends is not None:
+            self._loop.remove_reader(self._ends)
+            shut(self._ends)
+            self._ends = None
+
+    def give_up(self, signals):
+        """The loop is about to end, and the Signals with it."""
+        self._unwatch()
+        self._trial.give_up()
+        if self._kept is not None:
+            self._postponed = Postponed(signals)
+
+    def follow(self, wanted, until):
+        """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
+
+        Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by
+        key, when the program cannot be started; None when there is nothing to do, or a signal to stop has come.
+        """
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        descriptors = [fd for fds in kept.values() for fd in fds]
+        if wanted:
+            why = started(self._become, kept, descriptors, until)[1]
+            if why is not None:
+                log.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
+                self._postponed.give_back()
+                return kept
+            self._server.until = time.monotonic()  # no thread is waited for any longer
+        for fd in descriptors:
+            shut(fd)
+        self._postponed.end()
+        return None
+
+    def _become(self, kept, descriptors, until):
+        """Returns when a signal to stop has come. OSError."""
+        self._command.check()
+        stop_requested = StopRequested.by_signals()
+        finish(0, until, stop_requested=stop_requested)
+        for number in stop_requested.taken:
+            self._postponed.note(number)
+        if self._later:
+            self._postponed.note(signal.SIGHUP)
+        if not self._postponed.stops():
+            self._command.repeat({"listeners": kept}, descriptors, blocked=self._postponed.pass_on)
+
+
+class Postponed:
+    """Signals between the end of a loop and what comes next: the new program, or the same server once more. They are
+    noted. To block them would not do: other threads, such as those of the core, do not.
+    """
+
+    def __init__(self, signals):
+        self._signals, self._noted = signals, []
+        signals.afterwards = self.note
+
+    def note(self, number, frame=None):
+        """A signal handler."""
+        self._noted.append(number)
+
+    def stops(self):
+        """Whether a signal to stop has come."""
+        return any(number in STOPPING for number in self._noted)
+
+    def pass_on(self):
+        """To whoever unblocks them: this thread blocks them now, and exec leaves them pending."""
+        for number in dict.fromkeys(self._noted):
+            signal.raise_signal(number)
+
+    def give_back(self):
+        """To a server that takes them again."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.before)
+        self._signals.give_back()
+        self.pass_on()
+
+    def end(self):
+        """Nothing comes next. The stop that was asked for has happened."""
+        self._signals.give_back()
+        for number in dict.fromkeys(self._noted):
+            if number in STOPPING:
+                log.info(f"stopping: {signal.Signals(number).name}")

@@ -1,0 +1,76 @@
+"""The code on disk, tried before it takes over: a child that starts by the same command, loads the app and ends."""
+
+import os
+import signal
+import time
+
+from .. import log
+from ..process.attempt import reason, started
+from ..process.programs import end_now, ended
+from .handover import PASSED
+
+
+class Trial:
+    """One at a time. A SIGHUP that comes meanwhile is remembered, for the trial may have read older files."""
+
+    def __init__(self, command, limit, otherwise):
+        self.pid = None  # of the child, while there is one
+        self.deadline = None  # time.monotonic() at which it is killed
+        self._command, self._limit = command, limit  # 0: it may take for ever
+        self._otherwise = otherwise  # what happens when it does not go well, for the log
+        self._again = self._is_over = False
+
+    def request(self):
+        """SIGHUP. Returns whether a trial has begun."""
+        if self.pid is not None:
+            if not self._again:
+                log.info("SIGHUP: the code on disk is tried once more, when the trial that goes on has ended")
+            self._again = True
+            return False
+        log.info("SIGHUP: the code on disk is tried")
+        return self._begin()
+
+    def _begin(self):
+        self._again = self._is_over = False
+        pid, why = started(self._command.try_out)
+        if pid is None:
+            log.error(f"SIGHUP: the code on disk cannot be tried: {why}; {self._otherwise}")
+            return False
+        self.pid = pid
+        self.deadline = time.monotonic() + self._limit if self._limit else None
+        return True
+
+    def check(self):
+        """Kills it when its time is over."""
+        if self.deadline is not None and self.deadline <= time.monotonic():
+            self.deadline, self._is_over = None, True
+            self.kill()
+
+    def kill(self):
+        if self.pid is not None:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended
+            except OSError as error:
+                log.error(f"the trial (pid {self.pid}) cannot be killed: {reason(error)}")
+                self.deadline = time.monotonic() + 1  # then again
+
+    def ended(self, status):
+        """It has, and was waited for. Returns "passed", "failed", or "again" when another one has begun."""
+        code = os.waitstatus_to_exitcode(status)
+        self.pid = self.deadline = None
+        if code != PASSED:
+            what = f"did not load within {self._limit:g} s" if self._is_over else ended(code)
+            log.error(f"SIGHUP: the code on disk {what}; {self._otherwise}")
+        if self._again:
+            log.info("SIGHUP: the code on disk is tried once more")
+            return "again" if self._begin() else "failed"
+        return "passed" if code == PASSED else "failed"
+
+    def give_up(self):
+        """Kills it and waits for its end."""
+        if self.pid is not None:
+            end_now(self.pid)
+        self.pid = self.deadline = None
+        self._again = False

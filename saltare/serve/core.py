@@ -1,0 +1,46 @@
+"""The core of a server, made from its configuration."""
+
+from .. import log
+from ..app.failures import send_in_loop
+from ..app.scope import template
+
+
+def new_core(config, options):
+    """A core; `options` are those of core_options, and what a worker adds."""
+    from .._core import Core
+
+    return Core(
+        options=options,
+        server_header=config.server_header.encode("latin-1"),
+        extra_headers="".join(f"{header}\r\n" for header in config.header).encode("latin-1"),
+        scope=template(config.root_path),
+        root_path=config.root_path,
+    )
+
+
+def core_options(config, guest):
+    """Option name -> whole number, in the units that the core says; 0 is off."""
+    from .._core import options as units
+
+    values = vars(config)
+    options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
+    options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)))
+    return options
+
+
+def in_units(value, unit):
+    return round(value * 1000) if unit == "ms" else int(value)
+
+
+def attach(core, starter, loop, state):
+    """Gives the core what it calls."""
+    core.dispatch = starter
+    core.create_future = loop.create_future
+    core.log = log_line
+    core.elsewhere = send_in_loop
+    core.state = state
+
+
+def log_line(level, line):
+    """What the core logs: 1 is of interest when debugging, 2 is a mistake of the app or the core, 3 a warning."""
+    (log.error if level == 2 else log.warning if level == 3 else log.debug)(line)

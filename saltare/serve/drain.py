@@ -1,0 +1,67 @@
+"""What is in progress when a server stops, and how long that may go on."""
+
+import asyncio
+import time
+
+from .. import log
+from ..app.lifespan import resolve
+from ..process import ending
+
+LEFT = []  # tasks that wait for threads which go on after a stop; dropped, they would wait for them all the same
+CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
+
+
+class Drained:
+    """A future that is done when no connection is open and no task of the app runs."""
+
+    def __init__(self, loop, core, starter):
+        self.future = loop.create_future()
+        self._core, self._starter = core, starter
+        self._empty = False
+        core.on_empty, starter.on_idle = self._on_empty, self._on_idle
+
+    def _on_empty(self):
+        self._empty = True
+        self._on_idle()
+
+    def _on_idle(self):
+        if self._empty and not self._starter.tasks:
+            resolve(self.future)
+
+    def detach(self):
+        del self._starter.on_idle
+        del self._core.on_empty
+
+
+def is_busy(core, starter):
+    """Whether something is in progress, beyond connections that wait for a request."""
+    figures = core.stats()
+    return bool(starter.tasks or figures["streams"] or figures["unsent"])
+
+
+async def cancel_all(tasks):
+    """Cancels the tasks and gives them time to clean up; returns the set of those that go on all the same."""
+    for task in tasks:
+        task.cancel()
+    return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
+
+
+async def executor_ended(loop, until, at_once):
+    """Waits for the threads of the loop's executor until that time (time.monotonic), or until the future `at_once` is
+    done. Returns those that have not ended, or None when all have.
+    """
+    task = loop.create_task(loop.shutdown_default_executor())
+    await done_by(task, min(until, time.monotonic() + ending.QUIET), at_once)
+    threads = ending.executor_threads(loop)
+    if not task.done() and time.monotonic() < until and not at_once.done():
+        log.info(f"waiting for threads that have not ended: {ending.described(threads)}")
+        await done_by(task, until, at_once)
+    if task.done():
+        return None
+    LEFT.append(task)
+    return threads
+
+
+async def done_by(task, when, at_once):
+    timeout = None if when == ending.FOR_EVER else max(0, when - time.monotonic())
+    await asyncio.wait([task, at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

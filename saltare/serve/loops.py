@@ -1,0 +1,23 @@
+"""Loops that are not ours, by name."""
+
+from ..errors import ConfigError
+
+
+def made_by(name):
+    """A new loop of "uvloop" or of "module:factory", else as asyncio makes them here. ConfigError: there is none."""
+    if name in ("auto", "asyncio"):
+        from asyncio import new_event_loop
+
+        return new_event_loop()
+    if name == "uvloop":
+        try:
+            from uvloop import new_event_loop
+        except ImportError as error:
+            raise ConfigError(f'--loop uvloop needs uvloop: pip install "saltare[uvloop]" ({error})') from None
+        return new_event_loop()
+    from ..app.importer import import_target
+
+    loop = import_target(name)()
+    if not hasattr(loop, "add_reader"):
+        raise ConfigError(f"--loop {name} made a {type(loop).__name__}, which is no event loop")
+    return loop

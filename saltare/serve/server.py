@@ -1,0 +1,398 @@
+"""A server: one app, served by one process, from the configuration to the last response.
+
+`Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
+"""
+
+import asyncio
+import gc
+import signal
+import time
+from functools import partial
+
+from .. import log
+from ..app.failures import failed, incomplete
+from ..app.lifespan import Lifespan, resolve
+from ..process import ending, forks
+from ..process.signals import STOPPING, in_main_thread
+from ..restart.origin import is_successor, origin
+from .core import attach, core_options, new_core
+from .drain import Drained, cancel_all, executor_ended, is_busy
+from .signals import Signals
+from .stop import Stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..options.config import Config
+
+RUNNING = "this server is running already"
+
+
+class Server:
+    """Serves one app. It can be run again after it has ended, but not twice at a time."""
+
+    def __init__(self, config: "Config") -> None:
+        self.config = config
+        self.started = False  # accepting
+        self.graceful = True  # nothing was cancelled at the last stop
+        self.url: str | None = None  # of the first listener, while listening
+        self.after_start: Callable[[], object] | None = None  # called once it accepts
+        self.cleanup = None  # a Cleanup, where the process is the server's own
+        self.why_here = "a program has started the server"  # where it is not
+        self._loop = None
+        self._origin = None  # how the process was started, while it runs without, in the main thread
+        self._renewal = None  # after a SIGHUP
+        self._inherited = None  # what the program before us has left
+        self._stopped = False  # the last run was ended by `shutdown`
+        self._listeners = []
+        self._stop = Stop()
+        self._uncancelled = set()  # tasks that were cancelled and go on all the same
+        self._raised = None  # what was raised through the loop: SystemExit in a task, for example
+        self.until = 0.0  # when threads of the app have had their time to end, after a run
+
+    def __repr__(self) -> str:
+        return f"<saltare.Server {self.url or 'not running'}>"
+
+    def shutdown(self) -> None:
+        """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
+        self._stop.request("shutdown() was called")
+
+    # ---- with a loop of its own ----
+
+    def run(self) -> None:
+        """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        if in_main_thread():
+            self._run_alone()
+        else:
+            self.run_here()
+
+    def _run_alone(self):
+        """In the main thread, where SIGHUP is heard: it may make this another program, and may have made this one."""
+        self._origin = origin()
+        if is_successor():
+            self._succeed()
+        try:
+            while self._run_once():
+                pass
+        finally:
+            self._origin = None
+
+    def _run_once(self):
+        """Returns whether to serve again: what was to take over could not be started."""
+        try:
+            self.run_here()
+        finally:
+            renewal, self._renewal = self._renewal, None
+            kept = renewal and renewal.follow(wanted=not self._stopped, until=self.until)
+        self._inherited = kept and {"listeners": kept}
+        return bool(kept)
+
+    def _succeed(self):
+        from ..restart.handover import end_trial, is_trial, received
+
+        self._inherited = received()
+        if is_trial():
+            self._begin()
+            end_trial()
+
+    def _hang_up(self):
+        """SIGHUP."""
+        if self._renewal is None:
+            try:
+                from ..restart.renewal import Renewal
+            except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
+                log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
+                return
+            self._renewal = Renewal(self, self._origin)
+        self._renewal.request(asyncio.get_running_loop())
+
+    def run_here(self) -> None:
+        """`run` without SIGHUP: nothing takes the place of the process."""
+        self._begin()
+        core = loop = None
+        try:
+            self._listen()
+            guest = self._is_guest()
+            core = self._new_core(guest)
+            loop = self._new_loop(core, guest)
+            self._run_in(loop, core, guest)
+        finally:
+            # The selector is of no use without its core, so the loop goes first.
+            if loop is not None:
+                asyncio.set_event_loop(None)
+                loop.close()
+            if core is not None:
+                core.close()
+            self._end()
+        self._raise_what_ended_it()
+
+    def _is_guest(self):
+        """Whether the core cannot drive the loop that is asked for, and is to be a guest of it."""
+        from .selector import unsuitable
+
+        why = unsuitable(self.config.loop)
+        if why is not None and self.config.loop in ("auto", "asyncio"):
+            log.info(f"the event loop is not saltare's own: {why}")
+        return why is not None
+
+    def _new_loop(self, core, guest):
+        if guest:
+            from .loops import made_by
+
+            return made_by(self.config.loop)
+        from .selector import new_loop
+
+        return new_loop(core)
+
+    def _run_in(self, loop, core, guest):
+        asyncio.set_event_loop(loop)
+        with self._signals(loop) as signals:
+            try:
+                self._complete(loop, self._life(core, guest))
+            finally:
+                if self._renewal is not None:
+                    self._renewal.give_up(signals)
+                self._complete(loop, self._close(loop))
+
+    def _complete(self, loop, coroutine):
+        """Runs the loop until the coroutine has ended, whatever is raised through the loop meanwhile: that stops the
+        server, in good order, and `run` raises it when all is over.
+        """
+        task = loop.create_task(coroutine)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except BaseException as error:
+                if task.cancelled():
+                    raise RuntimeError(
+                        "the server's own task was cancelled, as by an app that cancels all tasks"
+                    ) from None
+                if task.done() and task.exception() is error:
+                    raise
+                self._stop_by(loop, error)
+
+    def _stop_by(self, loop, error):
+        asked = isinstance(error, (SystemExit, KeyboardInterrupt))
+        if self._raised is not None and not asked:
+            raise error  # the loop does not work any more
+        from . import raised
+
+        raised.log_stop(loop, error)
+        counts = self._raised is None or isinstance(error, KeyboardInterrupt)
+        self._raised = self._raised or error
+        self._stop.raised(counts)
+
+    def _raise_what_ended_it(self):
+        error, self._raised = self._raised, None
+        if error is not None:
+            raise error
+
+    async def _close(self, loop):
+        """Ends what is left in a loop of ours, as asyncio.run does; threads of its executor have until `self.until`."""
+        self._stop.close()
+        others = asyncio.all_tasks(loop) - self._uncancelled - {asyncio.current_task()}
+        self._uncancelled |= await cancel_all(others)
+        await loop.shutdown_asyncgens()
+        self.until = ending.deadline(self.config.shutdown_timeout, self._stop.began or time.monotonic(), self.graceful)
+        if self.graceful:
+            threads = await executor_ended(loop, self.until, self._stop.at_once)
+            if threads is not None:
+                self.graceful, self.until = False, 0.0
+                ending.name_left(threads, self._why_cut())
+
+    def _signals(self, loop):
+        actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
+        if self._origin is not None:
+            actions[signal.SIGHUP] = self._hang_up
+        return Signals(loop, actions)
+
+    def hand_over(self):
+        """Stops for the sake of a successor; returns the listening sockets' descriptors, kept open for it, by key.
+
+        OSError: they cannot be kept, and nothing has changed.
+        """
+        from ..listen.listener import copies
+
+        kept = copies(self._listeners)
+        for listener in self._listeners:
+            listener.disown()
+        self._stop.why = self._stop.why or "SIGHUP, the new code takes over"
+        resolve(self._stop.requested)
+        return kept
+
+    def stopping(self):
+        """Whether a stop has begun."""
+        return self._stop.requested is not None and self._stop.requested.done()
+
+    # ---- as a guest ----
+
+    async def serve(self) -> None:
+        """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
+        self._begin()
+        core = None
+        try:
+            self._listen()
+            core = self._new_core(guest=True)
+            await self._life(core, guest=True)
+        finally:
+            if core is not None:
+                core.close()
+            self._end()
+
+    # ---- one life ----
+
+    def _begin(self):
+        if self._loop is not None or self._listeners:
+            raise RuntimeError(RUNNING)
+        from ..app.importer import load
+
+        log.configure(self.config)
+        load(self.config)
+
+    def _listen(self):
+        from ..listen.open import open_or_keep
+
+        inherited, self._inherited = self._inherited or {}, None
+        self._listen_at(open_or_keep(self.config, inherited.get("listeners")))
+
+    def _listen_at(self, listeners):
+        self._listeners = listeners
+        for listener in listeners:
+            forks.call_in_child(listener.close)
+        self.url = listeners[0].url
+        self.graceful = True
+
+    def _end(self):
+        for listener in self._listeners:
+            forks.forget_call(listener.close)
+            listener.close()
+        self._listeners = []
+        self.started = False
+        self._loop = None
+        self._stopped, self._stop = self._stop.was_requested(), Stop()
+        self._uncancelled = set()
+
+    async def _life(self, core, guest):
+        loop = self._loop = asyncio.get_running_loop()
+        self._stop.attach(loop)
+        from .._core import Starter
+
+        driver = None
+        if guest:
+            from .guest import Guest
+
+            driver = Guest(loop, core)
+        starter = Starter(self.config.app, loop, not guest, failed, incomplete)
+        try:
+            await self._until_stopped(core, starter)
+        finally:
+            await self._cancel(starter.tasks.values())
+            starter.detach()
+            if driver is not None:
+                driver.close()
+
+    async def _until_stopped(self, core, starter):
+        lifespan = Lifespan(self.config.app, self.config.lifespan, self._loop)
+        if not await self._or_stop(lifespan.startup()):
+            return
+        try:
+            attach(core, starter, self._loop, lifespan.state)
+            self._set_quiet_work(core, starter)
+            if self.config.startup_request:
+                from ..app.first_request import warm_up
+
+                await self._or_stop(warm_up(self.config, lifespan.state))
+            core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
+            self._announce()
+            core.rest()
+            await self._stop.requested
+            self._stop.begin()
+            self._say_why()
+            await self._drain(core, starter)
+        finally:
+            await self._cancel(starter.tasks.values())
+            await self._shut(lifespan)
+
+    def _set_quiet_work(self, core, starter):
+        if self.cleanup is not None:
+            self.cleanup.attach(self._loop, core)
+        elif self.config.park_memory is not None:
+            log.warning(
+                "memory is not parked: saltare serves in the interpreter that it was started in "
+                f"({self.why_here}); `saltare MODULE:ATTRIBUTE --park-memory DIR` starts one of its own"
+            )
+        if self.config.gc_collect_every_n_requests:
+            starter.collect = partial(gc.collect, 0)
+            starter.collect_every = self.config.gc_collect_every_n_requests
+
+    async def _or_stop(self, coroutine):
+        """Waits for the coroutine, or gives it up for a stop; returns whether it came to its end."""
+        task = self._loop.create_task(coroutine)
+        try:
+            await asyncio.wait([task, self._stop.requested], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            finished = task.done()
+            if not finished:
+                await self._cancel([task])
+        if finished:
+            task.result()
+        return finished
+
+    def _announce(self):
+        from .._core import build_info
+
+        self.started = True
+        log.info(log.startup_line(self._listeners, build_info()["flavour"]))
+        if self.after_start is not None:
+            self.after_start()
+        if self._renewal is not None:
+            self._renewal.served()
+
+    def _say_why(self):
+        if self._stop.why is not None:  # else what was raised has been logged
+            log.info(f"stopping: {self._stop.why}")
+
+    async def _drain(self, core, starter):
+        """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
+        self.started = False
+        done = Drained(self._loop, core, starter)
+        core.drain()
+        await asyncio.sleep(0)  # a turn, in which what waits at the listeners is accepted
+        for listener in self._listeners:
+            listener.close()
+        await self._in_time(done.future)
+        done.detach()
+        if not done.future.done() and is_busy(core, starter):
+            self.graceful = False
+            log.warning(f"{self._why_cut()}: requests in progress are cancelled: {len(starter.tasks)}")
+
+    async def _shut(self, lifespan):
+        task = self._loop.create_task(lifespan.shutdown())
+        await self._in_time(task)
+        if not task.done():
+            self.graceful = False
+            log.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
+            await self._cancel([task])
+
+    async def _cancel(self, tasks):
+        going_on = await cancel_all(set(tasks) - self._uncancelled)
+        if going_on:
+            self.graceful = False
+            self._uncancelled |= going_on
+            log.error(f"tasks that go on though they were cancelled are left behind: {len(going_on)}")
+
+    async def _in_time(self, future):
+        timeout = self.config.shutdown_timeout or None
+        await asyncio.wait([future, self._stop.at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    def _why_cut(self):
+        if self._stop.at_once.done():
+            return "stop requested twice"
+        return f"shutdown_timeout of {self.config.shutdown_timeout:g} s is over"
+
+    def _new_core(self, guest):
+        return new_core(self.config, self._core_options(guest))
+
+    def _core_options(self, guest):
+        return core_options(self.config, guest)
