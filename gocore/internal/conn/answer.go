@@ -215,20 +215,10 @@ func (h *Host) complete(c *Conn, s *Stream) {
 	s.complete = true
 	if s.bodyDone {
 		h.dropStream(c)
+	} else {
+		s.enter(Discard)
 	}
 	h.enter(c, Flush)
-	h.sent(c)
-}
-
-// sent: if nothing of the connection's output is unsent, a complete answer is over.
-func (h *Host) sent(c *Conn) {
-	if c.phase != Flush || c.queue != 0 || h.out.conn == c {
-		return
-	}
-	h.end(c)
-	if c.readable || c.held > 0 {
-		h.advance(c)
-	}
 }
 
 // end leaves an answered request behind: on to the rest of its body, to the next request, or to the end.
@@ -238,7 +228,7 @@ func (h *Host) end(c *Conn) {
 		h.finishAnswered(c)
 	case c.stream != 0:
 		h.streamOf(c).received = 0
-		h.enter(c, Discard)
+		h.enter(c, Busy)
 		h.arm(c)
 	default:
 		h.next(c)
@@ -267,7 +257,7 @@ func (h *Host) wrongLength(c *Conn, s *Stream, than string, sent uint64) {
 // giveUp: the app is over without its last word.
 func (h *Host) giveUp(c *Conn, s *Stream) {
 	switch {
-	case c.phase == Open:
+	case s.stage == Open:
 		h.farewell(c, websocket.ServerError, nil)
 	case s.started && s.answer.Mode == http1.BodyNone: // all that the peer is to have of it is said
 		h.complete(c, s)
@@ -282,11 +272,10 @@ func (h *Host) abort(c *Conn, s *Stream) {
 		h.refuse(c, appFailed)
 		return
 	}
-	h.flushOf(c)
 	if s.answer.Mode == http1.BodyUntilClose {
 		c.reset = true // a plain close would look like the end of the answer
 	}
-	h.close(c)
+	h.mark(c, answered)
 }
 
 // proceed: the app asks for a body that the peer holds back (RFC 9110 10.1.1).
@@ -307,16 +296,10 @@ func (h *Host) proceed(c *Conn, s *Stream) {
 // notify: the app waits until little enough is unsent.
 func (h *Host) notify(c *Conn, s *Stream) {
 	s.notify = true
-	h.flushOf(c)
-	if c.phase != Closed {
-		h.tellDrained(c)
-	}
+	h.putReady(c)
 }
 
 func (h *Host) tellDrained(c *Conn) {
-	if c.stream == 0 {
-		return
-	}
 	s := h.streamOf(c)
 	if !s.notify || h.queues.unsent(c) > limits.LowWaterBytes {
 		return

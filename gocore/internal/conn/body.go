@@ -52,7 +52,7 @@ func (h *Host) readBody(c *Conn) step {
 		return rest
 	}
 	if s.bodyDone {
-		h.enter(c, Answer)
+		h.enterStage(c, s, Answer)
 	}
 	return again
 }
@@ -122,13 +122,13 @@ func (s *Stream) countPiece(body []byte) {
 func (h *Host) consumed(c *Conn, s *Stream, n uint32) {
 	paused := s.unread >= limits.UnreadBytes
 	s.unread -= min(n, s.unread)
-	if s.unread < limits.UnreadBytes && (c.phase == Body || c.phase == Open && paused) {
+	if s.unread < limits.UnreadBytes && (s.stage == Body || s.stage == Open && paused) {
 		c.since = h.now
-		if c.phase == Open {
+		if s.stage == Open {
 			h.socketOf(s).asked = false // its answer was not listened to
 		}
 		h.arm(c)
-		h.advance(c)
+		h.putReady(c)
 	}
 }
 
@@ -170,7 +170,7 @@ func (h *Host) discardAll(c *Conn) step {
 		return rest
 	}
 	if c.lingered += uint32(n); c.lingered > limits.LingerBytes {
-		h.close(c)
+		h.mark(c, answered)
 		return rest
 	}
 	return again

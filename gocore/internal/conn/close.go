@@ -16,7 +16,7 @@ import (
 // reset and lose the answer, so it is given time (RFC 9112 9.6).
 func (h *Host) finish(c *Conn) {
 	if c.gone || !c.linger && c.held == 0 && !h.sends(c) {
-		h.close(c)
+		h.mark(c, answered)
 		return
 	}
 	h.dropStream(c)
@@ -37,12 +37,49 @@ func (h *Host) sends(c *Conn) bool {
 	return errno == sock.OK && n > 0
 }
 
-// disconnect: the peer has gone, or is given up.
-func (h *Host) disconnect(c *Conn, why string) {
-	if h.Config.Debug && c.phase != Idle && c.phase != Linger {
-		h.log(handoff.LogDebug, c.peer()+": "+why+" while "+c.phase.String())
+// mark notes that the connection is to be closed, and why; the first reason counts. Whoever finds one out does no more than
+// that, however deep in the work for this connection or another: settle acts on it.
+func (h *Host) mark(c *Conn, why ending) {
+	if c.ending == stays {
+		c.ending = why
+		h.putReady(c)
+	}
+}
+
+// settle closes a connection that is marked.
+func (h *Host) settle(c *Conn) {
+	if c.ending == stays || c.phase == Closed {
+		return
+	}
+	if c.ending == answered {
+		h.flushOf(c)
+	} else if c.ending != fileCut && h.Config.Debug && c.phase != Idle && c.phase != Linger {
+		h.log(handoff.LogDebug, c.peer()+": "+c.ending.String()+" while "+h.doing(c))
 	}
 	h.close(c)
+}
+
+// putReady has the turn look at the connection again before it waits.
+func (h *Host) putReady(c *Conn) {
+	if !c.isReady {
+		c.isReady = true
+		h.ready.Append(c.number)
+	}
+}
+
+// WorkOff writes out what is gathered and goes on with each connection that is ready, until none is.
+func (h *Host) WorkOff() {
+	for h.Flush(); h.taken < h.ready.Len(); h.Flush() {
+		c := h.conns.At(h.ready.Items()[h.taken])
+		h.taken++
+		if c.isReady && c.phase != Closed {
+			c.isReady = false
+			h.WorkFor(c)
+			h.drive(c)
+		}
+	}
+	h.ready.Drop(h.taken)
+	h.taken = 0
 }
 
 // close gives everything back that the connection holds.
@@ -66,7 +103,7 @@ func (h *Host) close(c *Conn) {
 	}
 	sock.Close(int(c.fd))
 	h.enter(c, Closed)
-	c.waiting = false
+	c.waiting, c.isReady = false, false
 	h.conns.Free(c.number)
 }
 
@@ -101,13 +138,15 @@ func (h *Host) dropStream(c *Conn) {
 // Drain lets every answer be the last one of its connection and closes those that have none to wait for, the ones lately
 // in use a little later. What already arrived is answered first.
 func (h *Host) Drain() {
+	h.WorkOff()
 	h.draining = true
 	h.sweep(func(c *Conn) {
 		h.WorkFor(c)
 		h.fault("drain")
 		c.readable = true // what epoll has not reported yet counts too
-		h.advance(c)
+		h.drive(c)
 		h.retire(c)
+		h.settle(c)
 	})
 }
 
@@ -118,16 +157,17 @@ func (c *Conn) unused() bool { return c.phase == Idle || c.phase == Head && c.he
 // at again in the next.
 func (h *Host) retire(c *Conn) {
 	switch {
-	case c.waiting:
+	case c.waiting, c.phase == Closed:
 	case c.unused():
 		if h.now-c.since >= drainTicks {
-			h.close(c)
+			h.mark(c, answered)
 		} else {
 			h.arm(c)
 		}
-	case c.phase == Discard:
+	case c.phase != Busy:
+	case h.streamOf(c).stage == Discard:
 		h.finishAnswered(c)
-	case c.phase == Open:
+	case h.streamOf(c).stage == Open:
 		h.farewell(c, websocket.ServiceRestart, nil)
 	}
 }
@@ -152,7 +192,7 @@ func (h *Host) Close() {
 	h.buffers.Close()
 	h.queues.close()
 	h.packs.buffers.Close()
-	for _, list := range [...]*pool.List[uint32]{&h.later, &h.retry, &h.due, &h.packs.free} {
+	for _, list := range [...]*pool.List[uint32]{&h.ready, &h.later, &h.retry, &h.due, &h.packs.free} {
 		list.Close()
 	}
 	h.out.close()

@@ -57,8 +57,9 @@ type Conn struct {
 	lingered uint32 // bytes thrown away after the last answer
 
 	phase  Phase
-	last   bool // this answer is the last one
-	linger bool // the peer may still be sending: close gently
+	ending ending // why the connection is to be closed
+	last   bool   // this answer is the last one
+	linger bool   // the peer may still be sending: close gently
 
 	// What epoll said and was not used up yet.
 	readable bool
@@ -66,6 +67,7 @@ type Conn struct {
 	hangup   bool // the peer has ended its sending side: what is in the socket is all that will ever be there
 	gone     bool // and cannot be sent anything either
 	waiting  bool // in Host.later
+	isReady  bool // in Host.ready
 	reset    bool // close at once, without sending what is left
 }
 
@@ -73,6 +75,7 @@ type Conn struct {
 type Stream struct {
 	serial    uint32
 	conn      uint32
+	stage     Stage
 	answer    http1.Answer
 	chunked   http1.Chunked
 	remaining uint64 // of a body with a declared length
@@ -104,33 +107,62 @@ const (
 	rest  step = false // nothing more to do until epoll, the app or a deadline says so
 )
 
+// drive goes on with a connection and acts on how that ended.
+func (h *Host) drive(c *Conn) {
+	h.advance(c)
+	h.settle(c)
+}
+
 // advance takes a connection as far as its bytes, the app and the room of this turn allow.
 func (h *Host) advance(c *Conn) {
-	for next := again; next == again; {
+	h.afterWriting(c)
+	for next := again; next == again && c.ending == stays; {
 		switch c.phase {
 		case Idle, Head:
 			next = h.readHead(c)
-		case Body:
-			next = h.readBody(c)
-		case Answer:
-			next = h.watchPeer(c)
-		case Discard:
-			next = h.discardBody(c)
-		case Open, Closing:
-			next = h.readFrames(c)
+		case Busy:
+			next = h.advanceStream(c, h.streamOf(c))
+		case Flush:
+			next = h.watchOutput(c)
 		case Linger:
 			next = h.discardAll(c)
-		case Flush:
-			if c.gone {
-				h.disconnect(c, "peer closed")
-			}
-			return
-		case Closed:
-			return
 		default:
-			panic("conn: a connection in no phase")
+			return
 		}
 	}
+}
+
+func (h *Host) advanceStream(c *Conn, s *Stream) step {
+	switch s.stage {
+	case Body:
+		return h.readBody(c)
+	case Answer:
+		return h.watchPeer(c)
+	case Discard:
+		return h.discardBody(c)
+	default:
+		return h.readFrames(c)
+	}
+}
+
+// afterWriting: what had to wait until less output was unsent.
+func (h *Host) afterWriting(c *Conn) {
+	if c.stream != 0 && c.ending == stays {
+		h.payPong(c)
+		h.tellDrained(c)
+	}
+}
+
+// watchOutput goes on once a complete answer is sent.
+func (h *Host) watchOutput(c *Conn) step {
+	switch {
+	case c.queue == 0 && h.out.conn != c:
+		h.end(c)
+		return step(c.readable || c.held > 0)
+	case c.gone:
+		h.mark(c, peerClosed)
+	}
+	return rest
 }
 
 // watchPeer: nothing is read while an answer is made, but the end of a peer's sending side is noticed. TCP does not tell one
@@ -140,7 +172,7 @@ func (h *Host) watchPeer(c *Conn) step {
 	s := h.streamOf(c)
 	switch {
 	case c.gone || c.hangup && s.socket != 0:
-		h.disconnect(c, "peer closed")
+		h.mark(c, peerClosed)
 	case c.hangup && !s.halfTold && !s.complete:
 		s.halfTold = true
 		h.inbox.Add(handoff.Event{Kind: handoff.EventHalfClose, Stream: s.handle(c.stream - 1)})
@@ -163,5 +195,9 @@ func (h *Host) find(handle uint64) (*Conn, *Stream) {
 	if s.serial != serial || serial == 0 || s.complete {
 		return nil, nil
 	}
-	return h.conns.At(s.conn), s
+	c := h.conns.At(s.conn)
+	if c.ending != stays {
+		return nil, nil
+	}
+	return c, s
 }

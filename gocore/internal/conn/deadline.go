@@ -29,7 +29,7 @@ func (h *Host) deadline(c *Conn) uint32 {
 
 // writeCounts tells whether unsent output has to make progress. That of a WebSocket need not: silence ends it.
 func (h *Host) writeCounts(c *Conn) bool {
-	return c.queue != 0 && h.Config.WriteTimeout > 0 && c.phase != Open && c.phase != Closing
+	return c.queue != 0 && h.Config.WriteTimeout > 0 && !h.isOpen(c)
 }
 
 func (h *Host) phaseDeadline(c *Conn) uint32 {
@@ -39,26 +39,44 @@ func (h *Host) phaseDeadline(c *Conn) uint32 {
 		limit = h.Config.HeaderTimeout
 	case Idle:
 		limit = h.Config.KeepAliveTimeout
-	case Body:
-		if s := h.streamOf(c); s.unread < limits.UnreadBytes && !s.expecting {
-			limit = h.Config.BodyTimeout
-		}
-	case Discard:
-		limit = h.Config.BodyTimeout
-	case Open:
-		return h.keepAliveDeadline(c)
-	case Closing:
-		limit = closeTicks
+	case Busy:
+		return h.stageDeadline(c, h.streamOf(c))
 	case Linger:
 		limit = lingerTicks
 	}
 	if h.draining && c.unused() && (limit == 0 || limit > drainTicks) {
 		limit = drainTicks
 	}
+	return c.after(limit)
+}
+
+// after is the tick at which the limit has passed since the last progress; 0 when there is no limit.
+func (c *Conn) after(limit uint32) uint32 {
 	if limit == 0 {
 		return 0
 	}
 	return c.since + limit + 1 // the tick under way is not counted
+}
+
+func (h *Host) stageDeadline(c *Conn, s *Stream) uint32 {
+	switch s.stage {
+	case Body:
+		if s.unread < limits.UnreadBytes && !s.expecting {
+			return c.after(h.Config.BodyTimeout)
+		}
+	case Discard:
+		return c.after(h.Config.BodyTimeout)
+	case Open:
+		return h.keepAliveDeadline(c)
+	case Closing:
+		return c.after(closeTicks)
+	}
+	return 0
+}
+
+// isOpen tells whether the connection is a WebSocket.
+func (h *Host) isOpen(c *Conn) bool {
+	return c.phase == Busy && h.streamOf(c).stage >= Open
 }
 
 // arm makes sure the connection is looked at when its deadline comes.
@@ -121,6 +139,7 @@ func (h *Host) judge(i uint32) (worked bool) {
 	h.fault("deadline")
 	if h.look(c); c.phase != Closed && c.serial == serial && h.isDue(c) {
 		h.expire(c)
+		h.settle(c)
 	}
 	return true
 }
@@ -147,7 +166,7 @@ func (h *Host) isDue(c *Conn) bool {
 func (h *Host) look(c *Conn) {
 	came, serial := h.came, c.serial
 	c.readable = true
-	if h.advance(c); h.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
+	if h.drive(c); h.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
 		c.since = h.now
 	}
 }
@@ -158,25 +177,34 @@ func (h *Host) expire(c *Conn) {
 		return
 	}
 	if h.draining && c.unused() {
-		h.close(c)
+		h.mark(c, answered)
 		return
 	}
 	switch c.phase {
 	case Head:
 		h.refuse(c, headTimeout)
-	case Body:
-		h.refuse(c, bodyTimeout)
-	case Open:
-		h.keepAlive(c)
+	case Busy:
+		h.expireStream(c, h.streamOf(c))
 	case Linger:
 		if h.isLate(c.since, lingerTicks) { // the peer was not listened to
 			c.since = h.now
 			h.arm(c)
 			return
 		}
-		h.close(c)
+		h.mark(c, answered)
 	default:
-		h.close(c)
+		h.mark(c, answered)
+	}
+}
+
+func (h *Host) expireStream(c *Conn, s *Stream) {
+	switch s.stage {
+	case Body:
+		h.refuse(c, bodyTimeout)
+	case Open:
+		h.keepAlive(c)
+	default:
+		h.mark(c, answered)
 	}
 }
 
@@ -186,15 +214,16 @@ func (h *Host) isLate(since, limit uint32) bool { return h.now-since > limit+lim
 // expireWrite gives up a peer that takes nothing. Epoll tells of room only once a third of the socket's buffer is free,
 // megabytes that a slow peer may take longer for than write_timeout, so whether there was progress is found out by a write.
 func (h *Host) expireWrite(c *Conn) {
-	serial, wrote := c.serial, c.wrote
+	wrote := c.wrote
 	c.writable = true
 	h.writeQueue(c)
 	switch {
-	case c.phase == Closed || c.serial != serial:
+	case c.ending != stays:
 	case c.queue != 0 && c.wrote == wrote:
 		c.reset = true // nothing is kept for it
-		h.disconnect(c, "write_timeout")
+		h.mark(c, tooSlow)
 	default:
 		h.arm(c)
+		h.putReady(c)
 	}
 }

@@ -16,7 +16,7 @@ var closeTicks = ticks(limits.CloseTimeout)
 func (h *Host) closeByApp(c *Conn, s *Stream, code uint16, reason []byte) {
 	s.complete = true
 	switch {
-	case c.phase == Open:
+	case s.stage == Open:
 		h.beginClosing(c, s, code, reason)
 	case !s.started:
 		h.refuse(c, appDeclined)
@@ -35,10 +35,10 @@ func (h *Host) beginClosing(c *Conn, s *Stream, code uint16, reason []byte) {
 	h.gather(c)
 	h.out.buf.B = websocket.AppendClose(h.out.buf.B, code, reason)
 	s.notify, s.unread = false, 0
-	h.enter(c, Closing)
+	h.enterStage(c, s, Closing)
 	h.arm(c)
 	if c.readable || c.held > 0 {
-		h.advance(c)
+		h.putReady(c)
 	}
 }
 
@@ -55,7 +55,7 @@ func (h *Host) tellClosed(c *Conn, s *Stream, code uint16, reason []byte) {
 // closedByPeer: the peer's Close is answered, unless it is the answer to ours, and the server is the first to close the connection
 // (RFC 6455 7.1.1).
 func (h *Host) closedByPeer(c *Conn, s *Stream, p *websocket.Piece) {
-	if c.phase == Open {
+	if s.stage == Open {
 		h.tellClosed(c, s, p.Code, p.Bytes)
 		h.gather(c)
 		h.out.buf.B = websocket.AppendClose(h.out.buf.B, p.Code, nil)
@@ -66,10 +66,10 @@ func (h *Host) closedByPeer(c *Conn, s *Stream, p *websocket.Piece) {
 // failPeer ends a WebSocket whose peer is wrong (RFC 6455 7.1.7). It may still be sending, and must not lose our Close for that.
 func (h *Host) failPeer(c *Conn, s *Stream, why *websocket.Failure) {
 	if h.Config.Debug {
-		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s (%s); closed with %d while %s", c.peer(), why.Reason, why.Section, why.Code, c.phase))
+		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s (%s); closed with %d while %s", c.peer(), why.Reason, why.Section, why.Code, h.doing(c)))
 	}
 	h.tellLimit(limitOfFailure(why))
-	if c.phase == Open {
+	if s.stage == Open {
 		reason := handoff.Static(why.Reason)
 		h.tellClosed(c, s, why.Code, reason)
 		h.gather(c)
@@ -86,7 +86,6 @@ func (h *Host) part(c *Conn) {
 	h.unpark(c)
 	c.last = true
 	h.enter(c, Flush)
-	h.sent(c)
 }
 
 // keepAliveDeadline is when the peer has been silent for too long. It counts from what came last, or from our last Ping; not while
@@ -109,8 +108,6 @@ func (h *Host) lastSign(c *Conn) uint32 {
 	return at
 }
 
-const silence = "ws_keepalive_timeout"
-
 // keepAlive asks a silent peer whether it is there, and leaves one that had an interval to answer and has not. When the loop
 // did not turn at the interval's end, it is asked once more.
 func (h *Host) keepAlive(c *Conn) {
@@ -118,15 +115,15 @@ func (h *Host) keepAlive(c *Conn) {
 	w := h.socketOf(s)
 	late := h.isLate(h.lastSign(c), h.Config.WSKeepAliveTimeout)
 	if w.asked && c.queue != 0 {
-		serial := c.serial
 		c.writable = true
-		if h.writeQueue(c); c.phase == Closed || c.serial != serial || !h.isDue(c) {
+		if h.writeQueue(c); c.ending != stays || !h.isDue(c) {
+			h.putReady(c)
 			return
 		}
 	}
 	if w.asked && !late {
-		h.tellClosed(c, s, websocket.Vanished, handoff.Static(silence))
-		h.disconnect(c, silence)
+		h.tellClosed(c, s, websocket.Vanished, handoff.Static(silent.String()))
+		h.mark(c, silent)
 		return
 	}
 	w.asked, w.pinged = true, h.now

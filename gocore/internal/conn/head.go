@@ -57,10 +57,10 @@ func (h *Host) read(c *Conn, b []byte) (n int, ok bool) {
 		c.readable = false
 		return 0, false
 	case errno != sock.OK:
-		h.disconnect(c, "connection reset by peer")
+		h.mark(c, peerReset)
 		return 0, false
 	case n == 0:
-		h.disconnect(c, "peer closed")
+		h.mark(c, peerClosed)
 		return 0, false
 	case n < len(b) && !c.hangup: // a short read has emptied the socket (epoll(7))
 		c.readable = false
@@ -105,7 +105,7 @@ func (h *Host) park(c *Conn, b []byte) bool {
 	if c.parked.None() || len(c.parked.Bytes()) < len(b) {
 		buffer, err := h.buffers.Get(len(b))
 		if err != nil {
-			h.disconnect(c, "out of memory")
+			h.mark(c, noMemory)
 			return false
 		}
 		h.unpark(c)
@@ -130,7 +130,7 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	c.requests++
 	number, s, err := h.streams.Alloc()
 	if err != nil {
-		h.disconnect(c, "out of memory")
+		h.mark(c, noMemory)
 		return rest
 	}
 	c.stream = number + 1
@@ -153,9 +153,11 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 	}
 	h.view(c, s, number, buf, body)
 	if s.bodyDone {
-		h.enter(c, Answer)
+		s.enter(Answer)
+		h.enter(c, Busy)
 	} else {
-		h.enter(c, Body)
+		s.enter(Body)
+		h.enter(c, Busy)
 		h.arm(c)
 	}
 	return again

@@ -72,6 +72,8 @@ type Host struct {
 	files    files
 	packs    packs
 	working  *Conn             // for which the work is that is under way
+	ready    pool.List[uint32] // connections to go on with in this turn
+	taken    int               // of ready, gone on with
 	later    pool.List[uint32] // connections that had no room, or more of a file to send than one step
 	retry    pool.List[uint32] // those of the last turn
 	resumed  int               // of retry, taken up again
@@ -155,7 +157,7 @@ func (h *Host) Ready(tag poll.Tag, bits uint32) {
 		h.writeQueue(c)
 	}
 	h.fault("report")
-	h.advance(c)
+	h.drive(c)
 }
 
 // wait puts a connection off to the next turn.
@@ -168,7 +170,7 @@ func (h *Host) wait(c *Conn) {
 
 // Waiting tells whether connections were put off.
 func (h *Host) Waiting() bool {
-	return h.later.Len()+h.due.Len() > 0 || h.resumed < h.retry.Len() || h.unaccepted && !h.draining
+	return h.ready.Len()+h.later.Len()+h.due.Len() > 0 || h.resumed < h.retry.Len() || h.unaccepted && !h.draining
 }
 
 // Resume takes up what the last turn put off.
@@ -191,9 +193,10 @@ func (h *Host) Resume() {
 			if c.queue != 0 {
 				h.writeQueue(c)
 			}
-			h.advance(c)
+			h.drive(c)
 			if h.draining {
 				h.retire(c)
+				h.settle(c)
 			}
 		}
 	}

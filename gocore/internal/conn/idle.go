@@ -51,9 +51,10 @@ func (h *Host) CatchUp() {
 			}
 		}
 		if n < limits.PollEvents {
-			return
+			break
 		}
 	}
+	h.WorkOff()
 }
 
 // endIdlest closes the connection that has waited for a request for the longest time, unless one has come.

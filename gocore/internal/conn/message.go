@@ -21,7 +21,7 @@ func (h *Host) readFrames(c *Conn) step {
 	if !ok {
 		return rest
 	}
-	if fresh && c.phase == Open {
+	if fresh && s.stage == Open {
 		c.since = h.now
 		h.socketOf(s).asked = false
 	}
@@ -68,7 +68,7 @@ func (h *Host) hear(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	case websocket.Data:
 		return h.pass(c, s, w, p)
 	case websocket.Ping:
-		return h.answerPing(c, w, p.Bytes)
+		return h.answerPing(c, s, w, p.Bytes)
 	case websocket.Close:
 		h.closedByPeer(c, s, p)
 		return rest
@@ -81,7 +81,7 @@ func (h *Host) hear(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 
 // pass hands a piece of a message to the app. That it has not taken a message counts once the message is whole.
 func (h *Host) pass(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
-	if c.phase != Open {
+	if s.stage != Open {
 		return again
 	}
 	if p.Compressed {
@@ -116,8 +116,8 @@ func (h *Host) tell(c *Conn, s *Stream, b []byte, text, last bool) {
 }
 
 // answerPing says Pong at once. When much is unsent already, only the last Ping is answered, once there is room (RFC 6455 5.5.3).
-func (h *Host) answerPing(c *Conn, w *Socket, payload []byte) step {
-	if c.phase != Open {
+func (h *Host) answerPing(c *Conn, s *Stream, w *Socket, payload []byte) step {
+	if s.stage != Open {
 		return again
 	}
 	h.dropPong(w)
@@ -130,7 +130,7 @@ func (h *Host) answerPing(c *Conn, w *Socket, payload []byte) step {
 	if len(h.out.buf.B) > limits.ReadBytes {
 		h.flushOf(c)
 	}
-	return step(c.phase == Open)
+	return step(c.ending == stays)
 }
 
 // owePong keeps the payload. Without memory for it the peer gets no Pong, as if the Ping had been lost with the connection.
@@ -151,10 +151,11 @@ func (h *Host) dropPong(w *Socket) {
 
 // payPong says a Pong that is owed, now that little is unsent.
 func (h *Host) payPong(c *Conn) {
-	if c.phase != Open || h.queues.unsent(c) > limits.LowWaterBytes {
+	s := h.streamOf(c)
+	if s.stage != Open || h.queues.unsent(c) > limits.LowWaterBytes {
 		return
 	}
-	w := h.socketOf(h.streamOf(c))
+	w := h.socketOf(s)
 	if w.pong.None() {
 		return
 	}
@@ -165,7 +166,8 @@ func (h *Host) payPong(c *Conn) {
 
 // sendMessage sends a message of the app's in one frame.
 func (h *Host) sendMessage(c *Conn, k *handoff.Command, p piece) {
-	if c.phase != Open {
+	s := h.streamOf(c)
+	if s.stage != Open {
 		h.giveBack(p)
 		return
 	}
@@ -174,7 +176,7 @@ func (h *Host) sendMessage(c *Conn, k *handoff.Command, p piece) {
 		op = websocket.OpText
 	}
 	h.gather(c)
-	if w := h.socketOf(h.streamOf(c)); w.deflate.On() && h.sendDeflated(w, op, p.bytes) {
+	if w := h.socketOf(s); w.deflate.On() && h.sendDeflated(w, op, p.bytes) {
 		h.giveBack(p)
 		return
 	}

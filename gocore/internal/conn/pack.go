@@ -86,7 +86,7 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	if !held.gathered.None() || !p.Last {
 		var err error
 		if packed, err = h.packs.gather(held, packed); err != nil {
-			h.disconnect(c, "out of memory")
+			h.mark(c, noMemory)
 			return rest
 		}
 	}
@@ -105,7 +105,7 @@ func (h *Host) unpack(c *Conn, s *Stream, w *Socket, p *websocket.Piece) step {
 	h.releasePack(w, held)
 	b, err := h.inbox.Store(message.B)
 	if err != nil {
-		h.disconnect(c, "out of memory")
+		h.mark(c, noMemory)
 		return rest
 	}
 	h.tell(c, s, b, p.Text, true)

@@ -1,4 +1,4 @@
-// The phases of a connection's life.  per request
+// The phases of a connection, and why one ends.
 
 package conn
 
@@ -10,21 +10,13 @@ const (
 	Closed Phase = iota
 	// Head: a request head has begun, or the connection is new.
 	Head
-	// Body: the request is with the app, and more of its body is to come.
-	Body
-	// Answer: the request is read; the app answers.
-	Answer
+	// Busy: a request is under way; its stage says how far.
+	Busy
 	// Flush: the answer is complete, some of it unsent.
 	Flush
-	// Discard: answered and sent, but the app did not want all of the body.
-	Discard
 	// Idle: between requests; no buffer is held.
 	Idle
-	// Open: the connection is a WebSocket.
-	Open
-	// Closing: we have closed the WebSocket; the peer's Close is to come.
-	Closing
-	// Linger: our side is shut; the peer may still send, and is not listened to.
+	// Linger: our side is shut; the peer may still send, and what it sends is thrown away.
 	Linger
 
 	phases
@@ -33,24 +25,18 @@ const (
 // String is what logs say: "closed while reading the request head".
 func (p Phase) String() string {
 	return [phases]string{
-		"closed", "reading the request head", "reading the request body", "waiting for the app's answer",
-		"sending the answer", "discarding the rest of the request", "idle", "open as a WebSocket",
-		"closing the WebSocket", "lingering after the last answer",
+		"closed", "reading the request head", "serving a request", "sending the answer", "idle", "lingering after the last answer",
 	}[p]
 }
 
 // legal[p] has a bit for every phase that may follow p. Every phase may end in Closed.
-var legal = [phases]uint16{
-	Closed:  1 << Head,
-	Head:    1<<Head | 1<<Body | 1<<Answer | 1<<Flush | 1<<Linger,
-	Body:    1<<Answer | 1<<Flush | 1<<Discard | 1<<Linger,
-	Answer:  1<<Flush | 1<<Idle | 1<<Linger | 1<<Open,
-	Flush:   1<<Discard | 1<<Idle | 1<<Linger,
-	Discard: 1<<Idle | 1<<Linger | 1<<Flush,
-	Idle:    1<<Head | 1<<Body | 1<<Answer | 1<<Flush,
-	Open:    1<<Closing | 1<<Flush,
-	Closing: 1 << Flush,
-	Linger:  0,
+var legal = [phases]uint8{
+	Closed: 1 << Head,
+	Head:   1<<Head | 1<<Busy | 1<<Flush | 1<<Linger,
+	Busy:   1<<Flush | 1<<Idle | 1<<Linger,
+	Flush:  1<<Busy | 1<<Idle | 1<<Linger,
+	Idle:   1<<Head | 1<<Busy | 1<<Flush,
+	Linger: 0,
 }
 
 // enter moves the connection to its next phase, from which its deadline counts.
@@ -66,4 +52,41 @@ func (h *Host) enter(c *Conn, next Phase) {
 	}
 	c.phase = next
 	c.since = h.now
+	if next == Flush {
+		h.putReady(c)
+	}
+}
+
+// doing is what logs say of the connection.
+func (h *Host) doing(c *Conn) string {
+	if c.phase == Busy {
+		return h.streamOf(c).stage.String()
+	}
+	return c.phase.String()
+}
+
+// ending is why a connection is to be closed.
+type ending uint8
+
+const (
+	stays    ending = iota
+	answered        // what is gathered is written out first
+	peerClosed
+	peerReset
+	noMemory
+	tooSlow
+	silent
+	fileCut
+
+	endings
+)
+
+// atOnce tells whether nothing more is sent.
+func (e ending) atOnce() bool { return e > answered }
+
+// String is what logs say: "peer closed while ...".
+func (e ending) String() string {
+	return [endings]string{
+		"stays", "answered", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",
+	}[e]
 }

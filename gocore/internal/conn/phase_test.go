@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -11,16 +12,22 @@ import (
 
 // steps says again, by hand, what may follow each phase besides Closed.
 var steps = map[Phase][]Phase{
-	Closed:  {Head},
-	Head:    {Head, Body, Answer, Flush, Linger},
-	Body:    {Answer, Flush, Discard, Linger},
-	Answer:  {Flush, Idle, Linger, Open},
-	Flush:   {Discard, Idle, Linger},
-	Discard: {Idle, Linger, Flush},
-	Idle:    {Head, Body, Answer, Flush},
-	Open:    {Closing, Flush},
-	Closing: {Flush},
-	Linger:  {},
+	Closed: {Head},
+	Head:   {Head, Busy, Flush, Linger},
+	Busy:   {Flush, Idle, Linger},
+	Flush:  {Busy, Idle, Linger},
+	Idle:   {Head, Busy, Flush},
+	Linger: {},
+}
+
+// stageSteps says the same of stages.
+var stageSteps = map[Stage][]Stage{
+	Over:    {Body, Answer},
+	Body:    {Answer, Discard},
+	Answer:  {Open},
+	Discard: {},
+	Open:    {Closing},
+	Closing: {},
 }
 
 func allows(from, to Phase) (ok bool) {
@@ -31,14 +38,25 @@ func allows(from, to Phase) (ok bool) {
 	return c.phase == to && c.since == 7
 }
 
+func allowsStage(from, to Stage) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	h := &Host{now: 7}
+	c, s := &Conn{}, &Stream{stage: from}
+	h.enterStage(c, s, to)
+	return s.stage == to && c.since == 7
+}
+
 func TestEveryStep(t *testing.T) {
 	for from := range phases {
-		may := map[Phase]bool{Closed: true}
-		for _, to := range steps[from] {
-			may[to] = true
-		}
 		for to := range phases {
-			if got := allows(from, to); got != may[to] {
+			if got, want := allows(from, to), to == Closed || slices.Contains(steps[from], to); got != want {
+				t.Errorf("from %q to %q: %v", from, to, got)
+			}
+		}
+	}
+	for from := range stages {
+		for to := range stages {
+			if got, want := allowsStage(from, to), slices.Contains(stageSteps[from], to); got != want {
 				t.Errorf("from %q to %q: %v", from, to, got)
 			}
 		}
@@ -46,21 +64,38 @@ func TestEveryStep(t *testing.T) {
 }
 
 func TestAnIllegalStepSaysWhichOne(t *testing.T) {
-	defer func() {
-		if got, want := recover(), "conn: from lingering after the last answer to idle"; got != want {
-			t.Errorf("panicked with %v, not %q", got, want)
-		}
-	}()
-	(&Host{}).enter(&Conn{phase: Linger}, Idle)
+	for want, step := range map[string]func(){
+		"conn: from lingering after the last answer to idle":           func() { (&Host{}).enter(&Conn{phase: Linger}, Idle) },
+		"conn: from closing the WebSocket to reading the request body": func() { (&Stream{stage: Closing}).enter(Body) },
+	} {
+		func() {
+			defer func() {
+				if got := recover(); got != want {
+					t.Errorf("panicked with %v, not %q", got, want)
+				}
+			}()
+			step()
+		}()
+	}
 }
 
 func TestEveryPhaseHasWordsOfItsOwn(t *testing.T) {
-	words := map[string]Phase{}
+	var all []string
 	for p := range phases {
-		if other, taken := words[p.String()]; taken || p.String() == "" {
-			t.Errorf("phases %d and %d are both called %q", p, other, p)
+		all = append(all, p.String())
+	}
+	for s := range stages {
+		all = append(all, s.String())
+	}
+	for e := range endings {
+		all = append(all, e.String())
+	}
+	seen := map[string]bool{}
+	for i, words := range all {
+		if seen[words] || words == "" {
+			t.Errorf("number %d is called %q", i, words)
 		}
-		words[p.String()] = p
+		seen[words] = true
 	}
 }
 

@@ -193,7 +193,7 @@ func (s *queued) pointer() unsafe.Pointer {
 
 // writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one step goes.
 func (h *Host) writeQueue(c *Conn) {
-	for budget := limits.FileStepBytes; c.queue != 0 && c.writable; {
+	for budget := limits.FileStepBytes; c.queue != 0 && c.writable && !c.ending.atOnce(); {
 		n, failed := 0, false
 		if s := h.queues.front(c); s.file.open() {
 			if budget <= 0 {
@@ -206,7 +206,7 @@ func (h *Host) writeQueue(c *Conn) {
 			n, failed = h.writeQueued(c)
 		}
 		if failed {
-			h.disconnect(c, "peer closed")
+			h.mark(c, peerClosed)
 			return
 		}
 		if n > 0 {
@@ -214,9 +214,6 @@ func (h *Host) writeQueue(c *Conn) {
 			h.dequeue(c, n)
 		}
 	}
-	h.payPong(c)
-	h.tellDrained(c)
-	h.sent(c)
 }
 
 // writeQueued sends the bytes at the front of the queue, up to a file.

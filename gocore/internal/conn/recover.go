@@ -76,7 +76,7 @@ func (h *Host) logPanic(c *Conn, panicked any) {
 	var line strings.Builder
 	fmt.Fprintf(&line, "internal error: %v; its connection was closed", panicked)
 	if c != nil {
-		fmt.Fprintf(&line, " while %s", c.phase)
+		fmt.Fprintf(&line, " while %s", h.doing(c))
 	}
 	line.WriteString("; at ")
 	place, raised := uintptr(0), false

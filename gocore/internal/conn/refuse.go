@@ -40,7 +40,6 @@ func (h *Host) refuse(c *Conn, r *http1.Refusal) {
 	h.gather(c)
 	h.out.buf.B = http1.AppendRefusal(h.out.buf.B, r, method, &h.defaults)
 	h.enter(c, Flush)
-	h.flushOf(c)
 }
 
 // methodOf is what the form of an answer depends on: HEAD or not.
@@ -53,7 +52,7 @@ func (h *Host) methodOf(c *Conn) string {
 
 func (h *Host) debug(c *Conn, r *http1.Refusal) {
 	if h.Config.Debug {
-		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s; answered %d while %s", c.peer(), r.Error(), r.Status, c.phase))
+		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s; answered %d while %s", c.peer(), r.Error(), r.Status, h.doing(c)))
 	}
 }
 

@@ -24,7 +24,7 @@ func (h *Host) Release() (more bool) {
 	h.packs.release()
 	h.retry.Drop(h.retry.Len())
 	h.resumed = 0
-	for _, list := range [...]*pool.List[uint32]{&h.later, &h.retry, &h.due} {
+	for _, list := range [...]*pool.List[uint32]{&h.ready, &h.later, &h.retry, &h.due} {
 		list.Release()
 	}
 	return false

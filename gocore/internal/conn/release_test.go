@@ -149,7 +149,7 @@ func TestEveryPoolIsReleased(t *testing.T) {
 		"sockets": func() { use(t, &h.sockets, burst) }, "buffers": buffers(&h.buffers),
 		"queues.all": func() { use(t, &h.queues.all, burst) }, "queues.segments": func() { use(t, &h.queues.segments, burst) },
 		"queues.buffers": buffers(&h.queues.buffers), "packs.buffers": buffers(&h.packs.buffers),
-		"later": list(&h.later), "retry": list(&h.retry), "due": list(&h.due), "packs.free": list(&h.packs.free),
+		"ready": list(&h.ready), "later": list(&h.later), "retry": list(&h.retry), "due": list(&h.due), "packs.free": list(&h.packs.free),
 		"inbox.late": func() {
 			for range limits.Events + burst {
 				h.inbox.Release(1)

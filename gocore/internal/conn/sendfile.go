@@ -59,5 +59,5 @@ func (h *Host) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 func (h *Host) cutShort(c *Conn, why string) {
 	h.appError(c, why)
 	c.reset = true
-	h.close(c)
+	h.mark(c, fileCut)
 }

@@ -65,14 +65,14 @@ func (h *Host) accept(c *Conn, s *Stream, fields []byte) {
 		return
 	}
 	s.started = true
-	h.enter(c, Open)
+	h.enterStage(c, s, Open)
 	w.pinged = h.now
 	h.arm(c)
 	if h.draining {
 		h.farewell(c, websocket.ServiceRestart, nil)
 	}
 	if c.readable || c.held > 0 {
-		h.advance(c)
+		h.putReady(c)
 	}
 }
 

@@ -112,17 +112,15 @@ func (h *Host) Flush() {
 		done, failed = h.writeGathered(c)
 	}
 	h.fault("write")
-	kept := h.settle(c, done)
+	kept := h.queueRest(c, done)
 	h.out.reset()
 	switch {
 	case failed:
-		h.disconnect(c, "peer closed")
+		h.mark(c, peerClosed)
 	case !kept:
-		h.disconnect(c, "out of memory")
+		h.mark(c, noMemory)
 	case hasFile:
 		h.writeQueue(c)
-	default:
-		h.sent(c)
 	}
 	h.WorkFor(outer)
 }
@@ -164,9 +162,9 @@ func (h *Host) took(c *Conn, total int, write func() (int, unix.Errno)) (n int, 
 	return n, errno != sock.OK && errno != unix.EAGAIN
 }
 
-// settle gives written borrowed segments back and queues what is left after done bytes. Without memory for that nothing is
+// queueRest gives written borrowed segments back and queues what is left after done bytes. Without memory for that nothing is
 // queued any more, and kept is false.
-func (h *Host) settle(c *Conn, done int) (kept bool) {
+func (h *Host) queueRest(c *Conn, done int) (kept bool) {
 	o := &h.out
 	kept = true
 	for i, s := range o.segments {

@@ -43,7 +43,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 		s.protect(s.stopAccepting)
 		s.emptied = true
 	}
-	s.protect(s.host.Flush)
+	s.protect(s.host.WorkOff)
 	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
 		timeout = 0
 	}
@@ -80,7 +80,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if s.ranTimers {
 		s.silence.stirs(now)
 	}
-	s.protect(s.host.Flush)
+	s.protect(s.host.WorkOff)
 	s.release(now)
 	if s.workers != nil {
 		s.tell(now)
