@@ -6,6 +6,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/sock"
 	"saltare/gocore/internal/websocket"
 )
@@ -101,7 +102,7 @@ func (h *Host) isLast(c *Conn, s *Stream) bool {
 
 // hint sends an interim answer ahead of the answer (RFC 9110 15.2). Only a mistake of the bridge's makes it fail.
 func (h *Host) hint(c *Conn, s *Stream, status uint16, fields []byte) {
-	a := http1.Answer{Status: status, Minor: s.answer.Minor}
+	a := message.Response{Status: status, Minor: s.answer.Minor}
 	h.gather(c)
 	bytes, err := http1.AppendHead(h.out.buf.B, &a, fields, &h.defaults)
 	h.out.buf.B = bytes
@@ -134,9 +135,9 @@ func (p *piece) size() int {
 func (h *Host) piece(c *Conn, s *Stream, p piece, more bool) {
 	a := &s.answer
 	sent := s.sent + uint64(p.size())
-	if !s.started || a.Mode == http1.BodyNone {
+	if !s.started || a.Mode == message.BodyNone {
 		h.giveBack(p)
-	} else if a.Mode == http1.BodyLength && sent > uint64(a.ContentLength) {
+	} else if a.Mode == message.BodyLength && sent > uint64(a.ContentLength) {
 		h.giveBack(p)
 		h.wrongLength(c, s, "more", sent)
 		return
@@ -156,14 +157,14 @@ func (h *Host) giveBack(p piece) {
 	h.files.close(p.file)
 }
 
-func (h *Host) frame(c *Conn, mode http1.BodyMode, p piece) {
+func (h *Host) frame(c *Conn, mode message.BodyMode, p piece) {
 	if p.size() == 0 { // an empty chunk would be the last
 		h.giveBack(p)
 		return
 	}
 	h.gather(c)
 	h.fault("piece")
-	if mode != http1.BodyChunked {
+	if mode != message.BodyChunked {
 		h.out.add(p)
 		return
 	}
@@ -175,10 +176,10 @@ func (h *Host) frame(c *Conn, mode http1.BodyMode, p piece) {
 func (h *Host) lastPiece(c *Conn, s *Stream) {
 	a := &s.answer
 	switch {
-	case a.Mode == http1.BodyLength && s.sent < uint64(a.ContentLength):
+	case a.Mode == message.BodyLength && s.sent < uint64(a.ContentLength):
 		h.wrongLength(c, s, "less", s.sent)
 		return
-	case a.Mode == http1.BodyChunked:
+	case a.Mode == message.BodyChunked:
 		h.gather(c)
 		h.out.buf.B = append(h.out.buf.B, http1.LastChunk...)
 	}
@@ -187,7 +188,7 @@ func (h *Host) lastPiece(c *Conn, s *Stream) {
 
 // trailers end an answer in place of its last piece. Only a chunked body has room for them.
 func (h *Host) trailers(c *Conn, s *Stream, fields []byte, more bool) {
-	if s.answer.Mode != http1.BodyChunked || !s.started {
+	if s.answer.Mode != message.BodyChunked || !s.started {
 		if !more {
 			h.lastPiece(c, s)
 		}
@@ -259,7 +260,7 @@ func (h *Host) giveUp(c *Conn, s *Stream) {
 	switch {
 	case s.stage == Open:
 		h.farewell(c, websocket.ServerError, nil)
-	case s.started && s.answer.Mode == http1.BodyNone: // all that the peer is to have of it is said
+	case s.started && s.answer.Mode == message.BodyNone: // all that the peer is to have of it is said
 		h.complete(c, s)
 	default:
 		h.abort(c, s)
@@ -272,7 +273,7 @@ func (h *Host) abort(c *Conn, s *Stream) {
 		h.refuse(c, appFailed)
 		return
 	}
-	if s.answer.Mode == http1.BodyUntilClose {
+	if s.answer.Mode == message.BodyUntilClose {
 		c.reset = true // a plain close would look like the end of the answer
 	}
 	h.mark(c, answered)

@@ -8,6 +8,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 const fieldBytes = int(unsafe.Sizeof(http1.Field{}))
@@ -73,7 +74,7 @@ func (h *Host) readPiece(c *Conn, s *Stream) (buf []byte, ok bool) {
 }
 
 // decode takes the body out of b, in place: it is moved to the front of b. behind is what follows the request.
-func (s *Stream) decode(b []byte) (body, behind []byte, refusal *http1.Refusal) {
+func (s *Stream) decode(b []byte) (body, behind []byte, refusal *message.Refusal) {
 	if s.inChunks {
 		body, behind, refusal = s.decodeChunks(b)
 	} else {
@@ -89,7 +90,7 @@ func (s *Stream) decode(b []byte) (body, behind []byte, refusal *http1.Refusal) 
 	return body, behind, refusal
 }
 
-func (s *Stream) decodeChunks(b []byte) (body, behind []byte, refusal *http1.Refusal) {
+func (s *Stream) decodeChunks(b []byte) (body, behind []byte, refusal *message.Refusal) {
 	filled := 0
 	for rest := b; !s.bodyDone && len(rest) > 0; {
 		data, n, done, refusal := s.chunked.Next(rest)

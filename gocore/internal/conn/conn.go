@@ -27,6 +27,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/timer"
 )
@@ -76,7 +77,7 @@ type Stream struct {
 	serial    uint32
 	conn      uint32
 	stage     Stage
-	answer    http1.Answer
+	answer    message.Response
 	chunked   http1.Chunked
 	remaining uint64 // of a body with a declared length
 	received  uint64 // decoded

@@ -11,6 +11,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/sock"
 )
@@ -165,7 +166,7 @@ func (h *Host) begin(c *Conn, buf []byte, n int) step {
 
 func (s *Stream) open(c *Conn, head *http1.Head, serial uint32) {
 	s.serial, s.conn = serial, c.number
-	s.answer = http1.Answer{Minor: head.Minor, HEAD: head.IsHEAD, Close: !head.KeepAlive, ContentLength: -1}
+	s.answer = message.Response{Minor: head.Minor, HEAD: head.IsHEAD, Close: !head.KeepAlive, ContentLength: -1}
 	s.inChunks = head.Chunked
 	if head.ContentLength > 0 {
 		s.remaining = uint64(head.ContentLength)
@@ -175,7 +176,7 @@ func (s *Stream) open(c *Conn, head *http1.Head, serial uint32) {
 }
 
 // admitBody decodes what came behind the head, unless the app need not see the request at all.
-func (h *Host) admitBody(s *Stream, b []byte) (body, behind []byte, refusal *http1.Refusal) {
+func (h *Host) admitBody(s *Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
 	if refusal = h.unwanted(&h.head); refusal == nil {
 		body, behind, refusal = s.decode(b)
 	}
@@ -185,7 +186,7 @@ func (h *Host) admitBody(s *Stream, b []byte) (body, behind []byte, refusal *htt
 	return body, behind, refusal
 }
 
-func (h *Host) unwanted(head *http1.Head) *http1.Refusal {
+func (h *Host) unwanted(head *http1.Head) *message.Refusal {
 	if limit := h.Config.MaxRequestBody; limit > 0 && head.ContentLength > 0 && uint64(head.ContentLength) > limit {
 		return tooLarge
 	}

@@ -9,6 +9,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/poll"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/timer"
@@ -66,7 +67,7 @@ type Host struct {
 	inflater websocket.Inflater
 	deflater websocket.Deflater
 	scratch  []byte // what is written out at once: lines of an upgrade, a deflated message
-	defaults http1.Defaults
+	defaults message.Defaults
 	out      output
 	queues   queues
 	files    files

@@ -8,6 +8,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/websocket"
 )
 
@@ -29,7 +30,7 @@ const (
 var limitTicks = ticks(limits.LimitLogInterval)
 
 // limitOf is what a refusal is due to.
-func limitOf(r *http1.Refusal) limit {
+func limitOf(r *message.Refusal) limit {
 	switch r {
 	case http1.LineTooLong:
 		return maxRequestLine

@@ -8,19 +8,20 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 var (
-	tooLarge    = &http1.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
-	noTunnel    = &http1.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
-	headTimeout = &http1.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
-	bodyTimeout = &http1.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
-	appDeclined = &http1.Refusal{Status: 403, Reason: "the app closed the websocket before it accepted it", Section: "RFC 9110 15.5.4"}
-	appFailed   = &http1.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+	tooLarge    = &message.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
+	noTunnel    = &message.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
+	headTimeout = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
+	bodyTimeout = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
+	appDeclined = &message.Refusal{Status: 403, Reason: "the app closed the websocket before it accepted it", Section: "RFC 9110 15.5.4"}
+	appFailed   = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
 )
 
 // refuse answers in the app's place and ends the connection; what follows the request is never parsed as another.
-func (h *Host) refuse(c *Conn, r *http1.Refusal) {
+func (h *Host) refuse(c *Conn, r *message.Refusal) {
 	if r != appFailed && r != appDeclined {
 		h.Counts.Refused++
 		h.debug(c, r)
@@ -50,7 +51,7 @@ func (h *Host) methodOf(c *Conn) string {
 	return ""
 }
 
-func (h *Host) debug(c *Conn, r *http1.Refusal) {
+func (h *Host) debug(c *Conn, r *message.Refusal) {
 	if h.Config.Debug {
 		h.log(handoff.LogDebug, fmt.Sprintf("%s: %s; answered %d while %s", c.peer(), r.Error(), r.Status, h.doing(c)))
 	}

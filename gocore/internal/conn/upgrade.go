@@ -7,6 +7,7 @@ import (
 
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/websocket"
 )
@@ -28,10 +29,10 @@ const _ = uint(limits.SocketBytes - unsafe.Sizeof(Socket{}))
 
 func (h *Host) socketOf(s *Stream) *Socket { return h.sockets.At(s.socket - 1) }
 
-var outOfMemory = &http1.Refusal{Status: 503, Reason: "no memory for a WebSocket", Section: "RFC 9110 15.6.4"}
+var outOfMemory = &message.Refusal{Status: 503, Reason: "no memory for a WebSocket", Section: "RFC 9110 15.6.4"}
 
 // greet reads the handshake of the request in h.head, which was parsed from buf.
-func (h *Host) greet(c *Conn, s *Stream, buf []byte) *http1.Refusal {
+func (h *Host) greet(c *Conn, s *Stream, buf []byte) *message.Refusal {
 	if refusal := h.shake.Shake(&h.head, buf, h.shake.Subprotocols[:0], h.Config.WSContext); refusal != nil {
 		return refusal
 	}

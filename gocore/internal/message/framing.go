@@ -1,4 +1,4 @@
-// How an answer is framed: one table.  per request
+// How a response is framed: one table.
 //
 // The reader of an answer has to know where it ends. It finds out from four things: the status, the
 // method that was asked, the version it speaks, and the fields content-length and transfer-encoding
@@ -17,7 +17,7 @@
 //   - A 1.0 reader does not know chunks; for it the answer ends where the connection does, which is
 //     also why an error must not end such an answer with a clean close.
 
-package http1
+package message
 
 // BodyMode is how the body of an answer travels.
 type BodyMode uint8
@@ -68,7 +68,7 @@ var framings = [...]framing{
 	{200, 999, toAny, BodyUntilClose, dropLength},     // RFC 9112 6.3
 }
 
-func (a *Answer) traits() (t traits) {
+func (a *Response) traits() (t traits) {
 	if a.HEAD {
 		t |= toHEAD
 	}
@@ -84,8 +84,8 @@ func (a *Answer) traits() (t traits) {
 	return t
 }
 
-// frame decides about the body of a, whose ContentLength is what the app declared.
-func (a *Answer) frame() {
+// Frame decides about the body of a, whose ContentLength is what the app declared.
+func (a *Response) Frame() {
 	row := framingOf(a.Status, a.traits())
 	a.Mode = row.mode
 	switch row.length {
