@@ -23,11 +23,12 @@ import (
 	"github.com/go-python/gopy/gopyh"
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 // Set by the build.
@@ -46,16 +47,16 @@ const handleType = "*server.Server"
 
 //export saltare_open
 func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
-	config := server.Config{
+	settings := server.Config{
 		Guest:   c.guest != 0,
 		Recover: recovers,
 		Worker:  server.Worker{Counters: int(c.counters), Slot: int(c.slot), Requests: uint64(c.retire_requests), RSS: uint64(c.retire_rss)},
-		Conn: conn.Config{
-			HeaderTimeout:        conn.Ticks(uint32(c.header_timeout)),
-			KeepAliveTimeout:     conn.Ticks(uint32(c.keep_alive_timeout)),
-			BodyTimeout:          conn.Ticks(uint32(c.body_timeout)),
-			WriteTimeout:         conn.Ticks(uint32(c.write_timeout)),
-			WSKeepAliveTimeout:   conn.Ticks(uint32(c.ws_keepalive_timeout)),
+		Conn: config.Config{
+			HeaderTimeout:        config.Ticks(uint32(c.header_timeout)),
+			KeepAliveTimeout:     config.Ticks(uint32(c.keep_alive_timeout)),
+			BodyTimeout:          config.Ticks(uint32(c.body_timeout)),
+			WriteTimeout:         config.Ticks(uint32(c.write_timeout)),
+			WSKeepAliveTimeout:   config.Ticks(uint32(c.ws_keepalive_timeout)),
 			WSMaxBytes:           cmp.Or(uint64(c.ws_max_size), limits.DefaultMessageBytes),
 			WSDeflate:            c.ws_per_message_deflate != 0,
 			WSContext:            c.ws_deflate_context != 0,
@@ -72,9 +73,9 @@ func saltare_open(c *C.struct_saltare_config, epollFD *C.int32_t) C.int64_t {
 	}
 	if c.server_header_len > 0 {
 		value := C.GoStringN(c.server_header, C.int(c.server_header_len))
-		config.Conn.ServerHeader = []byte("server: " + value + "\r\n")
+		settings.Conn.ServerHeader = []byte("server: " + value + "\r\n")
 	}
-	s, err := server.Open(config)
+	s, err := server.Open(settings)
 	if err != nil {
 		return C.int64_t(failure(err))
 	}
@@ -91,9 +92,9 @@ func saltare_listen(handle C.int64_t, listeners *C.struct_saltare_listener, n C.
 	if s == nil {
 		return -C.ESTALE
 	}
-	var all []conn.Listener
+	var all []transport.Listener
 	for _, l := range unsafe.Slice(listeners, n) {
-		all = append(all, conn.Listener{FD: int(l.fd), Wildcard: l.wildcard != 0})
+		all = append(all, transport.Listener{FD: int(l.fd), Wildcard: l.wildcard != 0})
 	}
 	return failure(s.Listen(all))
 }

@@ -144,3 +144,6 @@ const (
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )
+
+// Ticks is d in ticks, rounded up.
+func Ticks(d time.Duration) uint32 { return uint32((d + Tick - 1) / Tick) }

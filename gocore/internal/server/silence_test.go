@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -92,7 +92,7 @@ func (d *driver) wakes(want uint32) {
 }
 
 func TestARestAfterADeadline(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(100)}})
 	d.client()
 	d.silent(limits.Rest+moment, 1, 0)
 	d.client()

@@ -31,20 +31,20 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	now := s.clock()
 	end := now.Add(timeout)
 	s.inbox.Reset()
-	s.host.Clock(now)
-	s.host.SayOverdue()
+	s.setClock(now)
+	s.journal.LogOverdue()
 	s.outbox = outbox
 	s.protect(s.carryOut)
 	if len(outbox) > 0 {
 		s.silence.speaks(now)
 	}
-	s.protect(s.host.Resume)
+	s.protect(s.loop.Resume)
 	if s.draining && !s.emptied {
 		s.protect(s.stopAccepting)
 		s.emptied = true
 	}
-	s.protect(s.host.WorkOff)
-	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
+	s.protect(s.loop.WorkOff)
+	if !s.inbox.Empty() || s.loop.Waiting() || s.drained() {
 		timeout = 0
 	}
 	for {
@@ -69,7 +69,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		return before, 0, err
 	}
 	now = s.clock()
-	s.host.Clock(now)
+	s.setClock(now)
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
@@ -80,7 +80,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if s.ranTimers {
 		s.silence.stirs(now)
 	}
-	s.protect(s.host.WorkOff)
+	s.protect(s.loop.WorkOff)
 	s.release(now)
 	if s.workers != nil {
 		s.tell(now)
@@ -88,14 +88,14 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if s.alarm != nil {
 		s.setAlarm(now)
 	}
-	if more || s.host.Waiting() || s.inbox.Late() {
+	if more || s.loop.Waiting() || s.inbox.Late() {
 		flags |= handoff.TurnMore
 	}
 	if interrupted {
 		flags |= handoff.TurnInterrupted
 	}
 	if reached := s.silence.reached(now); reached != 0 {
-		s.host.PutOffTimers()
+		s.loop.PutOffTimers()
 		flags |= reached
 	}
 	if s.drained() {
@@ -103,6 +103,11 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		flags |= handoff.TurnEmpty
 	}
 	return now, flags, nil
+}
+
+func (s *Server) setClock(now time.Time) {
+	s.loop.Clock.Set(now)
+	s.h1.Date(now)
 }
 
 // Inbox is where the events of the last turn are, and how many.
@@ -115,23 +120,23 @@ func (s *Server) carryOut() {
 		if !ok {
 			return
 		}
-		s.host.Command(command, payload)
+		s.streams.Command(command, payload)
 	}
 }
 
 // drained: the last connection of a draining server is gone, and that was not told yet. It is told once, for the app may
 // have other things to wait for.
-func (s *Server) drained() bool { return s.emptied && !s.told && s.host.Connections() == 0 }
+func (s *Server) drained() bool { return s.emptied && !s.told && s.loop.Connections() == 0 }
 
 // stopAccepting takes what the listeners still hold, since those peers believe to be connected, unless another worker will.
 func (s *Server) stopAccepting() {
-	handed := s.host.Hand()
-	for i, l := range s.host.Listeners {
-		for n := 0; !handed && n < limits.MostBacklog && !s.host.Accept(uint32(i)); n += limits.AcceptBatch {
+	handed := s.loop.Accept.HandOver()
+	for i, l := range s.loop.Accept.Listeners {
+		for n := 0; !handed && n < limits.MostBacklog && !s.loop.Accept.From(uint32(i)); n += limits.AcceptBatch {
 		}
 		_ = s.poll.Remove(l.FD)
 	}
-	s.host.Drain()
+	s.loop.Drain()
 }
 
 // wait waits for reports, no longer than the next deadline.
@@ -155,7 +160,7 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 }
 
 func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
-	d, ok := s.host.NextDeadline(now)
+	d, ok := s.loop.NextDeadline(now)
 	if at, release := s.releaseAt(); release {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
@@ -191,7 +196,7 @@ func (s *Server) takeUp() {
 		of.taken++
 		switch r.Tag.Owner() {
 		case poll.Connection:
-			s.host.Ready(r.Tag, r.Bits)
+			s.loop.Report(r.Tag, r.Bits)
 		case poll.Application:
 			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
 				of.left = true
@@ -205,7 +210,7 @@ func (s *Server) takeUp() {
 	for of.tended < len(of.own) {
 		tag := of.own[of.tended]
 		of.tended++
-		s.host.WorkFor(nil)
+		s.loop.WorkFor(nil)
 		if tag.Owner() == poll.Listener {
 			s.accept(tag.Number())
 		} else {
@@ -216,8 +221,8 @@ func (s *Server) takeUp() {
 
 // runTimers ends what took too long. When epoll had more to report than fits one wait, that comes first.
 func (s *Server) runTimers() {
-	if s.reports.ready == limits.PollEvents && s.host.TimersDue() {
-		s.host.CatchUp()
+	if s.reports.ready == limits.PollEvents && s.loop.TimersDue() {
+		s.loop.CatchUp()
 	}
-	s.ranTimers = s.host.RunTimers()
+	s.ranTimers = s.loop.RunTimers()
 }

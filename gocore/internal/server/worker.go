@@ -37,16 +37,16 @@ func (s *Server) join(w Worker) error {
 	if err != nil {
 		return err
 	}
-	s.workers, s.host.Workers, s.retirement.Worker = table, table, w
+	s.workers, s.loop.Accept.Workers, s.retirement.Worker = table, table, w
 	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
 }
 
 func (s *Server) accept(i uint32) {
 	if s.workers == nil {
-		s.host.Accept(i)
+		s.loop.Accept.From(i)
 		return
 	}
-	s.host.AcceptEdge(i)
+	s.loop.Accept.Edge(i)
 }
 
 // heard takes up what a descriptor of our own reports.
@@ -57,27 +57,27 @@ func (s *Server) heard(number uint32) {
 	}
 	s.workers.Answer()
 	if !s.draining {
-		s.host.AcceptAll()
+		s.loop.Accept.All()
 	}
 }
 
 // tell puts the figures where the other workers and the master see them.
 func (s *Server) tell(now time.Time) {
-	own, h := s.workers.Own(), &s.host
-	own.Connections.Store(uint64(h.Connections()))
-	own.Streams.Store(uint64(h.Streams()))
-	own.Requests.Store(h.Counts.Requests)
-	own.Accepted.Store(h.Counts.Accepted)
-	own.Refused.Store(h.Counts.Refused)
+	own, l := s.workers.Own(), &s.loop
+	own.Connections.Store(uint64(l.Connections()))
+	own.Streams.Store(uint64(s.streams.Live()))
+	own.Requests.Store(l.Counts.Requests)
+	own.Accepted.Store(l.Counts.Accepted)
+	own.Refused.Store(l.Counts.Refused)
 	if !s.draining && !s.retirement.asked {
 		s.considerRetirement(now)
 	}
 }
 
 func (s *Server) considerRetirement(now time.Time) {
-	r, requests := &s.retirement, s.host.Counts.Requests
+	r, requests := &s.retirement, s.loop.Counts.Requests
 	if r.Requests > 0 && requests >= r.Requests {
-		r.asked = s.host.Retire(fmt.Sprintf("%d requests", requests))
+		r.asked = s.journal.Retire(fmt.Sprintf("%d requests", requests))
 		return
 	}
 	if r.RSS == 0 || requests == r.seen || now.Sub(r.at) < limits.RSSInterval {
@@ -85,7 +85,7 @@ func (s *Server) considerRetirement(now time.Time) {
 	}
 	r.seen, r.at = requests, now
 	if rss := resident(); rss >= r.RSS {
-		r.asked = s.host.Retire(fmt.Sprintf("%d MiB of resident memory", rss>>20))
+		r.asked = s.journal.Retire(fmt.Sprintf("%d MiB of resident memory", rss>>20))
 	}
 }
 
