@@ -9,7 +9,8 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-func (d *Driver) command(c *transport.Conn, k *handoff.Command, payload []byte) {
+// Command carries out one for the request of the connection.
+func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
 	s := d.streams.Of(c)
 	more := k.Flags&handoff.CommandMore != 0
 	switch k.Kind {

@@ -11,7 +11,7 @@ import (
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	if s.BodyDone {
-		d.dropStream(c)
+		d.Gone(c)
 	} else {
 		d.streams.Enter(c, s, exchange.Discard)
 	}
@@ -35,13 +35,13 @@ func (d *Driver) end(c *transport.Conn) {
 // finishAnswered: what is left of the request's body will not be read.
 func (d *Driver) finishAnswered(c *transport.Conn) {
 	c.Linger = c.Linger || c.Stream != 0
-	d.dropStream(c)
+	d.Gone(c)
 	d.loop.Finish(c)
 }
 
 // next makes the connection ready for its next request.
 func (d *Driver) next(c *transport.Conn) {
-	d.dropStream(c)
+	d.Gone(c)
 	d.loop.Enter(c, transport.Idle)
 	d.loop.Arm(c)
 }

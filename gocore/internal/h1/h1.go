@@ -1,7 +1,7 @@
 // Package h1 drives HTTP/1.1: between the bytes of a connection (transport) and a request and its response (exchange), with http1 for
 // what the bytes mean.
 //
-// Read advance: it is the life of a connection that speaks HTTP/1.1, one request after the other.
+// Read Readable: it is the life of a connection that speaks HTTP/1.1, one request after the other.
 //
 //	head.go     bytes -> a request, handed to the app
 //	body.go     bytes -> pieces of its body
@@ -42,9 +42,7 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades 
 	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
 	d.head.Limits = d.config.MaxHead
 	d.defaults.Server, d.defaults.Extra = d.config.ServerHeader, d.config.ExtraHeaders
-	return loop.Add(transport.Protocol{
-		Readable: d.advance, Command: d.command, Deadline: d.deadline, Expire: d.expire, Drain: d.drain, Gone: d.dropStream, Doing: d.doing,
-	})
+	return loop.Add(d)
 }
 
 // Date sets the time that responses carry.
@@ -61,7 +59,7 @@ func (d *Driver) Release() int { return d.chunks.Release() }
 // Close frees what requests share.
 func (d *Driver) Close() { d.chunks.Close() }
 
-// step is what an arm of advance answers.
+// step is what an arm of Readable answers.
 type step bool
 
 const (
@@ -69,8 +67,8 @@ const (
 	rest  step = false // nothing more to do until epoll, the app or a deadline says so
 )
 
-// advance takes a connection as far as its bytes, the app and the room of this turn allow.
-func (d *Driver) advance(c *transport.Conn) {
+// Readable takes a connection as far as its bytes, the app and the room of this turn allow.
+func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		d.streams.TellDrained(c, d.streams.Of(c))
 	}
@@ -121,7 +119,8 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	return rest
 }
 
-func (d *Driver) deadline(c *transport.Conn) uint32 {
+// Deadline counts while more of a body is to come.
+func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	switch s := d.streams.Of(c); s.Stage() {
 	case exchange.Body:
 		if !s.Paused() && !s.Expecting {
@@ -133,7 +132,8 @@ func (d *Driver) deadline(c *transport.Conn) uint32 {
 	return 0
 }
 
-func (d *Driver) expire(c *transport.Conn) {
+// Expire: the peer has sent too slowly.
+func (d *Driver) Expire(c *transport.Conn) {
 	switch {
 	case c.Phase() == transport.Head:
 		d.refuse(c, exchange.HeadTimeout)
@@ -144,16 +144,21 @@ func (d *Driver) expire(c *transport.Conn) {
 	}
 }
 
-func (d *Driver) drain(c *transport.Conn) {
+// Drain: a request that has its response need not be read to its end.
+func (d *Driver) Drain(c *transport.Conn) {
 	if d.streams.Of(c).Stage() == exchange.Discard {
 		d.finishAnswered(c)
 	}
 }
 
-func (d *Driver) doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
+// Doing is the stage of its request.
+func (d *Driver) Doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
 
-// dropStream ends the request of the connection, if there is one.
-func (d *Driver) dropStream(c *transport.Conn) {
+// Patient: a peer must take its response in time.
+func (d *Driver) Patient() bool { return false }
+
+// Gone ends the request of the connection, if there is one.
+func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream == 0 {
 		return
 	}

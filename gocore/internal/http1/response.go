@@ -59,7 +59,11 @@ type writer struct {
 
 func (w *writer) appFields(fields []byte) error {
 	for len(fields) > 0 {
-		name, value, rest, keep, err := w.Next(fields)
+		name, value, rest, ok := message.CutField(fields)
+		if !ok {
+			return message.ErrEncoding
+		}
+		keep, err := w.Take(name, value)
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,11 @@ func AppendTrailers(dst, fields []byte, first, last bool) (out []byte, leftOut s
 		w.b = append(w.b, lastSize...)
 	}
 	for len(fields) > 0 {
-		name, value, rest, err := message.NextField(fields)
-		switch {
+		name, value, rest, ok := message.CutField(fields)
+		if !ok {
+			return dst, "", message.ErrEncoding
+		}
+		switch err := message.CheckField(name, value); {
 		case err != nil:
 			return dst, "", err
 		case message.IsTrailer(name):

@@ -4,6 +4,7 @@ package message
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
@@ -59,9 +60,8 @@ func TestWhichFieldsAreTheApps(t *testing.T) {
 		{Switching, "connection", "upgrade", false, nil},
 	} {
 		j := Judge{Response: Response{Status: c.status, ContentLength: -1}}
-		name, value, rest, keep, err := j.Next(append(encode(c.name, c.value), "rest"...))
-		if err != nil || string(name) != c.name || string(value) != c.value || string(rest) != "rest" || keep != c.keep {
-			t.Errorf("%s: %s: %q %q %q, kept %v, %v", c.name, c.value, name, value, rest, keep, err)
+		if keep, err := j.Take([]byte(c.name), []byte(c.value)); err != nil || keep != c.keep {
+			t.Errorf("%s: %s: kept %v, %v", c.name, c.value, keep, err)
 		}
 		if c.after != nil && !c.after(&j) {
 			t.Errorf("%s: %s is not taken in: %+v", c.name, c.value, j)
@@ -70,17 +70,31 @@ func TestWhichFieldsAreTheApps(t *testing.T) {
 }
 
 func TestFieldsThatMayStandInNoMessage(t *testing.T) {
-	for want, fields := range map[error][]byte{
-		ErrName: encode("a b", "c"), ErrValue: encode("a", "b\r\nc: d"), ErrEncoding: encode("a", "b")[:8], ErrContentLength: encode("content-length", "x"),
-	} {
+	for _, c := range []struct {
+		name, value string
+		want        error
+	}{{"a b", "c", ErrName}, {"", "c", ErrName}, {"a", "b\r\nc: d", ErrValue}, {"content-length", "x", ErrContentLength}} {
 		j := Judge{Response: Response{Status: 200, ContentLength: -1}}
-		if _, _, _, _, err := j.Next(fields); err != want {
-			t.Errorf("%q: %v, not %v", fields, err, want)
+		if _, err := j.Take([]byte(c.name), []byte(c.value)); err != c.want {
+			t.Errorf("%q: %q: %v, not %v", c.name, c.value, err, c.want)
 		}
 	}
 	j := Judge{Response: Response{Status: 200, ContentLength: 3}}
-	if _, _, _, _, err := j.Next(encode("content-length", "3")); err != ErrContentLengths {
+	if _, err := j.Take([]byte("content-length"), []byte("3")); err != ErrContentLengths {
 		t.Errorf("a second length: %v", err)
+	}
+}
+
+func TestFieldsAsTheBridgeEncodesThem(t *testing.T) {
+	whole := encode("name", "value")
+	name, value, rest, ok := CutField(append(slices.Clone(whole), "rest"...))
+	if !ok || string(name) != "name" || string(value) != "value" || string(rest) != "rest" {
+		t.Errorf("%q %q %q, %v", name, value, rest, ok)
+	}
+	for n := range whole {
+		if _, _, _, ok := CutField(whole[:n]); ok {
+			t.Errorf("%d of %d octets are a field", n, len(whole))
+		}
 	}
 }
 

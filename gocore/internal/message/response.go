@@ -46,40 +46,37 @@ type Judge struct {
 	HasDate, HasServer bool
 }
 
-// Next takes the first field off fields, which are encoded as { uint32 name length; uint32 value length; name; value },
-// little-endian and unpadded. keep is false for one that the server writes itself or leaves out.
-func (j *Judge) Next(fields []byte) (name, value, rest []byte, keep bool, err error) {
-	if name, value, rest, err = NextField(fields); err == nil {
-		keep, err = j.judge(name, value)
+// Take takes a field in, if it may stand in a message at all. keep is false for one that the server writes itself or leaves out.
+func (j *Judge) Take(name, value []byte) (keep bool, err error) {
+	if err := CheckField(name, value); err != nil {
+		return false, err
 	}
-	return name, value, rest, keep, err
+	return j.judge(name, value)
 }
 
-// NextField takes the first field off without judging it, if it may stand in a message at all.
-func NextField(fields []byte) (name, value, rest []byte, err error) {
-	name, value, rest, ok := cutField(fields)
+// CheckField tells whether a field may stand in a message at all.
+func CheckField(name, value []byte) error {
 	switch {
-	case !ok:
-		return nil, nil, nil, ErrEncoding
 	case !octet.IsToken(name):
-		return nil, nil, nil, ErrName
+		return ErrName
 	case !octet.IsText(value):
-		return nil, nil, nil, ErrValue
+		return ErrValue
 	}
-	return name, value, rest, nil
+	return nil
 }
 
-// cutField takes the first field off the bridge's encoding.
-func cutField(b []byte) (name, value, rest []byte, ok bool) {
-	if len(b) < 8 {
+// CutField takes the first field off fields, which are encoded as { uint32 name length; uint32 value length; name; value },
+// little-endian and unpadded. ok is false where they are cut short: ErrEncoding.
+func CutField(fields []byte) (name, value, rest []byte, ok bool) {
+	if len(fields) < 8 {
 		return nil, nil, nil, false
 	}
-	n, v := uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[4:]))
-	b = b[8:]
-	if n+v > uint64(len(b)) {
+	n, v := uint64(binary.LittleEndian.Uint32(fields)), uint64(binary.LittleEndian.Uint32(fields[4:]))
+	fields = fields[8:]
+	if n+v > uint64(len(fields)) {
 		return nil, nil, nil, false
 	}
-	return b[:n], b[n : n+v], b[n+v:], true
+	return fields[:n], fields[n : n+v], fields[n+v:], true
 }
 
 // judge tells whether a field of the app is written as it is.

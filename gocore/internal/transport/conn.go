@@ -119,5 +119,7 @@ func (l *Loop) drive(c *Conn) {
 	default:
 		l.protocols[c.protocol].Readable(c)
 	}
-	l.settle(c)
+	if c.ending != Stays {
+		l.settle(c)
+	}
 }

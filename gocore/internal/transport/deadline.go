@@ -30,7 +30,7 @@ func (l *Loop) deadline(c *Conn) uint32 {
 
 // writeCounts tells whether unsent output has to make progress.
 func (l *Loop) writeCounts(c *Conn) bool {
-	return c.queue != 0 && l.Config.WriteTimeout > 0 && !(c.phase == Busy && l.protocols[c.protocol].Patient)
+	return c.queue != 0 && l.Config.WriteTimeout > 0 && !(c.phase == Busy && l.protocols[c.protocol].Patient())
 }
 
 func (l *Loop) phaseDeadline(c *Conn) uint32 {

@@ -7,27 +7,28 @@ import "saltare/gocore/internal/handoff"
 // Kind is a protocol: its place in the table of a loop.
 type Kind uint8
 
-// Protocol is the functions of one. All but Readable, Gone and Doing are for a connection that is Busy.
+// Protocol is the functions of one. Command, Deadline and Drain are for a connection that is Busy, Expire for one that is Busy or in
+// phase Head.
 //
 // None may close a connection, or go on with another one: each marks (Loop.Mark, Loop.PutReady), and the loop acts on it.
-type Protocol struct {
+type Protocol interface {
 	// Readable goes on: bytes may have come, output may have left, or what held the connection up is over. It goes as far as there is
 	// something to do, and ends at once where the connection ends.
-	Readable func(c *Conn)
+	Readable(c *Conn)
 	// Command carries out a command for a stream of the connection.
-	Command func(c *Conn, k *handoff.Command, payload []byte)
+	Command(c *Conn, k *handoff.Command, payload []byte)
 	// Deadline is the tick at which the connection has taken too long; 0: it may take its time.
-	Deadline func(c *Conn) uint32
-	// Expire: that tick is over, or that of a connection in phase Head.
-	Expire func(c *Conn)
+	Deadline(c *Conn) uint32
+	// Expire: that tick is over.
+	Expire(c *Conn)
 	// Drain: the server is to stop. A connection that has something to wait for goes on.
-	Drain func(c *Conn)
+	Drain(c *Conn)
 	// Gone gives back what the protocol holds of a connection that is being closed.
-	Gone func(c *Conn)
+	Gone(c *Conn)
 	// Doing is what logs say of it.
-	Doing func(c *Conn) string
-	// Patient: its unsent output has no deadline of its own.
-	Patient bool
+	Doing(c *Conn) string
+	// Patient tells whether unsent output has no deadline of its own.
+	Patient() bool
 }
 
 // most is how many protocols a server may speak.

@@ -87,7 +87,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 // part ends the connection once all is sent.
 func (d *Driver) part(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
-	d.dropStream(c)
+	d.Gone(c)
 	d.loop.Unpark(c)
 	d.loop.Enter(c, transport.Flush)
 }

@@ -55,16 +55,13 @@ type Driver struct {
 // Open makes it the driver of a loop's connections once they are upgraded.
 func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams) transport.Kind {
 	d.config, d.loop, d.out, d.streams = &loop.Config, loop, &loop.Output, streams
-	d.kind = loop.Add(transport.Protocol{
-		Readable: d.advance, Command: d.command, Deadline: d.deadline, Expire: d.expire, Drain: d.drain, Gone: d.dropStream, Doing: d.doing,
-		Patient: true, // silence ends it
-	})
+	d.kind = loop.Add(d)
 	return d.kind
 }
 
 func (d *Driver) socketOf(s *exchange.Stream) *Socket { return d.sockets.At(s.Own - 1) }
 
-// step is what an arm of advance answers.
+// step is what an arm of Readable answers.
 type step bool
 
 const (
@@ -72,8 +69,8 @@ const (
 	rest  step = false // nothing more to do until epoll, the app or a deadline says so
 )
 
-// advance takes a WebSocket as far as its bytes, the app and the room of this turn allow.
-func (d *Driver) advance(c *transport.Conn) {
+// Readable takes a WebSocket as far as its bytes, the app and the room of this turn allow.
+func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		s := d.streams.Of(c)
 		d.payPong(c, s)
@@ -98,7 +95,8 @@ func (d *Driver) watchOutput(c *transport.Conn) {
 	}
 }
 
-func (d *Driver) command(c *transport.Conn, k *handoff.Command, payload []byte) {
+// Command carries out one for the WebSocket.
+func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
 	s := d.streams.Of(c)
 	switch k.Kind {
 	case handoff.CommandWSSend:
@@ -118,7 +116,8 @@ func (d *Driver) command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	}
 }
 
-func (d *Driver) deadline(c *transport.Conn) uint32 {
+// Deadline is when the peer has been silent for too long.
+func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	s := d.streams.Of(c)
 	if s.Stage() == exchange.Closing {
 		return c.After(closeTicks)
@@ -126,7 +125,8 @@ func (d *Driver) deadline(c *transport.Conn) uint32 {
 	return d.keepAliveDeadline(c, s)
 }
 
-func (d *Driver) expire(c *transport.Conn) {
+// Expire: it has.
+func (d *Driver) Expire(c *transport.Conn) {
 	s := d.streams.Of(c)
 	if s.Stage() == exchange.Closing {
 		d.loop.Mark(c, transport.Answered)
@@ -135,16 +135,21 @@ func (d *Driver) expire(c *transport.Conn) {
 	d.keepAlive(c, s)
 }
 
-func (d *Driver) drain(c *transport.Conn) {
+// Drain closes it.
+func (d *Driver) Drain(c *transport.Conn) {
 	if s := d.streams.Of(c); s.Stage() == exchange.Open {
 		d.closeForApp(c, s, websocket.ServiceRestart, nil)
 	}
 }
 
-func (d *Driver) doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
+// Doing is the stage of its stream.
+func (d *Driver) Doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
 
-// dropStream ends the WebSocket of the connection, if it is not over.
-func (d *Driver) dropStream(c *transport.Conn) {
+// Patient: silence ends it, however much is unsent.
+func (d *Driver) Patient() bool { return true }
+
+// Gone ends the WebSocket of the connection, if it is not over.
+func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream != 0 {
 		d.Drop(d.streams.Of(c))
 		d.streams.Drop(c)
