@@ -57,7 +57,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 				return 0, nil
 			}
 		}
-		s.inbox.Reset() // of what was kept of beginnings
+		s.inbox.Rewind()
 	}
 }
 
