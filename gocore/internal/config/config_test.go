@@ -1,3 +1,5 @@
+// Times of options in ticks.
+
 package config
 
 import "testing"

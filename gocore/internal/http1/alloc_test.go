@@ -1,4 +1,4 @@
-// Nothing on the way of a request allocates.  per process
+// Nothing on the way of a request allocates.
 
 package http1
 

@@ -1,4 +1,4 @@
-// What parsing and answering cost; benchmarks/parser has others beside it.  per process
+// What parsing and answering cost; benchmarks/parser has others beside it.
 
 package http1
 

@@ -1,4 +1,4 @@
-// Chunked bodies taken apart as they arrive (RFC 9112 7.1).  per byte
+// Chunked bodies taken apart as they arrive (RFC 9112 7.1).
 
 package http1
 

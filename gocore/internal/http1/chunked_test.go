@@ -1,4 +1,4 @@
-// Chunked bodies, whole and in pieces.  per process
+// Chunked bodies, whole and in pieces.
 
 package http1
 

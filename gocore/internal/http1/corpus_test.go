@@ -1,4 +1,4 @@
-// The shared raw requests in tests/corpus, read whole and in pieces.  per process
+// The shared raw requests in tests/corpus, read whole and in pieces.
 
 package http1
 

@@ -1,4 +1,4 @@
-// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).  per byte
+// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).
 
 package http1
 

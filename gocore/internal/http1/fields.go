@@ -1,4 +1,4 @@
-// Field lines of a request head (RFC 9112 5).  per byte
+// Field lines of a request head (RFC 9112 5).
 
 package http1
 

@@ -1,4 +1,4 @@
-// What must hold for any input at all.  per process
+// What must hold for any input at all.
 
 package http1
 

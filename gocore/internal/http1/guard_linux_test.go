@@ -1,4 +1,4 @@
-// Input that ends where readable memory ends: one octet read too far crashes.  per process
+// Input that ends where readable memory ends: one octet read too far crashes.
 
 package http1
 

@@ -1,8 +1,8 @@
-// The request head: bytes in, spans out.  per request
+// The request head: bytes in, spans out.
 
 // Package http1 is HTTP/1.0 and HTTP/1.1 without input or output (RFC 9110, RFC 9112): bytes in,
 // values out; no sockets, no clocks, no goroutines. In the order of an exchange: ParseHead reads a
-// request head, Chunked takes a body apart, AppendHead writes and frames the answer.
+// request head, Chunked takes a body apart, AppendHead writes and frames the response.
 //
 // Nothing here allocates but the growth of a buffer that the caller handed in.
 package http1

@@ -1,4 +1,4 @@
-// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9).  per request
+// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9).
 
 package http1
 

@@ -1,4 +1,4 @@
-// Field names that are known by number, found by one multiplication.  per request
+// Field names that are known by number, found by one multiplication.
 
 package http1
 

@@ -1,4 +1,4 @@
-// Known field names: the table is perfect, and nothing else is taken for one of them.  per process
+// Known field names: the table is perfect, and nothing else is taken for one of them.
 
 package http1
 

@@ -1,4 +1,4 @@
-// Percent-decoding of paths (RFC 3986 2.1).  per request
+// Percent-decoding of paths (RFC 3986 2.1).
 
 package http1
 

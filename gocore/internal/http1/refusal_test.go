@@ -1,4 +1,4 @@
-// Which rule refuses which case of the corpus.  per process
+// Which rule refuses which case of the corpus.
 
 package http1
 

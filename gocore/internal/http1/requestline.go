@@ -1,4 +1,4 @@
-// The request line: method, target, version (RFC 9112 3).  per request
+// The request line: method, target, version (RFC 9112 3).
 
 package http1
 

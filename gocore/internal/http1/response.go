@@ -11,7 +11,7 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// AppendHead appends the head of the answer to dst and fills in a.Mode, a.ContentLength and a.Close.
+// AppendHead appends the head of the response to dst and fills in a.Mode, a.ContentLength and a.Close.
 //
 // fields are the app's, each as { uint32 name length; uint32 value length; name; value }, little-endian
 // and unpadded. They are written in their order, but for those that this package decides about:
@@ -41,7 +41,7 @@ func AppendHead(dst []byte, a *message.Response, fields []byte, d *message.Defau
 	return append(w.b, "\r\n"...), nil
 }
 
-// AppendUpgrade appends the head of such an answer: own, which are complete lines, then fields and defaults as of AppendHead.
+// AppendUpgrade appends the head of such a response: own, which are complete lines, then fields and defaults as of AppendHead.
 func AppendUpgrade(dst, own, fields []byte, d *message.Defaults) ([]byte, error) {
 	w := writer{b: append(appendStatusLine(dst, message.Switching), own...), Judge: message.Judge{Response: message.Response{Status: message.Switching, Minor: 1}}}
 	if err := w.appFields(fields); err != nil {
@@ -119,7 +119,7 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 	return append(strconv.AppendUint(dst, uint64(size), 16), "\r\n"...)
 }
 
-// AppendRefusal appends a complete answer in place of the app's to a request of that method, "" when
+// AppendRefusal appends a complete response in place of the app's to a request of that method, "" when
 // it is not known: text that names the status, after which the connection closes.
 func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Defaults) []byte {
 	text := phrase(r.Status)

@@ -1,4 +1,4 @@
-// Answers as they go out, read back with net/http.  per process
+// Answers as they go out, read back with net/http.
 
 package http1
 

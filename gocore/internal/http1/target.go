@@ -1,4 +1,4 @@
-// The request target: its octets, its four forms (RFC 9112 3.2), host and port.  per request
+// The request target: its octets, its four forms (RFC 9112 3.2), host and port.
 
 package http1
 

@@ -1,4 +1,4 @@
-// WebSocket: what one may say, hold and wait for.  per process
+// WebSocket: what one may say, hold and wait for.
 
 package limits
 

@@ -1,6 +1,6 @@
 // How a response is framed: one table.
 //
-// The reader of an answer has to know where it ends. It finds out from four things: the status, the
+// The reader of a response has to know where it ends. It finds out from four things: the status, the
 // method that was asked, the version it speaks, and the fields content-length and transfer-encoding
 // (RFC 9112 6.3). Get one wrong and the next answer on the connection is taken for the rest of this
 // one. So the app's say ends at the length it declares; the rest is decided here, for all statuses,
@@ -9,17 +9,17 @@
 // The first row of the table that matches decides. Some rows are less obvious than they look:
 //
 //   - Interim answers, 204 and 2xx to CONNECT must not carry content-length at all (RFC 9110 8.6);
-//     304 and answers to HEAD may, and it then tells the length of what was not sent.
+//     304 and responses to HEAD may, and it then tells the length of what was not sent.
 //   - 205 has no content but, unlike 204, readers do not know that, so it declares a length of 0
 //     (RFC 9110 15.3.6).
-//   - An answer to HEAD without a declared length does not name chunked, though it might (RFC 9112
+//   - A response to HEAD without a declared length does not name chunked, though it might (RFC 9112
 //     6.1): nothing is gained, and a careless reader would wait for the chunks.
-//   - A 1.0 reader does not know chunks; for it the answer ends where the connection does, which is
-//     also why an error must not end such an answer with a clean close.
+//   - A 1.0 reader does not know chunks; for it the response ends where the connection does, which is
+//     also why an error must not end such a response with a clean close.
 
 package message
 
-// BodyMode is how the body of an answer travels.
+// BodyMode is how the body of a response travels.
 type BodyMode uint8
 
 const (
@@ -38,7 +38,7 @@ const (
 	zeroLength                    // 0, whatever the app declared
 )
 
-// traits of an answer besides its status.
+// traits of a response besides its status.
 type traits uint8
 
 const (

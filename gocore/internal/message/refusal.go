@@ -8,11 +8,11 @@ import "strconv"
 // and cost nothing to return. After one the connection's bytes have no meaning any more: answer
 // and close.
 type Refusal struct {
-	Status  int    // of the answer
+	Status  int    // of the response
 	Reason  string // for the log, without values
 	Section string // the rule that was broken
 	Limit   int    // the fixed limit that was passed, in octets or as a count; 0: none, or one with an option
-	Fields  string // complete lines that the answer has besides
+	Fields  string // complete lines that the response has besides
 }
 
 // Error words the refusal for the log. It allocates; the hot path never calls it.

@@ -1,4 +1,4 @@
-// The deadlines of a guest: a timer in the epoll set makes the set readable when one comes.  per turn
+// The deadlines of a guest: a timer in the epoll set makes the set readable when one comes.
 
 package server
 

@@ -1,4 +1,4 @@
-// What the app says -> what is on the wire, byte for byte.  per process
+// What the app says -> what is on the wire, byte for byte.
 
 package server_test
 

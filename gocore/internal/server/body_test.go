@@ -1,4 +1,4 @@
-// Request bodies: pieces, back-pressure, limits, and what the app did not want.  per process
+// Request bodies: pieces, back-pressure, limits, and what the app did not want.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.  per process
+// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// How connections and servers end: deadlines, drain, abandon.  per process
+// How connections and servers end: deadlines, drain, abandon.
 
 package server_test
 

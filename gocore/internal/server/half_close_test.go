@@ -1,4 +1,4 @@
-// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.  per process
+// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// Limits that options move: what is taken up to them, what is refused beyond, and that the log names the option once.  per process
+// Limits that options move: what is taken up to them, what is refused beyond, and that the log names the option once.
 
 package server_test
 

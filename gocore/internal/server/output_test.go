@@ -1,4 +1,4 @@
-// Output to slow peers: what is queued, borrowed, given back, and when the app may go on.  per process
+// Output to slow peers: what is queued, borrowed, given back, and when the app may go on.
 
 package server_test
 

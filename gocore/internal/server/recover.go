@@ -1,4 +1,4 @@
-// A panic in the work for one connection costs that connection.  per turn
+// A panic in the work for one connection costs that connection.
 
 package server
 

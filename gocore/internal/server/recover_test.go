@@ -1,4 +1,4 @@
-// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.  per process
+// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.
 
 package server_test
 

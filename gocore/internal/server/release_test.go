@@ -1,4 +1,4 @@
-// When memory is given back, and that Go's heap is among it.  per process
+// When memory is given back, and that Go's heap is among it.
 
 package server
 

@@ -1,4 +1,4 @@
-// Bytes in, requests out: whole, in pieces, one behind the other.  per process
+// Bytes in, requests out: whole, in pieces, one behind the other.
 
 package server_test
 

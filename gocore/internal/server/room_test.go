@@ -1,4 +1,4 @@
-// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.  per process
+// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// A while in which nothing happens: first a rest, in which pages of code go, then a lull, in which Python cleans up.  per turn
+// A while in which nothing happens: first a rest, in which pages of code go, then a lull, in which Python cleans up.
 
 package server
 

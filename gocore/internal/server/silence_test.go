@@ -1,4 +1,4 @@
-// Rests and lulls are told once, after the app has said something or deadlines have come.  per process
+// Rests and lulls are told once, after the app has said something or deadlines have come.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.  per process
+// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.
 
 package server_test
 

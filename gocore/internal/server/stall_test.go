@@ -1,4 +1,4 @@
-// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.  per process
+// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// One turn of the loop.  per turn
+// One turn of the loop.
 
 package server
 

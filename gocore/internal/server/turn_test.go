@@ -1,4 +1,4 @@
-// The turn itself: what it costs, the app's own descriptors, the alarm of a guest, the end of a server.  per process
+// The turn itself: what it costs, the app's own descriptors, the alarm of a guest, the end of a server.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// WebSockets through whole connections: what the app is told, what the peer gets, and that nothing is left.  per process
+// WebSockets through whole connections: what the app is told, what the peer gets, and that nothing is left.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// What a server does as one of several workers.  per turn
+// What a server does as one of several workers.
 
 package server
 

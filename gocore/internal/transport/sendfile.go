@@ -53,7 +53,7 @@ func (o *Output) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 	return 0, true
 }
 
-// cutShort: the peer must not take what it has for the whole answer, so the connection ends by a reset.
+// cutShort: the peer must not take what it has for the whole response, so the connection ends by a reset.
 func (o *Output) cutShort(c *Conn, why string) {
 	o.loop.AppError(c, why)
 	c.reset = true

@@ -1,4 +1,4 @@
-// The handshake (RFC 6455 4.2): what a request to upgrade asks for, and the fields that agree.  per connection
+// The handshake (RFC 6455 4.2): what a request to upgrade asks for, and the fields that agree.
 
 package websocket
 

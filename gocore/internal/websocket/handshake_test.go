@@ -1,4 +1,4 @@
-// Handshakes: what is agreed to, and what is refused with which status.  per process
+// Handshakes: what is agreed to, and what is refused with which status.
 
 package websocket
 

@@ -1,4 +1,4 @@
-// permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.  per connection
+// permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.
 //
 // Without context we ask for no takeover in both directions, which a server may (RFC 7692 7.1.1): then neither side holds a window
 // between two messages. With it, windows are as small as limits.ContextBits says; a peer that can't be told so of its own
