@@ -71,3 +71,15 @@ def test_packages_use_only_those_after_them_on_the_map():
     for line in listing.stdout.splitlines():
         package, *used = (name.removeprefix(prefix) for name in line.split() if name.startswith(prefix))
         assert [other for other in used if order.index(other) <= order.index(package)] == [], package
+
+
+def test_only_the_transport_reaches_sockets():
+    importers = {
+        path.parent.name
+        for path in (CORE / "internal").rglob("*.go")
+        if '"saltare/gocore/internal/sock"' in path.read_text()
+    }
+    assert importers == {"transport"}
+    calls = re.compile(r"sock\.(Read|Write|SendFile)\(|iov\.Write\(")
+    callers = {path.name for path in (CORE / "internal/transport").glob("*.go") if calls.search(path.read_text())}
+    assert callers == {"read.go", "write.go", "queue.go", "sendfile.go"}

@@ -117,7 +117,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 			}
 			if line := d.expect(handoff.EventLog); line.Flags != handoff.LogError ||
 				!strings.HasPrefix(line.data, "internal error: injected in "+kind+"; its connection was closed while ") ||
-				!strings.Contains(line.data, "server_test.(*faults).meet (recover_test.go:") || !strings.Contains(line.data, " < server.") {
+				!strings.Contains(line.data, "server_test.(*faults).meet (recover_test.go:") || !strings.Contains(line.data, " < transport.") {
 				t.Errorf("logged %q", line.data)
 			}
 			if e.Stream != 0 && during == "write" {

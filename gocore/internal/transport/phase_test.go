@@ -3,7 +3,11 @@
 package transport
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -68,5 +72,29 @@ func TestEveryPhaseHasWordsOfItsOwn(t *testing.T) {
 func TestSizeOfAConnection(t *testing.T) {
 	if size := unsafe.Sizeof(Conn{}); size > limits.ConnBytes {
 		t.Errorf("an idle connection takes %d bytes, the budget is %d", size, limits.ConnBytes)
+	}
+}
+
+// Whatever assigns a phase without Enter passes the table by.
+func TestOnlyEnterAssignsAPhase(t *testing.T) {
+	assigns := regexp.MustCompile(`\.(phase|stage) = `)
+	for pattern, where := range map[string]string{"*.go": "phase.go", "../exchange/*.go": "../exchange/stage.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if file == where {
+				want = 1
+			}
+			if n := len(assigns.FindAll(text, -1)); n != want && !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s assigns one in %d places", file, n)
+			}
+		}
 	}
 }
