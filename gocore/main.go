@@ -37,7 +37,7 @@
 //	internal/ws/send.go             their frames
 //	internal/ws/close.go            its end, by either side
 //
-// An idle connection gives its buffer back in Loop.Unpark (internal/transport/read.go), at once: it holds one only while something of a
+// An idle connection gives its buffer back in Input.Unpark (internal/transport/read.go), at once: it holds one only while something of a
 // request is incomplete. SIGHUP never reaches the core: saltare's Python side takes it, and to the core it is saltare_drain.
 //
 // # The rooms

@@ -37,7 +37,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 		d.loop.Inbox.Keep(len(buf))
 		d.streams.GivePiece(c, s, body)
 	}
-	if !d.loop.Park(c, behind) {
+	if !d.loop.Input.Park(c, behind) {
 		return rest
 	}
 	if s.BodyDone {
@@ -58,7 +58,7 @@ func (d *Driver) readPiece(c *transport.Conn, s *exchange.Stream) (buf []byte, o
 		return nil, false
 	}
 	buf = inbox.Free()[:size]
-	n, ok := d.loop.Read(c, buf)
+	n, ok := d.loop.Input.Read(c, buf)
 	return buf[:n:n], ok
 }
 
@@ -99,7 +99,7 @@ func decodeChunks(chunked *http1.Chunked, b []byte) (body, behind []byte, done b
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if _, reads := s.Consumed(n); reads && s.Stage() == exchange.Body {
 		c.Since = d.loop.Clock.Now
-		d.loop.Arm(c)
+		d.loop.Timers.Arm(c)
 		d.loop.PutReady(c)
 	}
 }
@@ -120,7 +120,7 @@ func (d *Driver) discardBody(c *transport.Conn, s *exchange.Stream) step {
 	if s.Received > before {
 		c.Since = d.loop.Clock.Now
 	}
-	if !d.loop.Park(c, behind) {
+	if !d.loop.Input.Park(c, behind) {
 		return rest
 	}
 	if s.BodyDone {

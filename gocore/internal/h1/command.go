@@ -93,5 +93,5 @@ func (d *Driver) proceed(c *transport.Conn, s *exchange.Stream) {
 	d.out.Gather(c)
 	d.out.B = append(d.out.B, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	c.Since = d.loop.Clock.Now
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 }

@@ -26,7 +26,7 @@ func (d *Driver) end(c *transport.Conn) {
 	case c.Stream != 0:
 		d.streams.Of(c).Received = 0
 		d.loop.Enter(c, transport.Busy)
-		d.loop.Arm(c)
+		d.loop.Timers.Arm(c)
 	default:
 		d.next(c)
 	}
@@ -43,5 +43,5 @@ func (d *Driver) finishAnswered(c *transport.Conn) {
 func (d *Driver) next(c *transport.Conn) {
 	d.Gone(c)
 	d.loop.Enter(c, transport.Idle)
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 func (d *Driver) readHead(c *transport.Conn) step {
-	buf, _, ok := d.loop.Input(c)
+	buf, _, ok := d.loop.Input.Take(c)
 	if !ok {
 		return rest
 	}
@@ -42,10 +42,10 @@ func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 	if c.Phase() == transport.Idle {
 		d.loop.Enter(c, transport.Head)
 	}
-	if !d.loop.ParkBeginning(c, buf) {
+	if !d.loop.Input.ParkBeginning(c, buf) {
 		return rest
 	}
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 	return again
 }
 
@@ -69,7 +69,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	if !s.BodyDone {
 		s.CountPiece(body)
 	}
-	if !d.loop.Park(c, behind) {
+	if !d.loop.Input.Park(c, behind) {
 		return rest
 	}
 	d.view(c, s, buf, body)
@@ -79,7 +79,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	} else {
 		d.streams.Enter(c, s, exchange.Body)
 		d.loop.Enter(c, transport.Busy)
-		d.loop.Arm(c)
+		d.loop.Timers.Arm(c)
 	}
 	return again
 }

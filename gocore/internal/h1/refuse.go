@@ -30,7 +30,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	c.Linger = c.Linger || !read // nothing more is to come of a peer whose request was read to its end
 	c.Last = true
 	d.Gone(c)
-	d.loop.Unpark(c)
+	d.loop.Input.Unpark(c)
 	d.out.Gather(c)
 	d.out.B = http1.AppendRefusal(d.out.B, r, method, &d.defaults)
 	d.loop.Enter(c, transport.Flush)

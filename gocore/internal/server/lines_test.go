@@ -30,7 +30,7 @@ func (p *lines) Readable(c *transport.Conn) {
 		if p.loop.Output.Unsent(c) > limits.LowWaterBytes {
 			return // it goes on once the peer has taken some
 		}
-		buf, _, ok := p.loop.Input(c)
+		buf, _, ok := p.loop.Input.Take(c)
 		if !ok {
 			return
 		}
@@ -42,8 +42,8 @@ func (p *lines) Readable(c *transport.Conn) {
 		p.loop.Output.B = append(p.loop.Output.B, buf[:n]...)
 		p.loop.Output.FlushOf(c)
 		c.Since = p.loop.Clock.Now
-		p.loop.ParkBeginning(c, buf[n:])
-		p.loop.Arm(c)
+		p.loop.Input.ParkBeginning(c, buf[n:])
+		p.loop.Timers.Arm(c)
 	}
 	if c.Phase() == transport.Flush && p.loop.Output.Sent(c) {
 		p.loop.Finish(c)

@@ -95,7 +95,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		flags |= handoff.TurnInterrupted
 	}
 	if reached := s.silence.reached(now); reached != 0 {
-		s.loop.PutOffTimers()
+		s.loop.Timers.PutOff()
 		flags |= reached
 	}
 	if s.drained() {
@@ -160,7 +160,7 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 }
 
 func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
-	d, ok := s.loop.NextDeadline(now)
+	d, ok := s.loop.Timers.NextDeadline(now)
 	if at, release := s.releaseAt(); release {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
@@ -221,8 +221,8 @@ func (s *Server) takeUp() {
 
 // runTimers ends what took too long. When epoll had more to report than fits one wait, that comes first.
 func (s *Server) runTimers() {
-	if s.reports.ready == limits.PollEvents && s.loop.TimersDue() {
+	if s.reports.ready == limits.PollEvents && s.loop.Timers.Due() {
 		s.loop.CatchUp()
 	}
-	s.ranTimers = s.loop.RunTimers()
+	s.ranTimers = s.loop.Timers.Run()
 }

@@ -62,7 +62,7 @@ func (a *Acceptor) From(i uint32) (done bool) {
 			a.admit(fd, i, from)
 		case unix.ECONNABORTED, unix.EINTR:
 		case unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
-			if errno == unix.EMFILE && a.loop.makeRoom() {
+			if errno == unix.EMFILE && a.loop.room.make() {
 				continue
 			}
 			a.turnAway(i, errno)
@@ -77,7 +77,7 @@ func (a *Acceptor) From(i uint32) (done bool) {
 func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l := a.loop
 	a.arriving = fd
-	room := !l.full() || l.makeRoom()
+	room := !l.room.full() || l.room.make()
 	a.arriving = -1
 	if !room {
 		l.Counts.Refused++
@@ -103,7 +103,7 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l.Counts.Accepted++
 	a.starved = false
 	c.writable = true
-	l.Arm(c)
+	l.Timers.Arm(c)
 }
 
 // leave tells whether a connection that may wait at listener i is another worker's to take.

@@ -33,14 +33,14 @@ func (l *Loop) settle(c *Conn) {
 // Finish ends a connection after its last response, whose stream is over. A peer that may still be sending would answer a plain close
 // with a reset and lose the response, so it is given time (RFC 9112 9.6).
 func (l *Loop) Finish(c *Conn) {
-	if c.gone || !c.Linger && c.held == 0 && !l.sends(c) {
+	if c.gone || !c.Linger && c.held == 0 && !l.Input.sends(c) {
 		l.Mark(c, Answered)
 		return
 	}
-	l.Unpark(c)
+	l.Input.Unpark(c)
 	sock.Finish(int(c.fd))
 	l.Enter(c, Linger)
-	l.Arm(c)
+	l.Timers.Arm(c)
 }
 
 // close gives everything back that the connection holds.
@@ -49,9 +49,9 @@ func (l *Loop) close(c *Conn) {
 		return
 	}
 	l.protocols[c.protocol].Gone(c)
-	l.Unpark(c)
+	l.Input.Unpark(c)
 	l.Output.drop(c)
-	l.wheel.Remove(c.number, &c.node)
+	l.Timers.wheel.Remove(c.number, &c.node)
 	if c.reset {
 		sock.Reset(int(c.fd))
 	}
@@ -92,7 +92,7 @@ func (l *Loop) retire(c *Conn) {
 		if l.Clock.Now-c.Since >= drainTicks {
 			l.Mark(c, Answered)
 		} else {
-			l.Arm(c)
+			l.Timers.Arm(c)
 		}
 	case c.phase == Busy:
 		l.protocols[c.protocol].Drain(c)
@@ -113,7 +113,8 @@ func (l *Loop) Abandon() {
 func (l *Loop) Close() {
 	l.Accept.close()
 	l.conns.Close()
-	l.buffers.Close()
+	l.Input.buffers.Close()
+	l.Timers.due.Close()
 	l.Output.close()
 	for _, list := range l.turn.lists() {
 		list.Close()

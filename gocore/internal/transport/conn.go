@@ -1,7 +1,7 @@
 // Package transport is one connection and its bytes: accept, read, write, queue, send files, close.
 //
 // Read drive: all that happens to a connection comes through it. What the bytes mean is its protocol's, which is reached through the
-// table of protocol.go, and which reaches the socket only through Loop.Read and Output.
+// table of protocol.go, and which reaches the socket only through Input.Read and Output.
 //
 //	accept.go    a new connection
 //	room.go      room for it, at the limit
@@ -115,7 +115,7 @@ func (l *Loop) drive(c *Conn) {
 	case Closed:
 		return
 	case Linger:
-		l.discardAll(c)
+		l.Input.discardAll(c)
 	default:
 		l.protocols[c.protocol].Readable(c)
 	}

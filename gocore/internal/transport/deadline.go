@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/timer"
 )
 
 var (
@@ -17,11 +19,19 @@ var (
 	attentiveTicks = limits.Ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
 )
 
+// Timers knows when connections are to be looked at.
+type Timers struct {
+	loop   *Loop
+	wheel  timer.Wheel
+	due    pool.List[uint32] // connections whose deadline may be over
+	judged int               // of due, looked at
+}
+
 // deadline is the tick at which the connection has taken too long; 0 when it may take its time.
-func (l *Loop) deadline(c *Conn) uint32 {
-	at := l.phaseDeadline(c)
-	if l.writeCounts(c) {
-		if w := c.wrote + l.Config.WriteTimeout + 1; at == 0 || w < at {
+func (t *Timers) deadline(c *Conn) uint32 {
+	at := t.phaseDeadline(c)
+	if t.writeCounts(c) {
+		if w := c.wrote + t.loop.Config.WriteTimeout + 1; at == 0 || w < at {
 			at = w
 		}
 	}
@@ -29,23 +39,23 @@ func (l *Loop) deadline(c *Conn) uint32 {
 }
 
 // writeCounts tells whether unsent output has to make progress.
-func (l *Loop) writeCounts(c *Conn) bool {
-	return c.queue != 0 && l.Config.WriteTimeout > 0 && !(c.phase == Busy && l.protocols[c.protocol].Patient())
+func (t *Timers) writeCounts(c *Conn) bool {
+	return c.queue != 0 && t.loop.Config.WriteTimeout > 0 && !(c.phase == Busy && t.loop.protocols[c.protocol].Patient())
 }
 
-func (l *Loop) phaseDeadline(c *Conn) uint32 {
+func (t *Timers) phaseDeadline(c *Conn) uint32 {
 	limit := uint32(0)
 	switch c.phase {
 	case Head:
-		limit = l.Config.HeaderTimeout
+		limit = t.loop.Config.HeaderTimeout
 	case Idle:
-		limit = l.Config.KeepAliveTimeout
+		limit = t.loop.Config.KeepAliveTimeout
 	case Busy:
-		return l.protocols[c.protocol].Deadline(c)
+		return t.loop.protocols[c.protocol].Deadline(c)
 	case Linger:
 		limit = lingerTicks
 	}
-	if l.draining && c.unused() && (limit == 0 || limit > drainTicks) {
+	if t.loop.draining && c.unused() && (limit == 0 || limit > drainTicks) {
 		limit = drainTicks
 	}
 	return c.After(limit)
@@ -60,45 +70,44 @@ func (c *Conn) After(limit uint32) uint32 {
 }
 
 // Arm makes sure the connection is looked at when its deadline comes.
-func (l *Loop) Arm(c *Conn) {
-	at := l.deadline(c)
+func (t *Timers) Arm(c *Conn) {
+	at := t.deadline(c)
 	if at != 0 && (!c.node.Armed() || c.node.At() > at) {
-		l.wheel.Arm(c.number, &c.node, at)
+		t.wheel.Arm(c.number, &c.node, at)
 	}
 }
 
 // NextDeadline is how long the server may sleep; ok is false when nothing is due.
-func (l *Loop) NextDeadline(now time.Time) (d time.Duration, ok bool) {
-	at, ok := l.wheel.Next()
-	for _, look := range [...]uint32{l.Accept.pauseEnd, l.Accept.lookAt} {
-		if look != 0 && !l.draining && (!ok || look < at) {
+func (t *Timers) NextDeadline(now time.Time) (d time.Duration, ok bool) {
+	at, ok := t.wheel.Next()
+	for _, look := range [...]uint32{t.loop.Accept.pauseEnd, t.loop.Accept.lookAt} {
+		if look != 0 && !t.loop.draining && (!ok || look < at) {
 			at, ok = look, true
 		}
 	}
 	if !ok {
 		return 0, false
 	}
-	return l.Clock.until(at, now), true
+	return t.loop.Clock.until(at, now), true
 }
 
-// TimersDue tells whether RunTimers has anything to look at.
-func (l *Loop) TimersDue() bool {
-	at, ok := l.wheel.Next()
-	return l.turn.due.Len() > 0 || ok && at <= l.Clock.Now
+// Due tells whether Run has anything to look at.
+func (t *Timers) Due() bool {
+	at, ok := t.wheel.Next()
+	return t.due.Len() > 0 || ok && at <= t.loop.Clock.Now
 }
 
-// RunTimers ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
+// Run ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
 // whether there was anything to look at.
-func (l *Loop) RunTimers() (any bool) {
-	l.Accept.resume()
-	l.Accept.lookAgain()
-	t := &l.turn
-	l.wheel.Run(l.Clock.Now, t.due.Append)
+func (t *Timers) Run() (any bool) {
+	t.loop.Accept.resume()
+	t.loop.Accept.lookAgain()
+	t.wheel.Run(t.loop.Clock.Now, t.due.Append)
 	worked := 0
-	for most := limits.ExpirePerTurn * len(l.Accept.Listeners); t.judged < t.due.Len() && worked < most; {
+	for most := limits.ExpirePerTurn * len(t.loop.Accept.Listeners); t.judged < t.due.Len() && worked < most; {
 		i := t.due.Items()[t.judged]
 		t.judged++
-		if l.judge(i) {
+		if t.judge(i) {
 			worked++
 		}
 	}
@@ -108,49 +117,49 @@ func (l *Loop) RunTimers() (any bool) {
 	return any
 }
 
-// PutOffTimers moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
-func (l *Loop) PutOffTimers() {
-	for i := range l.conns.Len() {
-		c := l.conns.At(i)
+// PutOff moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
+func (t *Timers) PutOff() {
+	for i := range t.loop.conns.Len() {
+		c := t.loop.conns.At(i)
 		if c.phase == Closed || !c.node.Armed() {
 			continue
 		}
-		if at := l.deadline(c); at == 0 || at > c.node.At() {
-			l.wheel.Remove(i, &c.node)
-			l.Arm(c)
+		if at := t.deadline(c); at == 0 || at > c.node.At() {
+			t.wheel.Remove(i, &c.node)
+			t.Arm(c)
 		}
 	}
 }
 
 // judge ends a connection if its deadline is over and its socket holds nothing that would save it. It tells whether that took
 // any work. It may be another connection than when its number became due.
-func (l *Loop) judge(i uint32) (worked bool) {
-	c := l.conns.At(i)
-	if !l.IsDue(c) {
+func (t *Timers) judge(i uint32) (worked bool) {
+	c := t.loop.conns.At(i)
+	if !t.IsDue(c) {
 		return false
 	}
 	serial := c.serial
-	l.WorkFor(c)
-	l.Fault("deadline")
-	if l.look(c); c.phase != Closed && c.serial == serial && l.IsDue(c) {
-		l.expire(c)
-		l.settle(c)
+	t.loop.WorkFor(c)
+	t.loop.Fault("deadline")
+	if t.look(c); c.phase != Closed && c.serial == serial && t.IsDue(c) {
+		t.expire(c)
+		t.loop.settle(c)
 	}
 	return true
 }
 
 // IsDue tells whether the connection is to be ended now. It is looked at again at its deadline otherwise, or in the next tick
 // when this turn has no room for it.
-func (l *Loop) IsDue(c *Conn) bool {
-	at := l.deadline(c)
+func (t *Timers) IsDue(c *Conn) bool {
+	at := t.deadline(c)
 	switch {
 	case c.phase == Closed || at == 0:
 		return false
-	case at > l.Clock.Now:
-		l.Arm(c)
+	case at > t.loop.Clock.Now:
+		t.Arm(c)
 		return false
-	case c.waiting || !l.Inbox.HasRoom():
-		l.wheel.Arm(c.number, &c.node, l.Clock.Now+1)
+	case c.waiting || !t.loop.Inbox.HasRoom():
+		t.wheel.Arm(c.number, &c.node, t.loop.Clock.Now+1)
 		return false
 	}
 	return true
@@ -158,56 +167,56 @@ func (l *Loop) IsDue(c *Conn) bool {
 
 // look takes in what the socket holds before a deadline is believed: while the app kept the loop from turning, nobody did, and
 // epoll's reports may still be to come. What was found counts as progress, but for a head, which has to be whole by its time.
-func (l *Loop) look(c *Conn) {
-	came, serial := l.came, c.serial
+func (t *Timers) look(c *Conn) {
+	came, serial := t.loop.Input.came, c.serial
 	c.readable = true
-	if l.drive(c); l.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
-		c.Since = l.Clock.Now
+	if t.loop.drive(c); t.loop.Input.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
+		c.Since = t.loop.Clock.Now
 	}
 }
 
-func (l *Loop) expire(c *Conn) {
-	if l.writeCounts(c) && c.wrote+l.Config.WriteTimeout < l.Clock.Now {
-		l.expireWrite(c)
+func (t *Timers) expire(c *Conn) {
+	if t.writeCounts(c) && c.wrote+t.loop.Config.WriteTimeout < t.loop.Clock.Now {
+		t.expireWrite(c)
 		return
 	}
-	if l.draining && c.unused() {
-		l.Mark(c, Answered)
+	if t.loop.draining && c.unused() {
+		t.loop.Mark(c, Answered)
 		return
 	}
 	switch c.phase {
 	case Head, Busy:
-		l.protocols[c.protocol].Expire(c)
+		t.loop.protocols[c.protocol].Expire(c)
 	case Linger:
-		if l.Clock.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
-			c.Since = l.Clock.Now
-			l.Arm(c)
+		if t.loop.Clock.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
+			c.Since = t.loop.Clock.Now
+			t.Arm(c)
 			return
 		}
-		l.Mark(c, Answered)
+		t.loop.Mark(c, Answered)
 	default:
-		l.Mark(c, Answered)
+		t.loop.Mark(c, Answered)
 	}
 }
 
 // expireWrite gives up a peer that takes nothing.
-func (l *Loop) expireWrite(c *Conn) {
+func (t *Timers) expireWrite(c *Conn) {
 	wrote := c.wrote
-	l.TryToWrite(c)
+	t.TryToWrite(c)
 	switch {
 	case c.Ends():
 	case c.queue != 0 && c.wrote == wrote:
 		c.reset = true // nothing is kept for it
-		l.Mark(c, TooSlow)
+		t.loop.Mark(c, TooSlow)
 	default:
-		l.Arm(c)
+		t.Arm(c)
 	}
 }
 
 // TryToWrite finds out by a write whether a peer takes something. Epoll reports room only once a third of the socket's buffer is free,
 // megabytes that a slow peer may take longer for than any deadline.
-func (l *Loop) TryToWrite(c *Conn) {
+func (t *Timers) TryToWrite(c *Conn) {
 	c.writable = true
-	l.Output.writeQueue(c)
-	l.PutReady(c)
+	t.loop.Output.writeQueue(c)
+	t.loop.PutReady(c)
 }

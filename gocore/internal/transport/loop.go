@@ -22,7 +22,9 @@ type Counts struct {
 type Loop struct {
 	Config  config.Config
 	Clock   Clock
+	Input   Input
 	Output  Output
+	Timers  Timers
 	Accept  Acceptor
 	Journal *journal.Journal
 	Inbox   *handoff.Inbox
@@ -31,15 +33,12 @@ type Loop struct {
 	protocols [most]Protocol
 	known     int
 
-	poll    *poll.Poll
-	conns   pool.Slab[Conn]
-	buffers pool.Buffers // for bytes that are parked
-	wheel   timer.Wheel
-	turn    turn
-	room    room
+	poll  *poll.Poll
+	conns pool.Slab[Conn]
+	turn  turn
+	room  room
 
-	working  *Conn  // for which the work is that is under way
-	came     uint64 // bytes read from peers
+	working  *Conn // for which the work is that is under way
 	serial   uint32
 	draining bool
 }
@@ -47,10 +46,10 @@ type Loop struct {
 // Open makes it a loop without connections, now. The caller keeps set, inbox and lines.
 func (l *Loop) Open(c config.Config, set *poll.Poll, inbox *handoff.Inbox, lines *journal.Journal, now time.Time) {
 	l.Config, l.poll, l.Inbox, l.Journal = c, set, inbox, lines
-	l.wheel.Node = func(i uint32) *timer.Node { return &l.conns.At(i).node }
+	l.Timers.wheel.Node = func(i uint32) *timer.Node { return &l.conns.At(i).node }
 	l.Clock.epoch = now
 	l.Clock.Set(now)
-	l.Output.loop = l
+	l.Input.loop, l.Output.loop, l.Timers.loop, l.room.loop = l, l, l, l
 	l.Accept.open(l)
 }
 
@@ -69,7 +68,7 @@ func (l *Loop) Conn(number uint32) *Conn { return l.conns.At(number) }
 func (l *Loop) Connections() int { return l.conns.Live() }
 
 // Buffers is how many read buffers connections hold.
-func (l *Loop) Buffers() int { return l.buffers.Live() }
+func (l *Loop) Buffers() int { return l.Input.buffers.Live() }
 
 // Draining tells whether the server is to stop.
 func (l *Loop) Draining() bool { return l.draining }

@@ -208,19 +208,19 @@ func TestAStaleNumberIsNotReady(t *testing.T) {
 
 func TestBytesThatWaitForTheirRest(t *testing.T) {
 	l, _, c, _ := openBusy(t)
-	if !l.ParkBeginning(c, []byte("abc")) || c.Held() != 3 || c.Scanned != 3 || l.Buffers() != 1 {
+	if !l.Input.ParkBeginning(c, []byte("abc")) || c.Held() != 3 || c.Scanned != 3 || l.Buffers() != 1 {
 		t.Fatalf("%d held, %d known, %d buffers", c.Held(), c.Scanned, l.Buffers())
 	}
-	if _, _, ok := l.Input(c); ok {
+	if _, _, ok := l.Input.Take(c); ok {
 		t.Error("there is something new among it")
 	}
-	if !l.Park(c, []byte("defg")) || c.Scanned != 0 {
+	if !l.Input.Park(c, []byte("defg")) || c.Scanned != 0 {
 		t.Fatal("what is parked is known already")
 	}
-	if buf, fresh, ok := l.Input(c); !ok || fresh || string(buf) != "defg" {
+	if buf, fresh, ok := l.Input.Take(c); !ok || fresh || string(buf) != "defg" {
 		t.Errorf("%q, fresh %v, %v", buf, fresh, ok)
 	}
-	if l.Park(c, nil); c.Held() != 0 || l.Buffers() != 0 {
+	if l.Input.Park(c, nil); c.Held() != 0 || l.Buffers() != 0 {
 		t.Errorf("%d held in %d buffers", c.Held(), l.Buffers())
 	}
 }

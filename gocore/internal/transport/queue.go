@@ -179,7 +179,7 @@ func (o *Output) startWriting(c *Conn, waited bool) {
 	if !waited {
 		c.wrote = o.loop.Clock.Now
 	}
-	o.loop.Arm(c)
+	o.loop.Timers.Arm(c)
 }
 
 func (s *queued) pointer() unsafe.Pointer {

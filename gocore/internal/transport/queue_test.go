@@ -43,7 +43,7 @@ func TestUnsentBytesKeepTheirOrder(t *testing.T) {
 		if got := o.drained(c, 1+random.IntN(30_000)); !bytes.Equal(got, want) {
 			t.Fatal("other bytes came out")
 		}
-		o.loop.wheel.Remove(c.number, &c.node)
+		o.loop.Timers.wheel.Remove(c.number, &c.node)
 	}
 	if o.queues.bytes != 0 || o.queues.all.Live()+o.queues.segments.Live()+o.queues.buffers.Live() != 0 {
 		t.Errorf("left: %d bytes in %d queues", o.queues.bytes, o.queues.all.Live())

@@ -16,6 +16,7 @@ type idler struct{ number, serial, since uint32 }
 // connection is younger than these for as long as they stay idle, so the next ones to go are known without another sweep:
 // finding one costs a look at 1/IdleCandidates of the records, and nothing while there is room.
 type room struct {
+	loop  *Loop
 	idle  int // connections that wait for a request
 	found []idler
 	swept uint32 // tick + 1 of the last sweep; 0: there was none
@@ -24,16 +25,18 @@ type room struct {
 }
 
 // full tells whether no further connection may be open.
-func (l *Loop) full() bool {
+func (r *room) full() bool {
+	l := r.loop
 	return l.Config.MaxConnections > 0 && l.conns.Live() >= int(l.Config.MaxConnections)
 }
 
-// makeRoom ends a connection that is over already, or else the one that has been idle for the longest time. ok is false
+// make ends a connection that is over already, or else the one that has been idle for the longest time. ok is false
 // where there is neither.
-func (l *Loop) makeRoom() (ok bool) {
+func (r *room) make() (ok bool) {
+	l := r.loop
 	open := l.conns.Live()
 	l.CatchUp()
-	ok = l.conns.Live() < open || l.endIdlest()
+	ok = l.conns.Live() < open || r.endIdlest()
 	l.WorkFor(nil)
 	return ok
 }
@@ -59,10 +62,10 @@ func (l *Loop) CatchUp() {
 }
 
 // endIdlest closes the connection that has waited for a request for the longest time, unless one has come.
-func (l *Loop) endIdlest() bool {
-	r := &l.room
+func (r *room) endIdlest() bool {
+	l := r.loop
 	for r.idle > 0 {
-		if len(r.found) == 0 && !l.findIdlers() {
+		if len(r.found) == 0 && !r.findIdlers() {
 			return false
 		}
 		one := r.found[0]
@@ -72,7 +75,7 @@ func (l *Loop) endIdlest() bool {
 			continue
 		}
 		l.WorkFor(c)
-		if l.look(c); one.is(c) {
+		if l.Timers.look(c); one.is(c) {
 			l.close(c)
 			r.used++
 			return true
@@ -84,12 +87,12 @@ func (l *Loop) endIdlest() bool {
 func (i idler) is(c *Conn) bool { return c.phase == Idle && c.serial == i.serial && c.Since == i.since }
 
 // findIdlers sweeps over all records; not twice in a tick, unless most of what the last sweep found was of use.
-func (l *Loop) findIdlers() bool {
-	r := &l.room
+func (r *room) findIdlers() bool {
+	l := r.loop
 	if r.swept == l.Clock.Now+1 && 2*r.used < max(r.n, 1) {
 		return false
 	}
-	*r = room{idle: r.idle, found: make([]idler, 0, limits.IdleCandidates), swept: l.Clock.Now + 1}
+	*r = room{loop: l, idle: r.idle, found: make([]idler, 0, limits.IdleCandidates), swept: l.Clock.Now + 1}
 	l.sweep(func(c *Conn) {
 		if c.phase == Idle {
 			r.add(idler{c.number, c.serial, c.Since})

@@ -12,17 +12,15 @@ type turn struct {
 	later   pool.List[uint32] // put off: no room, or more of a file to send than one step
 	retry   pool.List[uint32] // those put off by the last turn
 	resumed int               // of retry, taken up again
-	due     pool.List[uint32] // whose deadline may be over
-	judged  int               // of due, looked at
 }
 
-func (t *turn) lists() [4]*pool.List[uint32] {
-	return [...]*pool.List[uint32]{&t.ready, &t.later, &t.retry, &t.due}
+func (t *turn) lists() [3]*pool.List[uint32] {
+	return [...]*pool.List[uint32]{&t.ready, &t.later, &t.retry}
 }
 
 // left tells whether anything is.
 func (t *turn) left() bool {
-	return t.ready.Len()+t.later.Len()+t.due.Len() > 0 || t.resumed < t.retry.Len()
+	return t.ready.Len()+t.later.Len() > 0 || t.resumed < t.retry.Len()
 }
 
 // PutReady has the turn go on with the connection before it waits.
@@ -42,7 +40,7 @@ func (l *Loop) PutOff(c *Conn) {
 }
 
 // Waiting tells whether connections were put off.
-func (l *Loop) Waiting() bool { return l.turn.left() || l.Accept.left() }
+func (l *Loop) Waiting() bool { return l.turn.left() || l.Timers.due.Len() > 0 || l.Accept.left() }
 
 // WorkOff writes out what is gathered and goes on with each connection that is ready, until none is.
 func (l *Loop) WorkOff() {

@@ -38,7 +38,7 @@ func (d *Driver) beginClosing(c *transport.Conn, s *exchange.Stream, code uint16
 	s.StopNotifying()
 	s.Forget()
 	d.streams.Enter(c, s, exchange.Closing)
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 	if c.HasInput() {
 		d.loop.PutReady(c)
 	}
@@ -88,7 +88,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 func (d *Driver) part(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	d.Gone(c)
-	d.loop.Unpark(c)
+	d.loop.Input.Unpark(c)
 	d.loop.Enter(c, transport.Flush)
 }
 
@@ -117,7 +117,7 @@ func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
 	w := d.socketOf(s)
 	late := d.loop.Clock.IsLate(d.lastSign(c, s), d.config.WSKeepAliveTimeout)
 	if _, unsent := c.Wrote(); w.asked && unsent {
-		if d.loop.TryToWrite(c); c.Ends() || !d.loop.IsDue(c) {
+		if d.loop.Timers.TryToWrite(c); c.Ends() || !d.loop.Timers.IsDue(c) {
 			return
 		}
 	}
@@ -129,5 +129,5 @@ func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
 	w.asked, w.pinged = true, d.loop.Clock.Now
 	d.out.Gather(c)
 	d.out.B = websocket.AppendHeader(d.out.B, websocket.OpPing, 0)
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 }

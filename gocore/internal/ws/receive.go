@@ -18,7 +18,7 @@ func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 	if s.Paused() {
 		return rest
 	}
-	buf, fresh, ok := d.loop.Input(c)
+	buf, fresh, ok := d.loop.Input.Take(c)
 	if !ok {
 		return rest
 	}
@@ -42,13 +42,13 @@ func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) s
 		}
 		buf = buf[n:]
 		if d.piece.Kind == websocket.Nothing {
-			return step(d.loop.ParkBeginning(c, buf))
+			return step(d.loop.Input.ParkBeginning(c, buf))
 		}
 		if d.take(c, s, w, &d.piece) == rest {
 			return rest
 		}
 	}
-	if !d.loop.Park(c, buf) || c.Waiting() {
+	if !d.loop.Input.Park(c, buf) || c.Waiting() {
 		return rest
 	}
 	return again
@@ -113,7 +113,7 @@ func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if resumes, _ := s.Consumed(n); resumes && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now
 		d.socketOf(s).asked = false // its answer was not read
-		d.loop.Arm(c)
+		d.loop.Timers.Arm(c)
 		d.loop.PutReady(c)
 	}
 }
@@ -138,7 +138,7 @@ func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *Socket, pa
 
 // owePong keeps the payload. Without memory for it the peer gets no Pong, as if the Ping had been lost with the connection.
 func (d *Driver) owePong(w *Socket, payload []byte) {
-	buffer, err := d.loop.Borrow(limits.MaxControlBytes)
+	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
 	if err != nil {
 		return
 	}
@@ -147,7 +147,7 @@ func (d *Driver) owePong(w *Socket, payload []byte) {
 
 func (d *Driver) dropPong(w *Socket) {
 	if !w.pong.None() {
-		d.loop.Return(w.pong)
+		d.loop.Input.Return(w.pong)
 		w.pong = pool.Buffer{}
 	}
 }

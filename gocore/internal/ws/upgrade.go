@@ -47,7 +47,7 @@ func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, de
 	d.streams.Enter(c, s, exchange.Open)
 	w.pinged = d.loop.Clock.Now
 	d.loop.Switch(c, d.kind)
-	d.loop.Arm(c)
+	d.loop.Timers.Arm(c)
 	if d.loop.Draining() {
 		d.closeForApp(c, s, websocket.ServiceRestart, nil)
 	}
