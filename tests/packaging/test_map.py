@@ -47,7 +47,7 @@ def test_every_function_on_the_map_exists():
     code = "\n".join((CORE / name).read_text() for name in files_of_the_core() if name != "main.go")
     named = set(
         re.findall(
-            r"\b(?:[A-Z][a-z]+\.)?(?:[A-Z][a-z]+){2,}\b|\b(?:Loop|Streams)\.[A-Z]\w+|\bsaltare_[a-z]+\b",
+            r"\b(?:[A-Z][a-z]+\.)?(?:[A-Z][a-z]+){2,}\b|\b(?:Loop|Streams|Input)\.[A-Z]\w+|\bsaltare_[a-z]+\b",
             "\n".join(map_lines()),
         )
     )
