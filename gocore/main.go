@@ -48,7 +48,7 @@
 //	the border: bridge.h export.go servers.go recover.go recover_not.go main.go
 //	C, which knows Python and no HTTP: py_bridge.h py_module.c py_core.c py_outbox.c py_headers.c py_file.c py_gathered.c py_error.c
 //	    py_tasklist.c py_timerslack.c and those on the way above
-//	internal/server/: server.go turn.go worker.go alarm.go silence.go release.go recover.go
+//	internal/server/: server.go turn.go worker.go alarm.go quiet.go release.go recover.go
 //	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go

@@ -1,4 +1,4 @@
-// Package config is what a server is told when it is opened.
+// Package config is the settings of a server.
 package config
 
 import (

@@ -34,7 +34,7 @@ type Stream struct {
 	WebSocket bool // it asks for one
 	Started   bool // the response is
 	Trailing  bool // the last chunk is said, its trailers are not complete
-	complete  bool // the app has said its last, or never heard of it: C does not know the stream
+	complete  bool // nothing more comes from the app, or it was never given the request: C does not know the stream
 	notify    bool // the app waits until less is unsent
 	halfTold  bool // that its peer sends nothing any more
 }

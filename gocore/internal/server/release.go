@@ -33,7 +33,7 @@ func (s *Server) release(now time.Time) {
 	s.changed = false
 	s.inbox.Trim()
 	heap.release()
-	s.silence.stirs(now) // for what all of that has touched
+	s.quiet.afterWork(now) // for what all of that has touched
 }
 
 // holds is a number that changes when connections hold more or less than before, so that there may be something to release.

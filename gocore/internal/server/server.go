@@ -19,7 +19,7 @@ import (
 	"saltare/gocore/internal/ws"
 )
 
-// Config is what Open is told.
+// Config is what a server is opened with.
 type Config struct {
 	Conn  config.Config
 	Guest bool             // the epoll descriptor is watched by another loop
@@ -45,7 +45,7 @@ type Server struct {
 	workers  *counters.Table
 	draining bool
 	emptied  bool // the listeners are left, and connections without a request are closed
-	told     bool // that the last connection is gone
+	reported bool // that the last connection is gone
 	closed   bool
 	held     int       // at the end of the last turn
 	changed  bool      // since the last release
@@ -57,7 +57,7 @@ type Server struct {
 	recovers  bool // from a panic
 
 	retirement retirement
-	silence    silence
+	quiet      quiet
 	code       []handoff.Range // memory of C, within a turn: to be dropped before the next wait
 }
 
@@ -140,7 +140,7 @@ func (s *Server) Watch(fd int, events uint32) error {
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
 
-// Drain stops accepting. The next turns finish what is in progress; the last of them is told by TurnEmpty.
+// Drain stops accepting. The next turns finish what is in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

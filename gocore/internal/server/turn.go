@@ -13,8 +13,8 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. What is nothing to the app
-// (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
+// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. Events the app need not see (a new
+// connection, a piece of a head, a deadline) do not end the wait, so Python is not woken for them.
 // What limits say of a turn holds for each wait.
 //
 // Code is what the first wait can do without.
@@ -36,7 +36,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	s.outbox = outbox
 	s.protect(s.carryOut)
 	if len(outbox) > 0 {
-		s.silence.speaks(now)
+		s.quiet.afterCommands(now)
 	}
 	s.protect(s.loop.Resume)
 	if s.draining && !s.emptied {
@@ -61,7 +61,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	}
 }
 
-// waitOnce waits, does what is to be done then, and tells the time after the wait.
+// waitOnce waits, takes up what the wait has brought, and returns the time after it.
 func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
 	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
@@ -78,12 +78,12 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	more := s.reports.left || ready == limits.PollEvents
 	s.protect(s.runTimers)
 	if s.ranTimers {
-		s.silence.stirs(now)
+		s.quiet.afterWork(now)
 	}
 	s.protect(s.loop.WorkOff)
 	s.release(now)
 	if s.workers != nil {
-		s.tell(now)
+		s.publish(now)
 	}
 	if s.alarm != nil {
 		s.setAlarm(now)
@@ -94,12 +94,12 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	if interrupted {
 		flags |= handoff.TurnInterrupted
 	}
-	if reached := s.silence.reached(now); reached != 0 {
+	if reached := s.quiet.reached(now); reached != 0 {
 		s.loop.Timers.PutOff()
 		flags |= reached
 	}
 	if s.drained() {
-		s.told = true
+		s.reported = true
 		flags |= handoff.TurnEmpty
 	}
 	return now, flags, nil
@@ -124,9 +124,9 @@ func (s *Server) carryOut() {
 	}
 }
 
-// drained: the last connection of a draining server is gone, and that was not told yet. It is told once, for the app may
+// drained: the last connection of a draining server is gone, and that was not reported yet. It is reported once, for the app may
 // have other things to wait for.
-func (s *Server) drained() bool { return s.emptied && !s.told && s.loop.Connections() == 0 }
+func (s *Server) drained() bool { return s.emptied && !s.reported && s.loop.Connections() == 0 }
 
 // stopAccepting takes what the listeners still hold, since those peers believe to be connected, unless another worker will.
 func (s *Server) stopAccepting() {
@@ -164,7 +164,7 @@ func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
 	if at, release := s.releaseAt(); release {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
-	if at, armed := s.silence.due(); armed {
+	if at, armed := s.quiet.due(); armed {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
 	return d, ok
@@ -214,7 +214,7 @@ func (s *Server) takeUp() {
 		if tag.Owner() == poll.Listener {
 			s.accept(tag.Number())
 		} else {
-			s.heard(tag.Number())
+			s.takeOwn(tag.Number())
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Worker is what a worker was told; 0 is off.
+// Worker is what makes a server one of several; 0 is off.
 type Worker struct {
 	Counters, Slot int    // descriptor of the table, and our slot in it
 	Requests       uint64 // after which it asks to be replaced
@@ -49,10 +49,10 @@ func (s *Server) accept(i uint32) {
 	s.loop.Accept.Edge(i)
 }
 
-// heard takes up what a descriptor of our own reports.
-func (s *Server) heard(number uint32) {
+// takeOwn takes up the report of a descriptor of our own.
+func (s *Server) takeOwn(number uint32) {
 	if number == poll.Alarm {
-		s.alarm.heard()
+		s.alarm.acknowledge()
 		return
 	}
 	s.workers.Answer()
@@ -61,8 +61,8 @@ func (s *Server) heard(number uint32) {
 	}
 }
 
-// tell puts the figures where the other workers and the master see them.
-func (s *Server) tell(now time.Time) {
+// publish puts the figures where the other workers and the master see them.
+func (s *Server) publish(now time.Time) {
 	own, l := s.workers.Own(), &s.loop
 	own.Connections.Store(uint64(l.Connections()))
 	own.Streams.Store(uint64(s.streams.Live()))

@@ -1,4 +1,4 @@
-// Rests and lulls are told once, after the app has said something or deadlines have come.
+// Quiet periods are reported once, after commands of the app or deadlines.
 
 package server_test
 
@@ -14,7 +14,7 @@ import (
 
 const moment, step = 500 * time.Millisecond, 50 * time.Millisecond
 
-// silent takes turns while the time passes and holds the test to how often a rest and a lull are told.
+// silent takes turns while the time passes and holds the test to how often a rest and a lull are reported.
 func (d *driver) silent(long time.Duration, rests, lulls int) {
 	d.Helper()
 	for ; long > 0; long -= step {
