@@ -37,7 +37,8 @@ func (n *notes) Doing(*transport.Conn) string    { return "noting" }
 func (n *notes) Patient() bool                   { return false }
 func (n *notes) Gone(c *transport.Conn) {
 	if c.Stream != 0 {
-		n.streams.Drop(c)
+		n.streams.Drop(n.streams.At(c.Stream - 1))
+		c.Stream = 0
 	}
 }
 
@@ -107,6 +108,7 @@ func begin(t *testing.T, x *Streams, c *transport.Conn, stage Stage) *Stream {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Stream = s.Number() + 1
 	x.Enter(c, s, stage)
 	x.loop.Enter(c, transport.Busy)
 	return s
@@ -174,7 +176,7 @@ func TestSizeOfAStream(t *testing.T) {
 func TestAStaleHandleFindsNothing(t *testing.T) {
 	x, n, c := open(t)
 	s := begin(t, x, c, Answer)
-	handle := s.Handle(c)
+	handle := s.Handle()
 	reaches := func(handle uint64) bool {
 		n.commands = nil
 		x.Command(&handoff.Command{Kind: handoff.CommandNotify, Stream: handle}, nil)
@@ -199,7 +201,7 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 // Once a connection is marked, nothing is carried out for it any more, and what commands lend goes back.
 func TestNoCommandReachesAConnectionThatEnds(t *testing.T) {
 	x, n, c := open(t)
-	handle := begin(t, x, c, Answer).Handle(c)
+	handle := begin(t, x, c, Answer).Handle()
 	x.loop.Mark(c, transport.PeerClosed)
 	ref := handoff.BodyRef{Token: 7}
 	payload := unsafe.Slice((*byte)(unsafe.Pointer(&ref)), unsafe.Sizeof(ref))
@@ -277,13 +279,14 @@ func TestTheAppIsToldOnce(t *testing.T) {
 	x.Notify(c, s)
 	for range 2 {
 		x.TellDrained(c, s)
-		x.HalfClosed(c, s)
+		x.HalfClosed(s)
 	}
 	if got, want := kinds(events(x)), []uint32{handoff.EventDrained, handoff.EventHalfClose}; !slices.Equal(got, want) {
 		t.Errorf("%v, not %v", got, want)
 	}
 	s.Silence()
-	x.Drop(c)
+	x.Drop(s)
+	c.Stream = 0
 	if got := events(x); len(got) != 0 {
 		t.Errorf("after its last: %+v", got)
 	}

@@ -5,7 +5,6 @@ package exchange
 import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
-	"saltare/gocore/internal/transport"
 )
 
 // Paused tells whether the app has enough to do with what it was given, so that nothing more is to be read for it.
@@ -49,20 +48,20 @@ func (x *Streams) Oversized(s *Stream) bool {
 }
 
 // GivePiece gives the app a piece of the body; it may be empty, at its end.
-func (x *Streams) GivePiece(c *transport.Conn, s *Stream, body []byte) {
+func (x *Streams) GivePiece(s *Stream, body []byte) {
 	var flags uint32
 	if s.BodyDone {
 		flags = handoff.EventLast
 	}
-	x.inbox.Add(handoff.Event{Kind: handoff.EventBody, Flags: flags, Stream: s.Handle(c),
+	x.inbox.Add(handoff.Event{Kind: handoff.EventBody, Flags: flags, Stream: s.Handle(),
 		Data: handoff.Pointer(body), Len: uint64(len(body))})
 }
 
 // HalfClosed tells the app, once, that its peer sends nothing any more. TCP does not tell a peer that has ended that side alone from one
 // that has gone. So the app may stop working for it; a response that it makes all the same is sent, and shows which of the two it is.
-func (x *Streams) HalfClosed(c *transport.Conn, s *Stream) {
+func (x *Streams) HalfClosed(s *Stream) {
 	if !s.halfTold && !s.complete {
 		s.halfTold = true
-		x.inbox.Add(handoff.Event{Kind: handoff.EventHalfClose, Stream: s.Handle(c)})
+		x.inbox.Add(handoff.Event{Kind: handoff.EventHalfClose, Stream: s.Handle()})
 	}
 }

@@ -62,5 +62,5 @@ func (x *Streams) TellDrained(c *transport.Conn, s *Stream) {
 		return
 	}
 	s.notify = false
-	x.inbox.Add(handoff.Event{Kind: handoff.EventDrained, Stream: s.Handle(c)})
+	x.inbox.Add(handoff.Event{Kind: handoff.EventDrained, Stream: s.Handle()})
 }

@@ -19,6 +19,7 @@ import (
 
 // Stream is one request in the app's hands. It lies outside Go's heap and holds no Go pointer.
 type Stream struct {
+	number   uint32
 	serial   uint32
 	conn     uint32
 	Own      uint32 // number + 1 of what its protocol keeps of it, where that is more than this
@@ -59,19 +60,21 @@ func (x *Streams) Begin(c *transport.Conn, r message.Response) (*Stream, error) 
 		return nil, err
 	}
 	x.loop.Counts.Requests++
-	c.Stream = number + 1
-	s.serial, s.conn, s.Response = x.loop.NextSerial(), c.Number(), r
+	s.number, s.serial, s.conn, s.Response = number, x.loop.NextSerial(), c.Number(), r
 	return s, nil
 }
 
-// Of is the one stream of a connection that has one.
-func (x *Streams) Of(c *transport.Conn) *Stream { return x.all.At(c.Stream - 1) }
+// At is the stream of that number.
+func (x *Streams) At(number uint32) *Stream { return x.all.At(number) }
+
+// Number is what its protocol knows the stream by.
+func (s *Stream) Number() uint32 { return s.number }
 
 // Stage is how far the stream is.
 func (s *Stream) Stage() Stage { return s.stage }
 
 // Handle is the stream as events and commands name it.
-func (s *Stream) Handle(c *transport.Conn) uint64 { return uint64(s.serial)<<32 | uint64(c.Stream-1) }
+func (s *Stream) Handle() uint64 { return uint64(s.serial)<<32 | uint64(s.number) }
 
 // Command carries one command of the outbox out, through the protocol of the stream's connection.
 func (x *Streams) Command(k *handoff.Command, payload []byte) {
@@ -119,14 +122,13 @@ func (s *Stream) Complete() bool { return s.complete }
 
 // Drop ends the request in the app's hands, and tells C unless the app has said its last. What the protocol keeps of it is the
 // protocol's to give back before.
-func (x *Streams) Drop(c *transport.Conn) {
-	s := x.Of(c)
+func (x *Streams) Drop(s *Stream) {
+	number := s.number
 	if !s.complete {
-		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.Handle(c)})
+		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.Handle()})
 	}
 	*s = Stream{}
-	x.all.Free(c.Stream - 1)
-	c.Stream = 0
+	x.all.Free(number)
 }
 
 // Live is how many requests are in the app's hands.

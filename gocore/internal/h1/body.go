@@ -35,7 +35,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if len(body) > 0 || s.BodyDone {
 		d.loop.Inbox.Keep(len(buf))
-		d.streams.GivePiece(c, s, body)
+		d.streams.GivePiece(s, body)
 	}
 	if !d.loop.Input.Park(c, behind) {
 		return rest

@@ -11,7 +11,7 @@ import (
 
 // Command carries out one for the request of the connection.
 func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
-	s := d.streams.Of(c)
+	s := d.streamOf(c)
 	more := k.Flags&handoff.CommandMore != 0
 	switch k.Kind {
 	case handoff.CommandStart:

@@ -24,7 +24,7 @@ func (d *Driver) end(c *transport.Conn) {
 	case c.Last || d.loop.Draining() && c.Stream != 0:
 		d.finishAnswered(c)
 	case c.Stream != 0:
-		d.streams.Of(c).Received = 0
+		d.streamOf(c).Received = 0
 		d.loop.Enter(c, transport.Busy)
 		d.loop.Timers.Arm(c)
 	default:

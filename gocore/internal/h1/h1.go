@@ -59,6 +59,9 @@ func (d *Driver) Release() int { return d.chunks.Release() }
 // Close frees what requests share.
 func (d *Driver) Close() { d.chunks.Close() }
 
+// streamOf is the one stream of a connection that has one.
+func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
+
 // step is what an arm of Readable answers.
 type step bool
 
@@ -70,14 +73,14 @@ const (
 // Readable takes a connection as far as its bytes, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
-		d.streams.TellDrained(c, d.streams.Of(c))
+		d.streams.TellDrained(c, d.streamOf(c))
 	}
 	for next := again; next == again && !c.Ends(); {
 		switch c.Phase() {
 		case transport.Idle, transport.Head:
 			next = d.readHead(c)
 		case transport.Busy:
-			next = d.advanceStream(c, d.streams.Of(c))
+			next = d.advanceStream(c, d.streamOf(c))
 		case transport.Flush:
 			next = d.watchOutput(c)
 		default:
@@ -102,7 +105,7 @@ func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	case c.Gone() || c.HalfClosed() && s.WebSocket:
 		d.loop.Mark(c, transport.PeerClosed)
 	case c.HalfClosed():
-		d.streams.HalfClosed(c, s)
+		d.streams.HalfClosed(s)
 	}
 	return rest
 }
@@ -121,7 +124,7 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 
 // Deadline counts while more of a body is to come.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
-	switch s := d.streams.Of(c); s.Stage() {
+	switch s := d.streamOf(c); s.Stage() {
 	case exchange.Body:
 		if !s.Paused() && !s.Expecting {
 			return c.After(d.config.BodyTimeout)
@@ -137,7 +140,7 @@ func (d *Driver) Expire(c *transport.Conn) {
 	switch {
 	case c.Phase() == transport.Head:
 		d.refuse(c, exchange.HeadTimeout)
-	case d.streams.Of(c).Stage() == exchange.Body:
+	case d.streamOf(c).Stage() == exchange.Body:
 		d.refuse(c, exchange.BodyTimeout)
 	default:
 		d.loop.Mark(c, transport.Answered)
@@ -146,13 +149,13 @@ func (d *Driver) Expire(c *transport.Conn) {
 
 // Drain: a request that has its response need not be read to its end.
 func (d *Driver) Drain(c *transport.Conn) {
-	if d.streams.Of(c).Stage() == exchange.Discard {
+	if d.streamOf(c).Stage() == exchange.Discard {
 		d.finishAnswered(c)
 	}
 }
 
 // Doing is the stage of its request.
-func (d *Driver) Doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
+func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
 
 // Patient: a peer must take its response in time.
 func (d *Driver) Patient() bool { return false }
@@ -162,12 +165,14 @@ func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream == 0 {
 		return
 	}
-	switch s := d.streams.Of(c); {
+	s := d.streamOf(c)
+	switch {
 	case s.Own == 0:
 	case s.WebSocket:
 		d.upgrades.Drop(s)
 	default:
 		d.chunks.Free(s.Own - 1)
 	}
-	d.streams.Drop(c)
+	d.streams.Drop(s)
+	c.Stream = 0
 }

@@ -92,6 +92,7 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 	if err != nil {
 		return nil, false
 	}
+	c.Stream = s.Number() + 1
 	if head.Chunked {
 		number, _, err := d.chunks.Alloc()
 		if err != nil {
@@ -163,7 +164,7 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		offered := d.upgrades.Subprotocols()
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
-	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flagsOf(s), Stream: s.Handle(c), Data: requestPointer(r)})
+	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
 }
 
 func flagsOf(s *exchange.Stream) (flags uint32) {

@@ -18,7 +18,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	}
 	method, read := "", false
 	if c.Stream != 0 {
-		s := d.streams.Of(c)
+		s := d.streamOf(c)
 		if s.Started {
 			d.abort(c, s)
 			return

@@ -50,7 +50,7 @@ func (d *Driver) reportClosed(c *transport.Conn, s *exchange.Stream, code uint16
 		return
 	}
 	s.Silence()
-	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSClose, Flags: uint32(code), Stream: s.Handle(c),
+	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSClose, Flags: uint32(code), Stream: s.Handle(),
 		Data: handoff.Pointer(reason), Len: uint64(len(reason))})
 }
 

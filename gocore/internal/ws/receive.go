@@ -80,7 +80,7 @@ func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *Socket, p *webso
 		return d.unpack(c, s, w, p)
 	}
 	if p.First && (p.Coming > 0 || !p.Last) {
-		d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSExpect, Stream: s.Handle(c), Len: uint64(len(p.Bytes)) + p.Coming})
+		d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSExpect, Stream: s.Handle(), Len: uint64(len(p.Bytes)) + p.Coming})
 	}
 	if len(p.Bytes) > 0 || p.Last {
 		d.give(c, s, p.Bytes, p.Text, p.Last)
@@ -105,7 +105,7 @@ func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, las
 	if last {
 		flags |= handoff.EventLast
 	}
-	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(c), Data: handoff.Pointer(b), Len: uint64(len(b))})
+	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(), Data: handoff.Pointer(b), Len: uint64(len(b))})
 }
 
 // consumed: the app took n bytes, so reading may go on.

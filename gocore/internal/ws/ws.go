@@ -59,6 +59,9 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams) transport
 	return d.kind
 }
 
+// streamOf is the stream of a connection that has one.
+func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
+
 func (d *Driver) socketOf(s *exchange.Stream) *Socket { return d.sockets.At(s.Own - 1) }
 
 // step is what an arm of Readable answers.
@@ -72,7 +75,7 @@ const (
 // Readable takes a WebSocket as far as its bytes, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
-		s := d.streams.Of(c)
+		s := d.streamOf(c)
 		d.payPong(c, s)
 		d.streams.TellDrained(c, s)
 	}
@@ -81,7 +84,7 @@ func (d *Driver) Readable(c *transport.Conn) {
 			d.watchOutput(c)
 			return
 		}
-		next = d.readFrames(c, d.streams.Of(c))
+		next = d.readFrames(c, d.streamOf(c))
 	}
 }
 
@@ -97,7 +100,7 @@ func (d *Driver) watchOutput(c *transport.Conn) {
 
 // Command carries out one for the WebSocket.
 func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
-	s := d.streams.Of(c)
+	s := d.streamOf(c)
 	switch k.Kind {
 	case handoff.CommandWSSend:
 		d.send(c, s, k, transport.Piece{Bytes: payload})
@@ -118,7 +121,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 
 // Deadline is when the peer has been silent for too long.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
-	s := d.streams.Of(c)
+	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
 		return c.After(closeTicks)
 	}
@@ -127,7 +130,7 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 
 // Expire: it has.
 func (d *Driver) Expire(c *transport.Conn) {
-	s := d.streams.Of(c)
+	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
 		d.loop.Mark(c, transport.Answered)
 		return
@@ -137,13 +140,13 @@ func (d *Driver) Expire(c *transport.Conn) {
 
 // Drain closes it.
 func (d *Driver) Drain(c *transport.Conn) {
-	if s := d.streams.Of(c); s.Stage() == exchange.Open {
+	if s := d.streamOf(c); s.Stage() == exchange.Open {
 		d.closeForApp(c, s, websocket.ServiceRestart, nil)
 	}
 }
 
 // Doing is the stage of its stream.
-func (d *Driver) Doing(c *transport.Conn) string { return d.streams.Of(c).Stage().String() }
+func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
 
 // Patient: silence ends it, however much is unsent.
 func (d *Driver) Patient() bool { return true }
@@ -151,8 +154,10 @@ func (d *Driver) Patient() bool { return true }
 // Gone ends the WebSocket of the connection, if it is not over.
 func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream != 0 {
-		d.Drop(d.streams.Of(c))
-		d.streams.Drop(c)
+		s := d.streamOf(c)
+		d.Drop(s)
+		d.streams.Drop(s)
+		c.Stream = 0
 	}
 }
 
