@@ -104,7 +104,7 @@ func (d *Driver) keepAliveDeadline(c *transport.Conn, s *exchange.Stream) uint32
 // lastSign is when the peer last had something to say or to answer. One that takes what was said is there too, and a Ping may
 // be behind it.
 func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
-	at := max(c.Since, d.socketOf(s).pinged)
+	at := max(c.Since, d.stateOf(s).pinged)
 	if wrote, unsent := c.Wrote(); unsent {
 		at = max(at, wrote)
 	}
@@ -114,7 +114,7 @@ func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
 // keepAlive asks a silent peer whether it is there, and leaves one that had an interval to answer and has not. When the loop
 // did not turn at the interval's end, it is asked once more.
 func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
-	w := d.socketOf(s)
+	w := d.stateOf(s)
 	late := d.loop.Clock.IsLate(d.lastSign(c, s), d.config.WSKeepAliveTimeout)
 	if _, unsent := c.Wrote(); w.asked && unsent {
 		if d.loop.Timers.TryToWrite(c); c.Ends() || !d.loop.Timers.IsDue(c) {

@@ -78,7 +78,7 @@ func (p *packs) dropGathered(held *pack) {
 
 // unpack takes a piece of a compressed message. One that is whole goes to the app in one piece; one that came whole is not copied
 // before it is inflated.
-func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *Socket, p *websocket.Piece) step {
+func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	d.packs.seen++
 	packed, none := p.Bytes, pack{}
 	held := &none
@@ -116,7 +116,7 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *Socket, p *web
 }
 
 // releasePack lets go of a message that is no longer under way, and of the pack where nothing else is kept in it.
-func (d *Driver) releasePack(w *Socket, held *pack) {
+func (d *Driver) releasePack(w *state, held *pack) {
 	d.packs.dropGathered(held)
 	if !w.deflate.KeepsContext() {
 		d.packs.drop(&w.pack)
@@ -124,7 +124,7 @@ func (d *Driver) releasePack(w *Socket, held *pack) {
 }
 
 // sendDeflated sends a message compressed, if that makes it shorter.
-func (d *Driver) sendDeflated(w *Socket, op websocket.Opcode, message []byte) bool {
+func (d *Driver) sendDeflated(w *state, op websocket.Opcode, message []byte) bool {
 	if len(message) < limits.DeflateFromBytes {
 		return false
 	}

@@ -24,7 +24,7 @@ func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if fresh && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now
-		d.socketOf(s).asked = false
+		d.stateOf(s).asked = false
 	}
 	d.loop.Inbox.Keep(len(buf))
 	return d.takeFrames(c, s, buf)
@@ -32,7 +32,7 @@ func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 
 // takeFrames goes through what came, and parks what must wait: for its rest, for the app, or for room.
 func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) step {
-	w := d.socketOf(s)
+	w := d.stateOf(s)
 	before := s.Unread()
 	for !s.Paused() && d.loop.Inbox.HasRoom() {
 		n := w.decoder.Next(&d.piece, buf)
@@ -55,7 +55,7 @@ func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) s
 }
 
 // take takes in a piece of what the peer says; rest: it was the last.
-func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *Socket, p *websocket.Piece) step {
+func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	switch p.Kind {
 	case websocket.Data:
 		return d.pass(c, s, w, p)
@@ -72,7 +72,7 @@ func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *Socket, p *webso
 }
 
 // pass hands a piece of a message to the app. That it has not taken a message counts once the message is whole.
-func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *Socket, p *websocket.Piece) step {
+func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	if s.Stage() != exchange.Open {
 		return again
 	}
@@ -112,14 +112,14 @@ func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, las
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if resumes, _ := s.Consumed(n); resumes && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now
-		d.socketOf(s).asked = false // its answer was not read
+		d.stateOf(s).asked = false // its answer was not read
 		d.loop.Timers.Arm(c)
 		d.loop.PutReady(c)
 	}
 }
 
 // answerPing says Pong at once. When much is unsent already, only the last Ping is answered, once there is room (RFC 6455 5.5.3).
-func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *Socket, payload []byte) step {
+func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, payload []byte) step {
 	if s.Stage() != exchange.Open {
 		return again
 	}
@@ -137,7 +137,7 @@ func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *Socket, pa
 }
 
 // owePong keeps the payload. Without memory for it the peer gets no Pong, as if the Ping had been lost with the connection.
-func (d *Driver) owePong(w *Socket, payload []byte) {
+func (d *Driver) owePong(w *state, payload []byte) {
 	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
 	if err != nil {
 		return
@@ -145,7 +145,7 @@ func (d *Driver) owePong(w *Socket, payload []byte) {
 	w.pong, w.owed = buffer, uint8(copy(buffer.Bytes(), payload))
 }
 
-func (d *Driver) dropPong(w *Socket) {
+func (d *Driver) dropPong(w *state) {
 	if !w.pong.None() {
 		d.loop.Input.Return(w.pong)
 		w.pong = pool.Buffer{}
@@ -154,7 +154,7 @@ func (d *Driver) dropPong(w *Socket) {
 
 // payPong says a Pong that is owed, once little is unsent.
 func (d *Driver) payPong(c *transport.Conn, s *exchange.Stream) {
-	w := d.socketOf(s)
+	w := d.stateOf(s)
 	if w.pong.None() || s.Stage() != exchange.Open || d.out.Unsent(c) > limits.LowWaterBytes {
 		return
 	}

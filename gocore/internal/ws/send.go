@@ -20,7 +20,7 @@ func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command,
 		op = websocket.OpText
 	}
 	d.out.Gather(c)
-	if w := d.socketOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
+	if w := d.stateOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
 		d.out.GiveBack(p)
 		return
 	}

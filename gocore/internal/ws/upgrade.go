@@ -16,7 +16,7 @@ func (d *Driver) Ask(s *exchange.Stream, head *http1.Head, buf []byte) *message.
 	if refusal := hs.Shake(head, buf, hs.Subprotocols[:0], d.config.WSContext); refusal != nil {
 		return refusal
 	}
-	number, w, err := d.sockets.Alloc()
+	number, w, err := d.states.Alloc()
 	if err != nil {
 		return exchange.OutOfMemory
 	}
@@ -35,7 +35,7 @@ func (d *Driver) Subprotocols() []http1.Span { return d.handshake.Subprotocols }
 
 // Accept makes the connection a WebSocket. What came behind its request are frames. The error is the app's: nothing was said.
 func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, defaults *message.Defaults) error {
-	w := d.socketOf(s)
+	w := d.stateOf(s)
 	d.out.Gather(c)
 	own := websocket.AppendFields(d.scratch[:0], &w.accept, w.deflate)
 	bytes, err := http1.AppendUpgrade(d.out.B, own, fields, defaults)

@@ -20,8 +20,8 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// Socket is what a WebSocket needs besides its connection and its stream. It lies outside Go's heap and holds no Go pointer.
-type Socket struct {
+// state is what a WebSocket needs besides its connection and its stream. It lies outside Go's heap and holds no Go pointer.
+type state struct {
 	decoder websocket.Decoder
 	pong    pool.Buffer // payload of the last Ping, while there is no room for its Pong
 	pack    uint32      // number + 1 of its pack
@@ -33,7 +33,7 @@ type Socket struct {
 }
 
 // Proof that a record stays within its price.
-const _ = uint(limits.SocketBytes - unsafe.Sizeof(Socket{}))
+const _ = uint(limits.WebsocketBytes - unsafe.Sizeof(state{}))
 
 // Driver is WebSocket on one server.
 type Driver struct {
@@ -43,7 +43,7 @@ type Driver struct {
 	streams *exchange.Streams
 	kind    transport.Kind
 
-	sockets   pool.Slab[Socket]
+	states    pool.Slab[state]
 	packs     packs
 	handshake websocket.Handshake
 	piece     websocket.Piece // of the peer's, that is looked at
@@ -62,7 +62,7 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams) transport
 // streamOf is the stream of a connection that has one.
 func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
 
-func (d *Driver) socketOf(s *exchange.Stream) *Socket { return d.sockets.At(s.Own - 1) }
+func (d *Driver) stateOf(s *exchange.Stream) *state { return d.states.At(s.Own - 1) }
 
 // step is what an arm of Readable answers.
 type step bool
@@ -163,14 +163,14 @@ func (d *Driver) Gone(c *transport.Conn) {
 
 // Drop gives back what the WebSocket of a stream holds.
 func (d *Driver) Drop(s *exchange.Stream) {
-	w := d.socketOf(s)
+	w := d.stateOf(s)
 	d.dropPong(w)
 	d.packs.drop(&w.pack)
-	d.sockets.Free(s.Own - 1)
+	d.states.Free(s.Own - 1)
 }
 
 // Live is how many requests are, or may become, WebSockets.
-func (d *Driver) Live() int { return d.sockets.Live() }
+func (d *Driver) Live() int { return d.states.Live() }
 
 // Held changes when WebSockets hold more or less than before, or held something meanwhile.
 func (d *Driver) Held() int { return d.Live() + d.packs.live() + d.packs.seen }
@@ -180,7 +180,7 @@ func (d *Driver) Recover() { d.inflater, d.deflater = websocket.Inflater{}, webs
 
 // Release gives back up to about most bytes that nothing uses now, and tells how many.
 func (d *Driver) Release(most int) (released int) {
-	released = d.sockets.Release()
+	released = d.states.Release()
 	return released + d.packs.buffers.Release(most-released)
 }
 
@@ -193,7 +193,7 @@ func (d *Driver) Shrink() {
 
 // Close frees what WebSockets share.
 func (d *Driver) Close() {
-	d.sockets.Close()
+	d.states.Close()
 	d.packs.buffers.Close()
 	d.packs.free.Close()
 }

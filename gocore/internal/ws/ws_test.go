@@ -9,8 +9,8 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-func TestSizeOfASocket(t *testing.T) {
-	if size := unsafe.Sizeof(Socket{}); size > limits.SocketBytes {
-		t.Errorf("a WebSocket takes %d bytes more, the budget is %d", size, limits.SocketBytes)
+func TestSizeOfAState(t *testing.T) {
+	if size := unsafe.Sizeof(state{}); size > limits.WebsocketBytes {
+		t.Errorf("a WebSocket takes %d bytes more, the budget is %d", size, limits.WebsocketBytes)
 	}
 }
