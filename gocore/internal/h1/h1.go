@@ -1,7 +1,7 @@
 // Package h1 drives HTTP/1.1: between the bytes of a connection (transport) and a request and its response (exchange), with http1 for
 // what the bytes mean.
 //
-// Read Readable: it is the life of a connection that speaks HTTP/1.1, one request after the other.
+// Start at Readable: it is the life of a connection that speaks HTTP/1.1, one request after the other.
 //
 //	head.go     bytes -> a request, handed to the app
 //	body.go     bytes -> pieces of its body

@@ -1,6 +1,6 @@
 // Package transport is one connection and its bytes: accept, read, write, queue, send files, close.
 //
-// Read drive: all that happens to a connection comes through it. What the bytes mean is its protocol's, which is reached through the
+// Start at drive: all that happens to a connection comes through it. What the bytes mean is its protocol's, which is reached through the
 // table of protocol.go, and which reaches the socket only through Input.Read and Output.
 //
 //	accept.go    a new connection
