@@ -23,10 +23,10 @@ import (
 	"github.com/go-python/gopy/gopyh"
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 // Set by the build.
@@ -90,9 +90,9 @@ func saltare_listen(handle C.int64_t, listeners *C.struct_saltare_listener, n C.
 	if s == nil {
 		return -C.ESTALE
 	}
-	var all []conn.Listener
+	var all []transport.Listener
 	for _, l := range unsafe.Slice(listeners, n) {
-		all = append(all, conn.Listener{FD: int(l.fd), Wildcard: l.wildcard != 0})
+		all = append(all, transport.Listener{FD: int(l.fd), Wildcard: l.wildcard != 0})
 	}
 	return failure(s.Listen(all))
 }

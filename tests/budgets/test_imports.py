@@ -49,5 +49,5 @@ def test_a_server_loads_no_chapter_that_does_not_serve(cli_server, options):
 def test_the_plain_core_has_no_heavy_packages():
     done = subprocess.run(["go", "list", "-deps", "./gocore"], cwd=ROOT, capture_output=True, text=True, check=True)
     packages = set(done.stdout.split())
-    assert "saltare/gocore/internal/conn" in packages
+    assert "saltare/gocore/internal/transport" in packages
     assert not packages & FORBIDDEN

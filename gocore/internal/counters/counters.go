@@ -1,4 +1,4 @@
-// Package counters is the table of figures that the workers of one master share.  per turn
+// Package counters is the table of figures that the workers of one master share.
 //
 // The master makes it, an anonymous file, before it forks; every worker maps it. A slot is written by its worker alone,
 // without locks, and read by all; only the state while the slot is free, and the bell, are the master's. saltare/prefork/counters.py

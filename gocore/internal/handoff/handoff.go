@@ -1,9 +1,9 @@
-// Package handoff is the border seen from Go: the layouts of bridge.h, the inbox being filled and the outbox being read.  per turn
+// Package handoff is the border seen from Go: the layouts of bridge.h, the inbox being filled and the outbox being read.
 //
 // Who may touch what, and when:
 //
-//   - The inbox (events, request views, the bytes they point to) is mmapped memory of the server. A turn fills it with the
-//     GIL released; until the next turn C reads it, and Go does not touch it.
+//   - The inbox (events, request views, the bytes they point to) is mmapped memory of the server, twice. A turn fills one of the two with
+//     the GIL released; until the end of the next turn C may read it, and Go does not touch it: that turn fills the other one.
 //   - The outbox is memory of C. C fills it while Python runs; during a turn Go reads it and C does not touch it.
 //   - A borrowed body (BodyRef) is memory of a Python object, kept alive by C until its token comes back in an EventRelease.
 //

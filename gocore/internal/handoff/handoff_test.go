@@ -1,4 +1,4 @@
-// The outbox as Go reads it, and the layouts that C writes.  per process
+// The outbox as Go reads it, and the layouts that C writes.
 
 package handoff
 

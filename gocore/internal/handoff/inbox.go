@@ -1,8 +1,9 @@
-// The inbox: events, and the arena that holds what they point to.  per turn
+// The inbox: events, and the arena that holds what they point to. There are two that swap at the turn.
 
 package handoff
 
 import (
+	"os"
 	"unsafe"
 
 	"saltare/gocore/internal/http1"
@@ -12,23 +13,35 @@ import (
 
 const eventsBytes = limits.Events * int(unsafe.Sizeof(Event{}))
 
-// Inbox is what one turn gives. Its memory is mapped, and touched only as far as it is used.
+// Inbox is what a turn gives. Its memory is mapped, and touched only as far as it is used. What it gave last is left alone while it is
+// filled again, so that C may still read that.
 type Inbox struct {
-	memory []byte // events, then the arena
-	view   int    // bytes that the view of a request may take
-	n      int
-	used   int
-	late   pool.List[Event] // those without data that found no room
-	stored [][]byte         // mapped for what the arena has no room for
+	side                  // that is filled
+	last side             // what was given last
+	view int              // bytes that the view of a request may take
+	late pool.List[Event] // events without data that found no room
+}
+
+// side is one of the two inboxes: events, then the arena, which is also what a turn reads into.
+type side struct {
+	memory []byte
+	n      int      // events
+	used   int      // of the arena
+	stored [][]byte // mapped for what the arena has no room for
 }
 
 // OpenInbox maps an empty inbox for requests whose heads have at most headBytes and whose views take at most view.
 func OpenInbox(headBytes, view int) (*Inbox, error) {
-	memory, err := pool.Map(eventsBytes + limits.Arena(headBytes, view))
-	if err != nil {
-		return nil, err
+	b := &Inbox{view: view}
+	for _, s := range [...]*side{&b.side, &b.last} {
+		memory, err := pool.Map(eventsBytes + limits.Arena(headBytes, view))
+		if err != nil {
+			b.Close()
+			return nil, err
+		}
+		s.memory = memory
 	}
-	return &Inbox{memory: memory, view: view}, nil
+	return b, nil
 }
 
 // View is how much of Free is to be left for the view of a request.
@@ -36,20 +49,35 @@ func (b *Inbox) View() int { return b.view }
 
 // Close unmaps it.
 func (b *Inbox) Close() {
-	b.dropStored()
 	b.late.Close()
-	pool.Unmap(b.memory)
+	for _, s := range [...]*side{&b.side, &b.last} {
+		s.empty()
+		if s.memory != nil {
+			pool.Unmap(s.memory)
+		}
+	}
 }
 
-// Reset begins a turn: what the last one gave is void, and what it had no room for comes first.
+// Reset begins a turn: what was given before the last one is void, and what found no room comes first.
 func (b *Inbox) Reset() {
-	b.n, b.used = 0, 0
-	b.dropStored()
+	b.side, b.last = b.last, b.side
+	b.empty()
 	n := min(b.late.Len(), limits.Events)
 	for _, e := range b.late.Items()[:n] {
 		b.Add(e)
 	}
 	b.late.Drop(n)
+}
+
+// Rewind goes on with a turn that has given nothing yet: what it kept of beginnings is void.
+func (b *Inbox) Rewind() { b.empty() }
+
+func (s *side) empty() {
+	s.n, s.used = 0, 0
+	for _, mapped := range s.stored {
+		pool.Unmap(mapped)
+	}
+	s.stored = s.stored[:0]
 }
 
 // Events is where the events are, and how many.
@@ -113,13 +141,6 @@ func (b *Inbox) Store(data []byte) ([]byte, error) {
 	return to[:copy(to, data)], nil
 }
 
-func (b *Inbox) dropStored() {
-	for _, mapped := range b.stored {
-		pool.Unmap(mapped)
-	}
-	b.stored = b.stored[:0]
-}
-
 // NewRequest takes a zeroed view from the arena.
 func (b *Inbox) NewRequest() *Request {
 	r := (*Request)(unsafe.Pointer(&b.Free()[0]))
@@ -136,12 +157,27 @@ func (b *Inbox) KeepSpans(spans []http1.Span) uintptr {
 	return Pointer(at)
 }
 
-// Trim gives back the memory of an empty inbox; its next use finds zeroes.
+// Trim gives back the memory that neither side uses; its next use finds zeroes.
 func (b *Inbox) Trim() {
-	if b.n > 0 {
-		return
-	}
-	pool.Discard(b.memory)
+	b.side.trim()
+	b.last.trim()
 	b.late.Release()
-	b.stored = pool.Fitted(b.stored)
 }
+
+func (s *side) trim() {
+	discardFrom(s.memory[:eventsBytes], s.n*int(unsafe.Sizeof(Event{})))
+	discardFrom(s.memory[eventsBytes:], s.used)
+	s.stored = pool.Fitted(s.stored)
+}
+
+// discardFrom gives back the pages of b behind its first n bytes.
+func discardFrom(b []byte, n int) {
+	if n = (n + pageBytes - 1) &^ (pageBytes - 1); n < len(b) {
+		pool.Discard(b[n:])
+	}
+}
+
+var pageBytes = os.Getpagesize()
+
+// Proof that the arena begins with a page, of any size that Linux has.
+const _ = uint(-(eventsBytes % (64 << 10)))

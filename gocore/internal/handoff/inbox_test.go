@@ -1,8 +1,10 @@
-// The inbox: what fits, what waits for the next turn, and that its arena is used once.  per process
+// The inbox: what fits, what waits for the next turn, and that its arena is used once.
 
 package handoff
 
 import (
+	"bytes"
+	"fmt"
 	"testing"
 	"unsafe"
 
@@ -118,6 +120,68 @@ func TestTrimKeepsWhatIsUsed(t *testing.T) {
 	b.Trim()
 	if b.Free()[0] != 0 {
 		t.Error("nothing was given back")
+	}
+}
+
+// C may read what one turn gave until the next one ends.
+func TestWhatWasGivenStaysForOneTurnMore(t *testing.T) {
+	b := openInbox(t)
+	give := func(text string) []Event {
+		small := b.Free()[:copy(b.Free(), text)]
+		b.Keep(len(small))
+		large, err := b.Store(bytes.Repeat([]byte(text), limits.ArenaBytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, data := range [][]byte{small, large} {
+			b.Add(Event{Kind: EventBody, Data: Pointer(data), Len: uint64(len(data))})
+		}
+		return events(b)
+	}
+	holds := func(given []Event, text string) bool {
+		large := Bytes(given[1].Data, given[1].Len)
+		return len(given) == 2 && string(Bytes(given[0].Data, given[0].Len)) == text && bytes.HasPrefix(large, []byte(text)) && bytes.HasSuffix(large, []byte(text))
+	}
+	before := give("a turn")
+	for turn := range 10 {
+		text := fmt.Sprintf("turn %d", turn)
+		b.Reset()
+		if !b.Empty() || len(b.Free()) != limits.ArenaBytes {
+			t.Fatal("a turn begins with what another has given")
+		}
+		given := give(text)
+		b.Trim()
+		if was := []string{"a turn", fmt.Sprintf("turn %d", turn-1)}[min(turn, 1)]; !holds(before, was) || !holds(given, text) {
+			t.Fatalf("turn %d: %+v and %+v", turn, before, given)
+		}
+		before = given
+	}
+	b.Reset()
+	b.Add(Event{})
+	if b.Rewind(); !b.Empty() || !holds(before, "turn 9") {
+		t.Error("a turn that goes on without having given anything touches what the last one gave")
+	}
+}
+
+func TestTrimGivesBackWhatBothSidesUsed(t *testing.T) {
+	b := openInbox(t)
+	for range 2 {
+		whole := b.Free()
+		for i := range whole {
+			whole[i] = 'x'
+		}
+		b.Keep(100)
+		b.Add(Event{Kind: EventLog})
+		b.Reset()
+	}
+	b.Trim()
+	for _, s := range []*side{&b.side, &b.last} {
+		end := (s.used + pageBytes - 1) &^ (pageBytes - 1)
+		for i, octet := range s.memory[eventsBytes+end:] {
+			if octet != 0 {
+				t.Fatalf("octet %d of what is free was not given back", i)
+			}
+		}
 	}
 }
 

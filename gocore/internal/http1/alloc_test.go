@@ -1,4 +1,4 @@
-// Nothing on the way of a request allocates.  per process
+// Nothing on the way of a request allocates.
 
 package http1
 
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 func TestAllocations(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAllocations(t *testing.T) {
 		},
 		"DecodePath": func() { DecodePath(dst, []byte("/a%20b")) },
 		"AppendHead": func() {
-			a := Answer{Status: 404, Minor: 1}
+			a := message.Response{Status: 404, Minor: 1}
 			_, _ = AppendHead(dst, &a, fields, &benchDefaults)
 		},
 		"AppendRefusal":     func() { AppendRefusal(dst, badHost, "", &benchDefaults) },

@@ -1,4 +1,4 @@
-// What parsing and answering cost; benchmarks/parser has others beside it.  per process
+// What parsing and answering cost; benchmarks/parser has others beside it.
 
 package http1
 
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 const (
@@ -47,14 +48,14 @@ func benchmarkHead(b *testing.B, head string) {
 func BenchmarkHeadSmall(b *testing.B)   { benchmarkHead(b, smallHead) }
 func BenchmarkHeadBrowser(b *testing.B) { benchmarkHead(b, browserHead) }
 
-var benchDefaults = Defaults{Date: AppendDate(nil, 784111777), Server: []byte("server: saltare/0.1.0\r\n")}
+var benchDefaults = message.Defaults{Date: AppendDate(nil, 784111777), Server: []byte("server: saltare/0.1.0\r\n")}
 
 func BenchmarkAppendHead(b *testing.B) {
 	fields := encode("content-type", "text/plain; charset=utf-8", "content-length", "13")
 	dst := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		a := Answer{Status: 200, Minor: 1}
+		a := message.Response{Status: 200, Minor: 1}
 		if out, err := AppendHead(dst, &a, fields, &benchDefaults); err != nil || len(out) == 0 {
 			b.Fatal(err)
 		}

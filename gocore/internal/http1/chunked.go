@@ -1,8 +1,12 @@
-// Chunked bodies taken apart as they arrive (RFC 9112 7.1).  per byte
+// Chunked bodies taken apart as they arrive (RFC 9112 7.1).
 
 package http1
 
-import "saltare/gocore/internal/limits"
+import (
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
 
 // Chunked is the state of a chunked body between two reads. The zero value is its start.
 type Chunked struct {
@@ -43,7 +47,7 @@ const (
 //
 // As much is taken as fits one piece of content, so the last piece comes with done if its end is
 // in buf. Extensions and trailer fields are checked and dropped.
-func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *Refusal) {
+func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *message.Refusal) {
 	for n < len(buf) {
 		if c.state == inData {
 			if data != nil {
@@ -69,7 +73,7 @@ func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *Refusal) {
 }
 
 // step takes one octet that is not content.
-func (c *Chunked) step(b byte) *Refusal {
+func (c *Chunked) step(b byte) *message.Refusal {
 	switch c.state {
 	case inSize:
 		return c.size(b)
@@ -86,7 +90,7 @@ func (c *Chunked) step(b byte) *Refusal {
 	return c.trailer(b)
 }
 
-func (c *Chunked) want(b, wanted byte, next chunkState, r *Refusal) *Refusal {
+func (c *Chunked) want(b, wanted byte, next chunkState, r *message.Refusal) *message.Refusal {
 	if b != wanted {
 		return r
 	}
@@ -94,8 +98,8 @@ func (c *Chunked) want(b, wanted byte, next chunkState, r *Refusal) *Refusal {
 	return nil
 }
 
-func (c *Chunked) size(b byte) *Refusal {
-	if class[b]&hexDig != 0 {
+func (c *Chunked) size(b byte) *message.Refusal {
+	if octet.Class[b]&octet.HexDig != 0 {
 		if c.digits++; c.digits > limits.MaxChunkSizeDigits {
 			return hugeChunk
 		}
@@ -119,7 +123,7 @@ func (c *Chunked) size(b byte) *Refusal {
 }
 
 // sizeEnd takes the LF of a size line and starts what follows.
-func (c *Chunked) sizeEnd(b byte) *Refusal {
+func (c *Chunked) sizeEnd(b byte) *message.Refusal {
 	next := inData
 	if c.left == 0 {
 		next = atTrailer
@@ -130,7 +134,7 @@ func (c *Chunked) sizeEnd(b byte) *Refusal {
 
 // trailer takes an octet of the trailer section or of the empty line that ends it. The rules are
 // those of field lines in a head.
-func (c *Chunked) trailer(b byte) *Refusal {
+func (c *Chunked) trailer(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxTrailerBytes && !(c.state == atTrailer && b == '\r') && c.state != atEnd {
 		return trailerTooLarge
 	}
@@ -140,27 +144,27 @@ func (c *Chunked) trailer(b byte) *Refusal {
 			c.state = atEnd
 			return nil
 		}
-		return c.trailerOctet(b, token, inTrailerName)
+		return c.trailerOctet(b, octet.Token, inTrailerName)
 	case inTrailerName:
 		if b == ':' {
 			c.state = inTrailerValue
 			return nil
 		}
-		return c.trailerOctet(b, token, inTrailerName)
+		return c.trailerOctet(b, octet.Token, inTrailerName)
 	case inTrailerValue:
 		if b == '\r' {
 			c.state = afterTrailer
 			return nil
 		}
-		return c.trailerOctet(b, text, inTrailerValue)
+		return c.trailerOctet(b, octet.Text, inTrailerValue)
 	case afterTrailer:
 		return c.want(b, '\n', atTrailer, badTrailer)
 	}
 	return c.want(b, '\n', isOver, badTrailer)
 }
 
-func (c *Chunked) trailerOctet(b, of uint8, next chunkState) *Refusal {
-	if class[b]&of == 0 {
+func (c *Chunked) trailerOctet(b, of uint8, next chunkState) *message.Refusal {
+	if octet.Class[b]&of == 0 {
 		return badTrailer
 	}
 	c.state = next

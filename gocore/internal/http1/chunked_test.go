@@ -1,4 +1,4 @@
-// Chunked bodies, whole and in pieces.  per process
+// Chunked bodies, whole and in pieces.
 
 package http1
 
@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 // dechunk feeds a body in pieces of size octets and returns its content, what was left behind it,
 // and the refusal.
-func dechunk(body string, size int) (content, behind string, done bool, r *Refusal) {
+func dechunk(body string, size int) (content, behind string, done bool, r *message.Refusal) {
 	var c Chunked
 	for !done && len(body) > 0 {
 		piece := []byte(body[:min(size, len(body))])
@@ -61,7 +62,7 @@ func TestLastContentComesWithTheEnd(t *testing.T) {
 func TestChunkedNeverCountsBeyondItsLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		start, fill string
-		want        *Refusal
+		want        *message.Refusal
 	}{
 		"zeros":     {"", "0", hugeChunk},
 		"digits":    {"", "f", hugeChunk},

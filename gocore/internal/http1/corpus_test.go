@@ -1,4 +1,4 @@
-// The shared raw requests in tests/corpus, read whole and in pieces.  per process
+// The shared raw requests in tests/corpus, read whole and in pieces.
 
 package http1
 
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 const corpusFolder = "../../../tests/corpus"
@@ -55,7 +56,7 @@ type wire struct {
 	heads    strings.Builder // all requests so far, in words
 	left     int64
 	chunked  Chunked
-	refusal  *Refusal
+	refusal  *message.Refusal
 	requests int
 }
 

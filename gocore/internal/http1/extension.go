@@ -1,8 +1,12 @@
-// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).  per byte
+// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).
 
 package http1
 
-import "saltare/gocore/internal/limits"
+import (
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
 
 // extensionOctet is what an octet can mean between the size of a chunk and the end of its line.
 type extensionOctet uint8
@@ -34,10 +38,10 @@ func extensionOctetOf(b byte) (o extensionOctet, ok bool) {
 	case '\r':
 		return returnOctet, true
 	}
-	if class[b]&token != 0 {
+	if octet.Class[b]&octet.Token != 0 {
 		return tokenOctet, true
 	}
-	return otherOctet, class[b]&text != 0
+	return otherOctet, octet.Class[b]&octet.Text != 0
 }
 
 // extensionSteps has the state that follows; what is not in it is malformed (inSize follows nothing here). Whitespace may
@@ -55,7 +59,7 @@ var extensionSteps = [inData][extensionOctets]chunkState{
 }
 
 // extension takes an octet between a size and its CR.
-func (c *Chunked) extension(b byte) *Refusal {
+func (c *Chunked) extension(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
 		return extensionTooLong
 	}

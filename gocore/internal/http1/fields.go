@@ -1,10 +1,15 @@
-// Field lines of a request head (RFC 9112 5).  per byte
+// Field lines of a request head (RFC 9112 5).
 
 package http1
 
+import (
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
+
 // fieldLines reads the field lines from i on, and the empty line after them; returns the index
 // after that.
-func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
+func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *message.Refusal) {
 	fields := h.Fields[:0:min(cap(h.Fields), h.Limits.Fields)]
 	for {
 		if i >= len(b) {
@@ -44,7 +49,7 @@ func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *Refusal) {
 
 // notAField reads a line that starts with a control or a space after count fields: the end of the
 // head, or an error.
-func notAField(b []byte, i, count int) (int, *Refusal) {
+func notAField(b []byte, i, count int) (int, *message.Refusal) {
 	switch c := b[i]; {
 	case c == '\r' || c == '\n':
 		return lineEnd(b, i)
@@ -57,7 +62,7 @@ func notAField(b []byte, i, count int) (int, *Refusal) {
 }
 
 // fieldName reads the name at i, up to its colon, and makes it lower case.
-func fieldName(b []byte, i int) (n int, id uint32, r *Refusal) {
+func fieldName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	n = colonNear(b, i)
 	if n <= 0 {
 		return shortName(b, i)
@@ -72,8 +77,8 @@ func fieldName(b []byte, i int) (n int, id uint32, r *Refusal) {
 // whole word before the end of b; else -1.
 func colonNear(b []byte, i int) int {
 	for at := 0; at < maxKnownName && len(b)-i-at >= 8; at += 8 {
-		if mask := equal(load(b, i+at), ':'); mask != 0 {
-			return at + lowest(mask)
+		if mask := octet.Equal(octet.Load(b, i+at), ':'); mask != 0 {
+			return at + octet.Lowest(mask)
 		}
 	}
 	return -1
@@ -81,7 +86,7 @@ func colonNear(b []byte, i int) int {
 
 // shortName reads a name in the last few octets of b, where words do not reach, or a long one, or
 // one that is none.
-func shortName(b []byte, i int) (n int, id uint32, r *Refusal) {
+func shortName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	n, r = anyName(b, i)
 	if r != nil || n > maxKnownName {
 		return n, 0, r
@@ -92,9 +97,9 @@ func shortName(b []byte, i int) (n int, id uint32, r *Refusal) {
 }
 
 // anyName reads a name octet by octet: one that is not known, is invalid, or may go on after b.
-func anyName(b []byte, i int) (int, *Refusal) {
+func anyName(b []byte, i int) (int, *message.Refusal) {
 	for at := i; at < len(b); at++ {
-		c := folded[b[at]]
+		c := octet.Folded[b[at]]
 		if c == 0 {
 			return at - i, nameStop(b, i, at)
 		}
@@ -105,7 +110,7 @@ func anyName(b []byte, i int) (int, *Refusal) {
 
 // nameStop says what the octet at i, the first one that is not in a token, means for a name that
 // started at from.
-func nameStop(b []byte, from, i int) *Refusal {
+func nameStop(b []byte, from, i int) *message.Refusal {
 	switch b[i] {
 	case ':':
 		if i == from {
@@ -124,9 +129,9 @@ func nameStop(b []byte, from, i int) *Refusal {
 }
 
 // valueEnd returns where the value that goes on at i ends, and where the next line starts.
-func valueEnd(b []byte, i int) (end, next int, r *Refusal) {
+func valueEnd(b []byte, i int) (end, next int, r *message.Refusal) {
 	for {
-		i = nextControl(b, i)
+		i = octet.NextControl(b, i)
 		if i >= len(b) {
 			return 0, 0, more
 		}
@@ -140,18 +145,4 @@ func valueEnd(b []byte, i int) (end, next int, r *Refusal) {
 			return 0, 0, controlInValue
 		}
 	}
-}
-
-// nextControl returns the index of the first control octet (HTAB is one) from i on, or len(b).
-func nextControl(b []byte, i int) int {
-	for ; len(b)-i >= 8; i += 8 {
-		w := load(b, i)
-		if mask := below(w, ' ') | equal(w, 0x7f); mask != 0 {
-			return i + lowest(mask)
-		}
-	}
-	for i < len(b) && b[i] >= ' ' && b[i] != 0x7f {
-		i++
-	}
-	return i
 }

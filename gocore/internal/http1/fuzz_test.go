@@ -1,4 +1,4 @@
-// What must hold for any input at all.  per process
+// What must hold for any input at all.
 
 package http1
 
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
 )
 
 func FuzzHead(f *testing.F) {
@@ -59,7 +61,7 @@ func checkHead(t *testing.T, h *Head, head []byte) {
 	at := line
 	for _, f := range h.Fields {
 		name, value := string(f.Name.In(head)), f.Value.In(head)
-		if int(f.Name.Off) <= at || !IsToken([]byte(name)) || strings.ToLower(name) != name || !isText(value) || len(trim(value)) != len(value) {
+		if int(f.Name.Off) <= at || !octet.IsToken([]byte(name)) || strings.ToLower(name) != name || !octet.IsText(value) || len(octet.Trim(value)) != len(value) {
 			t.Fatalf("field %q: %q", name, value)
 		}
 		if isKnown(name) != (f.ID != 0) || f.ID != 0 && KnownNames[f.ID] != name {
@@ -136,7 +138,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add(uint16(205), uint8(0), "transfer-encoding", "chunked", "date", "", "hello")
 	f.Add(uint16(200), uint8(1), "a", "b\r\n\r\nHTTP/1.1 200 OK", "c\n", "d", "")
 	f.Fuzz(func(t *testing.T, status uint16, how uint8, name1, value1, name2, value2, body string) {
-		a := Answer{Status: status % 1100, Minor: how & 1, HEAD: how&2 != 0, Close: how&4 != 0}
+		a := message.Response{Status: status % 1100, Minor: how & 1, HEAD: how&2 != 0, Close: how&4 != 0}
 		before := a
 		out, err := AppendHead(nil, &a, encode(name1, value1, name2, value2), &benchDefaults)
 		if err != nil {
@@ -145,13 +147,13 @@ func FuzzResponse(f *testing.F) {
 			}
 			return
 		}
-		if len(out) == 0 || a.Status == 101 || a.Mode == BodyLength && a.ContentLength > 1<<16 {
+		if len(out) == 0 || a.Status == 101 || a.Mode == message.BodyLength && a.ContentLength > 1<<16 {
 			return // 1xx to 1.0; a change of protocol; more body than is worth sending
 		}
 		checkLines(t, out, name1+value1+name2+value2)
 		out, body = appendBody(out, &a, body, encode(name2, value2))
-		if a.Mode != BodyUntilClose {
-			out = AppendRefusal(out, &Refusal{Status: 503}, "GET", &benchDefaults)
+		if a.Mode != message.BodyUntilClose {
+			out = AppendRefusal(out, &message.Refusal{Status: 503}, "GET", &benchDefaults)
 		}
 		in := bufio.NewReader(bytes.NewReader(out))
 		request := &http.Request{Method: map[bool]string{false: "GET", true: "HEAD"}[a.HEAD]}
@@ -165,7 +167,7 @@ func FuzzResponse(f *testing.F) {
 		if read, err := io.ReadAll(first.Body); string(read) != body || err != nil {
 			t.Fatalf("body %q, %v in %q", read, err, out)
 		}
-		if a.Mode == BodyUntilClose {
+		if a.Mode == message.BodyUntilClose {
 			return
 		}
 		if second, err := http.ReadResponse(in, request); err != nil || second.StatusCode != 503 {
@@ -184,13 +186,13 @@ func checkLines(t *testing.T, head []byte, fromApp string) {
 }
 
 // appendBody sends body as the framing asks, with trailers where they may be, and returns what of it the peer should see.
-func appendBody(out []byte, a *Answer, body string, trailers []byte) ([]byte, string) {
+func appendBody(out []byte, a *message.Response, body string, trailers []byte) ([]byte, string) {
 	switch a.Mode {
-	case BodyNone:
+	case message.BodyNone:
 		return out, ""
-	case BodyLength:
+	case message.BodyLength:
 		body = strings.Repeat("x", int(a.ContentLength))
-	case BodyChunked:
+	case message.BodyChunked:
 		if len(body) > 0 {
 			out = append(append(AppendChunkHeader(out, len(body)), body...), "\r\n"...)
 		}

@@ -1,4 +1,4 @@
-// Input that ends where readable memory ends: one octet read too far crashes.  per process
+// Input that ends where readable memory ends: one octet read too far crashes.
 
 package http1
 
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 // guarded returns memory of at least size octets, behind which lies a page that nobody may touch.
@@ -92,8 +93,8 @@ func TestAnswerStaysInItsFields(t *testing.T) {
 	m := guarded(t, 4<<10)
 	fields := encode("content-type", "text/plain", "content-length", "13", "x", "", "x-long", "0123456789abcdef0123456789")
 	for at := range len(fields) + 1 {
-		a := Answer{Status: 200, Minor: 1}
-		_, _ = AppendHead(nil, &a, put(m, fields[:at]), &Defaults{})
+		a := message.Response{Status: 200, Minor: 1}
+		_, _ = AppendHead(nil, &a, put(m, fields[:at]), &message.Defaults{})
 	}
 }
 

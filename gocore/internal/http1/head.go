@@ -1,8 +1,8 @@
-// The request head: bytes in, spans out.  per request
+// The request head: bytes in, spans out.
 
 // Package http1 is HTTP/1.0 and HTTP/1.1 without input or output (RFC 9110, RFC 9112): bytes in,
 // values out; no sockets, no clocks, no goroutines. In the order of an exchange: ParseHead reads a
-// request head, Chunked takes a body apart, AppendHead writes and frames the answer.
+// request head, Chunked takes a body apart, AppendHead writes and frames the response.
 //
 // Nothing here allocates but the growth of a buffer that the caller handed in.
 package http1
@@ -12,6 +12,7 @@ import (
 	"cmp"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 // Span is a piece of the buffer that was given to ParseHead.
@@ -81,7 +82,7 @@ func (l Limits) OrDefaults() Limits {
 // the head goes on after buf; call again with more and with scanned = len(buf). A refusal: the
 // peer's error; the content of h is then undefined. What is returned depends on the octets of the
 // head only, never on the pieces it came in. A buffer of h.Limits.HeadBytes octets never needs more.
-func ParseHead(h *Head, buf []byte, scanned int) (n int, r *Refusal) {
+func ParseHead(h *Head, buf []byte, scanned int) (n int, r *message.Refusal) {
 	most := h.Limits.HeadBytes
 	b := buf[:min(len(buf), most)]
 	if scanned > 0 && len(b) < most && !hasEmptyLine(b, scanned) {
@@ -115,7 +116,7 @@ func hasEmptyLine(b []byte, scanned int) bool {
 	}
 }
 
-func (h *Head) parse(b []byte) (int, *Refusal) {
+func (h *Head) parse(b []byte) (int, *message.Refusal) {
 	*h = Head{Limits: h.Limits, Fields: h.Fields[:0], ContentLength: -1}
 	i, r := skipEmptyLines(b)
 	if r != nil {
@@ -132,7 +133,7 @@ func (h *Head) parse(b []byte) (int, *Refusal) {
 }
 
 // skipEmptyLines returns the index of the first octet of the request line (RFC 9112 2.2).
-func skipEmptyLines(b []byte) (int, *Refusal) {
+func skipEmptyLines(b []byte) (int, *message.Refusal) {
 	i := 0
 	for lines := 0; ; lines++ {
 		if i >= len(b) {
@@ -154,7 +155,7 @@ func skipEmptyLines(b []byte) (int, *Refusal) {
 
 // lineEnd takes the CRLF at i and returns the index after it. RFC 9112 2.2 lets a recipient take a
 // bare LF as well; recipients that disagree about where a line ends are what smuggling lives on.
-func lineEnd(b []byte, i int) (int, *Refusal) {
+func lineEnd(b []byte, i int) (int, *message.Refusal) {
 	if b[i] == '\n' {
 		return 0, bareLF
 	}

@@ -1,4 +1,4 @@
-// What ParseHead makes of heads that it takes.  per process
+// What ParseHead makes of heads that it takes.
 
 package http1
 

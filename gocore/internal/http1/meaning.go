@@ -1,8 +1,11 @@
-// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9).  per request
+// What the fields of a request mean for the connection: host, body, persistence (RFC 9112 3.2, 6, 9).
 
 package http1
 
-import "math"
+import (
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
 
 // meaning is what the fields read so far say, where one of them alone does not decide.
 type meaning struct {
@@ -16,7 +19,7 @@ type meaning struct {
 }
 
 // read takes in a field whose ID is below idsRead and which is the last one in fields.
-func (m *meaning) read(h *Head, id uint32, v []byte, index int) *Refusal {
+func (m *meaning) read(h *Head, id uint32, v []byte, index int) *message.Refusal {
 	switch id {
 	case idHost:
 		return m.readHost(v, index)
@@ -27,7 +30,7 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *Refusal {
 	case idConnection:
 		m.readConnection(v)
 	case idUpgrade:
-		m.webSocket = m.webSocket || h.Minor > 0 && listHas(v, "websocket")
+		m.webSocket = m.webSocket || h.Minor > 0 && octet.ListHas(v, "websocket")
 	case idExpect:
 		return m.readExpect(h, v)
 	}
@@ -35,7 +38,7 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *Refusal {
 }
 
 // readHost: one and well-formed, in 1.0 as well if it is there (RFC 9112 3.2).
-func (m *meaning) readHost(v []byte, index int) *Refusal {
+func (m *meaning) readHost(v []byte, index int) *message.Refusal {
 	if m.hasHost {
 		return twoHosts
 	}
@@ -48,7 +51,7 @@ func (m *meaning) readHost(v []byte, index int) *Refusal {
 
 // readLength: digits, once (RFC 9110 8.6). RFC 9112 6.3 lets a recipient take equal repeats as one;
 // whoever sends two has lost count of them, or hopes that we do.
-func (m *meaning) readLength(h *Head, v []byte) *Refusal {
+func (m *meaning) readLength(h *Head, v []byte) *message.Refusal {
 	if m.coded {
 		return lengthAndCoding
 	}
@@ -60,27 +63,20 @@ func (m *meaning) readLength(h *Head, v []byte) *Refusal {
 	return r
 }
 
-func parseLength(v []byte) (n int64, r *Refusal) {
-	if len(v) == 0 {
+func parseLength(v []byte) (n int64, r *message.Refusal) {
+	n, ok, fits := octet.ParseLength(v)
+	switch {
+	case !ok:
 		return -1, badLength
+	case !fits:
+		return n, hugeLength
 	}
-	for _, c := range v {
-		digit := int64(c) - '0'
-		if digit < 0 || digit > 9 {
-			return -1, badLength
-		}
-		if n > (math.MaxInt64-digit)/10 {
-			r = hugeLength // unless a later octet is no digit at all
-			continue
-		}
-		n = n*10 + digit
-	}
-	return n, r
+	return n, nil
 }
 
 // readCoding: chunked and nothing else, in 1.1, without a length. RFC 9112 6.1 would let
 // transfer-encoding override a length; whoever sends both wants two recipients to disagree.
-func (m *meaning) readCoding(h *Head, v []byte) *Refusal {
+func (m *meaning) readCoding(h *Head, v []byte) *message.Refusal {
 	switch {
 	case h.Minor == 0:
 		return codingInOld
@@ -90,7 +86,7 @@ func (m *meaning) readCoding(h *Head, v []byte) *Refusal {
 		return lengthAndCoding
 	}
 	m.coded = true
-	h.Chunked = equalFold(v, "chunked")
+	h.Chunked = octet.EqualFold(v, "chunked")
 	if h.Chunked {
 		return nil
 	}
@@ -99,16 +95,16 @@ func (m *meaning) readCoding(h *Head, v []byte) *Refusal {
 
 // judgeCodings tells a list of codings that is well-formed but not ours (501) from one that leaves
 // the length of the body open (400), RFC 9112 6.1 and 6.3.
-func judgeCodings(v []byte) *Refusal {
+func judgeCodings(v []byte) *message.Refusal {
 	for {
-		coding, rest, another := CutList(v)
+		coding, rest, another := octet.CutList(v)
 		if !another {
-			if equalFold(coding, "chunked") {
+			if octet.EqualFold(coding, "chunked") {
 				return unknownCoding
 			}
 			return badCoding
 		}
-		if len(coding) == 0 || equalFold(coding, "chunked") {
+		if len(coding) == 0 || octet.EqualFold(coding, "chunked") {
 			return badCoding
 		}
 		v = rest
@@ -118,24 +114,24 @@ func judgeCodings(v []byte) *Refusal {
 func (m *meaning) readConnection(v []byte) {
 	for another := true; another; {
 		var option []byte
-		option, v, another = CutList(v)
+		option, v, another = octet.CutList(v)
 		switch {
-		case equalFold(option, "close"):
+		case octet.EqualFold(option, "close"):
 			m.close = true
-		case equalFold(option, "keep-alive"):
+		case octet.EqualFold(option, "keep-alive"):
 			m.keepAlive = true
-		case equalFold(option, "upgrade"):
+		case octet.EqualFold(option, "upgrade"):
 			m.upgrade = true
 		}
 	}
 }
 
 // readExpect: a 1.0 client does not know about expectations (RFC 9110 10.1.1).
-func (m *meaning) readExpect(h *Head, v []byte) *Refusal {
+func (m *meaning) readExpect(h *Head, v []byte) *message.Refusal {
 	if h.Minor == 0 {
 		return nil
 	}
-	if !equalFold(v, "100-continue") {
+	if !octet.EqualFold(v, "100-continue") {
 		return unknownExpect
 	}
 	m.waits = true
@@ -143,7 +139,7 @@ func (m *meaning) readExpect(h *Head, v []byte) *Refusal {
 }
 
 // settle draws the conclusions once all fields are known.
-func (h *Head) settle(b []byte, m *meaning) *Refusal {
+func (h *Head) settle(b []byte, m *meaning) *message.Refusal {
 	if h.Minor == 1 && !m.hasHost {
 		return noHost
 	}

@@ -1,8 +1,12 @@
-// Field names that are known by number, found by one multiplication.  per request
+// Field names that are known by number, found by one multiplication.
 
 package http1
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"saltare/gocore/internal/octet"
+)
 
 // IDs of the fields that this package itself reads; they come first in KnownNames.
 const (
@@ -57,7 +61,7 @@ func knownTables() (names [len(KnownNames)]nameAsWords, slots [256]uint8) {
 		padded := make([]byte, maxKnownName+1)
 		copy(padded, s)
 		first, last := ends(padded, 0, len(s))
-		names[id] = nameAsWords{first, last, load(padded, 8), load(padded, 16), len(s)}
+		names[id] = nameAsWords{first, last, octet.Load(padded, 8), octet.Load(padded, 16), len(s)}
 		slots[slot(first, last)] = uint8(id)
 	}
 	return names, slots
@@ -70,12 +74,12 @@ func mix(first, last uint64) uint64 { return first ^ bits.RotateLeft64(last, 29)
 // ends returns the first and the last word of the name b[i:i+n] in lower case; eight octets from i
 // are in b.
 func ends(b []byte, i, n int) (first, last uint64) {
-	first = lower(load(b, i))
+	first = octet.Lower(octet.Load(b, i))
 	if n < 8 {
 		first &= 1<<(8*n) - 1
 		return first, first
 	}
-	return first, lower(load(b, i+n-8))
+	return first, octet.Lower(octet.Load(b, i+n-8))
 }
 
 // lookup returns the ID of the name b[i:i+n], having made it lower case, or 0 if it is not known;
@@ -88,22 +92,22 @@ func lookup(b []byte, i, n int) uint32 {
 		return 0
 	}
 	if n < 8 {
-		store(b, i, load(b, i)&^(1<<(8*n)-1)|first)
+		octet.Store(b, i, octet.Load(b, i)&^(1<<(8*n)-1)|first)
 	} else {
-		store(b, i, first)
-		store(b, i+n-8, last)
+		octet.Store(b, i, first)
+		octet.Store(b, i+n-8, last)
 	}
 	return uint32(id)
 }
 
 // middle compares what is between the ends of a name of more than 16 octets, and makes it lower case.
 func (k *nameAsWords) middle(b []byte, i int) bool {
-	if lower(load(b, i+8)) != k.second || k.length > 24 && lower(load(b, i+16)) != k.third {
+	if octet.Lower(octet.Load(b, i+8)) != k.second || k.length > 24 && octet.Lower(octet.Load(b, i+16)) != k.third {
 		return false
 	}
-	store(b, i+8, k.second)
+	octet.Store(b, i+8, k.second)
 	if k.length > 24 {
-		store(b, i+16, k.third)
+		octet.Store(b, i+16, k.third)
 	}
 	return true
 }

@@ -1,9 +1,8 @@
-// Known field names: the table is perfect, and nothing else is taken for one of them.  per process
+// Known field names: the table is perfect, and nothing else is taken for one of them.
 
 package http1
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -101,17 +100,4 @@ func isKnown(name string) bool {
 		}
 	}
 	return false
-}
-
-func TestLower(t *testing.T) {
-	for c := range 256 {
-		word := bytes.Repeat([]byte{byte(c)}, 8)
-		want := uint64(c) * each
-		if 'A' <= c && c <= 'Z' {
-			want = uint64(c+'a'-'A') * each
-		}
-		if got := lower(load(word, 0)); got != want {
-			t.Errorf("lower(%#x) = %#x", c, got)
-		}
-	}
 }

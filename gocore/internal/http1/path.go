@@ -1,8 +1,12 @@
-// Percent-decoding of paths (RFC 3986 2.1).  per request
+// Percent-decoding of paths (RFC 3986 2.1).
 
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"saltare/gocore/internal/octet"
+)
 
 // DecodePath appends raw to dst with its percent-escapes decoded. "+" stays "+"; an escape that
 // is not "%" and two hex digits stays as it is.
@@ -13,7 +17,7 @@ func DecodePath(dst, raw []byte) []byte {
 			return append(dst, raw...)
 		}
 		dst = append(dst, raw[:i]...)
-		if raw = raw[i:]; len(raw) < 3 || class[raw[1]]&class[raw[2]]&hexDig == 0 {
+		if raw = raw[i:]; len(raw) < 3 || octet.Class[raw[1]]&octet.Class[raw[2]]&octet.HexDig == 0 {
 			dst = append(dst, '%')
 			raw = raw[1:]
 			continue

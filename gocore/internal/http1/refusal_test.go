@@ -1,14 +1,16 @@
-// Which rule refuses which case of the corpus.  per process
+// Which rule refuses which case of the corpus.
 
 package http1
 
 import (
 	"strings"
 	"testing"
+
+	"saltare/gocore/internal/message"
 )
 
 // refusals names the cases of tests/corpus by the rule that has to catch them.
-var refusals = map[*Refusal]string{
+var refusals = map[*message.Refusal]string{
 	TLSHello:     `400-tls-client-hello`,
 	HTTP2Preface: `505-http2-preface`,
 	OldHTTP:      `400-http09 400-line-no-target`,
@@ -85,7 +87,7 @@ var refusals = map[*Refusal]string{
 }
 
 func TestRefusals(t *testing.T) {
-	want := map[string]*Refusal{}
+	want := map[string]*message.Refusal{}
 	for r, names := range refusals {
 		for _, name := range strings.Fields(names) {
 			want[name] = r
@@ -103,7 +105,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestRefusalText(t *testing.T) {
-	for r, want := range map[*Refusal]string{
+	for r, want := range map[*message.Refusal]string{
 		bareLF:      "bare LF in head (RFC 9112 2.2)",
 		hugeChunk:   "too many digits in chunk size, the limit is 15 (RFC 9112 7.1)",
 		LineTooLong: "request line over max_request_line (RFC 9112 3)",

@@ -1,11 +1,15 @@
-// The request line: method, target, version (RFC 9112 3).  per request
+// The request line: method, target, version (RFC 9112 3).
 
 package http1
 
-import "saltare/gocore/internal/limits"
+import (
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
 
 // requestLine reads the line that starts at i and returns the index of the first field line.
-func (h *Head) requestLine(b []byte, i int) (int, *Refusal) {
+func (h *Head) requestLine(b []byte, i int) (int, *message.Refusal) {
 	longest := i + h.Limits.LineBytes + len("\r\n")
 	line := b[:min(len(b), longest)]
 	next, r := h.methodTargetVersion(line, i)
@@ -15,7 +19,7 @@ func (h *Head) requestLine(b []byte, i int) (int, *Refusal) {
 	return next, r
 }
 
-func (h *Head) methodTargetVersion(b []byte, i int) (int, *Refusal) {
+func (h *Head) methodTargetVersion(b []byte, i int) (int, *message.Refusal) {
 	at, r := methodEnd(b, i)
 	if r != nil {
 		return 0, r
@@ -33,10 +37,10 @@ func (h *Head) methodTargetVersion(b []byte, i int) (int, *Refusal) {
 }
 
 // methodEnd returns the index of the space after the method that starts at i.
-func methodEnd(b []byte, i int) (int, *Refusal) {
+func methodEnd(b []byte, i int) (int, *message.Refusal) {
 	for at := i; at < len(b); at++ {
 		c := b[at]
-		if class[c]&token != 0 {
+		if octet.Class[c]&octet.Token != 0 {
 			if at-i == limits.MaxMethodBytes {
 				return 0, methodTooLong
 			}
@@ -54,10 +58,10 @@ func methodEnd(b []byte, i int) (int, *Refusal) {
 }
 
 // version reads "HTTP/1.x" CRLF at i and returns the index after it.
-func (h *Head) version(b []byte, i int) (int, *Refusal) {
+func (h *Head) version(b []byte, i int) (int, *message.Refusal) {
 	const http11, http10 = 0x312e312f50545448, 0x302e312f50545448 // as words
 	if len(b)-i >= 8 {
-		switch load(b, i) {
+		switch octet.Load(b, i) {
 		case http11:
 			h.Minor = 1
 			return crlf(b, i+8)
@@ -69,7 +73,7 @@ func (h *Head) version(b []byte, i int) (int, *Refusal) {
 }
 
 // crlf takes a CRLF that has to be at i, after a version.
-func crlf(b []byte, i int) (int, *Refusal) {
+func crlf(b []byte, i int) (int, *message.Refusal) {
 	if i >= len(b) {
 		return 0, more
 	}
@@ -81,9 +85,9 @@ func crlf(b []byte, i int) (int, *Refusal) {
 
 // otherVersion says what is wrong with the version at i. A higher minor version would be ours to
 // take as 1.1 (RFC 9110 2.5), but none exists and none will.
-func (h *Head) otherVersion(b []byte, i int) *Refusal {
+func (h *Head) otherVersion(b []byte, i int) *message.Refusal {
 	for at, c := range b[i:] {
-		if class[c]&text != 0 && at < len("HTTP/1.1") {
+		if octet.Class[c]&octet.Text != 0 && at < len("HTTP/1.1") {
 			continue
 		}
 		if c != '\r' && c != '\n' {
@@ -97,7 +101,7 @@ func (h *Head) otherVersion(b []byte, i int) *Refusal {
 	return more
 }
 
-func (h *Head) judgeVersion(b, v []byte) *Refusal {
+func (h *Head) judgeVersion(b, v []byte) *message.Refusal {
 	isDigit := func(c byte) bool { return '0' <= c && c <= '9' }
 	if len(v) != len("HTTP/1.1") || string(v[:5]) != "HTTP/" || !isDigit(v[5]) || v[6] != '.' || !isDigit(v[7]) {
 		return badVersion

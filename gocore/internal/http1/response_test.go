@@ -1,4 +1,4 @@
-// Answers as they go out, read back with net/http.  per process
+// Answers as they go out, read back with net/http.
 
 package http1
 
@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"saltare/gocore/internal/message"
 )
 
 // encode writes name, value, name, value ... as the bridge does.
@@ -23,7 +25,7 @@ func encode(pairs ...string) (b []byte) {
 }
 
 // head is AppendHead to text, without the empty line.
-func head(t *testing.T, a *Answer, d *Defaults, pairs ...string) string {
+func head(t *testing.T, a *message.Response, d *message.Defaults, pairs ...string) string {
 	t.Helper()
 	out, err := AppendHead([]byte("before"), a, encode(pairs...), d)
 	if err != nil {
@@ -41,53 +43,53 @@ func head(t *testing.T, a *Answer, d *Defaults, pairs ...string) string {
 func TestFraming(t *testing.T) {
 	const length, chunked, closing, keeping = "content-length: 5\r\n", "transfer-encoding: chunked\r\n", "connection: close\r\n", "connection: keep-alive\r\n"
 	const zero = "content-length: 0\r\n"
-	get11, get10 := Answer{Minor: 1}, Answer{}
-	head11, head10 := Answer{Minor: 1, HEAD: true}, Answer{HEAD: true}
-	connect := Answer{Minor: 1, CONNECT: true}
+	get11, get10 := message.Response{Minor: 1}, message.Response{}
+	head11, head10 := message.Response{Minor: 1, HEAD: true}, message.Response{HEAD: true}
+	connect := message.Response{Minor: 1, CONNECT: true}
 	for _, c := range []struct {
 		status   uint16
-		a        Answer
+		a        message.Response
 		declared bool
-		mode     BodyMode
+		mode     message.BodyMode
 		fields   string
 	}{
-		{200, get11, true, BodyLength, length},
-		{200, get11, false, BodyChunked, chunked},
-		{200, get10, true, BodyLength, length + keeping},
-		{200, get10, false, BodyUntilClose, closing},
-		{200, head11, true, BodyNone, length},
-		{200, head11, false, BodyNone, ""},
-		{200, head10, true, BodyNone, length + keeping},
-		{200, head10, false, BodyNone, keeping},
-		{200, connect, true, BodyUntilClose, closing},
-		{200, connect, false, BodyUntilClose, closing},
-		{404, connect, true, BodyLength, length},
-		{404, connect, false, BodyChunked, chunked},
-		{500, get11, true, BodyLength, length},
-		{204, get11, true, BodyNone, ""},
-		{204, get11, false, BodyNone, ""},
-		{204, get10, false, BodyNone, keeping},
-		{204, head11, true, BodyNone, ""},
-		{205, get11, true, BodyNone, zero},
-		{205, get11, false, BodyNone, zero},
-		{205, head11, false, BodyNone, zero},
-		{304, get11, true, BodyNone, length},
-		{304, get11, false, BodyNone, ""},
-		{304, head11, true, BodyNone, length},
-		{304, get10, false, BodyNone, keeping},
-		{103, get11, true, BodyNone, ""},
-		{103, get11, false, BodyNone, ""},
+		{200, get11, true, message.BodyLength, length},
+		{200, get11, false, message.BodyChunked, chunked},
+		{200, get10, true, message.BodyLength, length + keeping},
+		{200, get10, false, message.BodyUntilClose, closing},
+		{200, head11, true, message.BodyNone, length},
+		{200, head11, false, message.BodyNone, ""},
+		{200, head10, true, message.BodyNone, length + keeping},
+		{200, head10, false, message.BodyNone, keeping},
+		{200, connect, true, message.BodyUntilClose, closing},
+		{200, connect, false, message.BodyUntilClose, closing},
+		{404, connect, true, message.BodyLength, length},
+		{404, connect, false, message.BodyChunked, chunked},
+		{500, get11, true, message.BodyLength, length},
+		{204, get11, true, message.BodyNone, ""},
+		{204, get11, false, message.BodyNone, ""},
+		{204, get10, false, message.BodyNone, keeping},
+		{204, head11, true, message.BodyNone, ""},
+		{205, get11, true, message.BodyNone, zero},
+		{205, get11, false, message.BodyNone, zero},
+		{205, head11, false, message.BodyNone, zero},
+		{304, get11, true, message.BodyNone, length},
+		{304, get11, false, message.BodyNone, ""},
+		{304, head11, true, message.BodyNone, length},
+		{304, get10, false, message.BodyNone, keeping},
+		{103, get11, true, message.BodyNone, ""},
+		{103, get11, false, message.BodyNone, ""},
 	} {
 		a, pairs := c.a, []string{}
 		a.Status = c.status
 		if c.declared {
 			pairs = []string{"content-length", "5"}
 		}
-		_, fields, _ := strings.Cut(head(t, &a, &Defaults{}, pairs...), "\r\n")
+		_, fields, _ := strings.Cut(head(t, &a, &message.Defaults{}, pairs...), "\r\n")
 		if fields != c.fields || a.Mode != c.mode {
 			t.Errorf("%d to %+v, declared %v: mode %d, %q; want mode %d, %q", c.status, c.a, c.declared, a.Mode, fields, c.mode, c.fields)
 		}
-		if closes := strings.Contains(fields, closing) || c.mode == BodyUntilClose; a.Close != closes {
+		if closes := strings.Contains(fields, closing) || c.mode == message.BodyUntilClose; a.Close != closes {
 			t.Errorf("%d to %+v, declared %v: Close %v", c.status, c.a, c.declared, a.Close)
 		}
 		if hasLength := strings.Contains(fields, "content-length"); hasLength != (a.ContentLength >= 0) {
@@ -101,7 +103,7 @@ func TestStatusLine(t *testing.T) {
 		100: "HTTP/1.1 100 Continue\r\n", 200: "HTTP/1.1 200 OK\r\n", 404: "HTTP/1.1 404 Not Found\r\n",
 		299: "HTTP/1.1 299 \r\n", 599: "HTTP/1.1 599 \r\n", 999: "HTTP/1.1 999 \r\n",
 	} {
-		line, _, _ := strings.Cut(head(t, &Answer{Status: status, Minor: 1, HEAD: true}, &Defaults{}), "\n")
+		line, _, _ := strings.Cut(head(t, &message.Response{Status: status, Minor: 1, HEAD: true}, &message.Defaults{}), "\n")
 		if line+"\n" != want {
 			t.Errorf("%q, want %q", line, want)
 		}
@@ -109,7 +111,7 @@ func TestStatusLine(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	d := Defaults{Date: []byte("date: D\r\n"), Server: []byte("server: S\r\n"), Extra: []byte("x-extra: 1\r\nx-extra: 2\r\n")}
+	d := message.Defaults{Date: []byte("date: D\r\n"), Server: []byte("server: S\r\n"), Extra: []byte("x-extra: 1\r\nx-extra: 2\r\n")}
 	for _, c := range []struct {
 		pairs []string
 		want  string
@@ -119,15 +121,15 @@ func TestDefaults(t *testing.T) {
 		{[]string{"SERVER", "mine"}, "SERVER: mine\r\ndate: D\r\nx-extra: 1\r\nx-extra: 2\r\n"},
 		{[]string{"x-extra", "0", "dart", "a", "serves", "b"}, "x-extra: 0\r\ndart: a\r\nserves: b\r\ndate: D\r\nserver: S\r\nx-extra: 1\r\nx-extra: 2\r\n"},
 	} {
-		_, got, _ := strings.Cut(head(t, &Answer{Status: 200, Minor: 1, HEAD: true}, &d, c.pairs...), "\r\n")
+		_, got, _ := strings.Cut(head(t, &message.Response{Status: 200, Minor: 1, HEAD: true}, &d, c.pairs...), "\r\n")
 		if got != c.want {
 			t.Errorf("%q: %q", c.pairs, got)
 		}
 	}
-	if got := head(t, &Answer{Status: 103, Minor: 1}, &d, "link", "</a>"); got != "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n" {
+	if got := head(t, &message.Response{Status: 103, Minor: 1}, &d, "link", "</a>"); got != "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n" {
 		t.Errorf("an interim answer has more than the app's fields: %q", got)
 	}
-	if out, err := AppendHead([]byte("x"), &Answer{Status: 103}, nil, &d); string(out) != "x" || err != nil {
+	if out, err := AppendHead([]byte("x"), &message.Response{Status: 103}, nil, &d); string(out) != "x" || err != nil {
 		t.Errorf("an interim answer to a 1.0 request: %q, %v", out, err)
 	}
 }
@@ -145,8 +147,8 @@ func TestConnectionOfTheApp(t *testing.T) {
 		{"upgrade, close", "connection: upgrade, close\r\nconnection: close\r\n", true},
 		{"", "", false},
 	} {
-		a := Answer{Status: 200, Minor: 1, HEAD: true}
-		_, got, _ := strings.Cut(head(t, &a, &Defaults{}, "connection", c.value), "\r\n")
+		a := message.Response{Status: 200, Minor: 1, HEAD: true}
+		_, got, _ := strings.Cut(head(t, &a, &message.Defaults{}, "connection", c.value), "\r\n")
 		if got != c.fields || a.Close != c.closes {
 			t.Errorf("%q: %q, Close %v", c.value, got, a.Close)
 		}
@@ -154,9 +156,9 @@ func TestConnectionOfTheApp(t *testing.T) {
 }
 
 func TestTransferEncodingOfTheAppIsDropped(t *testing.T) {
-	a := Answer{Status: 200, Minor: 1}
-	got := head(t, &a, &Defaults{}, "Transfer-Encoding", "gzip", "content-length", "5")
-	if got != "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n" || a.Mode != BodyLength {
+	a := message.Response{Status: 200, Minor: 1}
+	got := head(t, &a, &message.Defaults{}, "Transfer-Encoding", "gzip", "content-length", "5")
+	if got != "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n" || a.Mode != message.BodyLength {
 		t.Errorf("%q, mode %d", got, a.Mode)
 	}
 }
@@ -166,38 +168,38 @@ func TestMistakesOfTheApp(t *testing.T) {
 		pairs []string
 		want  error
 	}{
-		{[]string{"content-length", "five"}, ErrContentLength},
-		{[]string{"content-length", ""}, ErrContentLength},
-		{[]string{"content-length", "-1"}, ErrContentLength},
-		{[]string{"content-length", "5, 5"}, ErrContentLength},
-		{[]string{"content-length", "9223372036854775808"}, ErrContentLength},
-		{[]string{"content-length", "5", "Content-Length", "5"}, ErrContentLengths},
-		{[]string{"", "v"}, ErrName},
-		{[]string{"a b", "v"}, ErrName},
-		{[]string{"a:", "v"}, ErrName},
-		{[]string{"a\r\nb", "v"}, ErrName},
-		{[]string{"caf\xe9", "v"}, ErrName},
-		{[]string{"a", "v\r\nset-cookie: x"}, ErrValue},
-		{[]string{"a", "v\n"}, ErrValue},
-		{[]string{"a", "v\r"}, ErrValue},
-		{[]string{"a", "\x00"}, ErrValue},
-		{[]string{"a", "0123456789abcde\x7f"}, ErrValue},
+		{[]string{"content-length", "five"}, message.ErrContentLength},
+		{[]string{"content-length", ""}, message.ErrContentLength},
+		{[]string{"content-length", "-1"}, message.ErrContentLength},
+		{[]string{"content-length", "5, 5"}, message.ErrContentLength},
+		{[]string{"content-length", "9223372036854775808"}, message.ErrContentLength},
+		{[]string{"content-length", "5", "Content-Length", "5"}, message.ErrContentLengths},
+		{[]string{"", "v"}, message.ErrName},
+		{[]string{"a b", "v"}, message.ErrName},
+		{[]string{"a:", "v"}, message.ErrName},
+		{[]string{"a\r\nb", "v"}, message.ErrName},
+		{[]string{"caf\xe9", "v"}, message.ErrName},
+		{[]string{"a", "v\r\nset-cookie: x"}, message.ErrValue},
+		{[]string{"a", "v\n"}, message.ErrValue},
+		{[]string{"a", "v\r"}, message.ErrValue},
+		{[]string{"a", "\x00"}, message.ErrValue},
+		{[]string{"a", "0123456789abcde\x7f"}, message.ErrValue},
 	} {
-		a := Answer{Status: 200, Minor: 1, Close: true}
+		a := message.Response{Status: 200, Minor: 1, Close: true}
 		out, err := AppendHead([]byte("x"), &a, encode(c.pairs...), &benchDefaults)
-		if err != c.want || string(out) != "x" || a != (Answer{Status: 200, Minor: 1, Close: true}) {
+		if err != c.want || string(out) != "x" || a != (message.Response{Status: 200, Minor: 1, Close: true}) {
 			t.Errorf("%q: %q, %v, %+v", c.pairs, out, err, a)
 		}
 	}
 	for _, status := range []uint16{0, 99, 1000} {
-		if out, err := AppendHead(nil, &Answer{Status: status}, nil, &benchDefaults); err != ErrStatus || len(out) > 0 {
+		if out, err := AppendHead(nil, &message.Response{Status: status}, nil, &benchDefaults); err != message.ErrStatus || len(out) > 0 {
 			t.Errorf("status %d: %q, %v", status, out, err)
 		}
 	}
-	if _, err := AppendHead(nil, &Answer{Status: 200}, encode("a", "b")[:9], &benchDefaults); err != errEncoding {
+	if _, err := AppendHead(nil, &message.Response{Status: 200}, encode("a", "b")[:9], &benchDefaults); err != message.ErrEncoding {
 		t.Error(err)
 	}
-	if _, err := AppendHead(nil, &Answer{Status: 200}, bytes.Repeat([]byte{0xff}, 16), &benchDefaults); err != errEncoding {
+	if _, err := AppendHead(nil, &message.Response{Status: 200}, bytes.Repeat([]byte{0xff}, 16), &benchDefaults); err != message.ErrEncoding {
 		t.Error(err)
 	}
 }
@@ -214,7 +216,7 @@ func readBack(method string, raw []byte) (*http.Response, string, error) {
 }
 
 func TestChunksReadBack(t *testing.T) {
-	out, err := AppendHead(nil, &Answer{Status: 200, Minor: 1}, encode("content-type", "text/plain"), &benchDefaults)
+	out, err := AppendHead(nil, &message.Response{Status: 200, Minor: 1}, encode("content-type", "text/plain"), &benchDefaults)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +234,7 @@ func TestChunksReadBack(t *testing.T) {
 
 func TestRefusalReadsBack(t *testing.T) {
 	for _, status := range []int{400, 408, 413, 414, 417, 431, 500, 501, 503, 505, 599} {
-		response, body, err := readBack("GET", AppendRefusal(nil, &Refusal{Status: status}, "GET", &benchDefaults))
+		response, body, err := readBack("GET", AppendRefusal(nil, &message.Refusal{Status: status}, "GET", &benchDefaults))
 		if err != nil {
 			t.Fatal(status, err)
 		}
@@ -289,8 +291,8 @@ func TestTrailers(t *testing.T) {
 		{nil, false, true, "\r\n", "", nil},
 		{[]string{"a", "1", "Content-Length", "5"}, true, true, "0\r\na: 1\r\n\r\n", "Content-Length", nil},
 		{[]string{"transfer-encoding", "chunked", "a", "1"}, true, true, "0\r\na: 1\r\n\r\n", "transfer-encoding", nil},
-		{[]string{"a", "1", "b c", "1"}, true, true, "", "", ErrName},
-		{[]string{"a", "1", "b", "1\r\nc: d"}, true, true, "", "", ErrValue},
+		{[]string{"a", "1", "b c", "1"}, true, true, "", "", message.ErrName},
+		{[]string{"a", "1", "b", "1\r\nc: d"}, true, true, "", "", message.ErrValue},
 	} {
 		out, leftOut, err := AppendTrailers([]byte("before"), encode(c.pairs...), c.first, c.last)
 		if string(out) != "before"+c.want || leftOut != c.leftOut || err != c.err {

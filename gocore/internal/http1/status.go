@@ -1,4 +1,4 @@
-// Status codes in words (RFC 9110 15, and the registry for the rest).  per request
+// Status codes in words (RFC 9110 15, and the registry for the rest).
 
 package http1
 

@@ -1,8 +1,13 @@
-// The request target: its octets, its four forms (RFC 9112 3.2), host and port.  per request
+// The request target: its octets, its four forms (RFC 9112 3.2), host and port.
 
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
+)
 
 // scanTarget reads the target that starts at i, finds path and query in it, and returns the index
 // of the space after it.
@@ -10,11 +15,11 @@ import "bytes"
 // Taken are all visible ASCII octets but "#". RFC 3986 has no place for "<>\^`{|} either, yet
 // browsers send some of them as they are in a query, and nobody disagrees about where they end.
 // Octets above 0x7f have to be escaped.
-func (h *Head) scanTarget(b []byte, i int) (int, *Refusal) {
+func (h *Head) scanTarget(b []byte, i int) (int, *message.Refusal) {
 	query := -1
 	for at := i; at < len(b); at++ {
 		switch c := b[at]; {
-		case class[c]&target == 0:
+		case octet.Class[c]&octet.Target == 0:
 			if c != ' ' {
 				return 0, notInTarget(b, at)
 			}
@@ -37,7 +42,7 @@ func (h *Head) scanTarget(b []byte, i int) (int, *Refusal) {
 }
 
 // notInTarget says what an octet that no target holds means at i.
-func notInTarget(b []byte, i int) *Refusal {
+func notInTarget(b []byte, i int) *message.Refusal {
 	switch b[i] {
 	case '#':
 		return fragment
@@ -51,7 +56,7 @@ func notInTarget(b []byte, i int) *Refusal {
 }
 
 // form checks that the target has one of the four forms, and one that fits the method.
-func (h *Head) form(b []byte) *Refusal {
+func (h *Head) form(b []byte) *message.Refusal {
 	method, t := h.Method.In(b), h.Target.In(b)
 	h.IsHEAD = string(method) == "HEAD"
 	h.IsCONNECT = string(method) == "CONNECT"
@@ -69,7 +74,7 @@ func (h *Head) form(b []byte) *Refusal {
 	return h.absoluteForm(b, t) // RFC 9112 3.2.2
 }
 
-func (h *Head) authorityForm(t []byte) *Refusal {
+func (h *Head) authorityForm(t []byte) *message.Refusal {
 	if !validHost(t) || t[0] == ':' || t[len(t)-1] == ':' || !hasPort(t) {
 		return badForm
 	}
@@ -91,7 +96,7 @@ func hasPort(authority []byte) bool {
 }
 
 // absoluteForm takes "http://authority/path?query" apart. The query is known already.
-func (h *Head) absoluteForm(b, t []byte) *Refusal {
+func (h *Head) absoluteForm(b, t []byte) *message.Refusal {
 	scheme := schemeLen(t)
 	if scheme == 0 {
 		return notAbsolute(t)
@@ -123,14 +128,14 @@ func (h *Head) absoluteForm(b, t []byte) *Refusal {
 // schemeLen is the length of "http://" or "https://" at the start of t, else 0.
 func schemeLen(t []byte) int {
 	for _, scheme := range [...]string{"http://", "https://"} {
-		if len(t) >= len(scheme) && equalFold(t[:len(scheme)], scheme) {
+		if len(t) >= len(scheme) && octet.EqualFold(t[:len(scheme)], scheme) {
 			return len(scheme)
 		}
 	}
 	return 0
 }
 
-func notAbsolute(t []byte) *Refusal {
+func notAbsolute(t []byte) *message.Refusal {
 	if bytes.Contains(t, []byte("://")) {
 		return badScheme
 	}
@@ -147,10 +152,10 @@ func validHost(v []byte) bool {
 	for i := 0; i < len(v); i++ {
 		c := v[i]
 		switch {
-		case class[c]&regName != 0:
+		case octet.Class[c]&octet.RegName != 0:
 		case c == ':':
 			return validPort(v[i+1:])
-		case c == '%' && i+2 < len(v) && class[v[i+1]]&class[v[i+2]]&hexDig != 0:
+		case c == '%' && i+2 < len(v) && octet.Class[v[i+1]]&octet.Class[v[i+2]]&octet.HexDig != 0:
 			i += 2
 		default:
 			return false
@@ -169,7 +174,7 @@ func validIPv6(v []byte) bool {
 		case c == ']':
 			rest := v[i+1:]
 			return colons >= 2 && (len(rest) == 0 || rest[0] == ':' && validPort(rest[1:]))
-		case class[c]&hexDig == 0 && c != '.':
+		case octet.Class[c]&octet.HexDig == 0 && c != '.':
 			return false
 		}
 	}

@@ -1,4 +1,4 @@
-// Connections, buffers and turns: what one server may hold, and what each of it costs.  per process
+// Connections, buffers and turns: what one server may hold, and what each of it costs.
 
 package limits
 
@@ -39,7 +39,7 @@ const (
 	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
 	// connect meanwhile wait.
 	AcceptPause = 250 * time.Millisecond
-	// DrainLinger: a connection that had an answer no longer ago than this is kept when the server drains, for its next
+	// DrainLinger: a connection that had a response no longer ago than this is kept when the server drains, for its next
 	// request may be on the way; a proxy or a client that keeps connections busy would take their end for a failure.
 	// Price: a stop takes as much longer while there are such connections.
 	DrainLinger = 500 * time.Millisecond
@@ -67,10 +67,10 @@ const (
 	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
 	UnreadBytes = 64 << 10
 	// PieceCostBytes is what a piece of a body counts in that besides its bytes, so that reading stops after some 250 of single
-	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory. A piece of an answer counts the
+	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory. A piece of a response counts the
 	// same: a single byte of it is a command of 32 and six more in its chunk, and one without bytes must count too.
 	PieceCostBytes = 256
-	// FileCostBytes is what a file in an answer counts besides its bytes, so that no more than some 20 descriptors wait for one peer.
+	// FileCostBytes is what a file in a response counts besides its bytes, so that no more than some 20 descriptors wait for one peer.
 	FileCostBytes = 4 << 10
 	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
 	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
@@ -96,8 +96,8 @@ const (
 const (
 	// DiscardBytes of a request body that the app did not want are read to keep the connection; with more to come it is closed.
 	DiscardBytes = 256 << 10
-	// LingerTimeout and LingerBytes bound how long a peer that is still sending is listened to after its last answer,
-	// so that the answer is not lost to a reset (RFC 9112 9.6).
+	// LingerTimeout and LingerBytes bound how long a peer that is still sending is listened to after its last response,
+	// so that the response is not lost to a reset (RFC 9112 9.6).
 	LingerTimeout = 2 * time.Second
 	LingerBytes   = 4 << 20
 )
@@ -144,3 +144,6 @@ const (
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )
+
+// Ticks is d in ticks, rounded up.
+func Ticks(d time.Duration) uint32 { return uint32((d + Tick - 1) / Tick) }

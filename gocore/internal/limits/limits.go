@@ -1,6 +1,6 @@
-// Package limits: every number of the core, once, with its unit, its reason and its price.  per process
+// Package limits: every number of the core, once, with its unit, its reason and its price.
 //
-// The sections follow a request: its head, its body, its answer. A number that an option can move
+// The sections follow a request: its head, its body, its response. A number that an option can move
 // stands here as the option's default; the others are fixed.
 package limits
 

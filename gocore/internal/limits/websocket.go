@@ -1,4 +1,4 @@
-// WebSocket: what one may say, hold and wait for.  per process
+// WebSocket: what one may say, hold and wait for.
 
 package limits
 
@@ -50,9 +50,9 @@ const (
 const (
 	// CloseTimeout bounds the close handshake: a peer that has not answered our Close by then is left.
 	CloseTimeout = 5 * time.Second
-	// SocketBytes is what the record of a WebSocket may take, besides those of its connection and its stream: 368 in all. A
+	// WebsocketBytes is what the record of a websocket may take, besides those of its connection and its stream: 368 in all. A
 	// test holds it to that.
-	SocketBytes = 112
+	WebsocketBytes = 112
 )
 
 // Proof that an unfinished control frame fits the smallest buffer.

@@ -1,4 +1,4 @@
-// Package poll is epoll(7): one set for the server's connections, its listeners and the application's own descriptors.  per turn
+// Package poll is epoll(7): one set for the server's connections, its listeners and the application's own descriptors.
 //
 // Connections are edge-triggered and registered once, for reading, writing and hang-up together: the edge is remembered in
 // the connection, so a request costs no epoll_ctl(2). Listeners and the application's descriptors are level-triggered,

@@ -1,4 +1,4 @@
-// epoll as the rest of the core relies on it: tags come back whole, edges are edges, levels are levels.  per process
+// epoll as the rest of the core relies on it: tags come back whole, edges are edges, levels are levels.
 
 package poll
 

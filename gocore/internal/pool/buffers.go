@@ -1,4 +1,4 @@
-// Buffers by size class.  per connection
+// Buffers by size class.
 
 package pool
 

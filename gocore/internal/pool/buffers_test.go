@@ -1,4 +1,4 @@
-// Read buffers: their sizes, that no two overlap, what is given back.  per process
+// Read buffers: their sizes, that no two overlap, what is given back.
 
 package pool
 

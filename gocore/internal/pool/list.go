@@ -1,4 +1,4 @@
-// Lists that bursts make grow.  per connection
+// Lists that bursts make grow.
 
 package pool
 

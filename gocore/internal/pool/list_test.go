@@ -1,4 +1,4 @@
-// Lists: what is put in comes out, and what a burst made grow shrinks.  per process
+// Lists: what is put in comes out, and what a burst made grow shrinks.
 
 package pool
 

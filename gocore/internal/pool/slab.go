@@ -1,4 +1,4 @@
-// Package pool is memory outside Go's heap: records in slabs and read buffers by size class.  per connection
+// Package pool is memory outside Go's heap: records in slabs and read buffers by size class.
 //
 // The garbage collector does not see it, so it must hold no Go pointers, and C may look at it.
 package pool

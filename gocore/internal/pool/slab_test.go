@@ -1,4 +1,4 @@
-// Records by number: which number comes next, that no two share memory, what is given back.  per process
+// Records by number: which number comes next, that no two share memory, what is given back.
 
 package pool
 

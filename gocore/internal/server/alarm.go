@@ -1,4 +1,4 @@
-// The deadlines of a guest: a timer in the epoll set makes the set readable when one comes.  per turn
+// The deadlines of a guest: a timer in the epoll set makes the set readable when one comes.
 
 package server
 
@@ -29,8 +29,8 @@ func openAlarm(set *poll.Poll) (*alarm, error) {
 
 func (a *alarm) close() { _ = unix.Close(a.fd) }
 
-// heard makes the timer unreadable again.
-func (a *alarm) heard() {
+// acknowledge makes the timer unreadable again.
+func (a *alarm) acknowledge() {
 	var count [8]byte
 	_, _ = unix.Read(a.fd, count[:])
 	a.set = time.Time{}

@@ -1,4 +1,4 @@
-// What the app says -> what is on the wire, byte for byte.  per process
+// What the app says -> what is on the wire, byte for byte.
 
 package server_test
 
@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
 )
@@ -150,7 +150,7 @@ func TestAbort(t *testing.T) {
 }
 
 func TestTheLastOfSoManyRequests(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 3}})
+	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 3}})
 	peer := d.send(strings.Repeat(get, 4))
 	for range 3 {
 		d.answer(d.expect(handoff.EventRequest), "x")
@@ -162,7 +162,7 @@ func TestTheLastOfSoManyRequests(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	config := conn.Config{ServerHeader: []byte("server: s\r\n"), ExtraHeaders: []byte("x-a: 1\r\nx-b: 2\r\n"), DateHeader: true}
+	config := config.Config{ServerHeader: []byte("server: s\r\n"), ExtraHeaders: []byte("x-a: 1\r\nx-b: 2\r\n"), DateHeader: true}
 	d := open(t, server.Config{Conn: config})
 	peer := d.send(get + "nonsense\r\n\r\n")
 	d.answer(d.expect(handoff.EventRequest), "x")

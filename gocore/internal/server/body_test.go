@@ -1,4 +1,4 @@
-// Request bodies: pieces, back-pressure, limits, and what the app did not want.  per process
+// Request bodies: pieces, back-pressure, limits, and what the app did not want.
 
 package server_test
 
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -149,7 +149,7 @@ func TestAnAnswerInsteadOfContinueIsTheLastOne(t *testing.T) {
 }
 
 func TestTooLargeBodies(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxRequestBody: 1000}})
+	d := open(t, server.Config{Conn: config.Config{MaxRequestBody: 1000}})
 	big := strings.Repeat("x", 501)
 	for name, text := range map[string]string{
 		"declared": post(1001, ""), "declared, expecting": post(1001, "expect: 100-continue\r\n"),
@@ -173,7 +173,7 @@ func TestTooLargeBodies(t *testing.T) {
 // TestARefusalReachesAPeerThatIsStillSending: without the linger its bytes would be answered by a reset, and the kernel
 // would throw the answer away.
 func TestARefusalReachesAPeerThatIsStillSending(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxRequestBody: 1000}})
+	d := open(t, server.Config{Conn: config.Config{MaxRequestBody: 1000}})
 	c := d.client()
 	sent := make(chan error, 1)
 	go func() {

@@ -1,4 +1,4 @@
-// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.  per process
+// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.
 
 package server_test
 
@@ -13,11 +13,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 // hang ends a test that would wait for ever; none is expected to take this long.
@@ -108,7 +108,7 @@ func (d *driver) listen() {
 	at, err := unix.Getsockname(fd)
 	d.must(err)
 	d.listener, d.port = fd, at.(*unix.SockaddrInet4).Port
-	d.must(d.server.Listen([]conn.Listener{{FD: fd}}))
+	d.must(d.server.Listen([]transport.Listener{{FD: fd}}))
 }
 
 // close ends the server and makes sure that it owned nothing any more, borrowed bodies included.

@@ -1,4 +1,4 @@
-// How connections and servers end: deadlines, drain, abandon.  per process
+// How connections and servers end: deadlines, drain, abandon.
 
 package server_test
 
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -19,17 +19,17 @@ const short = 80 // milliseconds
 
 func TestDeadlines(t *testing.T) {
 	for name, c := range map[string]struct {
-		config conn.Config
+		config config.Config
 		text   string
 		app    func(d *driver, e event) // what the app does, when there is a request
 		want   string                   // beginning of what the peer gets
 	}{
-		"nothing is sent":       {conn.Config{HeaderTimeout: conn.Ticks(short)}, "", nil, "HTTP/1.1 408 "},
-		"half a head":           {conn.Config{HeaderTimeout: conn.Ticks(short)}, "GET / HT", nil, "HTTP/1.1 408 "},
-		"half a second head":    {conn.Config{HeaderTimeout: conn.Ticks(short)}, get + "GET / HT", answerX, answered("x") + "HTTP/1.1 408 "},
-		"idle between requests": {conn.Config{KeepAliveTimeout: conn.Ticks(short)}, get, answerX, answered("x")},
-		"half a body":           {conn.Config{BodyTimeout: conn.Ticks(short)}, post(5, "") + "he", func(*driver, event) {}, "HTTP/1.1 408 "},
-		"an unwanted body":      {conn.Config{BodyTimeout: conn.Ticks(short)}, post(5, "") + "he", answerX, answered("x")},
+		"nothing is sent":       {config.Config{HeaderTimeout: config.Ticks(short)}, "", nil, "HTTP/1.1 408 "},
+		"half a head":           {config.Config{HeaderTimeout: config.Ticks(short)}, "GET / HT", nil, "HTTP/1.1 408 "},
+		"half a second head":    {config.Config{HeaderTimeout: config.Ticks(short)}, get + "GET / HT", answerX, answered("x") + "HTTP/1.1 408 "},
+		"idle between requests": {config.Config{KeepAliveTimeout: config.Ticks(short)}, get, answerX, answered("x")},
+		"half a body":           {config.Config{BodyTimeout: config.Ticks(short)}, post(5, "") + "he", func(*driver, event) {}, "HTTP/1.1 408 "},
+		"an unwanted body":      {config.Config{BodyTimeout: config.Ticks(short)}, post(5, "") + "he", answerX, answered("x")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, server.Config{Conn: c.config})
@@ -47,7 +47,7 @@ func TestDeadlines(t *testing.T) {
 func answerX(d *driver, e event) { d.answer(e, "x") }
 
 func TestProgressPutsTheBodyTimeoutOff(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{BodyTimeout: conn.Ticks(short)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{BodyTimeout: config.Ticks(short)}})
 	peer := d.send(post(12, ""))
 	e := d.expect(handoff.EventRequest)
 	for range 12 {
@@ -70,7 +70,7 @@ func (d *driver) exchangeEnds(peer *net.TCPConn, e event) {
 }
 
 func TestAnAppMayTakeItsTime(t *testing.T) {
-	all := conn.Config{HeaderTimeout: 2, KeepAliveTimeout: 2, BodyTimeout: 2, WriteTimeout: 2}
+	all := config.Config{HeaderTimeout: 2, KeepAliveTimeout: 2, BodyTimeout: 2, WriteTimeout: 2}
 	for name, text := range map[string]string{"no body": get, "body read": post(2, "") + "hi", "continue not asked for": post(2, "expect: 100-continue\r\n")} {
 		d := open(t, server.Config{Conn: all})
 		peer := d.send(text)
@@ -86,7 +86,7 @@ func TestAnAppMayTakeItsTime(t *testing.T) {
 }
 
 func TestTheHeaderTimeoutCountsFromTheFirstByte(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(short)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(short)}})
 	peer := d.send(get)
 	d.exchange(peer, "x")
 	for range 10 { // idle for longer than the timeout
@@ -228,7 +228,7 @@ func TestDrainTakesAllThatWait(t *testing.T) {
 
 // One turn ends a few of those whose time is over; the turns that follow do not wait for the others.
 func TestThousandsAreEndedOverTurns(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(60_000)}})
+	d := open(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(60_000)}})
 	const n = 20 * limits.ExpirePerTurn
 	for range n {
 		d.send("GET")
@@ -279,7 +279,7 @@ func TestAbandonEndsEverything(t *testing.T) {
 
 // TestAnAnsweredPeerIsNotWaitedFor: it is not known to have sent more, so it need not close first.
 func TestAnAnsweredPeerIsNotWaitedFor(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(post(5, ""))
 	e := d.expect(handoff.EventRequest)
 	d.write(peer, "hello")
@@ -292,7 +292,7 @@ func TestAnAnsweredPeerIsNotWaitedFor(t *testing.T) {
 }
 
 func TestAPeerThatHasSentMoreHasItsAnswer(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(post(5, ""))
 	e := d.expect(handoff.EventRequest)
 	d.write(peer, "hello"+get)

@@ -1,4 +1,4 @@
-// Whatever a peer sends, and however it is cut: whole connections under the fuzzer.  per process
+// Whatever a peer sends, and however it is cut: whole connections under the fuzzer.
 
 package server_test
 

@@ -1,4 +1,4 @@
-// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.  per process
+// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.
 
 package server_test
 
@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
 )
@@ -64,7 +64,7 @@ func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
 
 // What is behind the last answer is read, so that its octets do not answer it with a reset.
 func TestTheLastAnswerOfAHalfClosedPeerIsNotLost(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxKeepAliveRequests: 1}})
+	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(get + strings.Repeat(get, 5000))
 	d.must(peer.CloseWrite())
 	d.answer(d.expect(handoff.EventRequest), "x")
@@ -141,17 +141,17 @@ func TestALocalPeerThatClosesHasGone(t *testing.T) {
 // What is known to end the connection is said, whatever the reason.
 func TestAnAnswerSaysThatItIsTheLast(t *testing.T) {
 	for name, c := range map[string]struct {
-		config conn.Config
+		config config.Config
 		text   string
 		last   bool
 	}{
-		"a small unread body":            {conn.Config{}, post(1000, ""), false},
-		"a large unread body":            {conn.Config{}, post(1<<20, ""), true},
-		"a large one, partly read":       {conn.Config{}, post(1<<20, "") + strings.Repeat("x", 1<<10), true},
-		"the peer's wish":                {conn.Config{}, strings.Replace(get, "Host", "Connection: close\r\nHost", 1), true},
-		"so many requests":               {conn.Config{MaxKeepAliveRequests: 1}, get, true},
-		"an expectation that is not met": {conn.Config{}, post(5, "expect: 100-continue\r\n"), true},
-		"none":                           {conn.Config{}, get, false},
+		"a small unread body":            {config.Config{}, post(1000, ""), false},
+		"a large unread body":            {config.Config{}, post(1<<20, ""), true},
+		"a large one, partly read":       {config.Config{}, post(1<<20, "") + strings.Repeat("x", 1<<10), true},
+		"the peer's wish":                {config.Config{}, strings.Replace(get, "Host", "Connection: close\r\nHost", 1), true},
+		"so many requests":               {config.Config{MaxKeepAliveRequests: 1}, get, true},
+		"an expectation that is not met": {config.Config{}, post(5, "expect: 100-continue\r\n"), true},
+		"none":                           {config.Config{}, get, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, server.Config{Conn: c.config})

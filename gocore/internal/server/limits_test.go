@@ -1,4 +1,4 @@
-// Limits that options move: what is taken up to them, what is refused beyond, and that the log names the option once.  per process
+// Limits that options move: what is taken up to them, what is refused beyond, and that the log names the option once.
 
 package server_test
 
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
@@ -31,7 +31,7 @@ func TestLimitsOfAHead(t *testing.T) {
 	for name, l := range map[string]http1.Limits{"default": http1.DefaultLimits, "most": most, "small": small} {
 		for how, pieces := range map[string]int{"whole": 1, "in pieces": 40} {
 			t.Run(name+", "+how, func(t *testing.T) {
-				d := open(t, server.Config{Conn: conn.Config{MaxHead: l}})
+				d := open(t, server.Config{Conn: config.Config{MaxHead: l}})
 				for _, c := range []struct {
 					text   string
 					status string

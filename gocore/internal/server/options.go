@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/limits"
 )
 
@@ -25,17 +25,17 @@ type Option struct {
 	Name string // that of its row in saltare/options/table.py, if users give it
 	Unit Unit
 	Most uint64 // the largest value
-	set  func(config *Config, value uint64)
+	set  func(c *Config, value uint64)
 }
 
 // Options are all that a Config can be made of by name: an option of the core stands here, and in saltare/options/table.py if users give it.
 // Config says what the values mean.
 var Options = [...]Option{
-	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = conn.Ticks(uint32(v)) }},
-	{"keep_alive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.KeepAliveTimeout = conn.Ticks(uint32(v)) }},
-	{"body_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.BodyTimeout = conn.Ticks(uint32(v)) }},
-	{"write_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WriteTimeout = conn.Ticks(uint32(v)) }},
-	{"ws_keepalive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WSKeepAliveTimeout = conn.Ticks(uint32(v)) }},
+	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = config.Ticks(uint32(v)) }},
+	{"keep_alive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.KeepAliveTimeout = config.Ticks(uint32(v)) }},
+	{"body_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.BodyTimeout = config.Ticks(uint32(v)) }},
+	{"write_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WriteTimeout = config.Ticks(uint32(v)) }},
+	{"ws_keepalive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WSKeepAliveTimeout = config.Ticks(uint32(v)) }},
 	{"max_concurrent_connections", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnections = uint32(v) }},
 	{"max_keepalive_requests", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxKeepAliveRequests = uint32(v) }},
 	{"max_request_line", Plain, limits.MostRequestLineBytes, func(c *Config, v uint64) { c.Conn.MaxHead.LineBytes = int(v) }},

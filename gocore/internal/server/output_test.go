@@ -1,4 +1,4 @@
-// Output to slow peers: what is queued, borrowed, given back, and when the app may go on.  per process
+// Output to slow peers: what is queued, borrowed, given back, and when the app may go on.
 
 package server_test
 
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -135,7 +135,7 @@ func TestAPeerThatLeavesFreesItsQueue(t *testing.T) {
 }
 
 func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(100)}})
+	d := open(t, server.Config{Conn: config.Config{WriteTimeout: config.Ticks(100)}})
 	d.send(get)
 	e := d.expect(handoff.EventRequest)
 	d.start(e.Stream, 200)
@@ -146,7 +146,7 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 }
 
 func TestAPeerThatReadsSlowlyIsNotGivenUp(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(300)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{WriteTimeout: config.Ticks(300)}})
 	peer := d.client()
 	d.must(peer.SetReadBuffer(64 << 10))
 	d.write(peer, get)

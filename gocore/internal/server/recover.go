@@ -1,4 +1,4 @@
-// A panic in the work for one connection costs that connection.  per turn
+// A panic in the work for one connection costs that connection.
 
 package server
 
@@ -15,11 +15,12 @@ func (s *Server) attempt(step func()) (done bool) {
 	if s.recovers {
 		defer func() {
 			if !done {
-				s.host.Recover(recover())
+				s.loop.Recover(recover())
+				s.ws.Recover()
 			}
 		}()
 	}
-	s.host.WorkFor(nil)
+	s.loop.WorkFor(nil)
 	step()
 	return true
 }

@@ -1,4 +1,4 @@
-// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.  per process
+// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.
 
 package server_test
 
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
 )
@@ -34,7 +34,7 @@ func (f *faults) meet(during string, port uint16) {
 func portOf(c *net.TCPConn) uint16 { return uint16(c.LocalAddr().(*net.TCPAddr).Port) }
 
 // recovering is a driver whose work for a victim panics once it is armed.
-func recovering(t *testing.T, config conn.Config, during string) (*driver, *faults) {
+func recovering(t *testing.T, config config.Config, during string) (*driver, *faults) {
 	f := &faults{during: during}
 	config.Fault = f.meet
 	return open(t, server.Config{Conn: config, Recover: true}), f
@@ -43,7 +43,7 @@ func recovering(t *testing.T, config conn.Config, during string) (*driver, *faul
 func TestAPanicCostsOneConnection(t *testing.T) {
 	lent := make([]byte, 16<<20)
 	for during, c := range map[string]struct {
-		config conn.Config
+		config config.Config
 		before func(d *driver, victim *net.TCPConn) (e event)
 		after  func(d *driver, victim *net.TCPConn, e event)
 	}{
@@ -69,7 +69,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 			},
 		},
 		"deadline": {
-			config: conn.Config{KeepAliveTimeout: conn.Ticks(short)},
+			config: config.Config{KeepAliveTimeout: config.Ticks(short)},
 			before: func(d *driver, victim *net.TCPConn) event {
 				d.write(victim, get)
 				d.exchange(victim, "x")
@@ -117,7 +117,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 			}
 			if line := d.expect(handoff.EventLog); line.Flags != handoff.LogError ||
 				!strings.HasPrefix(line.data, "internal error: injected in "+kind+"; its connection was closed while ") ||
-				!strings.Contains(line.data, "server_test.(*faults).meet (recover_test.go:") || !strings.Contains(line.data, " < conn.") {
+				!strings.Contains(line.data, "server_test.(*faults).meet (recover_test.go:") || !strings.Contains(line.data, " < transport.") {
 				t.Errorf("logged %q", line.data)
 			}
 			if e.Stream != 0 && during == "write" {
@@ -131,7 +131,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 func TestAPanicInWhatWasPutOff(t *testing.T) {
 	const n = 20
 	met := 0
-	config := conn.Config{Fault: func(during string, _ uint16) {
+	config := config.Config{Fault: func(during string, _ uint16) {
 		if during == "resume" && met == 0 {
 			met++
 			panic("injected")
@@ -158,7 +158,7 @@ func TestAPanicInWhatWasPutOff(t *testing.T) {
 
 // What was lent is given back once, neither twice nor never.
 func TestAPanicGivesBackWhatWasLent(t *testing.T) {
-	d, f := recovering(t, conn.Config{}, "write")
+	d, f := recovering(t, config.Config{}, "write")
 	victim := d.send(get)
 	e := d.expect(handoff.EventRequest)
 	d.start(e.Stream, 200)
@@ -185,7 +185,7 @@ func TestAPanicGivesBackWhatWasLent(t *testing.T) {
 func TestManyPanicsAreLoggedOnce(t *testing.T) {
 	const n = 300
 	f := 0
-	config := conn.Config{Fault: func(during string, _ uint16) {
+	config := config.Config{Fault: func(during string, _ uint16) {
 		if during == "request" && f < n {
 			f++
 			panic("injected")
@@ -211,7 +211,7 @@ func TestManyPanicsAreLoggedOnce(t *testing.T) {
 
 // Between the commands of several answers, the head of one being gathered already.
 func TestAPanicWithinACommand(t *testing.T) {
-	d, f := recovering(t, conn.Config{}, "piece")
+	d, f := recovering(t, config.Config{}, "piece")
 	victim, other := d.send(get), d.client()
 	e := d.expect(handoff.EventRequest)
 	d.write(other, get)
@@ -233,7 +233,7 @@ func TestAPanicWithinACommand(t *testing.T) {
 
 func TestWithoutRecoveryAPanicStaysOne(t *testing.T) {
 	f := &faults{during: "report"}
-	d := open(t, server.Config{Conn: conn.Config{Fault: f.meet}})
+	d := open(t, server.Config{Conn: config.Config{Fault: f.meet}})
 	c := d.client()
 	d.until("it", func() bool { return d.server.Stats().Connections == 1 })
 	f.port, f.left = portOf(c), 1

@@ -20,17 +20,17 @@ func (s *Server) releaseAt() (at time.Time, ok bool) {
 
 // release does a step of it when its time has come. The last step ends it.
 func (s *Server) release(now time.Time) {
-	if held := s.host.Held(); held != s.held {
+	if held := s.holds(); held != s.held {
 		s.held = held
 		if !s.changed {
 			s.changed, s.changeAt = true, now
 		}
 	}
 	at, ok := s.releaseAt()
-	if !ok || now.Before(at) || s.host.Waiting() || !s.inbox.Empty() || s.inbox.Late() {
+	if !ok || now.Before(at) || s.loop.Waiting() || !s.inbox.Empty() || s.inbox.Late() {
 		return
 	}
-	if s.host.Release() {
+	if s.releaseSome() {
 		s.large = true
 		return
 	}
@@ -39,9 +39,28 @@ func (s *Server) release(now time.Time) {
 	heap.release()
 	if s.large {
 		s.large = false
-		s.silence.shrinks(now)
+		s.quiet.afterLargeRelease(now)
 	}
-	s.silence.stirs(now) // for what all of that has touched
+	s.quiet.afterWork(now) // for what all of that has touched
+}
+
+// holds is a number that changes when connections hold more or less than before, so that there may be something to release.
+func (s *Server) holds() int {
+	l := &s.loop
+	return l.Connections() + s.streams.Live() + l.Buffers() + l.Output.Queues() + s.ws.Held()
+}
+
+// releaseSome gives memory back that nothing uses now; more tells that there is more of it than one call gives, for the time it takes.
+func (s *Server) releaseSome() (more bool) {
+	released := s.streams.Release() + s.h1.Release()
+	released += s.loop.Release(limits.ReleaseBytes - released)
+	released += s.ws.Release(limits.ReleaseBytes - released)
+	if released >= limits.ReleaseBytes {
+		return true
+	}
+	s.loop.Shrink()
+	s.ws.Shrink()
+	return false
 }
 
 // goHeap is Go's heap, of which a process has one for all servers. Little of it is garbage, since what bursts hold lies elsewhere;

@@ -1,4 +1,4 @@
-// Bytes in, requests out: whole, in pieces, one behind the other.  per process
+// Bytes in, requests out: whole, in pieces, one behind the other.
 
 package server_test
 
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
 )
@@ -130,7 +130,7 @@ func TestTheFourOutcomesOfABadHead(t *testing.T) {
 }
 
 func TestAConnectionOverTheCapIsClosedAtOnce(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{MaxConnections: 2}})
+	d := open(t, server.Config{Conn: config.Config{MaxConnections: 2}})
 	first, second := d.client(), d.client()
 	d.until("both", func() bool { return d.server.Stats().Connections == 2 })
 	if got := d.receive(d.client(), -1); got != "" {

@@ -1,4 +1,4 @@
-// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.  per process
+// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.
 
 package server_test
 
@@ -6,13 +6,13 @@ import (
 	"net"
 	"testing"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
 )
 
-func atMost(n uint32) server.Config { return server.Config{Conn: conn.Config{MaxConnections: n}} }
+func atMost(n uint32) server.Config { return server.Config{Conn: config.Config{MaxConnections: n}} }
 
 // All of it happens before a turn is taken, so that the server learns of it in one.
 func TestWhatHasClosedMakesRoom(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package server is one server: its epoll set, its listeners, and the turn that moves all of it.  per turn
+// Package server is one server: its epoll set, its listeners, and the turn that moves all of it.
 package server
 
 import (
@@ -8,16 +8,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/counters"
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/h1"
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
+	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/ws"
 )
 
-// Config is what Open is told.
+// Config is what a server is opened with.
 type Config struct {
-	Conn  conn.Config
+	Conn  config.Config
 	Guest bool             // the epoll descriptor is watched by another loop
 	Now   func() time.Time // the clock; nil: the system's. Tests have hours pass at once
 	// Recover: a panic costs the connection for which the work was. Without it, as in tests, it stays a panic.
@@ -31,15 +36,19 @@ type Server struct {
 	mu       sync.Mutex
 	poll     *poll.Poll
 	inbox    *handoff.Inbox
-	host     conn.Host
+	journal  journal.Journal
+	loop     transport.Loop
+	streams  exchange.Streams
+	h1       h1.Driver
+	ws       ws.Driver
 	alarm    *alarm // of a guest
 	clock    func() time.Time
 	workers  *counters.Table
 	draining bool
 	emptied  bool // the listeners are left, and connections without a request are closed
-	told     bool // that the last connection is gone
+	reported bool // that the last connection is gone
 	closed   bool
-	held     int       // by the host at the end of the last turn
+	held     int       // at the end of the last turn
 	changed  bool      // since the last release
 	changeAt time.Time // when it began to
 	large    bool      // the release under way takes several steps
@@ -50,7 +59,7 @@ type Server struct {
 	recovers  bool // from a panic
 
 	retirement retirement
-	silence    silence
+	quiet      quiet
 	code       []handoff.Range // memory of C, within a turn: to be dropped before the next wait
 }
 
@@ -63,27 +72,27 @@ type reports struct {
 }
 
 // Open makes a server without listeners.
-func Open(config Config) (s *Server, err error) {
-	s = &Server{recovers: config.Recover, clock: config.Now}
+func Open(c Config) (s *Server, err error) {
+	s = &Server{recovers: c.Recover, clock: c.Now}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
 	if s.poll, err = poll.Open(); err != nil {
 		return nil, err
 	}
-	config.Conn.WSMaxBytes = cmp.Or(config.Conn.WSMaxBytes, limits.DefaultMessageBytes)
-	config.Conn.MaxHead = config.Conn.MaxHead.OrDefaults()
-	most := config.Conn.MaxHead
+	c.Conn.WSMaxBytes = cmp.Or(c.Conn.WSMaxBytes, limits.DefaultMessageBytes)
+	c.Conn.MaxHead = c.Conn.MaxHead.OrDefaults()
+	most := c.Conn.MaxHead
 	if s.inbox, err = handoff.OpenInbox(most.HeadBytes, limits.View(most.LineBytes, most.Fields)); err != nil {
 		s.poll.Close()
 		return nil, err
 	}
-	s.host.Open(config.Conn, s.poll, s.inbox, s.clock())
-	if config.Guest {
+	s.connect(c.Conn)
+	if c.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}
-	if err == nil && config.Worker.Slot > 0 {
-		err = s.join(config.Worker)
+	if err == nil && c.Worker.Slot > 0 {
+		err = s.join(c.Worker)
 	}
 	if err != nil {
 		s.free()
@@ -92,21 +101,33 @@ func Open(config Config) (s *Server, err error) {
 	return s, nil
 }
 
+// connect makes the parts of a server known to each other: the loop and its protocols, of which HTTP/1.1 is the one that connections
+// begin with.
+func (s *Server) connect(c config.Config) {
+	now := s.clock()
+	s.journal.Open(s.inbox, c.Debug)
+	s.loop.Open(c, s.poll, s.inbox, &s.journal, now)
+	s.streams.Open(&s.loop)
+	s.h1.Open(&s.loop, &s.streams, &s.ws)
+	s.ws.Open(&s.loop, &s.streams)
+	s.h1.Date(now)
+}
+
 // Listen begins to accept from sockets that somebody else opened and will close.
-func (s *Server) Listen(listeners []conn.Listener) error {
+func (s *Server) Listen(listeners []transport.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return unix.ESTALE
 	}
-	if s.host.Listeners != nil {
+	if s.loop.Accept.Listeners != nil {
 		return unix.EALREADY
 	}
-	s.host.Listeners = listeners
+	s.loop.Accept.Listeners = listeners
 	if s.workers != nil {
 		s.workers.Enter()
 	}
-	return s.host.ListenAll()
+	return s.loop.Accept.Listen()
 }
 
 // FD is the epoll descriptor, for a guest driver.
@@ -122,7 +143,7 @@ func (s *Server) Watch(fd int, events uint32) error {
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
 
-// Drain stops accepting. The next turns finish what is in progress; the last of them is told by TurnEmpty.
+// Drain stops accepting. The next turns finish what is in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +156,7 @@ func (s *Server) Abandon() {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.inbox.Reset()
-		s.protect(s.host.Abandon)
+		s.protect(s.loop.Abandon)
 	}
 }
 
@@ -151,7 +172,10 @@ func (s *Server) free() {
 		return
 	}
 	s.closed = true
-	s.host.Close()
+	s.loop.Close()
+	s.streams.Close()
+	s.h1.Close()
+	s.ws.Close()
 	if s.alarm != nil {
 		s.alarm.close()
 	}
@@ -165,7 +189,7 @@ func (s *Server) free() {
 
 // Stats are the figures of a server.
 type Stats struct {
-	conn.Counts
+	transport.Counts
 	Connections, Streams, Sockets, Buffers, Queues, Unsent, Files uint64
 }
 
@@ -176,6 +200,7 @@ func (s *Server) Stats() Stats {
 	if s.closed {
 		return Stats{}
 	}
-	h := &s.host
-	return Stats{h.Counts, uint64(h.Connections()), uint64(h.Streams()), uint64(h.Sockets()), uint64(h.Buffers()), uint64(h.Queues()), uint64(h.Unsent()), uint64(h.Files())}
+	l := &s.loop
+	return Stats{l.Counts, uint64(l.Connections()), uint64(s.streams.Live()), uint64(s.ws.Live()), uint64(l.Buffers()),
+		uint64(l.Output.Queues()), uint64(l.Output.AllUnsent()), uint64(l.Output.Files())}
 }

@@ -1,4 +1,4 @@
-// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.  per process
+// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.
 
 package server_test
 
@@ -15,9 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 const (
@@ -43,7 +43,7 @@ func openLocal(t *testing.T) *driver {
 	d.listener = d.localSocket()
 	d.must(unix.Bind(d.listener, &unix.SockaddrUnix{})) // the kernel chooses a name
 	d.must(unix.Listen(d.listener, 1))
-	d.must(s.Listen([]conn.Listener{{FD: d.listener}}))
+	d.must(s.Listen([]transport.Listener{{FD: d.listener}}))
 	return d
 }
 

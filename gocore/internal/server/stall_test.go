@@ -1,4 +1,4 @@
-// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.  per process
+// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.
 
 package server_test
 
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -61,18 +61,18 @@ func (d *driver) receiveAll(peers []*net.TCPConn, want string) {
 }
 
 func TestAStallEndsNobodyWhoWentOn(t *testing.T) {
-	limit := conn.Ticks(uint32(patience.Milliseconds()))
+	limit := config.Ticks(uint32(patience.Milliseconds()))
 	for name, c := range map[string]struct {
-		config         conn.Config
+		config         config.Config
 		before, during string
 		stats          func(s server.Stats) uint64 // is manyPeers when the stall may begin
 		answered       bool                        // before it
 	}{
-		"idle":             {conn.Config{KeepAliveTimeout: limit}, get, get, connections, true},
-		"nothing sent yet": {conn.Config{HeaderTimeout: limit}, "", get, connections, false},
-		"half a head":      {conn.Config{HeaderTimeout: limit}, get[:10], get[10:], buffers, false},
-		"half a body":      {conn.Config{BodyTimeout: limit}, post(4, "") + "ha", "lf", streams, false},
-		"half a chunk":     {conn.Config{BodyTimeout: limit}, postChunked + "4\r\nha", "lf\r\n0\r\n\r\n", streams, false},
+		"idle":             {config.Config{KeepAliveTimeout: limit}, get, get, connections, true},
+		"nothing sent yet": {config.Config{HeaderTimeout: limit}, "", get, connections, false},
+		"half a head":      {config.Config{HeaderTimeout: limit}, get[:10], get[10:], buffers, false},
+		"half a body":      {config.Config{BodyTimeout: limit}, post(4, "") + "ha", "lf", streams, false},
+		"half a chunk":     {config.Config{BodyTimeout: limit}, postChunked + "4\r\nha", "lf\r\n0\r\n\r\n", streams, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openFrozen(t, server.Config{Conn: c.config})
@@ -98,7 +98,7 @@ func streams(s server.Stats) uint64     { return s.Streams }
 
 // A body that nobody wants is read on, for the sake of the request behind it.
 func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{BodyTimeout: conn.Ticks(short)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{BodyTimeout: config.Ticks(short)}})
 	peer := d.send(post(4, "") + "ha")
 	d.answer(d.expect(handoff.EventRequest), "x")
 	d.receive(peer, len(answered("x")))
@@ -111,7 +111,7 @@ func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
 
 // A peer that is still sending when the time to listen is over would lose its answer to a reset.
 func TestAStallDoesNotResetWhoStillSends(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{MaxRequestBody: 10}})
+	d := openFrozen(t, server.Config{Conn: config.Config{MaxRequestBody: 10}})
 	peer := d.send(post(150_000, "") + strings.Repeat("x", 50_000))
 	d.until("its end", func() bool { return d.server.Stats().Refused == 1 })
 	d.skip(2 * limits.LingerTimeout)
@@ -130,7 +130,7 @@ func TestAStallDoesNotResetWhoStillSends(t *testing.T) {
 }
 
 func TestAStallDoesNotGiveUpWhoHasRead(t *testing.T) {
-	d := openFrozen(t, server.Config{Conn: conn.Config{WriteTimeout: conn.Ticks(short)}})
+	d := openFrozen(t, server.Config{Conn: config.Config{WriteTimeout: config.Ticks(short)}})
 	peer := d.send(get)
 	e := d.expect(handoff.EventRequest)
 	_, sent := d.fill(e.Stream, make([]byte, 256<<10))

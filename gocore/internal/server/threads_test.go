@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
@@ -48,7 +48,7 @@ func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
 			}
 		}
 	}()
-	if err := s.Listen([]conn.Listener{{FD: fd}}); err != nil {
+	if err := s.Listen([]transport.Listener{{FD: fd}}); err != nil {
 		t.Error(err)
 	}
 	if err := s.Listen(nil); err != unix.EALREADY {

@@ -1,4 +1,4 @@
-// One turn of the loop.  per turn
+// One turn of the loop.
 
 package server
 
@@ -13,8 +13,8 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. What is nothing to the app
-// (a new connection, a piece of a head, a deadline) does not end the wait, so Python and its pages of code rest meanwhile.
+// Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. Events the app need not see (a new
+// connection, a piece of a head, a deadline) do not end the wait, so Python is not woken for them.
 // What limits say of a turn holds for each wait.
 //
 // Code is what the first wait can do without.
@@ -31,20 +31,20 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	now := s.clock()
 	end := now.Add(timeout)
 	s.inbox.Reset()
-	s.host.Clock(now)
-	s.host.SayOverdue()
+	s.setClock(now)
+	s.journal.LogOverdue()
 	s.outbox = outbox
 	s.protect(s.carryOut)
 	if len(outbox) > 0 {
-		s.silence.speaks(now)
+		s.quiet.afterCommands(now)
 	}
-	s.protect(s.host.Resume)
+	s.protect(s.loop.Resume)
 	if s.draining && !s.emptied {
 		s.protect(s.stopAccepting)
 		s.emptied = true
 	}
-	s.protect(s.host.Flush)
-	if !s.inbox.Empty() || s.host.Waiting() || s.drained() {
+	s.protect(s.loop.WorkOff)
+	if !s.inbox.Empty() || s.loop.Waiting() || s.drained() {
 		timeout = 0
 	}
 	for {
@@ -57,11 +57,11 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 				return 0, nil
 			}
 		}
-		s.inbox.Reset() // of what was kept of beginnings
+		s.inbox.Rewind()
 	}
 }
 
-// waitOnce waits, does what is to be done then, and tells the time after the wait.
+// waitOnce waits, takes up what the wait has brought, and returns the time after it.
 func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
 	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
@@ -69,7 +69,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		return before, 0, err
 	}
 	now = s.clock()
-	s.host.Clock(now)
+	s.setClock(now)
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
@@ -78,31 +78,36 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	more := s.reports.left || ready == limits.PollEvents
 	s.protect(s.runTimers)
 	if s.ranTimers {
-		s.silence.stirs(now)
+		s.quiet.afterWork(now)
 	}
-	s.protect(s.host.Flush)
+	s.protect(s.loop.WorkOff)
 	s.release(now)
 	if s.workers != nil {
-		s.tell(now)
+		s.publish(now)
 	}
 	if s.alarm != nil {
 		s.setAlarm(now)
 	}
-	if more || s.host.Waiting() || s.inbox.Late() {
+	if more || s.loop.Waiting() || s.inbox.Late() {
 		flags |= handoff.TurnMore
 	}
 	if interrupted {
 		flags |= handoff.TurnInterrupted
 	}
-	if reached := s.silence.reached(now); reached != 0 {
-		s.host.PutOffTimers()
+	if reached := s.quiet.reached(now); reached != 0 {
+		s.loop.Timers.PutOff()
 		flags |= reached
 	}
 	if s.drained() {
-		s.told = true
+		s.reported = true
 		flags |= handoff.TurnEmpty
 	}
 	return now, flags, nil
+}
+
+func (s *Server) setClock(now time.Time) {
+	s.loop.Clock.Set(now)
+	s.h1.Date(now)
 }
 
 // Inbox is where the events of the last turn are, and how many.
@@ -115,23 +120,23 @@ func (s *Server) carryOut() {
 		if !ok {
 			return
 		}
-		s.host.Command(command, payload)
+		s.streams.Command(command, payload)
 	}
 }
 
-// drained: the last connection of a draining server is gone, and that was not told yet. It is told once, for the app may
+// drained: the last connection of a draining server is gone, and that was not reported yet. It is reported once, for the app may
 // have other things to wait for.
-func (s *Server) drained() bool { return s.emptied && !s.told && s.host.Connections() == 0 }
+func (s *Server) drained() bool { return s.emptied && !s.reported && s.loop.Connections() == 0 }
 
 // stopAccepting takes what the listeners still hold, since those peers believe to be connected, unless another worker will.
 func (s *Server) stopAccepting() {
-	handed := s.host.Hand()
-	for i, l := range s.host.Listeners {
-		for n := 0; !handed && n < limits.MostBacklog && !s.host.Accept(uint32(i)); n += limits.AcceptBatch {
+	handed := s.loop.Accept.HandOver()
+	for i, l := range s.loop.Accept.Listeners {
+		for n := 0; !handed && n < limits.MostBacklog && !s.loop.Accept.From(uint32(i)); n += limits.AcceptBatch {
 		}
 		_ = s.poll.Remove(l.FD)
 	}
-	s.host.Drain()
+	s.loop.Drain()
 }
 
 // wait waits for reports, no longer than the next deadline.
@@ -155,11 +160,11 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 }
 
 func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
-	d, ok := s.host.NextDeadline(now)
+	d, ok := s.loop.Timers.NextDeadline(now)
 	if at, release := s.releaseAt(); release {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
-	if at, armed := s.silence.due(); armed {
+	if at, armed := s.quiet.due(); armed {
 		d, ok = sooner(d, ok, at.Sub(now))
 	}
 	return d, ok
@@ -191,7 +196,7 @@ func (s *Server) takeUp() {
 		of.taken++
 		switch r.Tag.Owner() {
 		case poll.Connection:
-			s.host.Ready(r.Tag, r.Bits)
+			s.loop.Report(r.Tag, r.Bits)
 		case poll.Application:
 			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
 				of.left = true
@@ -205,19 +210,19 @@ func (s *Server) takeUp() {
 	for of.tended < len(of.own) {
 		tag := of.own[of.tended]
 		of.tended++
-		s.host.WorkFor(nil)
+		s.loop.WorkFor(nil)
 		if tag.Owner() == poll.Listener {
 			s.accept(tag.Number())
 		} else {
-			s.heard(tag.Number())
+			s.takeOwn(tag.Number())
 		}
 	}
 }
 
 // runTimers ends what took too long. When epoll had more to report than fits one wait, that comes first.
 func (s *Server) runTimers() {
-	if s.reports.ready == limits.PollEvents && s.host.TimersDue() {
-		s.host.CatchUp()
+	if s.reports.ready == limits.PollEvents && s.loop.Timers.Due() {
+		s.loop.CatchUp()
 	}
-	s.ranTimers = s.host.RunTimers()
+	s.ranTimers = s.loop.Timers.Run()
 }

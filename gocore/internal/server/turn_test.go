@@ -1,4 +1,4 @@
-// The turn itself: what it costs, the app's own descriptors, the alarm of a guest, the end of a server.  per process
+// The turn itself: what it costs, the app's own descriptors, the alarm of a guest, the end of a server.
 
 package server_test
 
@@ -10,15 +10,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/server"
+	"saltare/gocore/internal/transport"
 )
 
 // TestAWarmRequestAllocatesNothing covers read, parse, hand-over, answer and write of one small GET, with every
 // timeout and field on.
 func TestAWarmRequestAllocatesNothing(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{
+	d := open(t, server.Config{Conn: config.Config{
 		HeaderTimeout: 300, KeepAliveTimeout: 300, BodyTimeout: 300, WriteTimeout: 300, MaxConnections: 10, MaxRequestBody: 1 << 20,
 		ServerHeader: []byte("server: saltare\r\n"), DateHeader: true,
 	}})
@@ -45,7 +46,7 @@ func TestAWarmRequestAllocatesNothing(t *testing.T) {
 // What is nothing to the app does not end the wait: a connection, a piece of a head, the end by either side.
 func TestATurnWaitsForTheApp(t *testing.T) {
 	t.Parallel()
-	d := open(t, server.Config{Conn: conn.Config{HeaderTimeout: conn.Ticks(100)}})
+	d := open(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(100)}})
 	c := d.send("GET / HT")
 	time.AfterFunc(20*time.Millisecond, func() { _, _ = c.Write([]byte("TP")) })
 	time.AfterFunc(50*time.Millisecond, func() { _ = c.Close() })
@@ -129,7 +130,7 @@ func TestTheAppsOwnDescriptors(t *testing.T) {
 }
 
 func TestTheAlarmOfAGuestRings(t *testing.T) {
-	d := open(t, server.Config{Guest: true, Conn: conn.Config{KeepAliveTimeout: conn.Ticks(short)}})
+	d := open(t, server.Config{Guest: true, Conn: config.Config{KeepAliveTimeout: config.Ticks(short)}})
 	peer := d.send(get)
 	d.exchange(peer, "x")
 	ready := []unix.PollFd{{Fd: int32(d.server.FD()), Events: unix.POLLIN}}
@@ -166,7 +167,7 @@ func TestAFullInboxLosesNothing(t *testing.T) {
 }
 
 func TestALongSleepDoesNotConfuseTheTimers(t *testing.T) {
-	d := open(t, server.Config{Conn: conn.Config{KeepAliveTimeout: conn.Ticks(60_000)}}) // beyond the wheel
+	d := open(t, server.Config{Conn: config.Config{KeepAliveTimeout: config.Ticks(60_000)}}) // beyond the wheel
 	peer := d.send(get)
 	d.exchange(peer, "x")
 	d.sleeps(30 * time.Millisecond)
@@ -200,7 +201,7 @@ func TestAServerThatIsClosed(t *testing.T) {
 
 func TestListenTwice(t *testing.T) {
 	d := open(t, server.Config{})
-	if err := d.server.Listen([]conn.Listener{{FD: d.listener}}); err != unix.EALREADY {
+	if err := d.server.Listen([]transport.Listener{{FD: d.listener}}); err != unix.EALREADY {
 		t.Errorf("got %v", err)
 	}
 }

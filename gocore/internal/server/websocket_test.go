@@ -1,4 +1,4 @@
-// WebSockets through whole connections: what the app is told, what the peer gets, and that nothing is left.  per process
+// WebSockets through whole connections: what the app is told, what the peer gets, and that nothing is left.
 
 package server_test
 
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"saltare/gocore/internal/conn"
+	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
@@ -36,7 +36,7 @@ func said(first byte, payload string) string {
 }
 
 func sockets(keepAlive time.Duration) server.Config {
-	return server.Config{Conn: conn.Config{WSMaxBytes: limits.DefaultMessageBytes, WSKeepAliveTimeout: conn.Ticks(uint32(keepAlive.Milliseconds()))}}
+	return server.Config{Conn: config.Config{WSMaxBytes: limits.DefaultMessageBytes, WSKeepAliveTimeout: config.Ticks(uint32(keepAlive.Milliseconds()))}}
 }
 
 // meet is a peer whose WebSocket the app has accepted.

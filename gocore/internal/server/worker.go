@@ -1,4 +1,4 @@
-// What a server does as one of several workers.  per turn
+// What a server does as one of several workers.
 
 package server
 
@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Worker is what a worker was told; 0 is off.
+// Worker is what makes a server one of several; 0 is off.
 type Worker struct {
 	Counters, Slot int    // descriptor of the table, and our slot in it
 	Requests       uint64 // after which it asks to be replaced
@@ -37,47 +37,47 @@ func (s *Server) join(w Worker) error {
 	if err != nil {
 		return err
 	}
-	s.workers, s.host.Workers, s.retirement.Worker = table, table, w
+	s.workers, s.loop.Accept.Workers, s.retirement.Worker = table, table, w
 	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
 }
 
 func (s *Server) accept(i uint32) {
 	if s.workers == nil {
-		s.host.Accept(i)
+		s.loop.Accept.From(i)
 		return
 	}
-	s.host.AcceptEdge(i)
+	s.loop.Accept.Edge(i)
 }
 
-// heard takes up what a descriptor of our own reports.
-func (s *Server) heard(number uint32) {
+// takeOwn takes up the report of a descriptor of our own.
+func (s *Server) takeOwn(number uint32) {
 	if number == poll.Alarm {
-		s.alarm.heard()
+		s.alarm.acknowledge()
 		return
 	}
 	s.workers.Answer()
 	if !s.draining {
-		s.host.AcceptAll()
+		s.loop.Accept.All()
 	}
 }
 
-// tell puts the figures where the other workers and the master see them.
-func (s *Server) tell(now time.Time) {
-	own, h := s.workers.Own(), &s.host
-	own.Connections.Store(uint64(h.Connections()))
-	own.Streams.Store(uint64(h.Streams()))
-	own.Requests.Store(h.Counts.Requests)
-	own.Accepted.Store(h.Counts.Accepted)
-	own.Refused.Store(h.Counts.Refused)
+// publish puts the figures where the other workers and the master see them.
+func (s *Server) publish(now time.Time) {
+	own, l := s.workers.Own(), &s.loop
+	own.Connections.Store(uint64(l.Connections()))
+	own.Streams.Store(uint64(s.streams.Live()))
+	own.Requests.Store(l.Counts.Requests)
+	own.Accepted.Store(l.Counts.Accepted)
+	own.Refused.Store(l.Counts.Refused)
 	if !s.draining && !s.retirement.asked {
 		s.considerRetirement(now)
 	}
 }
 
 func (s *Server) considerRetirement(now time.Time) {
-	r, requests := &s.retirement, s.host.Counts.Requests
+	r, requests := &s.retirement, s.loop.Counts.Requests
 	if r.Requests > 0 && requests >= r.Requests {
-		r.asked = s.host.Retire(fmt.Sprintf("%d requests", requests))
+		r.asked = s.journal.Retire(fmt.Sprintf("%d requests", requests))
 		return
 	}
 	if r.RSS == 0 || requests == r.seen || now.Sub(r.at) < limits.RSSInterval {
@@ -85,7 +85,7 @@ func (s *Server) considerRetirement(now time.Time) {
 	}
 	r.seen, r.at = requests, now
 	if rss := resident(); rss >= r.RSS {
-		r.asked = s.host.Retire(fmt.Sprintf("%d MiB of resident memory", rss>>20))
+		r.asked = s.journal.Retire(fmt.Sprintf("%d MiB of resident memory", rss>>20))
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package sock is the system calls of a connection's socket. None of them blocks, so none tells Go's scheduler: not even when
-// somebody else who has the socket, such as a forked child, has made it a blocking one.  per request
+// somebody else who has the socket, such as a forked child, has made it a blocking one.
 package sock
 
 import (

@@ -1,4 +1,4 @@
-// Package timer is a hashed wheel of deadlines on records that are known by number.  per connection
+// Package timer is a hashed wheel of deadlines on records that are known by number.
 //
 // It is lazy: a deadline that moves away stays where it is in the wheel, and is looked at again when its old time comes or
 // when there is time.

@@ -1,4 +1,4 @@
-// The wheel against a naive model of it, and its edges.  per process
+// The wheel against a naive model of it, and its edges.
 
 package timer
 

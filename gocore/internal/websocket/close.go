@@ -1,4 +1,4 @@
-// Why a WebSocket ends: codes (RFC 6455 7.4), and every way a peer can be wrong.  per connection
+// Why a WebSocket ends: codes (RFC 6455 7.4), and every way a peer can be wrong.
 
 package websocket
 

@@ -1,4 +1,4 @@
-// permessage-deflate at work (RFC 7692 7.2).  per message
+// permessage-deflate at work (RFC 7692 7.2).
 //
 // Neither stream remembers anything between two messages: it is given the context that the connection has kept.
 

@@ -1,4 +1,4 @@
-// Messages through permessage-deflate and back, and what does not inflate.  per process
+// Messages through permessage-deflate and back, and what does not inflate.
 
 package websocket
 

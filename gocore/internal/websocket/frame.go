@@ -2,7 +2,7 @@
 // clocks, no goroutines. In the order of a conversation: Shake reads a handshake, Decoder takes the peer's frames apart, the
 // Append functions write ours.
 //
-// Nothing here allocates but the growth of a buffer that the caller handed in, and what inflates and deflates.  per byte
+// Nothing here allocates but the growth of a buffer that the caller handed in, and what inflates and deflates.
 package websocket
 
 import (

@@ -1,4 +1,4 @@
-// Frames as peers send them: what they come to, wherever they are cut.  per process
+// Frames as peers send them: what they come to, wherever they are cut.
 
 package websocket
 

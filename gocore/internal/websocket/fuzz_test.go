@@ -1,4 +1,4 @@
-// Whatever a peer sends, and however it is cut.  per process
+// Whatever a peer sends, and however it is cut.
 
 package websocket
 

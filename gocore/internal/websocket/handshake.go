@@ -1,4 +1,4 @@
-// The handshake (RFC 6455 4.2): what a request to upgrade asks for, and the fields that agree.  per connection
+// The handshake (RFC 6455 4.2): what a request to upgrade asks for, and the fields that agree.
 
 package websocket
 
@@ -7,6 +7,8 @@ import (
 
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/octet"
 )
 
 // AcceptBytes is the length of a Sec-WebSocket-Accept.
@@ -21,18 +23,18 @@ type Handshake struct {
 
 // Refused handshakes.
 var (
-	noKey     = &http1.Refusal{Status: 400, Reason: "websocket handshake without sec-websocket-key", Section: "RFC 6455 4.2.1"}
-	twoKeys   = &http1.Refusal{Status: 400, Reason: "more than one sec-websocket-key", Section: "RFC 6455 4.2.1"}
-	badKey    = &http1.Refusal{Status: 400, Reason: "sec-websocket-key is not 16 octets in base64", Section: "RFC 6455 4.2.1"}
-	otherThan = &http1.Refusal{Status: 426, Reason: "websocket version other than 13", Section: "RFC 6455 4.2.2",
+	noKey     = &message.Refusal{Status: 400, Reason: "websocket handshake without sec-websocket-key", Section: "RFC 6455 4.2.1"}
+	twoKeys   = &message.Refusal{Status: 400, Reason: "more than one sec-websocket-key", Section: "RFC 6455 4.2.1"}
+	badKey    = &message.Refusal{Status: 400, Reason: "sec-websocket-key is not 16 octets in base64", Section: "RFC 6455 4.2.1"}
+	otherThan = &message.Refusal{Status: 426, Reason: "websocket version other than 13", Section: "RFC 6455 4.2.2",
 		Fields: "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"}
-	badSubprotocol   = &http1.Refusal{Status: 400, Reason: "a websocket subprotocol is not a token", Section: "RFC 6455 4.1"}
-	manySubprotocols = &http1.Refusal{Status: 400, Reason: "too many websocket subprotocols", Section: "RFC 6455 4.1", Limit: limits.MaxSubprotocols}
+	badSubprotocol   = &message.Refusal{Status: 400, Reason: "a websocket subprotocol is not a token", Section: "RFC 6455 4.1"}
+	manySubprotocols = &message.Refusal{Status: 400, Reason: "too many websocket subprotocols", Section: "RFC 6455 4.1", Limit: limits.MaxSubprotocols}
 )
 
 // Shake reads the handshake in a head that has http1.Head.UpgradeWebSocket. Subprotocols are appended to spans, which is grown to
 // limits.MaxSubprotocols at most. With context, compression may keep some between messages.
-func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span, context bool) *http1.Refusal {
+func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span, context bool) *message.Refusal {
 	*hs = Handshake{Subprotocols: spans}
 	keys, version := 0, false
 	for _, f := range head.Fields {
@@ -85,16 +87,16 @@ func (hs *Handshake) readKey(key []byte) bool {
 }
 
 // readSubprotocols takes a list of tokens (RFC 6455 11.3.4); empty elements are none (RFC 9110 5.6.1.2).
-func (hs *Handshake) readSubprotocols(buf []byte, value http1.Span) *http1.Refusal {
+func (hs *Handshake) readSubprotocols(buf []byte, value http1.Span) *message.Refusal {
 	all := value.In(buf)
 	for rest, another := all, true; another; {
 		var element []byte
 		at := len(all) - len(rest)
-		element, rest, another = http1.CutList(rest)
+		element, rest, another = octet.CutList(rest)
 		if len(element) == 0 {
 			continue
 		}
-		if !http1.IsToken(element) {
+		if !octet.IsToken(element) {
 			return badSubprotocol
 		}
 		if len(hs.Subprotocols) == limits.MaxSubprotocols {

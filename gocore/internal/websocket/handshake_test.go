@@ -1,4 +1,4 @@
-// Handshakes: what is agreed to, and what is refused with which status.  per process
+// Handshakes: what is agreed to, and what is refused with which status.
 
 package websocket
 
@@ -10,6 +10,7 @@ import (
 
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	versionLine = "Sec-WebSocket-Version: 13\r\n"
 )
 
-func shake(t *testing.T, lines string) (hs Handshake, buf []byte, refusal *http1.Refusal) {
+func shake(t *testing.T, lines string) (hs Handshake, buf []byte, refusal *message.Refusal) {
 	t.Helper()
 	buf = []byte("GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + lines + "\r\n")
 	head := http1.Head{Limits: http1.DefaultLimits, Fields: make([]http1.Field, 0, limits.DefaultFields)}
@@ -35,7 +36,7 @@ func TestTheExampleOfTheRFC(t *testing.T) {
 }
 
 func TestRefusedHandshakes(t *testing.T) {
-	for lines, want := range map[string]*http1.Refusal{
+	for lines, want := range map[string]*message.Refusal{
 		versionLine:                                noKey,
 		keyLine + keyLine + versionLine:            twoKeys,
 		"Sec-WebSocket-Key: abc\r\n" + versionLine: badKey,

@@ -1,4 +1,4 @@
-// Masks (RFC 6455 5.3), eight octets at a time.  per byte
+// Masks (RFC 6455 5.3), eight octets at a time.
 
 package websocket
 

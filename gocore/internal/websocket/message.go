@@ -1,4 +1,4 @@
-// The peer's frames, taken apart into pieces of messages and control frames.  per byte
+// The peer's frames, taken apart into pieces of messages and control frames.
 
 package websocket
 

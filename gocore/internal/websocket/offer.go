@@ -1,4 +1,4 @@
-// permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.  per connection
+// permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.
 //
 // Without context we ask for no takeover in both directions, which a server may (RFC 7692 7.1.1): then neither side holds a window
 // between two messages. With it, windows are as small as limits.ContextBits says; a peer that can't be told so of its own
@@ -9,8 +9,8 @@ package websocket
 import (
 	"strconv"
 
-	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/octet"
 )
 
 // Deflate is what was agreed on; the zero value is nothing.
@@ -36,7 +36,7 @@ const (
 func (d *Deflate) readOffers(value []byte, context bool) {
 	for another := true; another && !d.On(); {
 		var offer []byte
-		offer, value, another = http1.CutList(value)
+		offer, value, another = octet.CutList(value)
 		*d = readOffer(offer, context)
 	}
 }
@@ -50,7 +50,7 @@ const (
 )
 
 func readOffer(offer []byte, context bool) (d Deflate) {
-	name, rest, more := http1.CutParameters(offer)
+	name, rest, more := octet.CutParameters(offer)
 	if string(name) != "permessage-deflate" {
 		return Deflate{}
 	}
@@ -58,7 +58,7 @@ func readOffer(offer []byte, context bool) (d Deflate) {
 	seen, received := 0, uint8(mostBits)
 	for more {
 		var parameter []byte
-		parameter, rest, more = http1.CutParameters(rest)
+		parameter, rest, more = octet.CutParameters(rest)
 		which, bits := readParameter(parameter)
 		if which == 0 || seen&which != 0 {
 			return Deflate{}
@@ -82,7 +82,7 @@ func readOffer(offer []byte, context bool) (d Deflate) {
 
 // readParameter returns 0 for one that is unknown or malformed.
 func readParameter(parameter []byte) (which int, bits uint8) {
-	name, value, hasValue := http1.CutValue(parameter)
+	name, value, hasValue := octet.CutValue(parameter)
 	switch string(name) {
 	case "server_no_context_takeover":
 		which = serverNoContext

@@ -1,4 +1,4 @@
-// UTF-8, checked as it arrives (RFC 3629 4): the octet that makes it wrong is the last one that is looked at.  per byte
+// UTF-8, checked as it arrives (RFC 3629 4): the octet that makes it wrong is the last one that is looked at.
 
 package websocket
 

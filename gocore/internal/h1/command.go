@@ -1,0 +1,97 @@
+// What the app says: each command, and what becomes of it.
+
+package h1
+
+import (
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/transport"
+)
+
+// Command carries out one for the request of the connection.
+func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
+	s := d.streamOf(c)
+	more := k.Flags&handoff.CommandMore != 0
+	switch k.Kind {
+	case handoff.CommandStart:
+		d.start(c, s, uint16(k.Arg), payload)
+	case handoff.CommandBody:
+		d.piece(c, s, transport.Piece{Bytes: payload}, more)
+	case handoff.CommandBodyRef:
+		d.piece(c, s, transport.BorrowedPiece(handoff.Ref(payload)), more)
+	case handoff.CommandFile:
+		d.piece(c, s, d.out.FilePiece(handoff.FileOf(payload)), more)
+	case handoff.CommandTrailers:
+		d.trailers(c, s, payload, more)
+	case handoff.CommandConsumed:
+		d.consumed(c, s, k.Arg)
+	case handoff.CommandContinue:
+		d.proceed(c, s)
+	case handoff.CommandNotify:
+		d.streams.Notify(c, s)
+	case handoff.CommandAbort:
+		d.giveUp(c, s)
+	case handoff.CommandWSAccept:
+		d.accept(c, s, payload)
+	case handoff.CommandWSClose:
+		d.decline(c, s)
+	default:
+		d.streams.GiveBack(k, payload)
+	}
+}
+
+// accept makes the connection a WebSocket.
+func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
+	if s.Started || !s.WebSocket {
+		return
+	}
+	if err := d.upgrades.Accept(c, s, fields, &d.defaults); err != nil {
+		d.loop.AppError(c, err.Error())
+		d.abort(c, s)
+	}
+}
+
+// decline: the app closes a WebSocket that it has not accepted.
+func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
+	s.Silence()
+	if !s.Started {
+		d.refuse(c, exchange.AppDeclined)
+	}
+}
+
+// giveUp: the app is over without having said its last.
+func (d *Driver) giveUp(c *transport.Conn, s *exchange.Stream) {
+	if s.Started && s.Response.Mode == message.BodyNone { // all that the peer is to have of it is said
+		d.complete(c, s)
+		return
+	}
+	d.abort(c, s)
+}
+
+// abort ends a stream whose app is over: with a 500 when nothing was sent, else by an end that is not a clean one.
+func (d *Driver) abort(c *transport.Conn, s *exchange.Stream) {
+	if !s.Started {
+		d.refuse(c, exchange.AppFailed)
+		return
+	}
+	if s.Response.Mode == message.BodyUntilClose {
+		c.Reset() // a plain close would look like the end of the response
+	}
+	d.loop.Mark(c, transport.Answered)
+}
+
+// proceed: the app asks for a body that the peer holds back (RFC 9110 10.1.1).
+func (d *Driver) proceed(c *transport.Conn, s *exchange.Stream) {
+	if !s.Expecting {
+		return
+	}
+	s.Expecting = false
+	if s.Started {
+		return // too late for an interim response; Close was said
+	}
+	d.out.Gather(c)
+	d.out.B = append(d.out.B, "HTTP/1.1 100 Continue\r\n\r\n"...)
+	c.Since = d.loop.Clock.Now
+	d.loop.Timers.Arm(c)
+}

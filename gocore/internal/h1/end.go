@@ -1,0 +1,47 @@
+// Behind a response: the rest of the request's body, the next request, or the end.
+
+package h1
+
+import (
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/transport"
+)
+
+// complete: the app has said all. The response is over when its last byte is sent.
+func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
+	s.Silence()
+	if s.BodyDone {
+		d.Gone(c)
+	} else {
+		d.streams.Enter(c, s, exchange.Discard)
+	}
+	d.loop.Enter(c, transport.Flush)
+}
+
+// end leaves an answered request behind.
+func (d *Driver) end(c *transport.Conn) {
+	switch {
+	case c.Last || d.loop.Draining() && c.Stream != 0:
+		d.finishAnswered(c)
+	case c.Stream != 0:
+		d.streamOf(c).Received = 0
+		d.loop.Enter(c, transport.Busy)
+		d.loop.Timers.Arm(c)
+	default:
+		d.next(c)
+	}
+}
+
+// finishAnswered: what is left of the request's body will not be read.
+func (d *Driver) finishAnswered(c *transport.Conn) {
+	c.Linger = c.Linger || c.Stream != 0
+	d.Gone(c)
+	d.loop.Finish(c)
+}
+
+// next makes the connection ready for its next request.
+func (d *Driver) next(c *transport.Conn) {
+	d.Gone(c)
+	d.loop.Enter(c, transport.Idle)
+	d.loop.Timers.Arm(c)
+}

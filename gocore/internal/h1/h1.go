@@ -1,0 +1,178 @@
+// Package h1 drives HTTP/1.1: between the bytes of a connection (transport) and a request and its response (exchange), with http1 for
+// what the bytes mean.
+//
+// Start at Readable: it is the life of a connection that speaks HTTP/1.1, one request after the other.
+//
+//	head.go     bytes -> a request, handed to the app
+//	body.go     bytes -> pieces of its body
+//	command.go  what the app says: each command, and what becomes of it
+//	respond.go  the head, the body and the trailers of the response -> bytes
+//	end.go      behind a response: the next request, or the end
+//	refuse.go   responses in the app's place
+package h1
+
+import (
+	"time"
+
+	"saltare/gocore/internal/config"
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/ws"
+)
+
+// Driver is HTTP/1.1 on one server.
+type Driver struct {
+	config   *config.Config
+	loop     *transport.Loop
+	out      *transport.Output
+	streams  *exchange.Streams
+	upgrades *ws.Driver
+
+	head     http1.Head
+	chunks   pool.Slab[http1.Chunked] // of requests whose body is chunked; Stream.Own
+	defaults message.Defaults
+	second   int64 // of the Date line
+}
+
+// Open makes it the driver of a loop's connections. Requests that ask for WebSocket go to upgrades.
+func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades *ws.Driver) transport.Kind {
+	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
+	d.head.Limits = d.config.MaxHead
+	d.defaults.Server, d.defaults.Extra = d.config.ServerHeader, d.config.ExtraHeaders
+	return loop.Add(d)
+}
+
+// Date sets the time that responses carry.
+func (d *Driver) Date(now time.Time) {
+	if second := now.Unix(); d.config.DateHeader && second != d.second {
+		d.second = second
+		d.defaults.Date = http1.AppendDate(d.defaults.Date[:0], second)
+	}
+}
+
+// Release gives back records that nothing uses now.
+func (d *Driver) Release() int { return d.chunks.Release() }
+
+// Close frees what requests share.
+func (d *Driver) Close() { d.chunks.Close() }
+
+// streamOf is the one stream of a connection that has one.
+func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
+
+// step is what an arm of Readable answers.
+type step bool
+
+const (
+	again step = true  // look at the phase again
+	rest  step = false // nothing more to do until epoll, the app or a deadline says so
+)
+
+// Readable takes a connection as far as its bytes, the app and the room of this turn allow.
+func (d *Driver) Readable(c *transport.Conn) {
+	if c.Stream != 0 && !c.Ends() {
+		d.streams.TellDrained(c, d.streamOf(c))
+	}
+	for next := again; next == again && !c.Ends(); {
+		switch c.Phase() {
+		case transport.Idle, transport.Head:
+			next = d.readHead(c)
+		case transport.Busy:
+			next = d.advanceStream(c, d.streamOf(c))
+		case transport.Flush:
+			next = d.watchOutput(c)
+		default:
+			return
+		}
+	}
+}
+
+func (d *Driver) advanceStream(c *transport.Conn, s *exchange.Stream) step {
+	switch s.Stage() {
+	case exchange.Body:
+		return d.readBody(c, s)
+	case exchange.Discard:
+		return d.discardBody(c, s)
+	}
+	return d.watchPeer(c, s)
+}
+
+// watchPeer: nothing is read while a response is made, but the end of a peer's sending side is noticed. A WebSocket cannot be half open.
+func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
+	switch {
+	case c.Gone() || c.HalfClosed() && s.WebSocket:
+		d.loop.Mark(c, transport.PeerClosed)
+	case c.HalfClosed():
+		d.streams.HalfClosed(s)
+	}
+	return rest
+}
+
+// watchOutput goes on once a complete response is sent.
+func (d *Driver) watchOutput(c *transport.Conn) step {
+	switch {
+	case d.out.Sent(c):
+		d.end(c)
+		return step(c.HasInput())
+	case c.Gone():
+		d.loop.Mark(c, transport.PeerClosed)
+	}
+	return rest
+}
+
+// Deadline counts while more of a body is to come.
+func (d *Driver) Deadline(c *transport.Conn) uint32 {
+	switch s := d.streamOf(c); s.Stage() {
+	case exchange.Body:
+		if !s.Paused() && !s.Expecting {
+			return c.After(d.config.BodyTimeout)
+		}
+	case exchange.Discard:
+		return c.After(d.config.BodyTimeout)
+	}
+	return 0
+}
+
+// Expire: the peer has sent too slowly.
+func (d *Driver) Expire(c *transport.Conn) {
+	switch {
+	case c.Phase() == transport.Head:
+		d.refuse(c, exchange.HeadTimeout)
+	case d.streamOf(c).Stage() == exchange.Body:
+		d.refuse(c, exchange.BodyTimeout)
+	default:
+		d.loop.Mark(c, transport.Answered)
+	}
+}
+
+// Drain: a request that has its response need not be read to its end.
+func (d *Driver) Drain(c *transport.Conn) {
+	if d.streamOf(c).Stage() == exchange.Discard {
+		d.finishAnswered(c)
+	}
+}
+
+// Doing is the stage of its request.
+func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
+
+// Patient: a peer must take its response in time.
+func (d *Driver) Patient() bool { return false }
+
+// Gone ends the request of the connection, if there is one.
+func (d *Driver) Gone(c *transport.Conn) {
+	if c.Stream == 0 {
+		return
+	}
+	s := d.streamOf(c)
+	switch {
+	case s.Own == 0:
+	case s.WebSocket:
+		d.upgrades.Drop(s)
+	default:
+		d.chunks.Free(s.Own - 1)
+	}
+	d.streams.Drop(s)
+	c.Stream = 0
+}

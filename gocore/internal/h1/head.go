@@ -1,0 +1,184 @@
+// A request head: bytes in, a request for the app out.
+//
+// Bytes are read straight into the turn's arena. A head that is complete after one read, as nearly all are, is parsed and
+// handed to C where it lies; only an unfinished one is parked in a buffer of the connection until more comes.
+
+package h1
+
+import (
+	"unsafe"
+
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/transport"
+)
+
+func (d *Driver) readHead(c *transport.Conn) step {
+	buf, _, ok := d.loop.Input.Take(c)
+	if !ok {
+		return rest
+	}
+	return d.parse(c, buf)
+}
+
+func (d *Driver) parse(c *transport.Conn, buf []byte) step {
+	d.head.Fields = d.loop.Inbox.Fields(len(buf), d.head.Limits.Fields)
+	n, refusal := http1.ParseHead(&d.head, buf, int(c.Scanned))
+	switch {
+	case refusal != nil:
+		d.refuse(c, refusal)
+		return rest
+	case n == 0:
+		return d.needMore(c, buf)
+	}
+	c.Scanned = 0
+	return d.begin(c, buf, n)
+}
+
+// needMore parks an unfinished head. The time for it counts from its first byte, or from accept.
+func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
+	if c.Phase() == transport.Idle {
+		d.loop.Enter(c, transport.Head)
+	}
+	if !d.loop.Input.ParkBeginning(c, buf) {
+		return rest
+	}
+	d.loop.Timers.Arm(c)
+	return again
+}
+
+// begin hands a request to the app: buf holds its head in the first n bytes, then what came behind it.
+func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
+	s, ok := d.open(c)
+	if !ok {
+		d.loop.Mark(c, transport.NoMemory)
+		return rest
+	}
+	d.loop.Fault("request")
+	body, behind, refusal := d.admitBody(s, buf[n:])
+	if refusal == nil && d.head.UpgradeWebSocket {
+		refusal = d.upgrades.Ask(s, &d.head, buf)
+	}
+	if refusal != nil {
+		s.Silence()
+		d.refuse(c, refusal)
+		return rest
+	}
+	if !s.BodyDone {
+		s.CountPiece(body)
+	}
+	if !d.loop.Input.Park(c, behind) {
+		return rest
+	}
+	d.view(c, s, buf, body)
+	if s.BodyDone {
+		d.streams.Enter(c, s, exchange.Answer)
+		d.loop.Enter(c, transport.Busy)
+	} else {
+		d.streams.Enter(c, s, exchange.Body)
+		d.loop.Enter(c, transport.Busy)
+		d.loop.Timers.Arm(c)
+	}
+	return again
+}
+
+// open makes the stream; ok is false without memory for it.
+func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
+	head := &d.head
+	c.Requests++
+	s, err := d.streams.Begin(c, message.Response{Minor: head.Minor, HEAD: head.IsHEAD, Close: !head.KeepAlive, ContentLength: -1})
+	if err != nil {
+		return nil, false
+	}
+	c.Stream = s.Number() + 1
+	if head.Chunked {
+		number, _, err := d.chunks.Alloc()
+		if err != nil {
+			s.Silence()
+			return nil, false
+		}
+		s.Own = number + 1
+	} else if head.ContentLength > 0 {
+		s.Left = uint64(head.ContentLength)
+	}
+	s.BodyDone = !head.Chunked && s.Left == 0
+	s.Expecting = head.ExpectContinue && !s.BodyDone
+	return s, true
+}
+
+// admitBody decodes what came behind the head, unless the app need not see the request at all.
+func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
+	if refusal = d.unwanted(); refusal == nil {
+		body, behind, refusal = d.decode(s, b)
+	}
+	if refusal == nil && d.streams.Oversized(s) {
+		refusal = exchange.BodyTooLarge
+	}
+	return body, behind, refusal
+}
+
+func (d *Driver) unwanted() *message.Refusal {
+	if most := d.config.MaxRequestBody; most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
+		return exchange.BodyTooLarge
+	}
+	if d.head.IsCONNECT {
+		return exchange.NoTunnel
+	}
+	return nil
+}
+
+const fieldBytes = int(unsafe.Sizeof(http1.Field{}))
+
+func fieldsPointer(fields []http1.Field) uintptr { return uintptr(unsafe.Pointer(&fields[0])) }
+
+func requestPointer(r *handoff.Request) uintptr { return uintptr(unsafe.Pointer(r)) }
+
+// view describes the request to C and keeps what it points to for this turn.
+func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
+	head, inbox := &d.head, d.loop.Inbox
+	fields := head.Fields
+	size := (len(buf)+7)&^7 + len(fields)*fieldBytes
+	free := inbox.Free()
+	path := head.Path.In(buf)
+	if head.PathEscaped {
+		decoded := http1.DecodePath(free[size:size], path)
+		path = decoded
+		size += len(decoded)
+	}
+	inbox.Keep(size)
+
+	r := inbox.NewRequest()
+	r.Head, r.Path, r.PathLen = handoff.Pointer(buf), handoff.Pointer(path), uint32(len(path))
+	r.Method, r.RawPath, r.Query = head.Method, head.Path, head.Query
+	r.Minor, r.Listener = uint32(head.Minor), c.Listener
+	r.Client, r.Local = c.Client, c.Local
+	if len(fields) > 0 {
+		r.Fields, r.NFields = fieldsPointer(fields), uint32(len(fields))
+	}
+	if len(body) > 0 {
+		r.Body, r.BodyLen = handoff.Pointer(body), uint32(len(body))
+	}
+	if s.WebSocket {
+		offered := d.upgrades.Subprotocols()
+		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
+	}
+	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+}
+
+func flagsOf(s *exchange.Stream) (flags uint32) {
+	if s.BodyDone {
+		flags |= handoff.EventLast
+	}
+	if s.Expecting {
+		flags |= handoff.EventContinue
+	}
+	if s.Response.HEAD {
+		flags |= handoff.EventSilent
+	}
+	if s.WebSocket {
+		flags |= handoff.EventWebSocket
+	}
+	return flags
+}

@@ -1,0 +1,140 @@
+// The head, the body and the trailers of a response. How the body is framed is decided in message/framing.go.
+
+package h1
+
+import (
+	"fmt"
+
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/transport"
+)
+
+// start begins the response.
+func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fields []byte) {
+	if s.Started {
+		return
+	}
+	if status < 200 {
+		d.hint(c, s, status, fields)
+		return
+	}
+	r := &s.Response
+	r.Status = status
+	r.Close = r.Close || d.isLast(c, s)
+	d.out.Gather(c)
+	bytes, err := http1.AppendHead(d.out.B, r, fields, &d.defaults)
+	d.out.B = bytes
+	if err != nil {
+		d.loop.AppError(c, err.Error())
+		d.abort(c, s)
+		return
+	}
+	s.Started = true
+	c.Last = c.Last || r.Close
+	c.Linger = c.Linger || s.Expecting
+}
+
+// isLast tells whether it is known as a response begins that the connection will end behind it, so that the peer is told.
+func (d *Driver) isLast(c *transport.Conn, s *exchange.Stream) bool {
+	switch {
+	case d.loop.Draining(), s.Expecting, d.spent(c):
+		return true
+	case s.WebSocket: // frames may follow, which are no request
+		return true
+	case !s.BodyDone && s.Left > limits.DiscardBytes: // too much to be read for the sake of the next request
+		return true
+	}
+	return c.AtEnd()
+}
+
+// hint sends an interim response ahead of the response (RFC 9110 15.2). Only a mistake of the bridge's makes it fail.
+func (d *Driver) hint(c *transport.Conn, s *exchange.Stream, status uint16, fields []byte) {
+	r := message.Response{Status: status, Minor: s.Response.Minor}
+	d.out.Gather(c)
+	bytes, err := http1.AppendHead(d.out.B, &r, fields, &d.defaults)
+	d.out.B = bytes
+	if err != nil {
+		d.loop.AppError(c, err.Error())
+	}
+}
+
+// spent tells whether this is the last request that the connection may make.
+func (d *Driver) spent(c *transport.Conn) bool {
+	return d.config.MaxKeepAliveRequests > 0 && c.Requests >= d.config.MaxKeepAliveRequests
+}
+
+// piece sends a part of the body as the framing asks; with more false it is the last.
+func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece, more bool) {
+	switch s.Give(p.Size()) {
+	case exchange.Send:
+		d.frame(c, s.Response.Mode, p)
+	case exchange.Swallow:
+		d.out.GiveBack(p)
+	case exchange.TooMuch:
+		d.out.GiveBack(p)
+		d.wrongLength(c, s, "more", p.Size())
+		return
+	}
+	if !more {
+		d.lastPiece(c, s)
+	}
+}
+
+func (d *Driver) frame(c *transport.Conn, mode message.BodyMode, p transport.Piece) {
+	out := d.out
+	out.Gather(c)
+	d.loop.Fault("piece")
+	if mode != message.BodyChunked {
+		out.Add(p)
+		return
+	}
+	out.B = http1.AppendChunkHeader(out.B, p.Size())
+	out.Add(p)
+	out.B = append(out.B, '\r', '\n')
+}
+
+func (d *Driver) lastPiece(c *transport.Conn, s *exchange.Stream) {
+	switch {
+	case s.TooLittle():
+		d.wrongLength(c, s, "less", 0)
+		return
+	case s.Response.Mode == message.BodyChunked:
+		d.out.Gather(c)
+		d.out.B = append(d.out.B, http1.LastChunk...)
+	}
+	d.complete(c, s)
+}
+
+// wrongLength: the app sent another length than it declared. The peer must not take it for a whole response.
+func (d *Driver) wrongLength(c *transport.Conn, s *exchange.Stream, than string, n int) {
+	d.streams.WrongLength(c, s, than, n)
+	d.abort(c, s)
+}
+
+// trailers end a response in place of its last piece. Only a chunked body has room for them.
+func (d *Driver) trailers(c *transport.Conn, s *exchange.Stream, fields []byte, more bool) {
+	if s.Response.Mode != message.BodyChunked || !s.Started {
+		if !more {
+			d.lastPiece(c, s)
+		}
+		return
+	}
+	d.out.Gather(c)
+	bytes, leftOut, err := http1.AppendTrailers(d.out.B, fields, !s.Trailing, !more)
+	d.out.B = bytes
+	s.Trailing = true
+	switch {
+	case err != nil:
+		d.loop.AppError(c, err.Error())
+		d.abort(c, s)
+		return
+	case leftOut != "":
+		d.loop.AppError(c, fmt.Sprintf("a trailer named %s is not allowed (RFC 9110 6.5.1) and was left out", leftOut))
+	}
+	if !more {
+		d.complete(c, s)
+	}
+}

@@ -1,0 +1,94 @@
+// Package journal is what a server reports of itself in the inbox: lines for the log, and that a worker should be replaced.
+package journal
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+)
+
+// Journal is that of one server.
+type Journal struct {
+	inbox    *handoff.Inbox
+	debug    bool
+	limits   [allLimits]uint32 // tick + 1 at which a refusal by each was logged; 0: never
+	panicked []uintptr         // places whose stack was logged
+	overdue  []string          // lines that found no room yet
+}
+
+// Open makes it write to inbox.
+func (j *Journal) Open(inbox *handoff.Inbox, debug bool) { j.inbox, j.debug = inbox, debug }
+
+// Debugs tells whether Debug is of use: it saves making the line.
+func (j *Journal) Debugs() bool { return j.debug }
+
+// Debug logs a line about a peer.
+func (j *Journal) Debug(line string) { j.add(handoff.EventLog, handoff.LogDebug, line) }
+
+// Error logs a mistake of the app, or what keeps the server from its work.
+func (j *Journal) Error(line string) { j.add(handoff.EventLog, handoff.LogError, line) }
+
+// Retire asks for this worker to be replaced; false when this turn has no room for that.
+func (j *Journal) Retire(why string) bool { return j.add(handoff.EventRetire, 0, why) }
+
+// add is false when there is no room: a flood of lines must not delay requests.
+func (j *Journal) add(kind, flags uint32, line string) bool {
+	free := j.inbox.Free()
+	if !j.inbox.HasRoom() || len(free) < limits.LogLineBytes+j.inbox.View() {
+		return false
+	}
+	n := copy(free[:limits.LogLineBytes], line)
+	j.inbox.Keep(n)
+	j.inbox.Add(handoff.Event{Kind: kind, Flags: flags, Data: handoff.Pointer(free), Len: uint64(n)})
+	return true
+}
+
+// Panic logs each place of a panic once, with the stack that led there, and what was being done: "" is nothing for a connection.
+func (j *Journal) Panic(panicked any, doing string) {
+	var at [64]uintptr
+	frames := runtime.CallersFrames(at[:runtime.Callers(1, at[:])])
+	var line strings.Builder
+	fmt.Fprintf(&line, "internal error: %v; its connection was closed", panicked)
+	if doing != "" {
+		line.WriteString(" while " + doing)
+	}
+	line.WriteString("; at ")
+	place, raised := uintptr(0), false
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		switch runtimes := strings.HasPrefix(f.Function, "runtime."); {
+		case runtimes && place == 0: // on the way from the panic to here
+			raised = true
+		case runtimes:
+			more = false
+		case raised:
+			if place != 0 {
+				line.WriteString(" < ")
+			} else {
+				place = f.PC
+			}
+			line.WriteString(lastPart(f.Function) + " (" + lastPart(f.File) + ":" + strconv.Itoa(f.Line) + ")")
+		}
+	}
+	if slices.Contains(j.panicked, place) || len(j.panicked) == limits.PanicPlaces {
+		return
+	}
+	j.panicked = append(j.panicked, place)
+	j.overdue = append(j.overdue, line.String())
+	j.LogOverdue()
+}
+
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// LogOverdue logs the lines that found no room yet.
+func (j *Journal) LogOverdue() {
+	for len(j.overdue) > 0 && j.add(handoff.EventLog, handoff.LogError, j.overdue[0]) {
+		j.overdue = j.overdue[1:]
+	}
+}

@@ -1,0 +1,112 @@
+// How a response is framed: one table.
+//
+// The reader of a response has to know where it ends. It finds out from four things: the status, the
+// method that was asked, the version it speaks, and the fields content-length and transfer-encoding
+// (RFC 9112 6.3). Get one wrong and the next answer on the connection is taken for the rest of this
+// one. So the app's say ends at the length it declares; the rest is decided here, for all statuses,
+// methods and versions at once, and what the app sends against the decision is dropped or refused.
+//
+// The first row of the table that matches decides. Some rows are less obvious than they look:
+//
+//   - Interim answers, 204 and 2xx to CONNECT must not carry content-length at all (RFC 9110 8.6);
+//     304 and responses to HEAD may, and it then tells the length of what was not sent.
+//   - 205 has no content but, unlike 204, readers do not know that, so it declares a length of 0
+//     (RFC 9110 15.3.6).
+//   - A response to HEAD without a declared length does not name chunked, though it might (RFC 9112
+//     6.1): nothing is gained, and a careless reader would wait for the chunks.
+//   - A 1.0 reader does not know chunks; for it the response ends where the connection does, which is
+//     also why an error must not end such a response with a clean close.
+
+package message
+
+// BodyMode is how the body of a response travels.
+type BodyMode uint8
+
+const (
+	BodyNone       BodyMode = iota // there is none: swallow what the app sends
+	BodyLength                     // as many octets as declared
+	BodyChunked                    // each piece behind its size, then the last chunk
+	BodyUntilClose                 // as it is, until the connection ends
+)
+
+// lengthField is what becomes of content-length.
+type lengthField uint8
+
+const (
+	dropLength lengthField = iota // there must be none
+	keepLength                    // as the app declared it, if it did
+	zeroLength                    // 0, whatever the app declared
+)
+
+// traits of a response besides its status.
+type traits uint8
+
+const (
+	toHEAD traits = 1 << iota
+	toCONNECT
+	to11            // the reader speaks 1.1
+	declared        // the app gave a content-length
+	toAny    traits = 0
+)
+
+type framing struct {
+	from, to uint16 // status
+	needs    traits
+	mode     BodyMode
+	length   lengthField
+}
+
+var framings = [...]framing{
+	{100, 199, toAny, BodyNone, dropLength},           // RFC 9110 15.2
+	{204, 204, toAny, BodyNone, dropLength},           // RFC 9110 15.3.5
+	{205, 205, toAny, BodyNone, zeroLength},           // RFC 9110 15.3.6
+	{200, 299, toCONNECT, BodyUntilClose, dropLength}, // RFC 9110 9.3.6: a tunnel
+	{304, 304, toAny, BodyNone, keepLength},           // RFC 9110 15.4.5
+	{200, 999, toHEAD, BodyNone, keepLength},          // RFC 9110 9.3.2
+	{200, 999, declared, BodyLength, keepLength},      // RFC 9112 6.2
+	{200, 999, to11, BodyChunked, dropLength},         // RFC 9112 7.1
+	{200, 999, toAny, BodyUntilClose, dropLength},     // RFC 9112 6.3
+}
+
+func (a *Response) traits() (t traits) {
+	if a.HEAD {
+		t |= toHEAD
+	}
+	if a.CONNECT {
+		t |= toCONNECT
+	}
+	if a.Minor > 0 {
+		t |= to11
+	}
+	if a.ContentLength >= 0 {
+		t |= declared
+	}
+	return t
+}
+
+// Frame decides about the body of a, whose ContentLength is what the app declared.
+func (a *Response) Frame() {
+	row := framingOf(a.Status, a.traits())
+	a.Mode = row.mode
+	switch row.length {
+	case dropLength:
+		a.ContentLength = -1
+	case zeroLength:
+		a.ContentLength = 0
+	}
+	if a.Mode == BodyUntilClose {
+		a.Close = true
+	}
+}
+
+// framingOf finds the first row that matches; the last one matches every final status.
+func framingOf(status uint16, t traits) *framing {
+	i := 0
+	for ; i < len(framings)-1; i++ {
+		row := &framings[i]
+		if row.from <= status && status <= row.to && row.needs&^t == 0 {
+			break
+		}
+	}
+	return &framings[i]
+}

@@ -1,0 +1,136 @@
+// Package message is what a response may carry, whichever version of HTTP spells it: body mode, lengths, fields, defaults.
+package message
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"saltare/gocore/internal/octet"
+)
+
+// Response is what framing depends on, and what it decides.
+type Response struct {
+	Status        uint16
+	Minor         uint8 // of the request
+	HEAD, CONNECT bool  // method of the request
+	Close         bool  // in: the server wants to close after this response; out: it closes
+	Mode          BodyMode
+	ContentLength int64 // out: as sent, -1 when there is no such field
+}
+
+// Defaults are the fields that responses get without the app. Each is complete lines or nil.
+type Defaults struct {
+	Date   []byte // unless the app sends its own
+	Server []byte // unless the app sends its own
+	Extra  []byte // always
+}
+
+// Mistakes of the app.
+var (
+	ErrStatus         = errors.New("status is not between 100 and 999")
+	ErrName           = errors.New("field name is not a token (RFC 9110 5.1)")
+	ErrValue          = errors.New("control octet in field value (RFC 9110 5.5)")
+	ErrContentLength  = errors.New("content-length is not a number (RFC 9110 8.6)")
+	ErrContentLengths = errors.New("more than one content-length (RFC 9110 8.6)")
+)
+
+// ErrEncoding is a mistake of the bridge.
+var ErrEncoding = errors.New("fields of an answer are cut short")
+
+// Switching is the status of a response after which the connection speaks another protocol (RFC 9110 15.2.2).
+const Switching = 101
+
+// Judge reads the app's fields of a response. It takes out what the server decides about, and remembers what they say of it.
+type Judge struct {
+	Response
+	HasDate, HasServer bool
+}
+
+// Take takes a field in, if it may stand in a message at all. keep is false for one that the server writes itself or leaves out.
+func (j *Judge) Take(name, value []byte) (keep bool, err error) {
+	if err := CheckField(name, value); err != nil {
+		return false, err
+	}
+	return j.judge(name, value)
+}
+
+// CheckField tells whether a field may stand in a message at all.
+func CheckField(name, value []byte) error {
+	switch {
+	case !octet.IsToken(name):
+		return ErrName
+	case !octet.IsText(value):
+		return ErrValue
+	}
+	return nil
+}
+
+// CutField takes the first field off fields, which are encoded as { uint32 name length; uint32 value length; name; value },
+// little-endian and unpadded. ok is false where they are cut short: ErrEncoding.
+func CutField(fields []byte) (name, value, rest []byte, ok bool) {
+	if len(fields) < 8 {
+		return nil, nil, nil, false
+	}
+	n, v := uint64(binary.LittleEndian.Uint32(fields)), uint64(binary.LittleEndian.Uint32(fields[4:]))
+	fields = fields[8:]
+	if n+v > uint64(len(fields)) {
+		return nil, nil, nil, false
+	}
+	return fields[:n], fields[n : n+v], fields[n+v:], true
+}
+
+// judge tells whether a field of the app is written as it is.
+func (j *Judge) judge(name, value []byte) (keep bool, err error) {
+	if j.Status == Switching && namesUpgrade(name) {
+		return false, nil
+	}
+	switch len(name) {
+	case len("date"):
+		j.HasDate = j.HasDate || octet.EqualFold(name, "date")
+	case len("server"):
+		j.HasServer = j.HasServer || octet.EqualFold(name, "server")
+	case len("connection"):
+		if octet.EqualFold(name, "connection") {
+			return j.connection(value), nil
+		}
+	case len("content-length"):
+		if octet.EqualFold(name, "content-length") {
+			return false, j.contentLength(value)
+		}
+	case len("transfer-encoding"):
+		return !octet.EqualFold(name, "transfer-encoding"), nil
+	}
+	return true, nil
+}
+
+// namesUpgrade tells whether the field is one of those that an upgrade itself writes.
+func namesUpgrade(name []byte) bool {
+	return octet.EqualFold(name, "connection") || octet.EqualFold(name, "upgrade")
+}
+
+func (j *Judge) contentLength(value []byte) error {
+	if j.ContentLength >= 0 {
+		return ErrContentLengths
+	}
+	n, ok, fits := octet.ParseLength(octet.Trim(value))
+	if !ok || !fits {
+		return ErrContentLength
+	}
+	j.ContentLength = n
+	return nil
+}
+
+// connection obeys close, and keeps a field that names more than persistence, such as upgrade.
+func (j *Judge) connection(value []byte) (keep bool) {
+	for another := true; another; {
+		var option []byte
+		option, value, another = octet.CutList(value)
+		switch {
+		case octet.EqualFold(option, "close"):
+			j.Close = true
+		case len(option) > 0 && !octet.EqualFold(option, "keep-alive"):
+			keep = true
+		}
+	}
+	return keep
+}

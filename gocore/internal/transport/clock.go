@@ -1,0 +1,30 @@
+// Time as connections know it.
+
+package transport
+
+import (
+	"time"
+
+	"saltare/gocore/internal/limits"
+)
+
+// Clock is the time of a turn, in ticks since the server was opened.
+type Clock struct {
+	Now   uint32
+	epoch time.Time
+	wall  int64 // milliseconds, for other workers
+}
+
+// Set makes it now.
+func (c *Clock) Set(now time.Time) {
+	c.Now = uint32(now.Sub(c.epoch) / limits.Tick)
+	c.wall = now.UnixMilli()
+}
+
+// until is the time left until a tick.
+func (c *Clock) until(at uint32, now time.Time) time.Duration {
+	return max(c.epoch.Add(time.Duration(at)*limits.Tick).Sub(now), 0)
+}
+
+// IsLate tells whether a deadline is looked at so late that the loop cannot have turned at its time.
+func (c *Clock) IsLate(since, limit uint32) bool { return c.Now-since > limit+limit/2 }

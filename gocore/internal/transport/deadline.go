@@ -1,0 +1,222 @@
+// What took too long. Times count from the last progress of the phase.
+
+package transport
+
+import (
+	"time"
+
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/timer"
+)
+
+var (
+	lingerTicks = limits.Ticks(limits.LingerTimeout)
+	drainTicks  = limits.Ticks(limits.DrainLinger)
+	pauseTicks  = limits.Ticks(limits.AcceptPause)
+
+	// By then a worker is no longer taken for an attentive one because of its last turn.
+	attentiveTicks = limits.Ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
+)
+
+// Timers knows when connections are to be looked at.
+type Timers struct {
+	loop   *Loop
+	wheel  timer.Wheel
+	due    pool.List[uint32] // connections whose deadline may be over
+	judged int               // of due, looked at
+}
+
+// deadline is the tick at which the connection has taken too long; 0 when it may take its time.
+func (t *Timers) deadline(c *Conn) uint32 {
+	at := t.phaseDeadline(c)
+	if t.writeCounts(c) {
+		if w := c.wrote + t.loop.Config.WriteTimeout + 1; at == 0 || w < at {
+			at = w
+		}
+	}
+	return at
+}
+
+// writeCounts tells whether unsent output has to make progress.
+func (t *Timers) writeCounts(c *Conn) bool {
+	return c.queue != 0 && t.loop.Config.WriteTimeout > 0 && !(c.phase == Busy && t.loop.protocols[c.protocol].Patient())
+}
+
+func (t *Timers) phaseDeadline(c *Conn) uint32 {
+	limit := uint32(0)
+	switch c.phase {
+	case Head:
+		limit = t.loop.Config.HeaderTimeout
+	case Idle:
+		limit = t.loop.Config.KeepAliveTimeout
+	case Busy:
+		return t.loop.protocols[c.protocol].Deadline(c)
+	case Linger:
+		limit = lingerTicks
+	}
+	if t.loop.draining && c.unused() && (limit == 0 || limit > drainTicks) {
+		limit = drainTicks
+	}
+	return c.After(limit)
+}
+
+// After is the tick at which the limit has passed since the last progress; 0 when there is no limit.
+func (c *Conn) After(limit uint32) uint32 {
+	if limit == 0 {
+		return 0
+	}
+	return c.Since + limit + 1 // the tick under way is not counted
+}
+
+// Arm makes sure the connection is looked at when its deadline comes.
+func (t *Timers) Arm(c *Conn) {
+	at := t.deadline(c)
+	if at != 0 && (!c.node.Armed() || c.node.At() > at) {
+		t.wheel.Arm(c.number, &c.node, at)
+	}
+}
+
+// NextDeadline is how long the server may sleep; ok is false when nothing is due.
+func (t *Timers) NextDeadline(now time.Time) (d time.Duration, ok bool) {
+	at, ok := t.wheel.Next()
+	for _, look := range [...]uint32{t.loop.Accept.pauseEnd, t.loop.Accept.lookAt} {
+		if look != 0 && !t.loop.draining && (!ok || look < at) {
+			at, ok = look, true
+		}
+	}
+	if !ok {
+		return 0, false
+	}
+	return t.loop.Clock.until(at, now), true
+}
+
+// Due tells whether Run has anything to look at.
+func (t *Timers) Due() bool {
+	at, ok := t.wheel.Next()
+	return t.due.Len() > 0 || ok && at <= t.loop.Clock.Now
+}
+
+// Run ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
+// whether there was anything to look at.
+func (t *Timers) Run() (any bool) {
+	t.loop.Accept.resume()
+	t.loop.Accept.lookAgain()
+	t.wheel.Run(t.loop.Clock.Now, t.due.Append)
+	worked := 0
+	for most := limits.ExpirePerTurn * len(t.loop.Accept.Listeners); t.judged < t.due.Len() && worked < most; {
+		i := t.due.Items()[t.judged]
+		t.judged++
+		if t.judge(i) {
+			worked++
+		}
+	}
+	any = t.judged > 0
+	t.due.Drop(t.judged)
+	t.judged = 0
+	return any
+}
+
+// PutOff moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
+func (t *Timers) PutOff() {
+	for i := range t.loop.conns.Len() {
+		c := t.loop.conns.At(i)
+		if c.phase == Closed || !c.node.Armed() {
+			continue
+		}
+		if at := t.deadline(c); at == 0 || at > c.node.At() {
+			t.wheel.Remove(i, &c.node)
+			t.Arm(c)
+		}
+	}
+}
+
+// judge ends a connection if its deadline is over and its socket holds nothing that would save it. It tells whether that took
+// any work. It may be another connection than when its number became due.
+func (t *Timers) judge(i uint32) (worked bool) {
+	c := t.loop.conns.At(i)
+	if !t.IsDue(c) {
+		return false
+	}
+	serial := c.serial
+	t.loop.WorkFor(c)
+	t.loop.Fault("deadline")
+	if t.look(c); c.phase != Closed && c.serial == serial && t.IsDue(c) {
+		t.expire(c)
+		t.loop.settle(c)
+	}
+	return true
+}
+
+// IsDue tells whether the connection is to be ended now. It is looked at again at its deadline otherwise, or in the next tick
+// when this turn has no room for it.
+func (t *Timers) IsDue(c *Conn) bool {
+	at := t.deadline(c)
+	switch {
+	case c.phase == Closed || at == 0:
+		return false
+	case at > t.loop.Clock.Now:
+		t.Arm(c)
+		return false
+	case c.waiting || !t.loop.Inbox.HasRoom():
+		t.wheel.Arm(c.number, &c.node, t.loop.Clock.Now+1)
+		return false
+	}
+	return true
+}
+
+// look takes in what the socket holds before a deadline is believed: while the app kept the loop from turning, nobody did, and
+// epoll's reports may still be to come. What was found counts as progress, but for a head, which has to be whole by its time.
+func (t *Timers) look(c *Conn) {
+	came, serial := t.loop.Input.came, c.serial
+	c.readable = true
+	if t.loop.drive(c); t.loop.Input.came != came && c.serial == serial && c.phase != Closed && c.phase != Head {
+		c.Since = t.loop.Clock.Now
+	}
+}
+
+func (t *Timers) expire(c *Conn) {
+	if t.writeCounts(c) && c.wrote+t.loop.Config.WriteTimeout < t.loop.Clock.Now {
+		t.expireWrite(c)
+		return
+	}
+	if t.loop.draining && c.unused() {
+		t.loop.Mark(c, Answered)
+		return
+	}
+	switch c.phase {
+	case Head, Busy:
+		t.loop.protocols[c.protocol].Expire(c)
+	case Linger:
+		if t.loop.Clock.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
+			c.Since = t.loop.Clock.Now
+			t.Arm(c)
+			return
+		}
+		t.loop.Mark(c, Answered)
+	default:
+		t.loop.Mark(c, Answered)
+	}
+}
+
+// expireWrite gives up a peer that takes nothing.
+func (t *Timers) expireWrite(c *Conn) {
+	wrote := c.wrote
+	t.TryToWrite(c)
+	switch {
+	case c.Ends():
+	case c.queue != 0 && c.wrote == wrote:
+		c.reset = true // nothing is kept for it
+		t.loop.Mark(c, TooSlow)
+	default:
+		t.Arm(c)
+	}
+}
+
+// TryToWrite finds out by a write whether a peer takes something. Epoll reports room only once a third of the socket's buffer is free,
+// megabytes that a slow peer may take longer for than any deadline.
+func (t *Timers) TryToWrite(c *Conn) {
+	c.writable = true
+	t.loop.Output.writeQueue(c)
+	t.loop.PutReady(c)
+}

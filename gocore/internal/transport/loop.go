@@ -1,0 +1,104 @@
+// What the connections of one server share.
+
+package transport
+
+import (
+	"time"
+
+	"saltare/gocore/internal/config"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/journal"
+	"saltare/gocore/internal/poll"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/timer"
+)
+
+// Counts are the figures of one server since it was opened.
+type Counts struct {
+	Requests, Accepted, Refused, Panics uint64
+}
+
+// Loop owns every connection of one server, the time, and what a turn has to do. One driver at a time may call it.
+type Loop struct {
+	Config  config.Config
+	Clock   Clock
+	Input   Input
+	Output  Output
+	Timers  Timers
+	Accept  Acceptor
+	Journal *journal.Journal
+	Inbox   *handoff.Inbox
+	Counts  Counts
+
+	protocols [most]Protocol
+	known     int
+
+	poll  *poll.Poll
+	conns pool.Slab[Conn]
+	turn  turn
+	room  room
+
+	working  *Conn // for which the work is that is under way
+	serial   uint32
+	draining bool
+}
+
+// Open makes it a loop without connections, now. The caller keeps set, inbox and lines.
+func (l *Loop) Open(c config.Config, set *poll.Poll, inbox *handoff.Inbox, lines *journal.Journal, now time.Time) {
+	l.Config, l.poll, l.Inbox, l.Journal = c, set, inbox, lines
+	l.Timers.wheel.Node = func(i uint32) *timer.Node { return &l.conns.At(i).node }
+	l.Clock.epoch = now
+	l.Clock.Set(now)
+	l.Input.loop, l.Output.loop, l.Timers.loop, l.room.loop = l, l, l, l
+	l.Accept.open(l)
+}
+
+// NextSerial is never 0, the serial of a zeroed record.
+func (l *Loop) NextSerial() uint32 {
+	if l.serial++; l.serial == 0 {
+		l.serial = 1
+	}
+	return l.serial
+}
+
+// Conn is the connection of that number, which must have been handed out.
+func (l *Loop) Conn(number uint32) *Conn { return l.conns.At(number) }
+
+// Connections is how many are open.
+func (l *Loop) Connections() int { return l.conns.Live() }
+
+// Buffers is how many read buffers connections hold.
+func (l *Loop) Buffers() int { return l.Input.buffers.Live() }
+
+// Draining tells whether the server is to stop.
+func (l *Loop) Draining() bool { return l.draining }
+
+// Report takes one report of epoll about a connection.
+func (l *Loop) Report(tag poll.Tag, bits uint32) {
+	if !l.conns.Has(tag.Number()) {
+		return
+	}
+	c := l.conns.At(tag.Number())
+	if c.phase == Closed || !tag.Is(c.serial) {
+		return
+	}
+	l.WorkFor(c)
+	c.hangup = c.hangup || bits&(poll.HalfClose|poll.Gone) != 0
+	c.gone = c.gone || bits&poll.Gone != 0
+	c.readable = c.readable || c.hangup || bits&poll.In != 0
+	if bits&poll.Out != 0 && !c.writable {
+		c.writable = true
+		l.Output.writeQueue(c)
+	}
+	l.Fault("report")
+	l.drive(c)
+}
+
+// sweep does something for every connection that is open.
+func (l *Loop) sweep(do func(c *Conn)) {
+	for i := range l.conns.Len() {
+		if c := l.conns.At(i); c.phase != Closed {
+			do(c)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+// The address of a peer as logs show it. (net/netip would cost each process 38 KiB for it.)
+
+package transport
+
+import (
+	"bytes"
+	"strconv"
+
+	"saltare/gocore/internal/handoff"
+)
+
+var mapped = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff") // RFC 4291 2.5.5.2
+
+// Peer is address and port; an IPv4 address that a socket of IPv6 has mapped is shown as what it is, as in the scope.
+func (c *Conn) Peer() string {
+	ip, text := c.Client.IP[:], make([]byte, 0, 64)
+	switch {
+	case c.Client.Family == handoff.FamilyInet:
+		text = appendIPv4(text, ip[:4])
+	case c.Client.Family == handoff.FamilyInet6 && bytes.HasPrefix(ip, mapped):
+		text = appendIPv4(text, ip[len(mapped):])
+	case c.Client.Family == handoff.FamilyInet6:
+		text = append(appendIPv6(append(text, '['), ip), ']')
+	default:
+		return "unix socket"
+	}
+	return string(strconv.AppendUint(append(text, ':'), uint64(c.Client.Port), 10))
+}
+
+func appendIPv4(to, ip []byte) []byte {
+	for i, b := range ip {
+		if i > 0 {
+			to = append(to, '.')
+		}
+		to = strconv.AppendUint(to, uint64(b), 10)
+	}
+	return to
+}
+
+// appendIPv6 is the form of RFC 5952 4: lower case, and "::" for the first of the longest runs of zeros.
+func appendIPv6(to, ip []byte) []byte {
+	const groups = 8
+	group := func(i int) uint64 { return uint64(ip[2*i])<<8 | uint64(ip[2*i+1]) }
+	start, length := groups, 1 // of the run; a single zero is written out
+	for i := 0; i < groups; i++ {
+		n := 0
+		for i+n < groups && group(i+n) == 0 {
+			n++
+		}
+		if n > length {
+			start, length = i, n
+		}
+		i += n
+	}
+	for i := 0; i < groups; i++ {
+		if i == start {
+			to = append(to, "::"...)
+			i += length - 1
+			continue
+		}
+		if i > 0 && i != start+length {
+			to = append(to, ':')
+		}
+		to = strconv.AppendUint(to, group(i), 16)
+	}
+	return to
+}
+
+// AppError reports a mistake of the app that only shows here.
+func (l *Loop) AppError(c *Conn, what string) {
+	l.Journal.Error("error in the app's answer to " + c.Peer() + ": " + what)
+}

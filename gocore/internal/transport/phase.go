@@ -1,0 +1,84 @@
+// The phases of a connection, and why one ends.
+
+package transport
+
+// Phase is where a connection is in its life. Only Enter assigns it.
+type Phase uint8
+
+const (
+	// Closed: the record is free.
+	Closed Phase = iota
+	// Head: a request head has begun, or the connection is new.
+	Head
+	// Busy: a request is under way; its stage, in package exchange, says how far.
+	Busy
+	// Flush: the response is complete, some of it unsent.
+	Flush
+	// Idle: between requests; no buffer is held.
+	Idle
+	// Linger: our side is shut; the peer may still send, and what it sends is thrown away.
+	Linger
+
+	phases
+)
+
+// String is what logs say: "closed while reading the request head".
+func (p Phase) String() string {
+	return [phases]string{
+		"closed", "reading the request head", "serving a request", "sending the answer", "idle", "lingering after the last answer",
+	}[p]
+}
+
+// legal[p] has a bit for every phase that may follow p. Every phase may end in Closed.
+var legal = [phases]uint8{
+	Closed: 1 << Head,
+	Head:   1<<Head | 1<<Busy | 1<<Flush | 1<<Linger,
+	Busy:   1<<Flush | 1<<Idle | 1<<Linger,
+	Flush:  1<<Busy | 1<<Idle | 1<<Linger,
+	Idle:   1<<Head | 1<<Busy | 1<<Flush,
+	Linger: 0,
+}
+
+// Enter moves the connection to its next phase, from which its deadline counts.
+func (l *Loop) Enter(c *Conn, next Phase) {
+	if next != Closed && legal[c.phase]&(1<<next) == 0 {
+		panic("transport: from " + c.phase.String() + " to " + next.String())
+	}
+	switch Idle {
+	case c.phase:
+		l.room.idle--
+	case next:
+		l.room.idle++
+	}
+	c.phase = next
+	c.Since = l.Clock.Now
+	if next == Flush {
+		l.PutReady(c)
+	}
+}
+
+// Ending is why a connection is to be closed.
+type Ending uint8
+
+const (
+	Stays    Ending = iota
+	Answered        // what is gathered is written out first
+	PeerClosed
+	PeerReset
+	NoMemory
+	TooSlow
+	Silent
+	FileCut
+
+	endings
+)
+
+// atOnce tells whether nothing more is sent.
+func (e Ending) atOnce() bool { return e > Answered }
+
+// String is what logs say: "peer closed while ...".
+func (e Ending) String() string {
+	return [endings]string{
+		"stays", "answered", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",
+	}[e]
+}

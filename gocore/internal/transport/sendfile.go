@@ -1,0 +1,61 @@
+// Files in a response: sent by the kernel, never read by us.
+
+package transport
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/sock"
+)
+
+// file is a part of a file that is ours to close: n bytes from offset at. The zero value is none.
+type file struct {
+	fd int32 // descriptor + 1
+	n  int
+	at int64
+}
+
+func (f file) open() bool { return f.fd != 0 }
+
+// FilePiece takes over the descriptor of a command.
+func (o *Output) FilePiece(f *handoff.File) Piece {
+	o.files++
+	return Piece{file: file{fd: f.FD + 1, n: int(f.Len), at: int64(f.Offset)}}
+}
+
+func (o *Output) closeFile(f file) {
+	if f.open() {
+		sock.Close(int(f.fd - 1))
+		o.files--
+	}
+}
+
+// writeFile sends up to n bytes of the file at the front of the queue. That the socket is full shows only when it takes none:
+// less than asked for may as well be what was in memory of the file.
+func (o *Output) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
+	sent, errno := sock.SendFile(int(c.fd), int(s.file.fd-1), s.file.at+int64(s.off), n)
+	switch errno {
+	case sock.OK:
+		if sent == 0 {
+			o.cutShort(c, fmt.Sprintf("a file shrank while it was sent: its last %d bytes are missing", s.n-s.off))
+		}
+		return sent, false
+	case unix.EAGAIN:
+		c.writable = false
+		return 0, false
+	case unix.EIO, unix.EBADF, unix.EINVAL, unix.ESTALE, unix.EOVERFLOW:
+		o.cutShort(c, "a file could not be sent: "+errno.Error())
+		return 0, false
+	}
+	return 0, true
+}
+
+// cutShort: the peer must not take what it has for the whole response, so the connection ends by a reset.
+func (o *Output) cutShort(c *Conn, why string) {
+	o.loop.AppError(c, why)
+	c.reset = true
+	o.loop.Mark(c, FileCut)
+}

@@ -1,0 +1,242 @@
+// Bytes out. What is said to one connection in one turn leaves in one system call.
+
+package transport
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/sock"
+)
+
+// Output gathers what one connection is to be sent: bytes of our own in B, in between them borrowed ones and files. It owns the queues
+// of what sockets did not take.
+type Output struct {
+	B []byte // in memory, as long as that is enough; protocols append to it after Gather
+
+	loop     *Loop
+	conn     *Conn
+	memory   []byte // mapped; nil: not yet
+	sealed   int    // where in B the segment not yet in segments begins
+	segments []segment
+	hasFile  bool
+	iov      sock.Gather
+	queues   queues
+	files    int // that are open
+}
+
+// segment is a run of bytes: of a file; borrowed, at address at, when there is a token; else of B, from offset at.
+type segment struct {
+	at    uintptr
+	n     int
+	token uint64
+	file  file
+}
+
+// Piece is bytes that are to be sent, or a part of a file. With a token the bytes are borrowed, else they are valid until the turn ends.
+type Piece struct {
+	Bytes []byte
+	Token uint64
+	file  file
+}
+
+// BorrowedPiece is what a command lends.
+func BorrowedPiece(ref *handoff.BodyRef) Piece {
+	return Piece{Bytes: handoff.Bytes(ref.Ptr, ref.Len), Token: ref.Token}
+}
+
+// Size is how many bytes it has.
+func (p *Piece) Size() int {
+	if p.file.open() {
+		return p.file.n
+	}
+	return len(p.Bytes)
+}
+
+// Gather makes c the connection whose output is gathered; another one's is written out first.
+func (o *Output) Gather(c *Conn) {
+	if o.conn != c {
+		o.change(c)
+	}
+}
+
+func (o *Output) change(c *Conn) {
+	o.Flush()
+	if o.memory == nil {
+		o.open()
+	}
+	o.conn = c
+}
+
+// Sent tells whether all that was said to the connection has left.
+func (o *Output) Sent(c *Conn) bool { return c.queue == 0 && o.conn != c }
+
+// Unsent is what of the connection's output waits: its bytes, and what files count besides.
+func (o *Output) Unsent(c *Conn) int { return o.queues.unsent(c) }
+
+// Add appends a piece. Short ones are copied, so that they share a segment with what is around them.
+func (o *Output) Add(p Piece) {
+	switch {
+	case p.file.open():
+		o.seal()
+		o.hasFile = true
+		o.segments = append(o.segments, segment{n: p.file.n, file: p.file})
+	case p.Token != 0:
+		o.seal()
+		o.segments = append(o.segments, segment{at: handoff.Pointer(p.Bytes), n: len(p.Bytes), token: p.Token})
+	default:
+		o.B = append(o.B, p.Bytes...)
+	}
+}
+
+// GiveBack gives back what a piece has of somebody else's.
+func (o *Output) GiveBack(p Piece) {
+	if p.Token != 0 {
+		o.loop.Inbox.Release(p.Token)
+	}
+	o.closeFile(p.file)
+}
+
+func (o *Output) seal() {
+	if n := len(o.B) - o.sealed; n > 0 {
+		o.segments = append(o.segments, segment{at: uintptr(o.sealed), n: n})
+		o.sealed = len(o.B)
+	}
+}
+
+func (o *Output) reset() {
+	o.conn, o.sealed, o.segments, o.hasFile = nil, 0, o.segments[:0], false
+	o.B = o.memory[:0]
+}
+
+// open makes room; without memory for it each turn has its own in Go's heap.
+func (o *Output) open() {
+	o.memory, _ = pool.Map(limits.GatherBytes)
+	o.B = o.memory[:0]
+}
+
+func (o *Output) close() {
+	o.queues.close()
+	if o.memory != nil {
+		pool.Unmap(o.memory)
+	}
+}
+
+func (o *Output) pointer(s segment) unsafe.Pointer {
+	if s.token == 0 {
+		return unsafe.Pointer(&o.B[s.at])
+	}
+	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.at, uint64(s.n))))
+}
+
+// FlushOf writes out what is gathered, if it is of c.
+func (o *Output) FlushOf(c *Conn) {
+	if o.conn == c {
+		o.Flush()
+	}
+}
+
+// Flush writes out what is gathered. What the socket does not take is queued. It goes on with no connection: one that cannot be
+// written to is marked.
+func (o *Output) Flush() {
+	c := o.conn
+	if c == nil {
+		return
+	}
+	l := o.loop
+	outer := l.working
+	l.WorkFor(c)
+	o.seal()
+	done, failed := 0, false
+	hasFile := o.hasFile
+	if c.queue == 0 && c.writable && !hasFile {
+		done, failed = o.writeGathered(c)
+	}
+	l.Fault("write")
+	kept := o.queueRest(c, done)
+	o.reset()
+	switch {
+	case failed:
+		l.Mark(c, PeerClosed)
+	case !kept:
+		l.Mark(c, NoMemory)
+	case hasFile:
+		o.writeQueue(c)
+	}
+	l.WorkFor(outer)
+}
+
+// writeGathered sends as many segments as the socket takes and returns the bytes sent.
+func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
+	if len(o.segments) == 1 && o.segments[0].token == 0 {
+		n, errno := sock.Write(int(c.fd), o.B)
+		return c.took(len(o.B), n, errno)
+	}
+	for first := 0; first < len(o.segments); {
+		total := 0
+		for first < len(o.segments) {
+			s := o.segments[first]
+			total += s.n
+			first++
+			if !o.iov.Add(o.pointer(s), s.n) {
+				break
+			}
+		}
+		n, errno := o.iov.Write(int(c.fd), false)
+		n, failed := c.took(total, n, errno)
+		done += n
+		if failed || n < total {
+			return done, failed
+		}
+	}
+	return done, false
+}
+
+// took takes in what came of one write of total bytes, and remembers whether the socket is full.
+func (c *Conn) took(total, n int, errno unix.Errno) (done int, failed bool) {
+	if errno != sock.OK {
+		n = 0
+	}
+	if n < total {
+		c.writable = false
+	}
+	return n, errno != sock.OK && errno != unix.EAGAIN
+}
+
+// queueRest gives written borrowed segments back and queues what is left after done bytes. Without memory for that nothing is
+// queued any more, and kept is false.
+func (o *Output) queueRest(c *Conn, done int) (kept bool) {
+	kept = true
+	for i, s := range o.segments {
+		o.segments[i] = segment{} // given back or queued, not both: see Recover
+		sent := min(done, s.n)
+		done -= sent
+		lent := s.token != 0 || s.file.open()
+		switch {
+		case sent == s.n || lent && !kept:
+			o.GiveBack(Piece{Token: s.token, file: s.file})
+		case lent:
+			kept = o.enqueue(c, queued{ptr: s.at, off: sent, n: s.n, token: s.token, file: s.file})
+		case kept:
+			kept = o.enqueueCopy(c, o.B[int(s.at)+sent:int(s.at)+s.n])
+		}
+	}
+	return kept
+}
+
+// drop gives up what is gathered and queued for a connection.
+func (o *Output) drop(c *Conn) {
+	o.dropQueue(c)
+	if o.conn != c {
+		return
+	}
+	o.seal()
+	for _, s := range o.segments {
+		o.GiveBack(Piece{Token: s.token, file: s.file})
+	}
+	o.reset()
+}

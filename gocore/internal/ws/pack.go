@@ -1,0 +1,160 @@
+// Compressed messages: gathered until they are whole, inflated, and those of the app deflated (RFC 7692).
+
+package ws
+
+import (
+	"github.com/valyala/bytebufferpool"
+
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/websocket"
+)
+
+// pack is what compression holds of a WebSocket.
+type pack struct {
+	gathered pool.Buffer // of a message under way; none: there is none
+	filled   int         // octets of it
+	context  websocket.Context
+}
+
+// packs are those of all WebSockets that have one; each knows its own by number.
+type packs struct {
+	all     []*pack
+	free    pool.List[uint32]
+	buffers pool.Buffers
+	seen    int // compressed messages, in both directions
+}
+
+func (p *packs) live() int { return len(p.all) - p.free.Len() }
+
+func (p *packs) of(number *uint32) *pack {
+	if *number == 0 {
+		if p.free.Len() > 0 {
+			*number = p.free.Pop()
+		} else {
+			p.all = append(p.all, nil)
+			*number = uint32(len(p.all))
+		}
+		p.all[*number-1] = &pack{}
+	}
+	return p.all[*number-1]
+}
+
+func (p *packs) drop(number *uint32) {
+	if *number == 0 {
+		return
+	}
+	p.dropGathered(p.all[*number-1])
+	p.all[*number-1] = nil
+	p.free.Append(*number)
+	*number = 0
+}
+
+// gather adds a piece of a message, and returns all that came of it.
+func (p *packs) gather(held *pack, piece []byte) ([]byte, error) {
+	if need := held.filled + len(piece); held.gathered.None() || need > len(held.gathered.Bytes()) {
+		larger, err := p.buffers.Get(max(need, 2*held.filled))
+		if err != nil {
+			return nil, err
+		}
+		if !held.gathered.None() {
+			copy(larger.Bytes(), held.gathered.Bytes()[:held.filled])
+			p.buffers.Put(held.gathered)
+		}
+		held.gathered = larger
+	}
+	held.filled += copy(held.gathered.Bytes()[held.filled:], piece)
+	return held.gathered.Bytes()[:held.filled], nil
+}
+
+func (p *packs) dropGathered(held *pack) {
+	if !held.gathered.None() {
+		p.buffers.Put(held.gathered)
+		held.gathered, held.filled = pool.Buffer{}, 0
+	}
+}
+
+// unpack takes a piece of a compressed message. One that is whole goes to the app in one piece; one that came whole is not copied
+// before it is inflated.
+func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
+	d.packs.seen++
+	packed, none := p.Bytes, pack{}
+	held := &none
+	if w.pack != 0 || !p.Last || w.deflate.KeepsContext() {
+		held = d.packs.of(&w.pack)
+	}
+	if !held.gathered.None() || !p.Last {
+		var err error
+		if packed, err = d.packs.gather(held, packed); err != nil {
+			d.loop.Mark(c, transport.NoMemory)
+			return rest
+		}
+	}
+	if !p.Last {
+		return again
+	}
+	message := bytebufferpool.Get()
+	defer bytebufferpool.Put(message)
+	var failure *websocket.Failure
+	message.B, failure = d.inflater.Inflate(message.B[:0], packed, held.context.Received, d.config.WSMaxBytes, p.Text)
+	if failure != nil {
+		d.failPeer(c, s, failure)
+		return rest
+	}
+	held.context.KeepReceived(message.B, w.deflate)
+	d.releasePack(w, held)
+	b, err := d.loop.Inbox.Store(message.B)
+	if err != nil {
+		d.loop.Mark(c, transport.NoMemory)
+		return rest
+	}
+	d.give(c, s, b, p.Text, true)
+	count(s, uint64(len(b)))
+	return again
+}
+
+// releasePack lets go of a message that is no longer under way, and of the pack where nothing else is kept in it.
+func (d *Driver) releasePack(w *state, held *pack) {
+	d.packs.dropGathered(held)
+	if !w.deflate.KeepsContext() {
+		d.packs.drop(&w.pack)
+	}
+}
+
+// sendDeflated sends a message compressed, if that makes it shorter.
+func (d *Driver) sendDeflated(w *state, op websocket.Opcode, message []byte) bool {
+	if len(message) < limits.DeflateFromBytes {
+		return false
+	}
+	var context *websocket.Context
+	var sent []byte
+	if w.deflate.KeepsSent {
+		context = &d.packs.of(&w.pack).context
+		sent = context.Sent
+	}
+	d.packs.seen++
+	d.scratch = d.deflater.AppendDeflated(d.scratch[:0], message, sent, w.deflate)
+	if len(d.scratch) >= len(message) {
+		return false
+	}
+	if context != nil {
+		context.KeepSent(message, w.deflate)
+	}
+	d.out.B = append(websocket.AppendCompressedHeader(d.out.B, op, len(d.scratch)), d.scratch...)
+	if cap(d.scratch) > limits.ReadBytes {
+		d.scratch = nil
+	}
+	return true
+}
+
+func (p *packs) release() {
+	n := len(p.all)
+	for n > 0 && p.all[n-1] == nil {
+		n--
+	}
+	p.all = pool.Fitted(p.all[:n])
+	p.free.Delete(func(number uint32) bool { return int(number) > n })
+	p.free.Release()
+}

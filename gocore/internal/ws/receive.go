@@ -1,0 +1,164 @@
+// The peer's frames -> messages for the app.
+
+package ws
+
+import (
+	"math"
+
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/websocket"
+)
+
+// readFrames reads on unless the app has enough to do with what it was given.
+func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
+	if s.Paused() {
+		return rest
+	}
+	buf, fresh, ok := d.loop.Input.Take(c)
+	if !ok {
+		return rest
+	}
+	if fresh && s.Stage() == exchange.Open {
+		c.Since = d.loop.Clock.Now
+		d.stateOf(s).asked = false
+	}
+	d.loop.Inbox.Keep(len(buf))
+	return d.takeFrames(c, s, buf)
+}
+
+// takeFrames goes through what came, and parks what must wait: for its rest, for the app, or for room.
+func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) step {
+	w := d.stateOf(s)
+	before := s.Unread()
+	for !s.Paused() && d.loop.Inbox.HasRoom() {
+		n := w.decoder.Next(&d.piece, buf)
+		if d.piece.Kind == websocket.Failed && s.Unread() != before { // the app may still answer what came before it
+			d.loop.PutOff(c)
+			break
+		}
+		buf = buf[n:]
+		if d.piece.Kind == websocket.Nothing {
+			return step(d.loop.Input.ParkBeginning(c, buf))
+		}
+		if d.take(c, s, w, &d.piece) == rest {
+			return rest
+		}
+	}
+	if !d.loop.Input.Park(c, buf) || c.Waiting() {
+		return rest
+	}
+	return again
+}
+
+// take takes in a piece of what the peer says; rest: it was the last.
+func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
+	switch p.Kind {
+	case websocket.Data:
+		return d.pass(c, s, w, p)
+	case websocket.Ping:
+		return d.answerPing(c, s, w, p.Bytes)
+	case websocket.Close:
+		d.closedByPeer(c, s, p)
+		return rest
+	case websocket.Failed:
+		d.failPeer(c, s, p.Failure)
+		return rest
+	}
+	return again
+}
+
+// pass hands a piece of a message to the app. That it has not taken a message counts once the message is whole.
+func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
+	if s.Stage() != exchange.Open {
+		return again
+	}
+	if p.Compressed {
+		return d.unpack(c, s, w, p)
+	}
+	if p.First && (p.Coming > 0 || !p.Last) {
+		d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSExpect, Stream: s.Handle(), Len: uint64(len(p.Bytes)) + p.Coming})
+	}
+	if len(p.Bytes) > 0 || p.Last {
+		d.give(c, s, p.Bytes, p.Text, p.Last)
+	}
+	if p.Last {
+		count(s, p.Total)
+	}
+	return again
+}
+
+// count: the app has a message of n octets to take.
+func count(s *exchange.Stream, n uint64) {
+	s.Count(uint32(min(n, math.MaxInt32)), limits.MessageCostBytes)
+}
+
+// give gives the app bytes of a message.
+func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, last bool) {
+	var flags uint32
+	if text {
+		flags |= handoff.EventText
+	}
+	if last {
+		flags |= handoff.EventLast
+	}
+	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(), Data: handoff.Pointer(b), Len: uint64(len(b))})
+}
+
+// consumed: the app took n bytes, so reading may go on.
+func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
+	if resumes, _ := s.Consumed(n); resumes && s.Stage() == exchange.Open {
+		c.Since = d.loop.Clock.Now
+		d.stateOf(s).asked = false // its answer was not read
+		d.loop.Timers.Arm(c)
+		d.loop.PutReady(c)
+	}
+}
+
+// answerPing says Pong at once. When much is unsent already, only the last Ping is answered, once there is room (RFC 6455 5.5.3).
+func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, payload []byte) step {
+	if s.Stage() != exchange.Open {
+		return again
+	}
+	d.dropPong(w)
+	if d.out.Unsent(c) > limits.LowWaterBytes {
+		d.owePong(w, payload)
+		return again
+	}
+	d.out.Gather(c)
+	d.out.B = append(websocket.AppendHeader(d.out.B, websocket.OpPong, len(payload)), payload...)
+	if len(d.out.B) > limits.ReadBytes {
+		d.out.FlushOf(c)
+	}
+	return step(!c.Ends())
+}
+
+// owePong keeps the payload. Without memory for it the peer gets no Pong, as if the Ping had been lost with the connection.
+func (d *Driver) owePong(w *state, payload []byte) {
+	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
+	if err != nil {
+		return
+	}
+	w.pong, w.owed = buffer, uint8(copy(buffer.Bytes(), payload))
+}
+
+func (d *Driver) dropPong(w *state) {
+	if !w.pong.None() {
+		d.loop.Input.Return(w.pong)
+		w.pong = pool.Buffer{}
+	}
+}
+
+// payPong says a Pong that is owed, once little is unsent.
+func (d *Driver) payPong(c *transport.Conn, s *exchange.Stream) {
+	w := d.stateOf(s)
+	if w.pong.None() || s.Stage() != exchange.Open || d.out.Unsent(c) > limits.LowWaterBytes {
+		return
+	}
+	d.out.Gather(c)
+	d.out.B = append(websocket.AppendHeader(d.out.B, websocket.OpPong, int(w.owed)), w.pong.Bytes()[:w.owed]...)
+	d.dropPong(w)
+}

@@ -1,0 +1,199 @@
+// Package ws drives WebSocket: between the bytes of a connection (transport) and the messages of the app, with websocket for what the
+// bytes mean.
+//
+//	upgrade.go  what a request asks for, and the app's consent: from then on the connection is ours
+//	receive.go  the peer's frames -> messages for the app
+//	send.go     the app's messages -> frames
+//	pack.go     compressed messages
+//	close.go    how a WebSocket ends
+package ws
+
+import (
+	"unsafe"
+
+	"saltare/gocore/internal/config"
+	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
+	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/websocket"
+)
+
+// state is what a WebSocket needs besides its connection and its stream. It lies outside Go's heap and holds no Go pointer.
+type state struct {
+	decoder websocket.Decoder
+	pong    pool.Buffer // payload of the last Ping, while there is no room for its Pong
+	pack    uint32      // number + 1 of its pack
+	pinged  uint32      // tick of our last Ping
+	accept  [websocket.AcceptBytes]byte
+	deflate websocket.Deflate
+	owed    uint8 // octets in pong
+	asked   bool  // nothing has come since our last Ping
+}
+
+// Proof that a record stays within its price.
+const _ = uint(limits.WebsocketBytes - unsafe.Sizeof(state{}))
+
+// Driver is WebSocket on one server.
+type Driver struct {
+	config  *config.Config
+	loop    *transport.Loop
+	out     *transport.Output
+	streams *exchange.Streams
+	kind    transport.Kind
+
+	states    pool.Slab[state]
+	packs     packs
+	handshake websocket.Handshake
+	piece     websocket.Piece // of the peer's, that is looked at
+	inflater  websocket.Inflater
+	deflater  websocket.Deflater
+	scratch   []byte // what is written out at once: lines of an upgrade, a deflated message
+}
+
+// Open makes it the driver of a loop's connections once they are upgraded.
+func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams) transport.Kind {
+	d.config, d.loop, d.out, d.streams = &loop.Config, loop, &loop.Output, streams
+	d.kind = loop.Add(d)
+	return d.kind
+}
+
+// streamOf is the stream of a connection that has one.
+func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
+
+func (d *Driver) stateOf(s *exchange.Stream) *state { return d.states.At(s.Own - 1) }
+
+// step is what an arm of Readable answers.
+type step bool
+
+const (
+	again step = true
+	rest  step = false // nothing more to do until epoll, the app or a deadline says so
+)
+
+// Readable takes a WebSocket as far as its bytes, the app and the room of this turn allow.
+func (d *Driver) Readable(c *transport.Conn) {
+	if c.Stream != 0 && !c.Ends() {
+		s := d.streamOf(c)
+		d.payPong(c, s)
+		d.streams.TellDrained(c, s)
+	}
+	for next := again; next == again && !c.Ends(); {
+		if c.Phase() != transport.Busy {
+			d.watchOutput(c)
+			return
+		}
+		next = d.readFrames(c, d.streamOf(c))
+	}
+}
+
+// watchOutput ends the connection once our Close is sent.
+func (d *Driver) watchOutput(c *transport.Conn) {
+	switch {
+	case d.out.Sent(c):
+		d.loop.Finish(c)
+	case c.Gone():
+		d.loop.Mark(c, transport.PeerClosed)
+	}
+}
+
+// Command carries out one for the WebSocket.
+func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
+	s := d.streamOf(c)
+	switch k.Kind {
+	case handoff.CommandWSSend:
+		d.send(c, s, k, transport.Piece{Bytes: payload})
+	case handoff.CommandWSSendRef:
+		d.send(c, s, k, transport.BorrowedPiece(handoff.Ref(payload)))
+	case handoff.CommandWSClose:
+		d.closeByApp(c, s, uint16(k.Arg), payload)
+	case handoff.CommandConsumed:
+		d.consumed(c, s, k.Arg)
+	case handoff.CommandNotify:
+		d.streams.Notify(c, s)
+	case handoff.CommandAbort:
+		d.closeForApp(c, s, websocket.ServerError, nil)
+	default:
+		d.streams.GiveBack(k, payload)
+	}
+}
+
+// Deadline is when the peer has been silent for too long.
+func (d *Driver) Deadline(c *transport.Conn) uint32 {
+	s := d.streamOf(c)
+	if s.Stage() == exchange.Closing {
+		return c.After(closeTicks)
+	}
+	return d.keepAliveDeadline(c, s)
+}
+
+// Expire: it has.
+func (d *Driver) Expire(c *transport.Conn) {
+	s := d.streamOf(c)
+	if s.Stage() == exchange.Closing {
+		d.loop.Mark(c, transport.Answered)
+		return
+	}
+	d.keepAlive(c, s)
+}
+
+// Drain closes it.
+func (d *Driver) Drain(c *transport.Conn) {
+	if s := d.streamOf(c); s.Stage() == exchange.Open {
+		d.closeForApp(c, s, websocket.ServiceRestart, nil)
+	}
+}
+
+// Doing is the stage of its stream.
+func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
+
+// Patient: silence ends it, however much is unsent.
+func (d *Driver) Patient() bool { return true }
+
+// Gone ends the WebSocket of the connection, if it is not over.
+func (d *Driver) Gone(c *transport.Conn) {
+	if c.Stream != 0 {
+		s := d.streamOf(c)
+		d.Drop(s)
+		d.streams.Drop(s)
+		c.Stream = 0
+	}
+}
+
+// Drop gives back what the WebSocket of a stream holds.
+func (d *Driver) Drop(s *exchange.Stream) {
+	w := d.stateOf(s)
+	d.dropPong(w)
+	d.packs.drop(&w.pack)
+	d.states.Free(s.Own - 1)
+}
+
+// Live is how many requests are, or may become, WebSockets.
+func (d *Driver) Live() int { return d.states.Live() }
+
+// Held changes when WebSockets hold more or less than before, or held something meanwhile.
+func (d *Driver) Held() int { return d.Live() + d.packs.live() + d.packs.seen }
+
+// Recover: compressors that panicked are made anew.
+func (d *Driver) Recover() { d.inflater, d.deflater = websocket.Inflater{}, websocket.Deflater{} }
+
+// Release gives back up to about most bytes that nothing uses now, and tells how many.
+func (d *Driver) Release(most int) (released int) {
+	released = d.states.Release()
+	return released + d.packs.buffers.Release(most-released)
+}
+
+// Shrink does the same for what is made anew when it is needed.
+func (d *Driver) Shrink() {
+	d.Recover()
+	d.scratch = nil
+	d.packs.release()
+}
+
+// Close frees what WebSockets share.
+func (d *Driver) Close() {
+	d.states.Close()
+	d.packs.buffers.Close()
+	d.packs.free.Close()
+}
