@@ -1,4 +1,4 @@
-"""The options written out: TOML for --print-config, Markdown for the README: per process."""
+"""The options written out: TOML for --print-config, Markdown for docs/options.md: per process."""
 
 from . import __version__
 from ._values import Flag, Integer, Octal, Several
