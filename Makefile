@@ -1,4 +1,4 @@
-# The one door to everything that is done with this tree.  per process
+# Builds, runs, tests and measures this project: `make help` lists the targets.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting and static checks; says everything that is wrong before it fails. Argument: the bin folder of the environment.  per build
+# Formatting and static checks; says everything that is wrong before it fails. Argument: the bin folder of the environment.
 set -u
 bin=$1
 failed=0
