@@ -394,7 +394,7 @@ def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=T
 
 
 def options_table():
-    """The options as Markdown, for docs/options.md."""
+    """The options as Markdown."""
     from ._listing import markdown
 
     return markdown()
