@@ -256,7 +256,7 @@ OPTIONS = (
         Seconds(DAY),
         5.0,
         "Answer 408 if a request head is not complete this long after the connection was accepted, or after "
-        "the head's first byte on a kept connection. 0 = off.",
+        "the head's first byte on a kept-alive connection. 0 = off.",
     ),
     Option(
         TIMEOUTS,
