@@ -1,4 +1,4 @@
-"""Writes the table of options into a file, or says that it is out of date: `options.py [--check] FILE`.  per build"""
+"""Writes the table of options into a file, or says that it is out of date: `options.py [--check] FILE`."""
 
 import sys
 from pathlib import Path

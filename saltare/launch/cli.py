@@ -16,7 +16,8 @@ EPILOG = (
     "Options may also be set by environment (as named above) and by a TOML file; the order is command line, "
     "environment, file, default. Times take seconds or 500ms, 1m30s; sizes take bytes or 64KiB, 10MB. "
     "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
-    "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, 1 anything else."
+    "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, 1 anything else. "
+    "The documents named here are in the docs folder of the source distribution."
 )
 
 
@@ -111,9 +112,9 @@ def parser():
         argument_default=argparse.SUPPRESS,
     )
     for name, text in (
-        ("check", "check the options, import nothing, and exit"),
-        ("print-config", "print every option, its value and where that came from, and exit"),
-        ("version", "print the versions of saltare, its core, Go and Python, and exit"),
+        ("check", "Check the options, import nothing, and exit."),
+        ("print-config", "Print every option, its value and where the value came from, and exit."),
+        ("version", "Print the versions of saltare, its core, Go and Python, and exit."),
     ):
         result.add_argument(f"--{name}", dest="action", action=Once, nargs=0, const=name, help=text)
     groups = {}

@@ -1,4 +1,4 @@
-"""The options written out: TOML for --print-config, Markdown for the README."""
+"""The options written out: TOML for --print-config, Markdown for docs/options.md."""
 
 from .. import __version__
 from .table import OPTIONS, WAYS

@@ -1,7 +1,7 @@
 """Every option, once.
 
-The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and the
-README's table are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a
+The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and
+docs/options.md are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a
 server that the command line started does without it.
 """
 
@@ -55,113 +55,149 @@ APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
-    Option(APP, "app", App(), None, "the ASGI app; on the command line it is the argument"),
-    Option(APP, "factory", Flag(), False, "call the attribute without arguments to get the app"),
-    Option(APP, "app_dir", Path(), ".", "folder put first on sys.path"),
-    Option(APP, "env_file", Path(), None, "environment to load before the app is imported; needs saltare[dotenv]"),
+    Option(APP, "app", App(), None, "Serve this ASGI app. On the command line it is the argument."),
+    Option(APP, "factory", Flag(), False, "Call the attribute without arguments to get the app."),
+    Option(APP, "app_dir", Path(), ".", "Put this folder first on sys.path."),
+    Option(
+        APP,
+        "env_file",
+        Path(),
+        None,
+        "Load environment variables from this file before the app is imported. Needs saltare[dotenv].",
+    ),
     Option(
         APP,
         "lifespan",
         Choice("auto", "on", "off"),
         "auto",
-        "lifespan events; auto goes on without them when the app raises on their scope",
+        "Send the app lifespan events. With auto, serve an app that raises on the lifespan scope without them.",
     ),
-    Option(APP, "root_path", RootPath(), "", "path under which a proxy serves the app, ASGI root_path"),
-    Option(APP, "loop", Target("auto", "asyncio", "uvloop"), "auto", "event loop; module:factory makes your own"),
-    Option(APP, "startup_request", Flag(), False, "send the app one GET / of our own after start-up, to warm it"),
-    Option(APP, "config", Path(), None, "TOML file of options, instead of [tool.saltare] in ./pyproject.toml"),
+    Option(APP, "root_path", RootPath(), "", "Set the ASGI root_path: the path under which a proxy serves the app."),
+    Option(
+        APP,
+        "loop",
+        Target("auto", "asyncio", "uvloop"),
+        "auto",
+        "Use this event loop. module:factory creates your own.",
+    ),
+    Option(
+        APP,
+        "startup_request",
+        Flag(),
+        False,
+        "Send the app one GET / after start-up, to warm it up.",
+    ),
+    Option(
+        APP, "config", Path(), None, "Read options from this TOML file instead of [tool.saltare] in ./pyproject.toml."
+    ),
     Option(
         PROCESSES,
         "workers",
         Integer(0, 256),
         1,
-        "processes that serve, forked by a master; 0 = as many as there are CPUs, at most 4",
+        "Run N worker processes under a master. 0 = as many as there are CPUs, at most 4.",
     ),
     Option(
         PROCESSES,
         "preload",
         AutoFlag(),
         "auto",
-        "import the app once, in the master, whose memory the workers share; otherwise each imports it, as with auto "
-        "when the import starts threads, which a fork would leave behind",
+        "Import the app once, in the master, so that workers share its memory. When off, each worker imports it. "
+        "With auto, each worker imports an app that starts threads at import, because threads do not survive a fork.",
     ),
     Option(
         PROCESSES,
         "worker_failure",
         Choice("respawn", "exit"),
         "respawn",
-        "what a worker's death leads to: another one, or the end of all, with its exit code",
+        "Choose what happens when a worker dies: start another one, or stop the server with the worker's exit code.",
     ),
     Option(
         PROCESSES,
         "worker_start_timeout",
         Seconds(DAY),
         60.0,
-        "from the fork of a worker until it serves, and for a trial of new code at SIGHUP; then it is killed; 0 = off",
+        "Kill a worker that does not serve within this time after it was forked, and a trial of new code at "
+        "SIGHUP that takes longer. 0 = no limit.",
     ),
     Option(
         PROCESSES,
         "limit_max_requests",
         Integer(0, 1 << 40),
         0,
-        "requests after which a worker is replaced; 0 = off",
+        "Replace a worker after N requests. 0 = never.",
     ),
     Option(
         PROCESSES,
         "limit_max_requests_jitter",
         Integer(0, 1 << 40),
         0,
-        "up to so many more, drawn for each worker, so that not all are replaced at a time",
+        "Add a random number of requests, at most N, to each worker's limit_max_requests, so that workers "
+        "are not replaced all at once.",
     ),
     Option(
         PROCESSES,
         "limit_max_rss",
         Integer(0, 1 << 24),
         0,
-        "MiB of resident memory at which a worker is replaced; 0 = off",
+        "Replace a worker whose resident memory reaches N MiB. 0 = never.",
     ),
-    Option(PROCESSES, "limit_worker_lifetime", Seconds(366 * DAY), 0.0, "age at which a worker is replaced; 0 = off"),
-    Option(PROCESSES, "reload", Flag(), False, "for development: restart when a file changes; needs saltare[reload]"),
-    Option(PROCESSES, "reload_dir", Several(Path(), ",", "commas"), (), "folder to watch instead of app_dir"),
+    Option(
+        PROCESSES,
+        "limit_worker_lifetime",
+        Seconds(366 * DAY),
+        0.0,
+        "Replace a worker that has reached this age. 0 = never.",
+    ),
+    Option(PROCESSES, "reload", Flag(), False, "Restart when a file changes. For development. Needs saltare[reload]."),
+    Option(PROCESSES, "reload_dir", Several(Path(), ",", "commas"), (), "Watch this folder instead of app_dir."),
     Option(
         PROCESSES,
         "reload_include",
         Several(Text(), ",", "commas"),
         ("*.py",),
-        "pattern of file names, or of paths in the folder, whose change restarts",
+        "Restart when a file changes whose name, or path in the watched folder, matches this pattern.",
     ),
     Option(
         PROCESSES,
         "reload_exclude",
         Several(Text(), ",", "commas"),
         (),
-        "pattern of file names, or of paths in the folder, whose change does not",
+        "Do not restart for files whose name, or path in the watched folder, matches this pattern.",
     ),
-    Option(SOCKETS, "host", Host(), "127.0.0.1", "name or address to listen on; 0.0.0.0 or :: is all of them"),
-    Option(SOCKETS, "port", PORT, 8000, "port to listen on; 0 takes a free one"),
-    Option(SOCKETS, "uds_path", Path(), None, "unix socket to listen on instead of host and port", flag="uds"),
-    Option(SOCKETS, "uds_permissions", Octal(0o777), None, "permissions of unix sockets; without it umask decides"),
-    Option(SOCKETS, "fd", FD, None, "descriptor of a listening socket, inherited, to use instead of host and port"),
+    Option(SOCKETS, "host", Host(), "127.0.0.1", "Listen on this name or address. 0.0.0.0 and :: mean all addresses."),
+    Option(SOCKETS, "port", PORT, 8000, "Listen on this port. 0 = any free port."),
+    Option(SOCKETS, "uds_path", Path(), None, "Listen on this Unix socket instead of host and port.", flag="uds"),
+    Option(
+        SOCKETS,
+        "uds_permissions",
+        Octal(0o777),
+        None,
+        "Set the permissions of Unix sockets. Without this option the umask decides.",
+    ),
+    Option(
+        SOCKETS, "fd", FD, None, "Listen on this inherited descriptor of a listening socket instead of host and port."
+    ),
     Option(
         SOCKETS,
         "bind",
         Several(Address(), ",", "commas"),
         (),
-        "address to listen on instead of host and port; repeat it for several",
+        "Listen on this address instead of host and port. Repeat the option for more addresses.",
     ),
     Option(
         SOCKETS,
         "reuse_port",
         Flag(),
         False,
-        "share the port with other servers that ask for it too (SO_REUSEPORT); the kernel spreads connections",
+        "Share the port with other servers that set SO_REUSEPORT too. The kernel spreads connections over them.",
     ),
     Option(
         SOCKETS,
         "listen_backlog",
         Integer(1, 65535),
         256,
-        "connections the kernel may queue; it also obeys net.core.somaxconn",
+        "Let the kernel queue N connections that are not yet accepted. net.core.somaxconn limits it too.",
         aliases=("backlog",),
     ),
     Option(
@@ -169,19 +205,30 @@ OPTIONS = (
         "server_header",
         ServerHeader(f"saltare/{__version__}"),
         f"saltare/{__version__}",
-        "value of the Server field; empty omits it",
+        "Set the value of the Server field. An empty value omits the field.",
     ),
-    Option(HTTP, "date_header", Flag(), True, "send the Date field"),
+    Option(HTTP, "date_header", Flag(), True, "Send the Date field."),
     Option(
-        HTTP, "header", Several(Header(), "\n", "newlines"), (), "field added to every answer; repeat it for several"
+        HTTP,
+        "header",
+        Several(Header(), "\n", "newlines"),
+        (),
+        "Add this field to every response. Repeat the option for more fields.",
     ),
-    Option(WEBSOCKET, "ws_max_size", Size(1, 1 << 40), 1 << 20, "message of a peer; beyond it closed with 1009"),
+    Option(
+        WEBSOCKET,
+        "ws_max_size",
+        Size(1, 1 << 40),
+        1 << 20,
+        "Close a websocket with 1009 when the client sends a larger message.",
+    ),
     Option(
         WEBSOCKET,
         "ws_keepalive_timeout",
         Seconds(DAY),
         20.0,
-        "a peer silent for so long is sent a ping, and left when it stays silent for as long again; 0 = off",
+        "Send a ping to a websocket client that was silent for this long, and close the connection after as "
+        "long a silence again. 0 = off.",
         aliases=("ws_ping_interval",),
     ),
     Option(
@@ -189,38 +236,54 @@ OPTIONS = (
         "ws_per_message_deflate",
         Flag(),
         False,
-        "compress messages when the peer offers it; costs time, and no memory while idle",
+        "Compress websocket messages if the client offers it. Costs CPU time, and no memory while a "
+        "connection is idle.",
     ),
     Option(
         WEBSOCKET,
         "ws_deflate_context",
         Flag(),
         False,
-        "compressed messages may refer to earlier ones: shorter, for more time and up to 6 KiB a connection",
+        "Let compressed messages refer to earlier ones. Makes them shorter, for more CPU time and up to 6 "
+        "KiB per connection.",
     ),
     Option(
         TIMEOUTS,
         "header_timeout",
         Seconds(DAY),
         5.0,
-        "from accept, or the first byte on a kept connection, to the complete head; then 408; 0 = off",
+        "Answer 408 if a request head is not complete this long after the connection was accepted, or after "
+        "the head's first byte on a kept-alive connection. 0 = off.",
     ),
     Option(
         TIMEOUTS,
         "keep_alive_timeout",
         Seconds(DAY),
         5.0,
-        "idle between two requests; 0 = off",
+        "Close a connection that is idle for this long between two requests. 0 = never.",
         aliases=("timeout_keep_alive",),
     ),
-    Option(TIMEOUTS, "body_timeout", Seconds(DAY), 30.0, "no progress of a request body; then 408; 0 = off"),
-    Option(TIMEOUTS, "write_timeout", Seconds(DAY), 30.0, "no progress of an answer not yet sent; 0 = off"),
+    Option(
+        TIMEOUTS,
+        "body_timeout",
+        Seconds(DAY),
+        30.0,
+        "Answer 408 if a request body makes no progress for this long. 0 = off.",
+    ),
+    Option(
+        TIMEOUTS,
+        "write_timeout",
+        Seconds(DAY),
+        30.0,
+        "Close a connection whose client takes nothing of a response for this long. 0 = never.",
+    ),
     Option(
         TIMEOUTS,
         "shutdown_timeout",
         Seconds(DAY),
         30.0,
-        "what is in progress may take this long after a stop; 0 = off: no end to it; with --reload 2 s unless set",
+        "Give requests in progress this long to finish after a stop. 0 = wait for ever. With --reload the "
+        "default is 2 s.",
         aliases=("timeout_graceful_shutdown",),
     ),
     Option(
@@ -228,68 +291,78 @@ OPTIONS = (
         "max_concurrent_connections",
         Integer(1, 1 << 20),
         1024,
-        "connections open at a time; beyond it the longest idle one is closed, or the new one if none is idle",
+        "Accept at most N connections at a time. Beyond that, close the connection that has been idle "
+        "longest, or the new one if none is idle.",
     ),
-    Option(LIMITS, "max_keepalive_requests", Integer(0, 1 << 30), 1000, "requests per connection; 0 = no limit"),
+    Option(
+        LIMITS,
+        "max_keepalive_requests",
+        Integer(0, 1 << 30),
+        1000,
+        "Close the connection after N requests. 0 = no limit.",
+    ),
     Option(
         LIMITS,
         "max_request_line",
         Size(256, 64 << 10),
         16 << 10,
-        "request line: method, path with query, version; beyond it 414",
+        "Answer 414 if the request line (method, path with query, version) is longer.",
     ),
     Option(
         LIMITS,
         "max_request_head",
         Size(1 << 10, 1 << 20),
         64 << 10,
-        "request line and header fields together; beyond it 431",
+        "Answer 431 if the request line and header fields together are larger.",
         aliases=("h11_max_incomplete_event_size",),
     ),
-    Option(LIMITS, "max_request_fields", Integer(8, 4096), 256, "header fields of a request; beyond it 431"),
-    Option(LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "request body; beyond it 413; 0 = no limit"),
+    Option(LIMITS, "max_request_fields", Integer(8, 4096), 256, "Answer 431 if a request has more header fields."),
+    Option(
+        LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "Answer 413 if a request body is larger. 0 = no limit."
+    ),
     Option(
         MEMORY,
         "memory",
         Choice("lean", "safe"),
         "lean",
-        "safe leaves out what touches an allocator's insides, signals a thread, moves memory or replaces something of "
-        "a library; docs/memory.md has the list",
+        "Choose the techniques that save memory. safe turns off those that use an allocator's internals, "
+        "signal a thread, move memory or replace part of a library. docs/memory.md lists them.",
     ),
     Option(
         MEMORY,
         "memory_without",
         Names("technique", (name for name, _, _ in TECHNIQUES)),
         (),
-        "technique to leave out, by its name in docs/memory.md",
+        "Turn off this technique. docs/memory.md has the names.",
     ),
     Option(
         MEMORY,
         "park_memory",
         Path(),
         None,
-        "folder on a real disk: what start-up left in memory moves into an unlinked file there, see Memory below",
+        "Move the memory that start-up leaves into an unlinked file in this folder, which must be on a real "
+        "disk. See docs/memory.md.",
     ),
     Option(
         MEMORY,
         "gc_collect_every_n_requests",
         Integer(0, 1 << 30),
         0,
-        "collect the youngest garbage after each N requests; 0 = only when Python itself sees fit",
+        "Collect the youngest generation of garbage after every N requests. 0 = leave it to Python.",
     ),
     Option(
         LOGS,
         "log_level",
         Choice("critical", "error", "warning", "info", "debug"),
         "info",
-        "least severe messages of saltare to log",
+        "Log messages of saltare at this level and above.",
     ),
     Option(
         LOGS,
         "log_config",
         File(".json", ".toml", ".ini"),
         None,
-        "logging configuration: .json and .toml are for dictConfig, .ini is for fileConfig",
+        "Configure logging from this file: .json and .toml for dictConfig, .ini for fileConfig.",
     ),
 )
 
