@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 
 from harness import HANG
@@ -132,3 +133,44 @@ def waits(awaitable):
     assert not isinstance(future, Done), f"it is done with {future.value!r}"
     future._asyncio_future_blocking = False  # as the task that is given the future does
     return future
+
+
+def in_spite_of(interruption, call):
+    while True:
+        try:
+            return call()
+        except interruption:
+            pass
+
+
+class polling:
+    """A second thread polls the core, without a pause, while the block runs."""
+
+    def __init__(self, core):
+        self.core = core
+        self.end, self.seen = socket.socketpair()
+        self.thread = threading.Thread(target=self.poll)
+
+    def poll(self):
+        key = object()
+        self.core.watch(self.seen.fileno(), 1, key)
+        while (key, 1) not in in_spite_of(RuntimeError, lambda: self.core.poll(HANG)):
+            pass
+        self.core.unwatch(self.seen.fileno())
+
+    def __enter__(self):
+        self.thread.start()
+        deadline = time.monotonic() + HANG
+        while time.monotonic() < deadline:
+            try:
+                self.core.poll(0)
+            except RuntimeError as error:
+                assert "second thread" in str(error)
+                return
+        raise AssertionError("the other thread does not poll")
+
+    def __exit__(self, *exc):
+        self.end.send(b"x")
+        self.thread.join(HANG)
+        self.end.close(), self.seen.close()
+        assert not self.thread.is_alive()
