@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from park_programs import Canary, private
+from canary import Canary, private
 
 from saltare import _memory
 from saltare.memory.idle import Cleanup, Slices

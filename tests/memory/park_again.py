@@ -1,0 +1,313 @@
+"""Programs of park_programs.py whose pages go back to the file, or are shared by way of the pool."""
+
+import ctypes
+import gc
+import itertools
+import mmap
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+import types
+import weakref
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from canary import Canary, inode_at, parked, private, resident
+
+from saltare import _process
+from saltare.memory import park as parking
+
+
+def repark(folder, library):
+    """What was read in Python, and so written to for a moment, goes back; what was changed stays."""
+    canary = parked(folder)
+    for _ in range(5):
+        canary.check()
+        canary.churn(50)
+        before = private()
+        returned = parking.repark()
+        assert returned > 128 << 10, returned
+        assert private() < before
+        canary.check()
+    pid = os.fork()
+    if pid == 0:
+        canary.check()
+        canary.churn(200)
+        assert parking.repark() > 128 << 10
+        canary.check()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    held = sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
+    for _ in range(50):
+        parking.repark()
+    assert held + 5 > sum("rw-p" in line and line.endswith(" 0 \n") for line in open("/proc/self/maps"))
+    canary.check()
+    print("right")
+
+
+def repark_beside_others(folder, library):
+    """While threads write at every moment, some of them Python's, nothing goes back, and nothing is lost."""
+    canary = parked(folder)
+    for number in range(6):
+        assert library.start_busy(number + 1) == 0
+    mine = [Canary(1 << 20, seed) for seed in range(3)]
+    stop = threading.Event()
+
+    def go_on(own):
+        while not stop.is_set():
+            own.churn(20)
+            own.check()
+
+    threads = [threading.Thread(target=go_on, args=(own,)) for own in mine]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        canary.check()
+        assert parking.repark() == 0
+    stop.set()
+    for thread in threads:
+        thread.join()
+    library.stop_all()
+    while len(os.listdir("/proc/self/task")) > 1:
+        time.sleep(0.01)
+    assert library.rounds_wrong() == 0
+    canary.check()
+    assert parking.repark() > 128 << 10
+    for own in (canary, *mine):
+        own.check()
+    print("right")
+
+
+def repark_in_slices(folder, library):
+    """Each looks at so many pages and no more, and together they give back what one call would."""
+    canary = parked(folder)
+    canary.check()
+    begin, held, pages = 0, [private()], 10
+    while begin != 0 or len(held) == 1:
+        begin = parking.repark_slice(begin, pages)
+        held.append(private())
+    given_back = [then - now for then, now in itertools.pairwise(held)]
+    assert len(given_back) > 10 and max(given_back) <= pages * 4 + 16, given_back
+    assert sum(given_back) > 128, given_back
+    canary.check()
+    print("right")
+
+
+def looks_like_a_counter(folder, library):
+    """A page of data that has changed stays as it is, also where that looks like a code object's count of its calls (3.11)."""
+    data = bytearray(1 << 20)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(data))
+    pages = range(-address % 4096, len(data) - 4096, 4096)
+    for page in pages:
+        data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # the type, and below co_warmup
+        data[page + 52 : page + 54] = b"\x01\x00"
+    parked(folder)
+    for page in pages:
+        data[page + 52] = 2
+    parking.repark()
+    assert all(data[page + 52] == 2 for page in pages)
+    print("right")
+
+
+def counters(folder, library):
+    """To have called functions keeps none of their pages, although Python 3.11 has counted the calls in their code."""
+    namespace = {}
+    body = "".join(f"    x = x + {n} if x > {n} else x - 1\n" for n in range(40))
+    exec("".join(f"def f{n}(x):\n{body}    return x\n" for n in range(2000)), namespace)
+    functions = [namespace.pop(f"f{n}") for n in range(2000)]
+    parked(folder)
+    before = private()
+    results = [function(5) for function in functions]
+    written = private() - before
+    assert written > 2000, written
+    parking.repark()
+    assert private() - before < written / 5, (written, private() - before)
+    assert [function(5) for function in functions] == results
+
+    # What has been specialized stays so: that is more than a counter.
+    warm = functions[:100]
+    for function in warm * 50:
+        function(5)
+    specialized = [function.__code__._co_code_adaptive for function in warm]
+    assert all(function.__code__.co_code != code for function, code in zip(warm, specialized, strict=True))
+    parking.repark()
+    assert [function.__code__._co_code_adaptive for function in warm] == specialized
+    assert [function(5) for function in functions] == results
+
+    # A counter's address is never that of anything else.
+    code = [weakref.ref(function.__code__) for function in functions]
+    namespace = function = None
+    del functions, warm
+    gc.collect()
+    assert all(one() is not None for one in code)
+    print("right")
+
+
+def room_is_not_moved(folder, library):
+    """Pages that hold nothing but zeros do not come into the file: they are as if nobody had touched them."""
+    room = bytearray(b"x") * (1 << 20)
+    for at in range(0, len(room), 4096):
+        room[at : at + 4096] = bytes(4096)
+    begin = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    assert resident(begin, len(room)) > 900 << 10
+    parked(folder)
+    assert resident(begin, len(room)) < 100 << 10
+    assert inode_at(begin + len(room) // 2) == 0
+    assert not any(room)
+    room[:] = b"y" * len(room)
+    parking.repark()
+    assert room == b"y" * len(room)
+    Canary.now.check()
+    print("right")
+
+
+class Changed:
+    """A block of pages that processes change, alike and each for itself."""
+
+    PAGE = 4096
+    PAGES = 2048
+
+    def __init__(self):
+        self.data = bytearray(random.Random(5).randbytes((self.PAGES + 1) * self.PAGE))
+
+    def begin(self, number):
+        self.number = number
+        self.expected = [bytes(self.data[self.place(at)]) for at in range(self.PAGES)]
+
+    def place(self, at):
+        begin = -(id(self.data) + 64) % self.PAGE + at * self.PAGE  # no matter where exactly pages begin
+        return slice(begin, begin + self.PAGE)
+
+    def change(self, at, what):
+        new = {"alike": b"%d alike" % at, "zero": b"", "own": b"%d of %d" % (at, self.number)}[what]
+        self.expected[at] = new.ljust(self.PAGE, b"\0")
+        self.data[self.place(at)] = self.expected[at]
+
+    def check(self):
+        for at, expected in enumerate(self.expected):
+            assert self.data[self.place(at)] == expected, (self.number, at)
+
+
+def in_turn(number, pipes, work):
+    """Forks a child that works and tells ints; it begins, and goes on after each, when it is written to."""
+    reader, writer = os.pipe()
+    go, gone = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _process.die_with_parent()
+            assert os.read(go, 1) == b"1"
+            for found in work(number):
+                os.write(writer, b"%d\n" % found)
+                assert os.read(go, 1) == b"1"
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writer)
+    os.close(go)
+    pipes.append((pid, gone, open(reader)))
+
+
+class Barrier:
+    """Processes leave it within a microsecond."""
+
+    def __init__(self, parties):
+        self.rounds, self.parties = mmap.mmap(-1, parties), parties
+
+    def wait(self, number):
+        self.rounds[number] += 1
+        end = time.monotonic() + 20
+        while min(bytes(self.rounds)[: self.parties]) < self.rounds[number]:
+            assert time.monotonic() < end
+
+
+def alike(folder, library):
+    """What processes change in the same way is there once; what one has changed for itself is its own."""
+    changed = Changed()
+    barrier = Barrier(4)
+    canary = parked(folder)
+    parking.open_pool()
+
+    def work(number):
+        changed.begin(number)
+        for at in range(1024):
+            changed.change(at, "alike")
+        for at in range(1024, 1152):
+            changed.change(at, "own" if number % 2 else "zero")
+        own = os.fork()
+        if own == 0:
+            time.sleep(0.3)  # meanwhile its parent gives pages back
+            changed.check()
+            os._exit(0)
+        parking.repark()
+        assert os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]) == 0
+        before = private()
+        parking.repark()  # only now: a page that a child still has is not ours alone
+        yield before - private()
+        changed.check()
+        for rounds in range(40):
+            for at in range(1152 + 22 * rounds, 1174 + 22 * rounds):  # never changed before
+                changed.change(at, "own")
+            for at in range(rounds, 1152, 7 + number):
+                changed.change(at, ("alike", "zero", "own", "alike")[(rounds + at) % 4])
+            barrier.wait(number)
+            parking.repark()
+            barrier.wait(number)
+            changed.check()
+        canary.check()
+        canary.churn(200)
+        parking.repark()
+        canary.check()
+        yield 0
+
+    pipes = []
+    for number in range(4):
+        in_turn(number, pipes, work)
+    for _, gone, answers in pipes:
+        os.write(gone, b"1")
+        given_back = int(answers.readline())
+        assert given_back > 1000 * 4, given_back
+    for _, gone, _ in pipes:  # now all at once
+        os.write(gone, b"1")
+    assert [answers.readline() for _, _, answers in pipes] == ["0\n"] * 4
+    for pid, gone, _ in pipes:
+        os.write(gone, b"1")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    canary.check()
+    print("right")
+
+
+def sealed_pool(folder, library):
+    """What is in the pool is shared on; nothing comes into it."""
+    changed = Changed()
+    parked(folder)
+    parking.open_pool()
+
+    def work(first, last):
+        def change(number):
+            changed.begin(number)
+            for at in range(first, last):
+                changed.change(at, "alike")
+            before = private()
+            parking.repark()
+            yield before - private()
+            changed.check()
+
+        return change
+
+    pipes = []
+    in_turn(0, pipes, work(0, 1000))
+    in_turn(1, pipes, work(500, 1500))
+    for at, (pid, gone, answers) in enumerate(pipes):
+        os.write(gone, b"1")
+        given_back = int(answers.readline())
+        assert (900 * 4 < given_back) if at == 0 else (400 * 4 < given_back < 700 * 4), (at, given_back)
+        parking.seal_pool()
+        os.write(gone, b"1")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    print("right")
