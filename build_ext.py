@@ -1,4 +1,4 @@
-"""The build backend: setuptools, with the core compiled by Go.  per build
+"""The build backend: setuptools, with the core compiled by Go.
 
 pyproject.toml names this module as its PEP 517 backend and lists the extension modules. Those in FLAVOURS are the Go
 core with its C bridge, built by `go build -buildmode=c-shared`; every other row is plain C, compiled the ordinary way.

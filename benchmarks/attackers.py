@@ -1,4 +1,4 @@
-"""Thousands of peers that send as slowly as they can, and what the server does about them. Per connection.
+"""Thousands of peers that send as slowly as they can, and what the server does about them.
 
 One process and one thread, at the lowest priority, so that it does not disturb what is measured beside it. It prints
 "up" once every attacker has begun, waits until the server has ended them all, and prints what became of them as JSON,

@@ -1,4 +1,4 @@
-"""Workload: what a kept-alive connection costs that has been answered once and is idle. Per process."""
+"""Workload: what a kept-alive connection costs that has been answered once and is idle."""
 
 import resource
 import time

@@ -1,4 +1,4 @@
-"""Workload: a POST of 10 KB that the raw app reads and sends back. Per process."""
+"""Workload: a POST of 10 KB that the raw app reads and sends back."""
 
 import load
 

@@ -1,4 +1,4 @@
-"""Workload: FastAPI answering a small JSON object, as most users run it. Per process."""
+"""Workload: FastAPI answering a small JSON object, as most users run it."""
 
 import load
 from process import Process

@@ -1,4 +1,4 @@
-"""Workload: memory of a server that has started, answered one request and gone quiet. Per process."""
+"""Workload: memory of a server that has started, answered one request and gone quiet."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Workload: a plain ASGI app that answers 13 bytes, so that the server itself is what is measured. Per process."""
+"""Workload: a plain ASGI app that answers 13 bytes, so that the server itself is what is measured."""
 
 import load
 from process import Process

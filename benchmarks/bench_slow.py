@@ -1,4 +1,4 @@
-"""Thousands of slow attackers: do others get their answers as quickly, and what does an attacker cost? Per process."""
+"""Thousands of slow attackers: do others get their answers as quickly, and what does an attacker cost?"""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""How long do the server's own passes keep the loop, in bursts and pauses with a large heap? Per process.
+"""How long do the server's own passes keep the loop, in bursts and pauses with a large heap?
 
 In the pauses it is asked for nothing that Python would answer: each probe is a head that is refused by the core, in the
 thread of the loop, so how long that takes is how long the loop was busy: by the clock, and by the CPU time of that

@@ -1,4 +1,4 @@
-"""Workload: answers of unknown length that the app sends in 100 pieces of 1 KiB. Per process."""
+"""Workload: answers of unknown length that the app sends in 100 pieces of 1 KiB."""
 
 import load
 

@@ -1,4 +1,4 @@
-"""WebSocket beside other servers: echo and broadcast by messages per second, idle ones by memory. Per process."""
+"""WebSocket beside other servers: echo and broadcast by messages per second, idle ones by memory."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Workload: memory of four workers and their master, idle and after load. Per process."""
+"""Workload: memory of four workers and their master, idle and after load."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The smallest HTTP/1.1 client: one request, its whole answer, on a socket that stays open. Per request."""
+"""The smallest HTTP/1.1 client: one request, its whole answer, on a socket that stays open."""
 
 import socket
 import struct

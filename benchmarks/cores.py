@@ -1,4 +1,4 @@
-"""The two cores of a run: who is pinned where, and how much of them somebody else used. Per process."""
+"""The two cores of a run: who is pinned where, and how much of them somebody else used."""
 
 import os
 import time

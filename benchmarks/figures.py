@@ -1,4 +1,4 @@
-"""Figures of several rounds: median, spread, and how each unit is written. Per process."""
+"""Figures of several rounds: median, spread, and how each unit is written."""
 
 from statistics import median
 from typing import NamedTuple

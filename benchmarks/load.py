@@ -1,4 +1,4 @@
-"""Load by wrk, and what it costs the server: requests per second, CPU, latency, peak memory. Per process."""
+"""Load by wrk, and what it costs the server: requests per second, CPU, latency, peak memory."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Pictures of a run for the top-level README: one bar for each server, the best first. Per process."""
+"""Pictures of a run for the top-level README: one bar for each server, the best first."""
 
 from xml.sax.saxutils import escape
 

@@ -1,4 +1,4 @@
-"""A server that runs: started on its own core, measured with all its processes, ended for certain. Per process."""
+"""A server that runs: started on its own core, measured with all its processes, ended for certain."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Markdown out of the figures of a run: all tables, or the top-level README's summary and pictures. Per process."""
+"""Markdown out of the figures of a run: all tables, or the top-level README's summary and pictures."""
 
 import argparse
 import json

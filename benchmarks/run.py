@@ -1,4 +1,4 @@
-"""The benchmark: every server, every workload, round after round; then the report. Per process."""
+"""The benchmark: every server, every workload, round after round; then the report."""
 
 import argparse
 import contextlib

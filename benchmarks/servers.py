@@ -1,4 +1,4 @@
-"""The servers under test: what is installed, how each is started, what it takes part in. Per process."""
+"""The servers under test: what is installed, how each is started, what it takes part in."""
 
 import re
 import shutil

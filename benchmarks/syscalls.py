@@ -1,4 +1,4 @@
-"""System calls of a server: with idle connections, and per request of one that asks again and again. Per process."""
+"""System calls of a server: with idle connections, and per request of one that asks again and again."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""The workloads by name, in the order of the report. Per process."""
+"""The workloads by name, in the order of the report."""
 
 import bench_connections
 import bench_download

@@ -1,4 +1,4 @@
-"""Fixtures shared by every test folder: servers, raw sockets, and the check that nothing is left. Per process.
+"""Fixtures shared by every test folder: servers, raw sockets, and the check that nothing is left.
 
 serve(app, **options)   a server in a thread of this process, ended with the test or with its `with` block
 module_serve            the same for a whole test module

@@ -1,4 +1,4 @@
-"""WebSocket frames over a raw socket: whatever a peer may say, right or wrong. Per message."""
+"""WebSocket frames over a raw socket: whatever a peer may say, right or wrong."""
 
 import random
 import struct

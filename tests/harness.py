@@ -1,4 +1,4 @@
-"""Servers as tests start them: in a thread of this process, or by the command line in one of their own. Per process."""
+"""Servers as tests start them: in a thread of this process, or by the command line in one of their own."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""What a process holds, and what an interpreter holds that only imported the app. Per process."""
+"""What a process holds, and what an interpreter holds that only imported the app."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A raw socket with just enough HTTP to read answers; what is sent is sent as it is. Per request."""
+"""A raw socket with just enough HTTP to read answers; what is sent is sent as it is."""
 
 import socket
 import struct

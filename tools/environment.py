@@ -1,4 +1,4 @@
-"""Makes the virtual environment of a make target: `environment.py FOLDER GROUP...`.  per build
+"""Makes the virtual environment of a make target: `environment.py FOLDER GROUP...`.
 
 The tree is installed in it as editable, with the dependency groups of pyproject.toml that are named. What is already up
 to date is left alone: each step leaves a stamp that holds a digest of what it was made from.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every Go fuzz target for the given number of seconds, one after another.  per build
+# Runs every Go fuzz target for the given number of seconds, one after another.
 set -eu
 seconds=$1
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Names the interpreters, of the versions given as arguments, that this machine has, on the PATH or from pyenv; says which are missing.  per build
+# Names the interpreters, of the versions given as arguments, that this machine has, on the PATH or from pyenv; says which are missing.
 set -u
 
 find_interpreter() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs tests with AddressSanitizer and UBSan in the C of the core: sanitize.sh BIN PYTEST-ARGUMENT...  per build
+# Runs tests with AddressSanitizer and UBSan in the C of the core: sanitize.sh BIN PYTEST-ARGUMENT...
 #
 # Go's code is not instrumented. CPython is not either, but PYTHONMALLOC=malloc makes each of its objects a block of malloc
 # of its own, so that a look at one that is gone is seen. Leaks are not looked for here: the interpreter itself leaves blocks.

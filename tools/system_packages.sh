@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named as arguments that are missing; what cannot be had is said, and left out.  per build
+# Installs the Debian packages named as arguments that are missing; what cannot be had is said, and left out.
 set -u
 
 declare -A program=([redis-server]=redis-server [postgresql]=postgres [nginx]=nginx [wrk]=wrk [curl]=curl)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles every C file with all warnings as errors, against the headers of each Python that is here: warnings.sh BIN.  per build
+# Compiles every C file with all warnings as errors, against the headers of each Python that is here: warnings.sh BIN.
 #
 # A build for users has no -Werror: a newer compiler must not end it.
 set -u

@@ -1,4 +1,4 @@
-"""FastAPI: one route that answers a small JSON object. Per request."""
+"""FastAPI: one route that answers a small JSON object."""
 
 from fastapi import FastAPI
 

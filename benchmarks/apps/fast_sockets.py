@@ -1,4 +1,4 @@
-"""FastAPI: the route of fast.py, and a WebSocket that waits for what comes. Per connection."""
+"""FastAPI: the route of fast.py, and a WebSocket that waits for what comes."""
 
 from fast import app
 from fastapi import WebSocket

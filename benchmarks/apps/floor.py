@@ -1,4 +1,4 @@
-"""What an app costs before any server: it and asyncio imported, then silence. Per process."""
+"""What an app costs before any server: it and asyncio imported, then silence."""
 
 import asyncio  # noqa: F401  (every server has it in memory)
 import importlib

@@ -1,4 +1,4 @@
-"""An app with a large heap of small and large objects; a request makes some more, most of them garbage. Per process.
+"""An app with a large heap of small and large objects; a request makes some more, most of them garbage.
 
 HEAP_MIB in the environment says how large, and HEAP_SINCE whether it is made at the import or by the first request.
 """

@@ -1,5 +1,5 @@
 """Plain ASGI: a 13-byte answer on /, the request's own body on /echo, its length on /length, 1 MiB on /large, 100
-pieces of 1 KiB on /stream. Per request.
+pieces of 1 KiB on /stream.
 """
 
 HELLO = b"Hello, World!"

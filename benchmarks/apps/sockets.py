@@ -1,4 +1,4 @@
-"""Plain ASGI over WebSocket: /echo/... sends back what came, /broadcast/ROOM sends it to all in it. Per message."""
+"""Plain ASGI over WebSocket: /echo/... sends back what came, /broadcast/ROOM sends it to all in it."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""GB/s of llhttp on the head in a file, through httptools without callbacks: Python adds one call. Per process."""
+"""GB/s of llhttp on the head in a file, through httptools without callbacks: Python adds one call."""
 
 import sys
 import time

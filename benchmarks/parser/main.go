@@ -1,4 +1,4 @@
-// Command parserbench measures how fast request heads are parsed, ours beside others, and prints a Markdown table.  per process
+// Command parserbench measures how fast request heads are parsed, ours beside others, and prints a Markdown table.
 //
 // A module of its own: what it compares with must not become a dependency of saltare.
 package main

@@ -1,4 +1,4 @@
-// Package main is a WebSocket load that costs little: one thread, one epoll set, frames made once.  per message
+// Package main is a WebSocket load that costs little: one thread, one epoll set, frames made once.
 //
 //	websocket -mode echo -port P -clients N -size BYTES -seconds S    each client waits for its echo before it sends again
 //	websocket -mode broadcast ...                                     one sends, all receive; when all have it, it sends again

@@ -1,4 +1,4 @@
-"""A small FastAPI app whose page shows in a browser that the server works.  per request
+"""A small FastAPI app whose page shows in a browser that the server works.
 
 Run it from the top of the tree with `make run`, or with `saltare --app-dir examples/hello main:app`.
 """

@@ -1,4 +1,4 @@
-"""The collector as an adversary: whenever it may run, a finalizer acts on what is alive. Per allocation.
+"""The collector as an adversary: whenever it may run, a finalizer acts on what is alive.
 
 On CPython 3.10 and 3.11 it may run within any allocation of a container; from 3.12 on only between two instructions of
 Python code, so there the same is tried by what C calls: comparisons, iterators, hooks, and the end of objects.

@@ -1,4 +1,4 @@
-"""What these tests share with those of the border. Per process."""
+"""What these tests share with those of the border."""
 
 import sys
 from pathlib import Path

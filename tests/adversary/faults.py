@@ -1,4 +1,4 @@
-"""What an app may do while the border looks at its objects, each in a process of its own: `python faults_of_calls.py NAME`. Per call.
+"""What an app may do while the border looks at its objects, each in a process of its own: `python faults_of_calls.py NAME`.
 
 A fault that comes back ends the process by a signal, or by an assertion. test_faults.py runs them all, with an allocator
 that overwrites what is freed. This file has what those of the faults share.

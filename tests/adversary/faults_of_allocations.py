@@ -1,4 +1,4 @@
-"""What a finalizer does while the border allocates: the collector runs within each allocation of a call, in turn. Per call."""
+"""What a finalizer does while the border allocates: the collector runs within each allocation of a call, in turn."""
 
 import asyncio
 import gc

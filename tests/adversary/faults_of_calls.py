@@ -1,4 +1,4 @@
-"""What the Python code does that the border calls: comparisons, iterators, hooks, and the end of objects. Per call."""
+"""What the Python code does that the border calls: comparisons, iterators, hooks, and the end of objects."""
 
 import asyncio
 import functools

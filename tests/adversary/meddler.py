@@ -1,4 +1,4 @@
-"""What a finalizer may do to a server that it finds alive: without harm to what a test expects, or the worst. Per allocation."""
+"""What a finalizer may do to a server that it finds alive: without harm to what a test expects, or the worst."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""A server under a collector that does the worst, until it has had COUNT requests and messages: `python soak.py [COUNT]`. Per process.
+"""A server under a collector that does the worst, until it has had COUNT requests and messages: `python soak.py [COUNT]`.
 
 Prints what is alive at the beginning and at the end, and fails when something is left. Its clients are a process of their own.
 """

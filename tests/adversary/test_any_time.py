@@ -1,4 +1,4 @@
-"""Everything in any order, and within any allocation or at the end of any object: nothing crashes, hangs or is left. Per process."""
+"""Everything in any order, and within any allocation or at the end of any object: nothing crashes, hangs or is left."""
 
 import gc
 import socket

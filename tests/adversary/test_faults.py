@@ -1,4 +1,4 @@
-"""No code that the border lets run, at whatever moment, brings it down: each case in a process of its own. Per call."""
+"""No code that the border lets run, at whatever moment, brings it down: each case in a process of its own."""
 
 import os
 import subprocess

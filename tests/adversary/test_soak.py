@@ -1,4 +1,4 @@
-"""The soak, for a few seconds; SALTARE_SOAK gives the count of a long one. Per process."""
+"""The soak, for a few seconds; SALTARE_SOAK gives the count of a long one."""
 
 import os
 import subprocess

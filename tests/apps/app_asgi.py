@@ -1,4 +1,4 @@
-"""Bare ASGI apps and the few lines they share. Per request."""
+"""Bare ASGI apps and the few lines they share."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""An app that uses its loop to the full: each path runs the case of that name. Per request."""
+"""An app that uses its loop to the full: each path runs the case of that name."""
 
 import asyncio
 import json

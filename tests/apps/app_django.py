@@ -1,4 +1,4 @@
-"""A Django project in one module, under ASGI: sync and async views, streams, uploads, errors. Per request."""
+"""A Django project in one module, under ASGI: sync and async views, streams, uploads, errors."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""A FastAPI app with a bit of everything. Per request."""
+"""A FastAPI app with a bit of everything."""
 
 import asyncio
 import hashlib

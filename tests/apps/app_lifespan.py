@@ -1,4 +1,4 @@
-"""An app that goes through its lifespan as it is told to. Per process."""
+"""An app that goes through its lifespan as it is told to."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A Quart app: views sync and async, streams in both directions, background tasks, sessions, errors. Per request."""
+"""A Quart app: views sync and async, streams in both directions, background tasks, sessions, errors."""
 
 import asyncio
 import hashlib

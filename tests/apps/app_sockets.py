@@ -1,4 +1,4 @@
-"""One chat, written for each framework: it greets with the path, echoes text and bytes, and leaves at "bye". Per connection."""
+"""One chat, written for each framework: it greets with the path, echoes text and bytes, and leaves at "bye"."""
 
 
 def fastapi():

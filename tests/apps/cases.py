@@ -1,4 +1,4 @@
-"""The cases of app_asyncio: what an app may do with its loop, one coroutine each. Per process."""
+"""The cases of app_asyncio: what an app may do with its loop, one coroutine each."""
 
 CASES = {}
 RESULTS = {}  # what outlives the request that made it

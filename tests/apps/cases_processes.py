@@ -1,4 +1,4 @@
-"""Cases: subprocesses, forks, pools and threads. Per request."""
+"""Cases: subprocesses, forks, pools and threads."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Cases: connections, servers, datagrams and pipes of the app's own. Per request."""
+"""Cases: connections, servers, datagrams and pipes of the app's own."""
 
 import asyncio
 import os

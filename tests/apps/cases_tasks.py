@@ -1,4 +1,4 @@
-"""Cases: timers, tasks, cancellation, context variables, queues between requests. Per request."""
+"""Cases: timers, tasks, cancellation, context variables, queues between requests."""
 
 import asyncio
 import contextvars

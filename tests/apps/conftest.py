@@ -1,4 +1,4 @@
-"""Fixtures of the application tests: the drivers of the loop, and the services that apps talk to. Per process."""
+"""Fixtures of the application tests: the drivers of the loop, and the services that apps talk to."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as tests need them: started by an ordinary user in a folder of its own. Per process."""
+"""PostgreSQL and Redis as tests need them: started by an ordinary user in a folder of its own."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What of an app's messages reaches the client: framing, order and keep-alive. Per process."""
+"""What of an app's messages reaches the client: framing, order and keep-alive."""
 
 import http
 import threading

@@ -1,4 +1,4 @@
-"""Apps that use asyncio to the full while served, on our selector and as a guest of uvloop. Per process."""
+"""Apps that use asyncio to the full while served, on our selector and as a guest of uvloop."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What an app receives: bodies in all sizes, limits, waiting for more, and clients that go away. Per process."""
+"""What an app receives: bodies in all sizes, limits, waiting for more, and clients that go away."""
 
 import asyncio
 import hashlib

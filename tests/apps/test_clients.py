@@ -1,4 +1,4 @@
-"""Clients that people use against one echoing app: httpx, aiohttp, requests, http.client, curl. Per process."""
+"""Clients that people use against one echoing app: httpx, aiohttp, requests, http.client, curl."""
 
 import asyncio
 import hashlib

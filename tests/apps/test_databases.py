@@ -1,4 +1,4 @@
-"""Apps that hold pools of asyncpg and redis-py, against PostgreSQL and Redis servers of our own. Per process."""
+"""Apps that hold pools of asyncpg and redis-py, against PostgreSQL and Redis servers of our own."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Django served under ASGI. Per process."""
+"""Django served under ASGI."""
 
 import asyncio
 import gc

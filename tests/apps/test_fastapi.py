@@ -1,4 +1,4 @@
-"""FastAPI served, over httpx: inputs, answers, streams, background work, threads, errors, lifespan. Per process."""
+"""FastAPI served, over httpx: inputs, answers, streams, background work, threads, errors, lifespan."""
 
 import asyncio
 import hashlib

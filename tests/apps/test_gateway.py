@@ -1,4 +1,4 @@
-"""A gateway: an app that passes requests on to another server, as streams in both directions. Per process."""
+"""A gateway: an app that passes requests on to another server, as streams in both directions."""
 
 import asyncio
 import hashlib

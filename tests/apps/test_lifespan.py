@@ -1,4 +1,4 @@
-"""The lifespan protocol: order, modes, failures, and what the process says of them. Per process."""
+"""The lifespan protocol: order, modes, failures, and what the process says of them."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""Litestar served. Per process."""
+"""Litestar served."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many clients, large answers and slow readers at once. Per process."""
+"""Many clients, large answers and slow readers at once."""
 
 import asyncio
 import contextlib

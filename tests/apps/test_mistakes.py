@@ -1,4 +1,4 @@
-"""The mistakes of apps: what the client sees of them, what the log says, and that the server goes on. Per process."""
+"""The mistakes of apps: what the client sees of them, what the log says, and that the server goes on."""
 
 import asyncio
 import contextlib

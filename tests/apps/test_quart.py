@@ -1,4 +1,4 @@
-"""Quart served. Per process."""
+"""Quart served."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The HTTP scope, key by key, as ASGI 3.0 with its HTTP part 2.5 has it. Per process."""
+"""The HTTP scope, key by key, as ASGI 3.0 with its HTTP part 2.5 has it."""
 
 import socket
 

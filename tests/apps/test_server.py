@@ -1,4 +1,4 @@
-"""The server as an object: in threads, several at a time, one after another, within a running loop. Per process."""
+"""The server as an object: in threads, several at a time, one after another, within a running loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Starlette served: files, ranges, streams of requests, mounts, cookies, disconnects. Per process."""
+"""Starlette served: files, ranges, streams of requests, mounts, cookies, disconnects."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""receive() and send() as asyncio, anyio and asgiref see them, and the task that an app runs in. Per process."""
+"""receive() and send() as asyncio, anyio and asgiref see them, and the task that an app runs in."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""Chats of every framework, with the clients that people use. Per connection."""
+"""Chats of every framework, with the clients that people use."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A core without a server around it: the test dispatches, steps what is awaited, and says when a turn is taken. Per turn."""
+"""A core without a server around it: the test dispatches, steps what is awaited, and says when a turn is taken."""
 
 import asyncio
 import socket

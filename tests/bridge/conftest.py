@@ -1,4 +1,4 @@
-"""Fixtures for the border: a bare core, and none left behind. Per process."""
+"""Fixtures for the border: a bare core, and none left behind."""
 
 import gc
 

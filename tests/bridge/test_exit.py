@@ -1,4 +1,4 @@
-"""Interpreters that end, or are others than the main one, with parts of a core still there. Per process."""
+"""Interpreters that end, or are others than the main one, with parts of a core still there."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Everything the border does, again and again: afterwards there is not one object, reference or block more. Per process."""
+"""Everything the border does, again and again: afterwards there is not one object, reference or block more."""
 
 import asyncio
 import gc

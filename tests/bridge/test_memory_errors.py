@@ -1,4 +1,4 @@
-"""Every allocation of the border fails once: an error is told, nothing crashes, leaks or hangs. Per process."""
+"""Every allocation of the border fails once: an error is told, nothing crashes, leaks or hangs."""
 
 import socket
 import sys

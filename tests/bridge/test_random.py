@@ -1,4 +1,4 @@
-"""Everything in any order, also from within one another: nothing crashes, hangs or is left. Per process."""
+"""Everything in any order, also from within one another: nothing crashes, hangs or is left."""
 
 import gc
 import random

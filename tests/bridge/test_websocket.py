@@ -1,4 +1,4 @@
-"""The border of a WebSocket: order mistakes, wrong messages, every awaitable, memory errors. Per message."""
+"""The border of a WebSocket: order mistakes, wrong messages, every awaitable, memory errors."""
 
 import asyncio
 import sys

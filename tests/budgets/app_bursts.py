@@ -1,4 +1,4 @@
-"""Requests that wait for their peers, for a while or for a word from outside, and what the core holds meanwhile. Per request."""
+"""Requests that wait for their peers, for a while or for a word from outside, and what the core holds meanwhile."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A small FastAPI app, of which the floor and the server's share are measured. Per process."""
+"""A small FastAPI app, of which the floor and the server's share are measured."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""WebSockets: /echo sends back, /swallow counts, /flood sends without end; anything else only waits. Per message."""
+"""WebSockets: /echo sends back, /swallow counts, /flood sends without end; anything else only waits."""
 
 
 async def app(scope, receive, send):

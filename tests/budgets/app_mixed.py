@@ -1,4 +1,4 @@
-"""An app that answers in every way, and says in the end what the core still has. Per request."""
+"""An app that answers in every way, and says in the end what the core still has."""
 
 import asyncio
 import atexit

@@ -1,4 +1,4 @@
-"""Requests of several kinds, answered without a framework. Per request."""
+"""Requests of several kinds, answered without a framework."""
 
 import json
 import sys

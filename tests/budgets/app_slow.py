@@ -1,4 +1,4 @@
-"""An app that reads what comes, and says what the core holds while it answers. Per request."""
+"""An app that reads what comes, and says what the core holds while it answers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a burst made a process grow by goes back to the system: after each kind of burst, all of them at the same time. Per process.
+"""What a burst made a process grow by goes back to the system: after each kind of burst, all of them at the same time.
 
 Unix sockets, since thousands of TCP connections with full buffers take a GiB of the kernel's memory. In the environment:
 BUDGET_BURSTS sets how many bursts, 3 unless given; BUDGET_PEERS how many peers each has, of those that the kind has here.

@@ -1,4 +1,4 @@
-"""What is loaded, and by whom: imports are memory. Per process."""
+"""What is loaded, and by whom: imports are memory."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Very many requests of every kind leave a server as large as it was, with nothing in it. Per request.
+"""Very many requests of every kind leave a server as large as it was, with nothing in it.
 
 BUDGET_REQUESTS in the environment sets how many: 30,000 unless given, 300,000 before a release.
 """

@@ -1,4 +1,4 @@
-"""Budgets of memory, as differences to what is measured in the same test. Per process."""
+"""Budgets of memory, as differences to what is measured in the same test."""
 
 import os
 import socket

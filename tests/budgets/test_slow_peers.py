@@ -1,4 +1,4 @@
-"""Very many peers that send as slowly as they can: all are ended, and nobody else notices. Per connection.
+"""Very many peers that send as slowly as they can: all are ended, and nobody else notices.
 
 BUDGET_ATTACKERS in the environment sets how many of each kind: 1,000 unless given, 5,000 before a release.
 """

@@ -1,4 +1,4 @@
-"""System calls of an idle server, and of one request, as strace sees them. Per process."""
+"""System calls of an idle server, and of one request, as strace sees them."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What WebSockets may hold: when idle, and whatever a peer does. Per connection."""
+"""What WebSockets may hold: when idle, and whatever a peer does."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""What a master and several workers hold in all, and each worker for itself. Per process."""
+"""What a master and several workers hold in all, and each worker for itself."""
 
 import time
 from pathlib import Path

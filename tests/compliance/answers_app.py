@@ -1,4 +1,4 @@
-"""An app with a path for each kind of answer. Per request."""
+"""An app with a path for each kind of answer."""
 
 from echo_app import read_body
 

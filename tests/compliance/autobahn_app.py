@@ -1,4 +1,4 @@
-"""What Autobahn's fuzzing client talks to: every message comes back. Per message."""
+"""What Autobahn's fuzzing client talks to: every message comes back."""
 
 
 async def app(scope, receive, send):

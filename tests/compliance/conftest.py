@@ -1,4 +1,4 @@
-"""Which modules are collected, options, and the figures at the end of the report. Per process."""
+"""Which modules are collected, options, and the figures at the end of the report."""
 
 NEED_NO_PROGRAM = ["test_parsers.py"]
 

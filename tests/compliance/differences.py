@@ -1,4 +1,4 @@
-"""Compares saltare's reading of each case with every peer's, and makes the table of differences. Per process."""
+"""Compares saltare's reading of each case with every peer's, and makes the table of differences."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""The ASGI app of the servers that are compared: it answers with the method, the target and the body it saw. Per request."""
+"""The ASGI app of the servers that are compared: it answers with the method, the target and the body it saw."""
 
 
 async def read_body(receive):

@@ -1,4 +1,4 @@
-"""Messages in bytes that have come whole: answers of servers, and requests as a proxy passes them on. Per request."""
+"""Messages in bytes that have come whole: answers of servers, and requests as a proxy passes them on."""
 
 from typing import NamedTuple
 

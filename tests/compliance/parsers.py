@@ -1,4 +1,4 @@
-"""Parsers that are libraries, fed with the same octets: h11, and llhttp through httptools. Per request."""
+"""Parsers that are libraries, fed with the same octets: h11, and llhttp through httptools."""
 
 import h11
 import httptools

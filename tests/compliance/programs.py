@@ -1,4 +1,4 @@
-"""Servers and proxies that are programs of their own: how each is started, and its version. Per process."""
+"""Servers and proxies that are programs of their own: how each is started, and its version."""
 
 import contextlib
 import importlib.metadata

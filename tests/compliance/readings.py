@@ -1,4 +1,4 @@
-"""What each peer makes of each case of the corpus: which requests it accepts, and how that ends. Per process.
+"""What each peer makes of each case of the corpus: which requests it accepts, and how that ends.
 
 A reading is the requests that were accepted, each as (method, target, body), and then one of
 

@@ -1,4 +1,4 @@
-"""The origin behind a proxy: it reads what the proxy makes of a request, and answers with what it saw. Per request."""
+"""The origin behind a proxy: it reads what the proxy makes of a request, and answers with what it saw."""
 
 import contextlib
 import socketserver

@@ -1,4 +1,4 @@
-"""Autobahn's fuzzing client, the judge of WebSocket: hundreds of conversations, each with a verdict of its own. Per process.
+"""Autobahn's fuzzing client, the judge of WebSocket: hundreds of conversations, each with a verdict of its own.
 
 The suite is a program for Python 2.7, which the machine may have (PYTHON27 names it); else this is skipped. All of it takes
 half an hour, most of it for compression: ARGS="--sections 1,2" chooses.

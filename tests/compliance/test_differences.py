@@ -1,4 +1,4 @@
-"""Does saltare read every case of the corpus as strictly as its peers do, or say why not? Per process."""
+"""Does saltare read every case of the corpus as strictly as its peers do, or say why not?"""
 
 import difflib
 

@@ -1,4 +1,4 @@
-"""What REDbot and httplint, outside judges of HTTP messages, say of the answers. Per request."""
+"""What REDbot and httplint, outside judges of HTTP messages, say of the answers."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Is saltare as strict as h11 and llhttp, or says why not? The part of test_differences.py that needs no program. Per process."""
+"""Is saltare as strict as h11 and llhttp, or says why not? The part of test_differences.py that needs no program."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""nginx and HAProxy in front, on connections that are kept: nothing is lost, repeated, mixed up or cut. Per request."""
+"""nginx and HAProxy in front, on connections that are kept: nothing is lost, repeated, mixed up or cut."""
 
 import ast
 import csv

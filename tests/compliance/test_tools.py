@@ -1,4 +1,4 @@
-"""Debian's HTTP tools as judges: h2load and ab count answers, slowhttptest says whether slow clients keep others out. Per process."""
+"""Debian's HTTP tools as judges: h2load and ab count answers, slowhttptest says whether slow clients keep others out."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""WebSockets behind nginx and HAProxy, and from a browser's page. Per connection."""
+"""WebSockets behind nginx and HAProxy, and from a browser's page."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Clients that send a mix of requests, each on a connection of its own that it keeps, and check every answer. Per request."""
+"""Clients that send a mix of requests, each on a connection of its own that it keeps, and check every answer."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""The app behind the proxies: answers of every framing, each made from what was asked, and a count of requests and of who sent them. Per request."""
+"""The app behind the proxies: answers of every framing, each made from what was asked, and a count of requests and of who sent them."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the configuration tests share: loading apart from this machine's environment, and the command. Per process."""
+"""What the configuration tests share: loading apart from this machine's environment, and the command."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The command without a server: what it says about itself, bad options, apps that cannot be imported. Per process."""
+"""The command without a server: what it says about itself, bad options, apps that cannot be imported."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""From "module:attribute" to the app: what is found, and the message for each way it is not. Per process."""
+"""From "module:attribute" to the app: what is found, and the message for each way it is not."""
 
 import sys
 

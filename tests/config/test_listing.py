@@ -1,4 +1,4 @@
-"""Options written out: what --print-config prints is a file that says the same, and the table of docs/options.md. Per process."""
+"""Options written out: what --print-config prints is a file that says the same, and the table of docs/options.md."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Log lines: without logging, with the handlers of the user, and never lost. Per process."""
+"""Log lines: without logging, with the handlers of the user, and never lost."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Options from four sources: which one wins, what is refused and in which words. Per process."""
+"""Options from four sources: which one wins, what is refused and in which words."""
 
 import os
 import sys

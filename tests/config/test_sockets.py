@@ -1,4 +1,4 @@
-"""Listening sockets: each way to get one, and one clear line for each way not to. Per process."""
+"""Listening sockets: each way to get one, and one clear line for each way not to."""
 
 import errno
 import os

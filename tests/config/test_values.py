@@ -1,4 +1,4 @@
-"""Each kind of value: what it makes of text and of Python objects, and what it refuses. Per process."""
+"""Each kind of value: what it makes of text and of Python objects, and what it refuses."""
 
 from pathlib import PurePosixPath
 

@@ -1,4 +1,4 @@
-"""Compiled helpers, and programs that park. Per process.
+"""Compiled helpers, and programs that park.
 
 library(name)                 the path of name.c of this folder, compiled
 program(name, **environment)  runs one of park_programs.py: .stdout, .stderr, .returncode

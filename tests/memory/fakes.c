@@ -1,4 +1,4 @@
-/* Preloaded: system calls of parking that answer as the environment says.  per test
+/* Preloaded: system calls of parking that answer as the environment says.
  *
  * FAKE_FSTATFS=magic   every file lies on that kind of file system
  * FAKE_FSYNC=errno     fsync(2) fails

@@ -1,4 +1,4 @@
-"""Apps whose answers come out of a large heap. Per request."""
+"""Apps whose answers come out of a large heap."""
 
 import asyncio
 import hashlib

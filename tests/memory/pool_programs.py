@@ -1,4 +1,4 @@
-"""Programs that have bursts, and give back what is free afterwards: `pool_programs.py NAME`. Per process.
+"""Programs that have bursts, and give back what is free afterwards: `pool_programs.py NAME`.
 
 Each prints "right", or ends with an AssertionError.
 """

@@ -1,4 +1,4 @@
-/* Threads as native libraries have them: each sleeps in one kind of call, and counts how often that ends with EINTR.  per test
+/* Threads as native libraries have them: each sleeps in one kind of call, and counts how often that ends with EINTR.
  *
  * SLEEPERS_COUNTS in the environment is a file that the counts are in, two longs for each kind; the processes that load the library
  * share them. */

@@ -1,4 +1,4 @@
-"""An app beside threads of a native library, which sleep in calls that a signal would end. Per process.
+"""An app beside threads of a native library, which sleep in calls that a signal would end.
 
 SLEEPERS in the environment is the path of sleepers.c, compiled; the threads start at the import or with the first request, as
 SLEEPERS_BEGIN says.

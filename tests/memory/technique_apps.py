@@ -1,4 +1,4 @@
-"""An app that tells which techniques have been used in its process. Per process."""
+"""An app that tells which techniques have been used in its process."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""No step of a quiet period keeps the loop for long, and what comes meanwhile is served between two of them. Per process."""
+"""No step of a quiet period keeps the loop for long, and what comes meanwhile is served between two of them."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Threads of native libraries never see a call end because of what the server does for its memory. Per process."""
+"""Threads of native libraries never see a call end because of what the server does for its memory."""
 
 import os
 import struct

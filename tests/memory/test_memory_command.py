@@ -1,4 +1,4 @@
-"""`saltare memory`: where an app's memory goes, as text and as a page. Per process."""
+"""`saltare memory`: where an app's memory goes, as text and as a page."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A server that has parked its memory answers as one that has not. Per process.
+"""A server that has parked its memory answers as one that has not.
 
 PARK_REQUESTS in the environment sets how many are compared: 10,000 unless given.
 """

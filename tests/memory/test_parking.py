@@ -1,4 +1,4 @@
-"""Parked memory is as it was, whatever is done to it. Per process."""
+"""Parked memory is as it was, whatever is done to it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Debuggers, profilers and crash handlers find in parked memory what they look for. Per process."""
+"""Debuggers, profilers and crash handlers find in parked memory what they look for."""
 
 import os
 import shutil

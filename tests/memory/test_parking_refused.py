@@ -1,4 +1,4 @@
-"""Where parking is not possible it says why, and nothing has changed. Per process."""
+"""Where parking is not possible it says why, and nothing has changed."""
 
 import os
 import subprocess

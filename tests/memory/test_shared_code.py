@@ -1,4 +1,4 @@
-"""Equal parts of functions that are imported one after another exist once, and nothing else changes. Per process."""
+"""Equal parts of functions that are imported one after another exist once, and nothing else changes."""
 
 import dis
 import gc

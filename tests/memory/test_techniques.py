@@ -1,4 +1,4 @@
-"""Each technique that saves memory can be turned off by its name, and the page about them has them all. Per process."""
+"""Each technique that saves memory can be turned off by its name, and the page about them has them all."""
 
 import json
 import os

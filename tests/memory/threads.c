@@ -1,4 +1,4 @@
-/* Threads of the kinds that native libraries start, and an allocator such as they bundle.  per test */
+/* Threads of the kinds that native libraries start, and an allocator such as they bundle. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>

@@ -1,4 +1,4 @@
-"""Builds as a user makes them: copies of the tree, pip, and the names of extension modules. Per process."""
+"""Builds as a user makes them: copies of the tree, pip, and the names of extension modules."""
 
 import importlib.machinery
 import re

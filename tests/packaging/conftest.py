@@ -1,4 +1,4 @@
-"""Fixtures of the packaging tests: the build backend's hooks, and what is built from a copy of the tree. Per process.
+"""Fixtures of the packaging tests: the build backend's hooks, and what is built from a copy of the tree.
 
 hook(name, ...)   calls a hook of the backend in an interpreter of its own
 fake(name, ...)   puts a program of this name first on the PATH

@@ -1,4 +1,4 @@
-"""What a build asks of the machine, and the one sentence it says when that is not there. Per process."""
+"""What a build asks of the machine, and the one sentence it says when that is not there."""
 
 import subprocess
 import sys

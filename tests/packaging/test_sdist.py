@@ -1,4 +1,4 @@
-"""The source distribution: whole, and built where there is no Go. Per process."""
+"""The source distribution: whole, and built where there is no Go."""
 
 import subprocess
 import tarfile

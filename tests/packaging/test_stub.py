@@ -1,4 +1,4 @@
-"""The stubs of the extension modules name what these have, and nothing else. Per process."""
+"""The stubs of the extension modules name what these have, and nothing else."""
 
 import ast
 import importlib

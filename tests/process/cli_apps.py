@@ -1,4 +1,4 @@
-"""Apps that the command line's tests serve. Per request."""
+"""Apps that the command line's tests serve."""
 
 import json
 import os

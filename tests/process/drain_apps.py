@@ -1,4 +1,4 @@
-"""Apps that are in the middle of something when their server is told to stop. Per request."""
+"""Apps that are in the middle of something when their server is told to stop."""
 
 import asyncio
 import os

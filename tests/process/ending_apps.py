@@ -1,4 +1,4 @@
-"""An app whose requests do what may keep a server from ending well; its process tells when its exit functions run. Per request."""
+"""An app whose requests do what may keep a server from ending well; its process tells when its exit functions run."""
 
 import asyncio
 import atexit

@@ -1,4 +1,4 @@
-"""A master and its workers, seen from outside: who they are, what they hold, and clients that notice every loss. Per process."""
+"""A master and its workers, seen from outside: who they are, what they hold, and clients that notice every loss."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A master any of whose system calls can be made to fail, once. Per process.
+"""A master any of whose system calls can be made to fail, once.
 
 A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as JSON. In the folder lies `plan`, JSON:
 

@@ -1,4 +1,4 @@
-"""Apps that fork while they are served. What the child may do: run Python, and exit. Per request."""
+"""Apps that fork while they are served. What the child may do: run Python, and exit."""
 
 import asyncio
 import multiprocessing

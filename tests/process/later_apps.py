@@ -1,4 +1,4 @@
-"""An app that tells whether ssl is loaded, before and after it connects or speaks TLS. Per process."""
+"""An app that tells whether ssl is loaded, before and after it connects or speaks TLS."""
 
 import asyncio
 import os

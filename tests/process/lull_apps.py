@@ -1,4 +1,4 @@
-"""Apps that tell when garbage is collected: in a file named by LULL_REPORT, or in their answers. Per process."""
+"""Apps that tell when garbage is collected: in a file named by LULL_REPORT, or in their answers."""
 
 import gc
 import json

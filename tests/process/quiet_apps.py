@@ -1,4 +1,4 @@
-"""An app for signals that mean nothing to a server: what it does with them itself is asked for by OWN. Per request."""
+"""An app for signals that mean nothing to a server: what it does with them itself is asked for by OWN."""
 
 import asyncio
 import faulthandler

@@ -1,4 +1,4 @@
-"""What an app may do with signals while it is served; each function is a request. Per request."""
+"""What an app may do with signals while it is served; each function is a request."""
 
 import asyncio
 import ctypes

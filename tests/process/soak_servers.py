@@ -1,4 +1,4 @@
-"""Four servers in four threads, started and stopped in turn under load; says what is left in the end. Per process."""
+"""Four servers in four threads, started and stopped in turn under load; says what is left in the end."""
 
 import gc
 import itertools

@@ -1,4 +1,4 @@
-"""Children that the app leaves behind: they keep neither the port nor a connection, and nobody waits for them. Per process."""
+"""Children that the app leaves behind: they keep neither the port nor a connection, and nobody waits for them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The command line with a server behind it: where it listens, what it answers with, how it ends. Per process."""
+"""The command line with a server behind it: where it listens, what it answers with, how it ends."""
 
 import json
 import os

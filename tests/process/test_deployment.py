@@ -1,4 +1,4 @@
-"""The files of deploy/: each is read, and as much of it is run as a machine without root's services allows. Per process."""
+"""The files of deploy/: each is read, and as much of it is run as a machine without root's services allows."""
 
 import configparser
 import json

@@ -1,4 +1,4 @@
-"""How a server stops: what is in progress comes to its end, within limits, and the exit code tells. Per process."""
+"""How a server stops: what is in progress comes to its end, within limits, and the exit code tells."""
 
 import os
 import signal

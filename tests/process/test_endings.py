@@ -1,4 +1,4 @@
-"""One way to end, whatever the reason: it is logged, requests and lifespan come to their end, the code is true. Per process."""
+"""One way to end, whatever the reason: it is logged, requests and lifespan come to their end, the code is true."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Each system call of a master fails once: at its start, at a worker's death, at SIGHUP, at a stop. Per process."""
+"""Each system call of a master fails once: at its start, at a worker's death, at SIGHUP, at a stop."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Children forked by the app: Go does not survive a fork, so they never come near it, and the parent goes on. Per process."""
+"""Children forked by the app: Go does not survive a fork, so they never come near it, and the parent goes on."""
 
 import os
 import threading

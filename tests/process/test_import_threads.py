@@ -1,4 +1,4 @@
-"""Threads that an app starts at import: with several workers its requests are answered all the same. Per process."""
+"""Threads that an app starts at import: with several workers its requests are answered all the same."""
 
 import os
 import signal

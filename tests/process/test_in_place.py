@@ -1,4 +1,4 @@
-"""Profilers, debuggers, hooks and launchers: what they did to the interpreter lasts, and what they write is written. Per process."""
+"""Profilers, debuggers, hooks and launchers: what they did to the interpreter lasts, and what they write is written."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""ssl is loaded when it is first asked for anything, and then is what it always was. Per process."""
+"""ssl is loaded when it is first asked for anything, and then is what it always was."""
 
 import subprocess
 import sys

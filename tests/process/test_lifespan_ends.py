@@ -1,4 +1,4 @@
-"""Start-up and shutdown of the app that fail, raise, or never end, as the exit code and the log tell them. Per process."""
+"""Start-up and shutdown of the app that fail, raise, or never end, as the exit code and the log tell them."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What is done when the app has been silent for a while, and after so many requests. Per process."""
+"""What is done when the app has been silent for a while, and after so many requests."""
 
 import asyncio
 import ctypes

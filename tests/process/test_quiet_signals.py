@@ -1,4 +1,4 @@
-"""Signals that mean nothing end nothing, from the first moment to the last; SIGQUIT stops as SIGTERM does. Per process."""
+"""Signals that mean nothing end nothing, from the first moment to the last; SIGQUIT stops as SIGTERM does."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Recycling: a worker that has served enough, or has grown too large or too old, is replaced without a lost request. Per process."""
+"""Recycling: a worker that has served enough, or has grown too large or too old, is replaced without a lost request."""
 
 import re
 

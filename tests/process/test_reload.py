@@ -1,4 +1,4 @@
-"""--reload: a change of a file starts the app again, whatever state it is in. Per process."""
+"""--reload: a change of a file starts the app again, whatever state it is in."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""SIGHUP to a single process: it drains, and serves on with the code on disk from the same sockets. Per process."""
+"""SIGHUP to a single process: it drains, and serves on with the code on disk from the same sockets."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""SIGHUP: other workers with the code on disk, one at a time, and no request is lost on the way. Per process."""
+"""SIGHUP: other workers with the code on disk, one at a time, and no request is lost on the way."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What the master has imported is shared by its workers, and what they have only touched goes back to it. Per process."""
+"""What the master has imported is shared by its workers, and what they have only touched goes back to it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Signals with the core loaded: the Go runtime must leave Python's alone. Per process."""
+"""Signals with the core loaded: the Go runtime must leave Python's alone."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Sockets that others open and pass on, by --fd and by systemd, and those that several servers share. Per process."""
+"""Sockets that others open and pass on, by --fd and by systemd, and those that several servers share."""
 
 import collections
 import json

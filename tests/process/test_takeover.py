@@ -1,4 +1,4 @@
-"""SIGHUP however the server was started, and whatever became of the folder; trials that hang; one after another. Per process."""
+"""SIGHUP however the server was started, and whatever became of the folder; trials that hang; one after another."""
 
 import itertools
 import os

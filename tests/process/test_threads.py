@@ -1,4 +1,4 @@
-"""Servers in threads: any number, side by side and one after another, and nothing is left of them. Per process."""
+"""Servers in threads: any number, side by side and one after another, and nothing is left of them."""
 
 import json
 import os

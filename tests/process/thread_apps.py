@@ -1,4 +1,4 @@
-"""Apps that start threads when they are imported, and cannot answer without them; KIND says which. Per request."""
+"""Apps that start threads when they are imported, and cannot answer without them; KIND says which."""
 
 import asyncio
 import ctypes

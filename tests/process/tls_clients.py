@@ -1,4 +1,4 @@
-"""Imports the modules named as arguments, in this order, after ssl was put off; then each kind of client speaks TLS. Per process."""
+"""Imports the modules named as arguments, in this order, after ssl was put off; then each kind of client speaks TLS."""
 
 import importlib
 import sys

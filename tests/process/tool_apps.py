@@ -1,4 +1,4 @@
-"""Apps for the tools of others: profilers, patched loops, hooks. Each tells what it finds. Per request."""
+"""Apps for the tools of others: profilers, patched loops, hooks. Each tells what it finds."""
 
 import asyncio
 import builtins

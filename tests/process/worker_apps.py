@@ -1,4 +1,4 @@
-"""Apps for several workers; each function is a request. Per request."""
+"""Apps for several workers; each function is a request."""
 
 import asyncio
 import ctypes

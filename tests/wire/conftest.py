@@ -1,4 +1,4 @@
-"""Fixtures of the wire tests: a server on each driver. Per process."""
+"""Fixtures of the wire tests: a server on each driver."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Before the first byte: where connections come in, how many, and what happens without descriptors. Per connection."""
+"""Before the first byte: where connections come in, how many, and what happens without descriptors."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Request heads on the wire: in pieces of every size, and every kind that is refused. Per request."""
+"""Request heads on the wire: in pieces of every size, and every kind that is refused."""
 
 import re
 import socket

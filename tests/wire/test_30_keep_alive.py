@@ -1,4 +1,4 @@
-"""Whether a connection lives on after an answer: versions, connection options, the largest number of requests. Per request."""
+"""Whether a connection lives on after an answer: versions, connection options, the largest number of requests."""
 
 import pytest
 

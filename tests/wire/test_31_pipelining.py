@@ -1,4 +1,4 @@
-"""Requests that do not wait for the answer to the one before them. Per request."""
+"""Requests that do not wait for the answer to the one before them."""
 
 import asyncio
 import threading

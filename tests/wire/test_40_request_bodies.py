@@ -1,4 +1,4 @@
-"""Request bodies on the wire: how they are cut, what must not be in them, and apps that do not read them. Per request."""
+"""Request bodies on the wire: how they are cut, what must not be in them, and apps that do not read them."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Bodies that are too large, and Expect: 100-continue. Per request."""
+"""Bodies that are too large, and Expect: 100-continue."""
 
 import asyncio
 import threading

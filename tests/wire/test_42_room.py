@@ -1,4 +1,4 @@
-"""The limit of connections, and limits of a head: who goes, who is refused, and what the log says. Per connection."""
+"""The limit of connections, and limits of a head: who goes, who is refused, and what the log says."""
 
 import time
 

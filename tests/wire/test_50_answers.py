@@ -1,4 +1,4 @@
-"""What the app says, byte for byte on the wire: framing by length, by chunks, by the end of the connection. Per request."""
+"""What the app says, byte for byte on the wire: framing by length, by chunks, by the end of the connection."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Apps that break the rules: what their client gets, what they are told, what the log says. Per request."""
+"""Apps that break the rules: what their client gets, what they are told, what the log says."""
 
 import asyncio
 import sys

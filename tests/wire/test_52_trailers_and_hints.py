@@ -1,4 +1,4 @@
-"""What an app may send around an answer: fields behind its body, and an answer ahead of it. Per request."""
+"""What an app may send around an answer: fields behind its body, and an answer ahead of it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files that the app names and the kernel sends: whole, in parts, and when they change under way. Per request."""
+"""Files that the app names and the kernel sends: whole, in parts, and when they change under way."""
 
 import contextlib
 import hashlib

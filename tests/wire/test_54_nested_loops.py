@@ -1,4 +1,4 @@
-"""The loop as the app sees it before its first await: run within a step, in debug mode, its current task. Per request."""
+"""The loop as the app sees it before its first await: run within a step, in debug mode, its current task."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Peers that take too long. Small timeouts, and only their effect is waited for: nothing here has to be fast. Per connection."""
+"""Peers that take too long. Small timeouts, and only their effect is waited for: nothing here has to be fast."""
 
 import asyncio
 import threading

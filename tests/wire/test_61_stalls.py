@@ -1,4 +1,4 @@
-"""An app that blocks the loop past every timeout: nobody is ended for what was not looked at meanwhile. Per connection."""
+"""An app that blocks the loop past every timeout: nobody is ended for what was not looked at meanwhile."""
 
 import resource
 import threading

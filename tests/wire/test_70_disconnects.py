@@ -1,4 +1,4 @@
-"""Clients that leave: at every byte of a request, in the middle of an answer, by FIN and by RST. Per request."""
+"""Clients that leave: at every byte of a request, in the middle of an answer, by FIN and by RST."""
 
 import asyncio
 import gc

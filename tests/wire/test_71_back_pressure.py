@@ -1,4 +1,4 @@
-"""Slow readers and slow apps: who waits for whom, and what it costs in memory. Per byte."""
+"""Slow readers and slow apps: who waits for whom, and what it costs in memory."""
 
 import array
 import asyncio

@@ -1,4 +1,4 @@
-"""Clients that end their sending side and wait for the answer, as `nc -N`, socat and health checkers do. Per request."""
+"""Clients that end their sending side and wait for the answer, as `nc -N`, socat and health checkers do."""
 
 import asyncio
 import socket

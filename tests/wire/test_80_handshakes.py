@@ -1,4 +1,4 @@
-"""From a request to a WebSocket: what is agreed to, what is refused, and what stays a request. Per connection."""
+"""From a request to a WebSocket: what is agreed to, what is refused, and what stays a request."""
 
 import pytest
 

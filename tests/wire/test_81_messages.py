@@ -1,4 +1,4 @@
-"""Messages in both directions, control frames between them, and every mistake of a peer. Per message."""
+"""Messages in both directions, control frames between them, and every mistake of a peer."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""How a WebSocket ends: by either side, by silence, by a drain, by a mistake of the app; and who waits for whom. Per connection."""
+"""How a WebSocket ends: by either side, by silence, by a drain, by a mistake of the app; and who waits for whom."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Requests as bytes, and the small apps that answer them. Per request."""
+"""Requests as bytes, and the small apps that answer them."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-// Memory that a burst has left goes back to the system, in steps between which requests are looked at.  per quiet period
+// Memory that a burst has left goes back to the system, in steps between which requests are looked at.
 
 package server
 
