@@ -5,6 +5,7 @@ import json
 import sys
 from importlib.machinery import SourceFileLoader
 
+FROZEN = gc.get_freeze_count()  # some Pythons freeze objects when they start
 GET_CODE = type(SourceFileLoader.get_code).__name__  # while the app is imported
 
 
@@ -12,7 +13,7 @@ def found():
     return {
         "lazy-ssl": type(sys.modules.get("ssl")).__name__ == "Later",
         "shared-code": GET_CODE == "Sharing",
-        "collection": gc.get_freeze_count() > 0,
+        "collection": gc.get_freeze_count() > FROZEN,
         "shared-heap": "saltare-heap" in open("/proc/self/maps").read(),
         "malloc-settings": "THP_enabled:\t0" in open("/proc/self/status").read(),
     }

@@ -31,6 +31,7 @@ def run(code):
 
 
 def test_those_who_only_want_its_name_do_not_load_it():
+    pytest.importorskip("anyio")
     modules = "asyncio, http.client, urllib.request, anyio, asyncio.sslproto, ssl"
     seen = "hasattr(ssl, '__path__'), ssl.__name__, ssl.__file__, isinstance(ssl, ModuleType), repr(ssl)"
     assert run(f"{PUT_OFF}import {modules}\n{seen}\nprint('_ssl' in sys.modules)") == "False"
