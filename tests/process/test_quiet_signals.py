@@ -142,6 +142,7 @@ def test_handlers_of_the_app_stay(start, own, options):
     for pid in pids:
         for number in (signal.SIGUSR1, signal.SIGQUIT):
             line = f"handler of {number:d}\n" if own == "python" else "Current thread 0x"
+            wait_until(lambda pid=pid: state(pid) == "S")  # faulthandler drops a signal that comes while it writes
             before = server.logs().count(line)
             os.kill(pid, number)
             wait_until(lambda line=line, before=before: server.logs().count(line) > before, server.logs)

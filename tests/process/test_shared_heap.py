@@ -77,7 +77,9 @@ def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
     server = served("--workers", "1", "--limit-max-requests", "1000000", "--keep-alive-timeout", "60")
     (worker,) = workers(server)
     client = raw(server)
-    wait_until(lambda: written(worker) < 1024, lambda: f"{written(worker)} KiB")  # later, where a thread ran at the start
+    wait_until(
+        lambda: written(worker) < 1024, lambda: f"{written(worker)} KiB"
+    )  # later, where a thread ran at the start
     before = written(worker)
     assert client.get("/all").read_response().body == b"200000"
     after = written(worker)
