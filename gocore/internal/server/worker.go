@@ -1,4 +1,4 @@
-// What a server does as one of several workers.
+// A server as one of several workers.
 
 package server
 
@@ -18,7 +18,7 @@ import (
 
 // Worker is what makes a server one of several; 0 is off.
 type Worker struct {
-	Counters, Slot int    // descriptor of the table, and our slot in it
+	Counters, Slot int    // retirement decides when a worker asks to be replaced.
 	Requests       uint64 // after which it asks to be replaced
 	RSS            uint64 // bytes of resident memory, likewise
 }
