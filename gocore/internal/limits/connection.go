@@ -7,9 +7,9 @@ import "time"
 // Turn. The limits of one turn; what exceeds them waits for the next turn, so no peer can starve the others.
 const (
 	// ArenaBytes is the memory into which a turn reads, unless heads may be larger: see Arena. It becomes resident only as far as it is
-	// used: 400 bytes for a small request.
+	// used: about 400 bytes for a small request.
 	ArenaBytes = 512 << 10
-	// ReadBytes is the size of a read(2).
+	// ReadBytes is the largest read(2).
 	ReadBytes = 64 << 10
 	// ReadFloorBytes is the smallest read(2): with less room left, the connection waits for the next turn.
 	ReadFloorBytes = 4 << 10
@@ -24,9 +24,9 @@ const (
 	// MostBacklog is the largest backlog of a listener (listen_backlog), which the server accepts when it drains.
 	MostBacklog = 65535
 	// IdleCandidates is how many of the longest idle connections one sweep finds, at the limit of connections. Price: 12 bytes each, at
-	// that limit; and a sweep of all records, 2 ns each, for every IdleCandidates new connections.
+	// that limit; and a sweep of all records, about 2 ns each, for every IdleCandidates new connections.
 	IdleCandidates = 64
-	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, 10 us each.
+	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
 	// AttentiveMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
 	AttentiveMilliseconds = 10
@@ -34,7 +34,7 @@ const (
 	// pair of lines that is fetched together. Price: one page for 15 workers, shared by all of them.
 	SlotBytes = 256
 	// RSSInterval is the shortest time between checks of the resident memory, if it is limited. Checks follow requests only. Price: a
-	// system call of 5 us.
+	// system call of about 5 us.
 	RSSInterval = time.Second
 	// AcceptPause is how long accepting pauses after accept(2) failed for lack of descriptors or memory. Price: peers that connect
 	// meanwhile wait.
@@ -45,7 +45,7 @@ const (
 	DrainLinger = 500 * time.Millisecond
 	// LimitLogInterval: refusals because of a limit are logged once in this time, for each limit.
 	LimitLogInterval = time.Minute
-	// LogLineBytes is the longest line of an EventLog: it holds a stack of 20 functions.
+	// LogLineBytes is the longest line of an EventLog: it holds a stack of about 20 functions.
 	LogLineBytes = 2 << 10
 	// PanicsPerStep is how often a step of the turn runs again after panics, each for another connection, before this turn skips it.
 	PanicsPerStep = 1024
@@ -78,7 +78,7 @@ const (
 	SendWindowBytes = 48 << 10
 	// InlineBytes: a piece up to this size is copied next to its head or chunk size and leaves in one segment.
 	InlineBytes = 4 << 10
-	// FileStepBytes is how much of files one connection gets before others have their turn, however fast it reads: 1/3 ms.
+	// FileStepBytes is how much of files one connection gets before others have their turn, however fast it reads: a third of a ms.
 	FileStepBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
@@ -132,12 +132,12 @@ const (
 	// Lull is the long quiet period: without commands for this long, Python may clean up. Price: a wake-up, 3 to 10 ms.
 	Lull = 3 * time.Second
 	// IdleRelease: unused buffers and records are released this long after connections began to change, and again while they do. Price:
-	// 20 us each time, and a wake-up when the server is idle.
+	// about 20 us each time, and a wake-up when the server is idle.
 	IdleRelease = 30 * time.Second
-	// ReleaseBytes are released at a time, with requests handled in between. Price: 0.2 ms per MiB.
+	// ReleaseBytes are released at a time, with requests handled in between. Price: about 0.2 ms per MiB.
 	ReleaseBytes = 4 << 20
 	// GarbageBytes is how much Go's heap must grow before it is collected and released, from HeapBytes at first. Price: that much may stay,
-	// because the first collection costs 240 KiB for good; such a release takes 600 us.
+	// because the first collection costs 240 KiB for good; such a release takes about 600 us.
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )

@@ -27,7 +27,7 @@ const (
 	DefaultFields = 256
 	MostFields    = 4096
 
-	// MaxLeadingEmptyLines is how many CRLF before a request line are skipped. More: 400. RFC 9112 2.2 requires one, which old clients
+	// MaxLeadingEmptyLines is how many CRLF before a request line are skipped. More: 400. RFC 9112 2.2 asks for one, which old clients
 	// send after a POST body. Price: none.
 	MaxLeadingEmptyLines = 4
 )
@@ -38,9 +38,8 @@ const (
 	// octets, so a size never overflows an int64. Price: none.
 	MaxChunkSizeDigits = 15
 
-	// MaxChunkExtensionBytes is the most octets of extensions at one chunk. Over it: 400. The extensions
-	// seen in the wild are signatures of some 85 octets. Price: none, they are dropped as they come;
-	// the limit bounds what a peer can make us read for one octet of body.
+	// MaxChunkExtensionBytes is the most octets of extensions of one chunk. More: 400. The extensions in actual use are signatures of
+	// some 85 octets. Price: none, they are dropped as they arrive; the limit bounds what a peer can make us read for one octet of body.
 	MaxChunkExtensionBytes = 256
 
 	// MaxTrailerBytes is the most octets in the trailer section of a chunked body. More: 431. A few checksums and signatures fit. Price:

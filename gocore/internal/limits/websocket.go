@@ -25,7 +25,7 @@ const (
 	// before the app can receive it.
 	DefaultMessageBytes = 1 << 20
 	// MessageCostBytes is what a message takes in Python besides its payload, so that a flood of tiny messages is counted too: a bytes
-	// object with its place in a list takes 48.
+	// object with its place in a list takes about 48.
 	MessageCostBytes = 64
 	// SocketWindowBytes can be sent before the app's send() waits; with LowWaterBytes that is 1 MiB unsent, plus one message.
 	SocketWindowBytes = 1<<20 - LowWaterBytes
