@@ -95,7 +95,7 @@ func decodeChunks(chunked *http1.Chunked, b []byte) (body, behind []byte, done b
 	return b[:filled], behind, done, nil
 }
 
-// consumed handles that the app has consumed n bytes, so reading may continue.
+// consumed subtracts n bytes that the app has consumed, and resumes reading if it was paused.
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if _, reads := s.Consumed(n); reads && s.Stage() == exchange.Body {
 		c.Since = d.loop.Clock.Now

@@ -85,8 +85,8 @@ const (
 	// GatherBytes are mapped for the output of one connection in one turn: more than its window and the headers of frames and chunks in
 	// it. Price: the part touched since the last release.
 	GatherBytes = 1 << 20
-	// UnsentBytes is the largest buffer for unsent bytes that are not borrowed. The first buffer of a queue is of the class that fits, each
-	// further one of a larger class than the one before. Price: less than 12 KiB of the last buffer are unused.
+	// UnsentBytes is the largest buffer for unsent bytes that are not borrowed. The first buffer of a queue is of the class that fits,
+	// each further buffer of a larger class than the previous one. Price: less than 12 KiB of the last buffer are unused.
 	UnsentBytes = 16 << 10
 )
 
@@ -136,8 +136,8 @@ const (
 	IdleRelease = 30 * time.Second
 	// ReleaseBytes are released at a time, with requests handled in between. Price: about 0.2 ms per MiB.
 	ReleaseBytes = 4 << 20
-	// GarbageBytes is how much Go's heap must grow before it is collected and released, from HeapBytes at first. Price: that much may stay,
-	// because the first collection costs 240 KiB for good; such a release takes about 600 us.
+	// GarbageBytes is how much Go's heap must grow before it is collected and released, from HeapBytes at first. Price: that much may
+	// stay, because the first collection costs 240 KiB for good; such a release takes about 600 us.
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )

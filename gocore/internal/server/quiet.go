@@ -30,8 +30,8 @@ func (q *quiet) afterWork(now time.Time) {
 	}
 }
 
-// afterLargeRelease restarts the long quiet period, with the length of the short one: at its last end, Python may have skipped work
-// that takes longer the larger the process is.
+// afterLargeRelease restarts the long quiet period, with the length of the short one: when it last ended, Python may have skipped
+// work that takes longer the larger the process is.
 func (q *quiet) afterLargeRelease(now time.Time) {
 	if q.lull.IsZero() {
 		q.rest, q.lull = time.Time{}, now.Add(limits.Rest)
@@ -71,7 +71,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// drop drops pages of files from memory. The wait itself brings some back at once, so drop comes last before it.
+// drop drops pages of files from memory. The wait brings the pages that it runs back at once, so drop runs right before it.
 func drop(code []handoff.Range) {
 	for _, r := range code {
 		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, r.Start, r.End-r.Start, unix.MADV_DONTNEED)

@@ -41,7 +41,7 @@ func (s *Server) release(now time.Time) {
 		s.large = false
 		s.quiet.afterLargeRelease(now)
 	}
-	s.quiet.afterWork(now) // after the pages that the release has touched
+	s.quiet.afterWork(now) // so that the pages of code used by the release are dropped
 }
 
 // holds is a number that changes when connections hold more or less memory, so that there may be some to release.
@@ -88,7 +88,7 @@ func (h *goHeap) release() {
 		h.least = min(h.least, held)
 		return
 	}
-	runtime.GC() // the first of two: sync.Pool keeps its contents through one collection
+	runtime.GC() // sync.Pool keeps its contents through one collection; FreeOSMemory runs a second one
 	debug.FreeOSMemory()
 	h.least = h.bytes()
 }

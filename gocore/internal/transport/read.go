@@ -17,7 +17,7 @@ type Input struct {
 	came    uint64 // bytes read from peers
 }
 
-// Read reads into b. ok is false if there is nothing to read yet, or if the peer has gone. Only Read and sends read sockets.
+// Read reads into b. ok is false if there is nothing to read yet, or if the peer has gone. Nothing else reads sockets, except sends.
 func (in *Input) Read(c *Conn, b []byte) (n int, ok bool) {
 	if !c.readable {
 		return 0, false

@@ -24,7 +24,7 @@ func (l *Loop) Fault(during string) {
 //   - the list of pieces for sendmsg(2): cleared.
 //   - the arena of the inbox: bytes kept without an event only occupy memory until the end of the turn. An event that was added is
 //     valid, and the event of the end follows it.
-//   - queues, wheel, slabs: their steps do not fail on sound records. If the record is not sound, the connection is closed without
+//   - queues, wheel, slabs: their steps do not fail on sound records. If a record is not sound, the connection is closed without
 //     what its record named.
 //   - the lists of a turn (ready, later, due, reports, commands): their indexes advance before the work, so no entry is repeated.
 //   - a connection just accepted, when the work to make room for it panicked: closed.

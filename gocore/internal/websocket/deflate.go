@@ -16,7 +16,7 @@ const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 const tailLeftAway = 4
 
-// Inflater inflates messages, one after the other, for all connections. Its zero value is ready; after its first use it holds some 45 KiB.
+// Inflater inflates messages, one after the other, for all connections. Its zero value is ready; once used it holds some 45 KiB.
 type Inflater struct {
 	from   packed
 	stream io.ReadCloser
@@ -79,7 +79,7 @@ func (f *Inflater) reset(message, context []byte) {
 	_ = f.stream.(flate.Resetter).Reset(&f.from, context)
 }
 
-// Deflater deflates messages, one after the other, for all connections. Its zero value is ready; after its first use it holds some 1.2 MiB.
+// Deflater deflates messages, one after the other, for all connections. Its zero value is ready; once used it holds some 1.2 MiB.
 type Deflater struct {
 	to     appended
 	stream *flate.Writer

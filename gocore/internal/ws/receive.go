@@ -108,7 +108,7 @@ func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, las
 	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(), Data: handoff.Pointer(b), Len: uint64(len(b))})
 }
 
-// consumed handles that the app has consumed n bytes, so reading may continue.
+// consumed subtracts n bytes that the app has consumed, and resumes reading if it was paused.
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if resumes, _ := s.Consumed(n); resumes && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now

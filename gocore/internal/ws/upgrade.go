@@ -33,7 +33,7 @@ func (d *Driver) Ask(s *exchange.Stream, head *http1.Head, buf []byte) *message.
 // Subprotocols are those offered in the handshake of the last Ask.
 func (d *Driver) Subprotocols() []http1.Span { return d.handshake.Subprotocols }
 
-// Accept turns the connection into a WebSocket; what follows its request are frames. After an error, a mistake of the app, nothing was sent.
+// Accept turns the connection into a WebSocket; frames follow its request. An error is a mistake of the app; nothing was sent then.
 func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, defaults *message.Defaults) error {
 	w := d.stateOf(s)
 	d.out.Gather(c)
