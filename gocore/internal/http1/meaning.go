@@ -49,8 +49,8 @@ func (m *meaning) readHost(v []byte, index int) *message.Refusal {
 	return nil
 }
 
-// readLength accepts digits, once (RFC 9110 8.6). RFC 9112 6.3 allows equal repetitions, but a peer that sends two is either broken or
-// attacking.
+// readLength accepts digits, once (RFC 9110 8.6). RFC 9112 6.3 allows equal repetitions, but a peer that sends two is broken or an
+// attacker.
 func (m *meaning) readLength(h *Head, v []byte) *message.Refusal {
 	if m.coded {
 		return lengthAndCoding

@@ -83,8 +83,7 @@ func crlf(b []byte, i int) (int, *message.Refusal) {
 	return lineEnd(b, i)
 }
 
-// otherVersion tells what is wrong with the version at i. RFC 9110 2.5 allows treating a higher minor version as 1.1, but none exists
-// or will.
+// otherVersion tells what is wrong with the version at i. RFC 9110 2.5 allows treating a higher minor version as 1.1, but none exists.
 func (h *Head) otherVersion(b []byte, i int) *message.Refusal {
 	for at, c := range b[i:] {
 		if octet.Class[c]&octet.Text != 0 && at < len("HTTP/1.1") {

@@ -60,7 +60,7 @@ type Server struct {
 
 	retirement retirement
 	quiet      quiet
-	code       []handoff.Range // pages of C's code to drop before the next wait of this turn
+	code       []handoff.Range // of mapped files; dropped right before the next wait of this turn
 }
 
 // reports are the results of the last wait, and how many of them are handled.

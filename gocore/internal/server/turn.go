@@ -17,7 +17,7 @@ import (
 // connection, a piece of a head, a deadline) do not end the wait, so Python is not woken for them.
 // The limits of a turn apply to each wait.
 //
-// code is pages of C's code that the first wait does not need.
+// code is ranges of mapped files; their pages are dropped from memory right before the first wait.
 //
 // The lock is not held during the wait, so that other threads can call Stats, Watch and Drain.
 func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (flags uint32, err error) {
