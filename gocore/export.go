@@ -35,9 +35,8 @@ var (
 	flavour = "plain"
 )
 
-// maxProcs bounds Go's share of the machine: the core does its work in the threads that call it, mostly one for each server.
-// The command line has Go begin with one P, since it never gives back what each further one costs: 0.1 MiB for the second,
-// 0.36 for 16.
+// maxProcs bounds Go's share of the machine: the core works in the threads that call it, usually one per server. The command
+// line starts Go with one P, because the memory of each further P is never released: 0.1 MiB for the second, 0.36 MiB for 16.
 const maxProcs = 4
 
 // handleType is what gopyh logs when handles are traced.
@@ -205,9 +204,9 @@ func saltare_known_name(id C.uint32_t, n *C.uint32_t) *C.char {
 //export saltare_build_info
 func saltare_build_info() *C.char { return buildInfo() }
 
-// buildInfo is made once, in C's memory, since C keeps it.
+// buildInfo is allocated once, in C's memory, because C keeps the pointer.
 var buildInfo = sync.OnceValue(func() *C.char {
-	release, _, _ := strings.Cut(runtime.Version(), "-X:") // experiments, as build_ext.py sets them
+	release, _, _ := strings.Cut(runtime.Version(), "-X:") // cuts off experiments, which build_ext.py sets
 	return C.CString(flavour + " " + version + " " + release)
 })
 
@@ -219,7 +218,7 @@ func find(handle C.int64_t) *server.Server {
 	return v.(*server.Server)
 }
 
-// failure is -errno; 0 for no error.
+// failure converts an error to -errno; 0 means no error.
 func failure(err error) C.int32_t {
 	if err == nil {
 		return 0

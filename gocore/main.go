@@ -1,49 +1,49 @@
 // Package main is saltare._core: the server's core, loaded into CPython as an extension module.
 //
-// # The way of a request
+// # The path of a request
 //
-//	internal/server/turn.go         a turn: the outbox is carried out, epoll waits, what it reports is taken up
+//	internal/server/turn.go         one turn: carry out the outbox, wait in epoll, handle what it reports
 //	internal/transport/accept.go    a new connection
-//	internal/transport/conn.go      whatever happens to a connection comes through drive, which calls its protocol
-//	internal/transport/protocol.go  the table of protocols; what follows is HTTP/1.1's
+//	internal/transport/conn.go      drive handles everything that happens to a connection, by calling its protocol
+//	internal/transport/protocol.go  the table of protocols; the steps below are those of HTTP/1.1
 //	internal/h1/h1.go               Readable: the life of a connection, as one switch
-//	internal/transport/read.go      its bytes, straight into the arena of the inbox
+//	internal/transport/read.go      reads its bytes straight into the arena of the inbox
 //	internal/h1/head.go             a head becomes a request: parse and begin call internal/http1, view fills the inbox
-//	internal/http1/head.go          ParseHead: where the bytes of a head are parsed
-//	internal/exchange/stream.go     the stream by which the app knows the request
-//	export.go                       saltare_turn ends: C has the events
-//	py_core_events.c                each event is dispatched
+//	internal/http1/head.go          ParseHead parses the bytes of a head
+//	internal/exchange/stream.go     the stream that stands for the request towards the app
+//	export.go                       saltare_turn returns: C has the events
+//	py_core_events.c                dispatches each event
 //	py_scope.c                      a request becomes an ASGI scope
-//	py_starter.c                    the request gets a task, whose first step is taken at once
-//	py_run.c                        the app is called, and its coroutine stepped through
-//	py_exchange.c                   its receive(): pieces of the body
-//	py_send.c                       its send(): commands in the outbox; py_send_body.c has pieces of the body
-//	py_awaitable.c                  what both return
-//	internal/h1/command.go          the next turn: Streams.Command finds the stream, and its protocol carries the command out
-//	internal/h1/respond.go          head and body of the response are framed
-//	internal/http1/response.go      AppendHead: the bytes of a response's head
+//	py_starter.c                    the request gets a task, which runs its first step at once
+//	py_run.c                        calls the app and steps its coroutine
+//	py_exchange.c                   receive(): pieces of the body
+//	py_send.c                       send(): commands in the outbox; py_send_body.c handles pieces of the body
+//	py_awaitable.c                  what receive() and send() return
+//	internal/h1/command.go          in the next turn, Streams.Command finds the stream, and its protocol carries the command out
+//	internal/h1/respond.go          frames the head and body of the response
+//	internal/http1/response.go      AppendHead writes the head of a response
 //	internal/transport/write.go     Flush: the first byte of the response leaves
-//	internal/transport/queue.go     what a slow peer does not take waits here
+//	internal/transport/queue.go     holds output that a slow peer has not accepted yet
 //	internal/transport/turn.go      WorkOff: connections that are ready, such as one whose response has left
-//	internal/h1/end.go              the next request, or the end
-//	internal/transport/close.go     Mark says why a connection ends, settle closes it: the one way out
+//	internal/h1/end.go              the next request, or the end of the connection
+//	internal/transport/close.go     Mark records why a connection ends, settle closes it: the one way out
 //
-// A request for a WebSocket goes on, once the app accepts it:
+// A WebSocket request continues, once the app accepts it:
 //
-//	internal/ws/upgrade.go          the handshake, read by internal/websocket, and the response to it
+//	internal/ws/upgrade.go          the handshake, parsed by internal/websocket, and its response
 //	internal/ws/receive.go          frames become pieces of messages in the inbox
 //	py_websocket.c                  each message becomes one object
 //	py_websocket_send.c             the app's messages in the outbox
 //	internal/ws/send.go             their frames
-//	internal/ws/close.go            its end, by either side
+//	internal/ws/close.go            the close, by either side
 //
-// An idle connection gives its buffer back in Input.Unpark (internal/transport/read.go), at once: it holds one only while something of a
-// request is incomplete. SIGHUP never reaches the core: saltare's Python side takes it, and to the core it is saltare_drain.
+// An idle connection releases its buffer at once, in Input.Unpark (internal/transport/read.go): a connection holds a buffer only
+// while part of a request is incomplete. SIGHUP never reaches the core: saltare's Python side handles it and calls saltare_drain.
 //
-// # The rooms
+// # The packages
 //
-// Each package may use those after it in this list, none before it; bridge.h is the border between C and Go. Everything under
-// internal/ is pure Go and is tested without Python.
+// Each package may use only those after it in this list. bridge.h is the border between C and Go. Everything under internal/ is
+// pure Go and is tested without Python.
 //
 //	the border: bridge.h export.go proofs.go servers.go recover.go recover_not.go main.go
 //	C, which knows Python and no HTTP:
@@ -77,27 +77,27 @@
 //	internal/pool/: slab.go buffers.go list.go
 //	internal/limits/: limits.go connection.go websocket.go
 //
-// # The words of the house
+// # Glossary
 //
 //	turn        one call of saltare_turn: commands out, a wait, events in
-//	inbox       the events that a turn gives to C, and the arena that holds what they point to
+//	inbox       the events that a turn passes to C, and the arena that holds the data they point to
 //	outbox      the commands that C has collected since the last turn
 //	connection  a peer's socket; its phase says where it is in its life
 //	stream      a request and its response, as C knows them; its stage says how far they are
-//	handle      a stream's number and serial; one that is over finds nothing
-//	protocol    what drives a connection between its bytes and its streams
-//	parked      bytes of a connection that wait for their rest, in a buffer from a pool
-//	gathered    bytes for a connection that leave with the next Flush, in one system call
-//	unsent      what its socket did not take, queued
-//	borrowed    bytes of a Python object that are sent without a copy; the token says when they are done with
-//	ready       to be gone on with in this turn; put off: in the next
-//	marked      to be closed; settle does it
-//	lingering   our side is shut, and what the peer still sends is thrown away
-//	draining    the server is to stop: each response is the last of its connection
-//	refusal     a response of ours in the app's place
-//	tick        16 ms, the grain of every deadline
+//	handle      the number and serial of a stream; the handle of a finished stream finds nothing
+//	protocol    the code that connects the bytes of a connection to its streams
+//	parked      incomplete input of a connection that waits for more, in a buffer from a pool
+//	gathered    output of a connection that leaves with the next Flush, in one system call
+//	unsent      output that the socket has not accepted, queued
+//	borrowed    bytes of a Python object that are sent without a copy; its token is released once they are sent
+//	ready       due for work in this turn; put off: due in the next
+//	marked      to be closed; settle closes it
+//	lingering   our side is shut, and further input from the peer is discarded
+//	draining    the server is stopping: each response is the last of its connection
+//	refusal     an error response that the server sends in place of the app's
+//	tick        16 ms, the resolution of every deadline
 //	slab        records by number, outside Go's heap
-//	quiet       nothing has come from the app for a while, so memory is given back
+//	quiet       the app has sent no commands for a while, so memory is released
 package main
 
 func main() {}

@@ -1,4 +1,4 @@
-// Proofs that bridge.h has the layouts of package handoff, the numbers of package limits and the kinds of both.
+// Compile-time checks that the layouts and numbers in bridge.h match packages handoff and limits.
 
 package main
 
@@ -17,7 +17,7 @@ import (
 	"saltare/gocore/internal/server"
 )
 
-// C keeps a table of them that is no larger.
+// The options fit C's table of them.
 const _ = uint(C.SALTARE_OPTIONS_MOST - len(server.Options))
 
 // An array index that is not 0 does not compile.

@@ -1,8 +1,8 @@
 //go:build !saltaretest
 
-// Whether a panic costs one connection, or the process.
+// Whether a panic ends one connection or the process: in production.
 
 package main
 
-// recovers: in production. Built with the tag saltaretest, a panic ends the process, so that no test overlooks it.
+// recovers is false with the build tag saltaretest: there a panic ends the process, so that no test overlooks it.
 const recovers = true

@@ -1,6 +1,6 @@
 //go:build saltaretest
 
-// The same for tests of a whole server.
+// Whether a panic ends one connection or the process: in tests of a whole server.
 
 package main
 

@@ -1,4 +1,4 @@
-// The servers of this process, for its debug counters and its Ps.
+// The open servers of this process, for its debug counters and its number of Ps.
 
 package main
 
@@ -16,7 +16,7 @@ type registry struct {
 
 var servers registry
 
-// add returns how many there are then.
+// add returns the number of open servers.
 func (r *registry) add(s *server.Server) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,25 +8,25 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Config has times in ticks; 0 is off.
+// Config is the settings of connections. Times are in ticks; 0 is off.
 type Config struct {
 	HeaderTimeout, KeepAliveTimeout, BodyTimeout, WriteTimeout, WSKeepAliveTimeout uint32
 
 	MaxConnections       uint32
 	MaxKeepAliveRequests uint32
 	MaxRequestBody       uint64
-	MaxHead              http1.Limits // its zero value: the defaults
+	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
 
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
 	WSDeflate    bool
-	WSContext    bool // of compressed messages is kept
+	WSContext    bool // keep the compression context
 	Debug        bool
-	Fault        func(during string, port uint16) // of tests: called within work for the peer with that port; nil: none
+	Fault        func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
 	Forked       *uint32                          // not 0 once the process has forked; may be nil
 }
 
-// Ticks converts an option in milliseconds; a positive time is never rounded to off.
+// Ticks converts milliseconds of an option; a positive time never becomes 0, which is off.
 func Ticks(ms uint32) uint32 { return limits.Ticks(time.Duration(ms) * time.Millisecond) }

@@ -1,13 +1,12 @@
-// Package counters is the table of figures that the workers of one master share.
+// Package counters is the table of counters shared by the workers of one master.
 //
-// The master makes it, an anonymous file, before it forks; every worker maps it. A slot is written by its worker alone,
-// without locks, and read by all; only the state while the slot is free, and the bell, are the master's. saltare/prefork/counters.py
-// has the same layout.
+// The master creates it, an anonymous file, before it forks; every worker maps it. Only a slot's worker writes to it, without locks, and
+// all read it; the master writes only the state of a free slot, and the bell. saltare/prefork/counters.py has the same layout.
 //
-// The figures also spread new connections: a worker that has more of them than another one leaves a connection that waits
-// to that one, and rings its bell, an eventfd. Of 4 workers with 64 kept connections the busiest then answered 1.0 to 1.1
-// times the mean; 2.3 to 4.0 times when whoever the kernel woke took them (EPOLLEXCLUSIVE), and 1.1 to 1.4 times with a
-// socket for each worker (SO_REUSEPORT), which would not do for unix sockets and would queue behind a worker that is busy.
+// The counters also balance connections: a worker that has more of them than another one leaves a waiting connection to that worker and
+// rings its bell, an eventfd. Of 4 workers with 64 kept connections, the busiest then handled 1.0 to 1.1 times the mean; 2.3 to 4.0 times
+// when the worker woken by the kernel accepted them (EPOLLEXCLUSIVE), and 1.1 to 1.4 times with a socket per worker (SO_REUSEPORT), which
+// does not work for unix sockets and leaves connections queued behind a busy worker.
 package counters
 
 import (
@@ -32,14 +31,14 @@ const (
 
 const version = 1
 
-// Slot is what one worker tells. Times are milliseconds of the wall clock.
+// Slot is the counters of one worker. Times are milliseconds of the wall clock.
 type Slot struct {
 	State atomic.Uint32
 	PID   atomic.Uint32
-	Bell  atomic.Int32 // descriptor, the same in all workers
+	Bell  atomic.Int32 // descriptor, equal in all workers
 
 	waiting atomic.Uint32 // 1 while it waits for events
-	turn    atomic.Int64  // when it began the turn it is in
+	turn    atomic.Int64  // when its current turn began
 
 	Connections, Streams        atomic.Uint64 // now
 	Requests, Accepted, Refused atomic.Uint64 // since it was forked
@@ -47,17 +46,17 @@ type Slot struct {
 	_ [limits.SlotBytes - 64]byte
 }
 
-// The slots lie on cache lines of their own.
+// Compile-time check that each slot has cache lines of its own.
 const _ = -(unsafe.Sizeof(Slot{}) - limits.SlotBytes)
 
-// Table is the mapped table and the slot that is ours.
+// Table is the mapped table and our own slot.
 type Table struct {
 	memory []byte
 	slots  []Slot
 	own    *Slot
 }
 
-// Open maps the table behind fd; own is the number of our slot, 1 or more. The descriptor stays the caller's.
+// Open maps the table in fd; own is the number of our slot, 1 or more. The caller keeps fd.
 func Open(fd, own int) (*Table, error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
@@ -79,31 +78,30 @@ func Open(fd, own int) (*Table, error) {
 	return &Table{memory, slots[1:], &slots[own]}, nil
 }
 
-// Close unmaps the table.
 func (t *Table) Close() { pool.Unmap(t.memory) }
 
 // Own is our slot.
 func (t *Table) Own() *Slot { return t.own }
 
-// Enter says that we serve.
+// Enter publishes that we serve.
 func (t *Table) Enter() {
 	t.own.PID.Store(uint32(os.Getpid()))
 	t.own.State.Store(Serving)
 }
 
-// Leave says that we accept no more.
+// Leave publishes that we no longer accept.
 func (t *Table) Leave() { t.own.State.Store(Leaving) }
 
-// Waits says that we wait for events.
+// Waits publishes that we wait for events.
 func (t *Table) Waits() { t.own.waiting.Store(1) }
 
-// Turns says that we have begun a turn.
+// Turns publishes that a turn has begun.
 func (t *Table) Turns(ms int64) {
 	t.own.turn.Store(ms)
 	t.own.waiting.Store(0)
 }
 
-// Lighter finds the worker with the fewest connections, if those are fewer than ours and it would take up another at once.
+// Lighter finds the attentive worker with the fewest connections, if it has fewer than we do.
 func (t *Table) Lighter(ms int64) (bell int, found bool) {
 	least := t.own.Connections.Load()
 	for i := range t.slots {
@@ -115,7 +113,7 @@ func (t *Table) Lighter(ms int64) (bell int, found bool) {
 	return bell, found
 }
 
-// Other finds any other worker that serves; the one with the fewest connections.
+// Other finds the serving worker with the fewest connections, except ours.
 func (t *Table) Other() (bell int, found bool) {
 	least := ^uint64(0)
 	for i := range t.slots {
@@ -127,18 +125,18 @@ func (t *Table) Other() (bell int, found bool) {
 	return bell, found
 }
 
-// attentive: it waits, or began its turn a moment ago. One that the app keeps busy for longer is left alone.
+// attentive tells whether the worker waits or has just begun a turn, so that the app does not keep it busy.
 func (s *Slot) attentive(ms int64) bool {
 	return s.State.Load() == Serving && (s.waiting.Load() != 0 || ms-s.turn.Load() <= limits.AttentiveMilliseconds)
 }
 
-// Ring wakes the worker whose bell it is, to look at the listeners.
+// Ring wakes the worker with that bell, so that it checks the listeners.
 func Ring(bell int) {
 	one := uint64(1)
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(bell), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// Answer silences our bell.
+// Answer resets our bell.
 func (t *Table) Answer() {
 	var count uint64
 	unix.RawSyscall(unix.SYS_READ, uintptr(t.own.Bell.Load()), uintptr(unsafe.Pointer(&count)), 8)

@@ -1,4 +1,4 @@
-// Responses in the app's place, and how they are logged.
+// Responses that the server sends in place of the app's, and their log lines.
 
 package exchange
 
@@ -20,7 +20,7 @@ var (
 	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a WebSocket", Section: "RFC 9110 15.6.4"}
 )
 
-// Refused counts and logs a refusal that is due to the peer. limit is the option that it exceeds, of most.
+// Refused counts and logs a refusal caused by the peer. limit is the option that was exceeded, most its value.
 func (x *Streams) Refused(c *transport.Conn, r *message.Refusal, limit journal.Limit, most uint64) {
 	l := x.loop
 	l.Counts.Refused++

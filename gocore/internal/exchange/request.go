@@ -1,4 +1,4 @@
-// The request's body: what the app was given, and has taken.
+// The request's body: what was passed to the app, and what the app has consumed.
 
 package exchange
 
@@ -7,33 +7,33 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Paused tells whether the app has enough to do with what it was given, so that nothing more is to be read for it.
+// Paused tells whether the app has enough unread input, so that no more is to be read.
 func (s *Stream) Paused() bool { return s.unread >= limits.UnreadBytes }
 
-// Unread is what the app was given and has not taken.
+// Unread is the input passed to the app and not consumed yet, in bytes and costs.
 func (s *Stream) Unread() uint32 { return s.unread }
 
-// Forget: what the app has not taken does not count any more.
+// Forget resets the unread count.
 func (s *Stream) Forget() { s.unread = 0 }
 
-// Count: the app has so many bytes to take, and what each thing that it takes costs besides.
+// Count adds n bytes to the unread count, and the cost of the piece or message that they are in.
 func (s *Stream) Count(n, cost uint32) { s.unread += n + cost }
 
-// CountPiece: the app has a piece of a body to take that goes on.
+// CountPiece adds a piece of a body that is not the last to the unread count.
 func (s *Stream) CountPiece(body []byte) {
 	if len(body) > 0 {
 		s.Count(uint32(len(body)), limits.PieceCostBytes)
 	}
 }
 
-// Consumed: the app took n bytes. resumes: it had enough to do, and has not any more. reads: it may be given more.
+// Consumed subtracts n bytes that the app has consumed. resumes: the stream was paused and is not any more. reads: it is not paused.
 func (s *Stream) Consumed(n uint32) (resumes, reads bool) {
 	paused := s.Paused()
 	s.unread -= min(n, s.unread)
 	return paused && !s.Paused(), !s.Paused()
 }
 
-// Took takes note of n more bytes of the body. One that sends does not wait (RFC 9110 10.1.1).
+// Took counts n more bytes of the received body. A peer that sends its body no longer waits for 100 (RFC 9110 10.1.1).
 func (s *Stream) Took(n int) {
 	s.Received += uint64(n)
 	if n > 0 || s.BodyDone {
@@ -41,13 +41,13 @@ func (s *Stream) Took(n int) {
 	}
 }
 
-// Oversized tells whether the body exceeds the limit.
+// Oversized tells whether the body exceeds max_request_body.
 func (x *Streams) Oversized(s *Stream) bool {
 	most := x.loop.Config.MaxRequestBody
 	return most > 0 && s.Received > most
 }
 
-// GivePiece gives the app a piece of the body; it may be empty, at its end.
+// GivePiece passes a piece of the body to the app; the last piece may be empty.
 func (x *Streams) GivePiece(s *Stream, body []byte) {
 	var flags uint32
 	if s.BodyDone {
@@ -57,8 +57,8 @@ func (x *Streams) GivePiece(s *Stream, body []byte) {
 		Data: handoff.Pointer(body), Len: uint64(len(body))})
 }
 
-// HalfClosed tells the app, once, that its peer sends nothing any more. TCP does not tell a peer that has ended that side alone from one
-// that has gone. So the app may stop working for it; a response that it makes all the same is sent, and shows which of the two it is.
+// HalfClosed reports to the app, once, that the peer has closed its sending side. Over TCP, a half-close looks the same as a full
+// close, so the app may stop working. If it still responds, the response is sent, and the write shows which of the two it was.
 func (x *Streams) HalfClosed(s *Stream) {
 	if !s.halfTold && !s.complete {
 		s.halfTold = true

@@ -1,4 +1,4 @@
-// The response: what the app says, held against what it has declared.
+// The response: what the app sends, checked against what it has declared.
 
 package exchange
 
@@ -11,16 +11,16 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// Verdict is what is to be done with a piece of a body.
+// Verdict is what to do with a piece of a body.
 type Verdict uint8
 
 const (
 	Send    Verdict = iota
-	Swallow         // nothing of it is sent
-	TooMuch         // it is more than was declared: the response has failed
+	Swallow         // send nothing of it
+	TooMuch         // more than was declared: the response has failed
 )
 
-// Give takes a piece of n bytes into account.
+// Give counts a piece of n bytes and decides what to do with it.
 func (s *Stream) Give(n int) Verdict {
 	r := &s.Response
 	given := s.given + uint64(n)
@@ -37,26 +37,26 @@ func (s *Stream) Give(n int) Verdict {
 	return Send
 }
 
-// TooLittle tells whether a body that is over is less than was declared.
+// TooLittle tells whether a finished body is shorter than declared.
 func (s *Stream) TooLittle() bool {
 	return s.Response.Mode == message.BodyLength && s.given < uint64(s.Response.ContentLength)
 }
 
-// WrongLength logs that the app sent another length than it declared; n is what came beside what was sent.
+// WrongLength logs that the body differs from its declared length; n is the number of bytes beyond those sent.
 func (x *Streams) WrongLength(c *transport.Conn, s *Stream, than string, n int) {
 	x.loop.AppError(c, fmt.Sprintf("the app sent %s body than its content-length says: %d of %d bytes", than, s.given+uint64(n), s.Response.ContentLength))
 }
 
-// Notify: the app waits until little enough is unsent.
+// Notify requests a drained event: the app waits for unsent output to shrink.
 func (x *Streams) Notify(c *transport.Conn, s *Stream) {
 	s.notify = true
 	x.loop.PutReady(c)
 }
 
-// StopNotifying: the app does not wait any more.
+// StopNotifying cancels Notify.
 func (s *Stream) StopNotifying() { s.notify = false }
 
-// TellDrained tells the app that little enough is unsent, if it waits for that.
+// TellDrained sends the drained event if the app waits for it and unsent output is at most LowWaterBytes.
 func (x *Streams) TellDrained(c *transport.Conn, s *Stream) {
 	if !s.notify || x.loop.Output.Unsent(c) > limits.LowWaterBytes {
 		return

@@ -4,27 +4,27 @@ package exchange
 
 import "saltare/gocore/internal/transport"
 
-// Stage is how far a request and its response are. Only enter assigns it.
+// Stage is the progress of a request and its response. Only enter assigns it.
 type Stage uint8
 
 const (
 	// Over: the record is free.
 	Over Stage = iota
-	// Body: the request is with the app, and more of its body is to come.
+	// Body: the app has the request, and more of its body is to come.
 	Body
-	// Answer: the request is read; the app answers.
+	// Answer: the request is complete; the app is responding.
 	Answer
-	// Discard: the response is complete, but the app did not want all of the body.
+	// Discard: the response is complete; the rest of the request's body is being discarded.
 	Discard
-	// Open: it is a WebSocket.
+	// Open: the WebSocket is open.
 	Open
-	// Closing: we have closed the WebSocket; the peer's Close is to come.
+	// Closing: we have sent our Close and wait for the peer's.
 	Closing
 
 	stages
 )
 
-// String is what logs say: "peer closed while waiting for the app's answer".
+// String is the wording for logs: "peer closed while waiting for the app's answer".
 func (s Stage) String() string {
 	return [stages]string{
 		"over", "reading the request body", "waiting for the app's answer", "discarding the rest of the request", "open as a WebSocket",
@@ -32,7 +32,7 @@ func (s Stage) String() string {
 	}[s]
 }
 
-// follows[s] has a bit for every stage that may follow s. A stream is over when its record is given back.
+// follows[s] has a bit for every stage that may follow s. A stream is over when its record is freed.
 var follows = [stages]uint8{
 	Over:    1<<Body | 1<<Answer,
 	Body:    1<<Answer | 1<<Discard,
@@ -50,7 +50,7 @@ func (s *Stream) enter(next Stage) {
 	s.stage = next
 }
 
-// Enter moves the stream that a connection is busy with to its next stage, from which the connection's deadline counts.
+// Enter moves the stream that a connection is busy with to its next stage and restarts the connection's deadline.
 func (x *Streams) Enter(c *transport.Conn, s *Stream, next Stage) {
 	s.enter(next)
 	c.Since = x.loop.Clock.Now

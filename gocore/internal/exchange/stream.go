@@ -1,10 +1,10 @@
-// Package exchange is one request and its response: the stream that the app knows them by. It knows no bytes of any protocol.
+// Package exchange is a request and its response, as the stream that the app knows. It handles no protocol's bytes.
 //
-//	stream.go   streams, and how commands find them
-//	stage.go    how far one is
-//	request.go  the request's body: what the app was given and has taken
-//	respond.go  the response: what the app says, held against what it has declared
-//	refuse.go   responses in the app's place, and how they are logged
+//	stream.go   streams, and finding the stream of a command
+//	stage.go    the stages of a stream
+//	request.go  the request's body: what was passed to the app, and what the app has consumed
+//	respond.go  the response: what the app sends, checked against what it has declared
+//	refuse.go   responses that the server sends in place of the app's, and their log lines
 package exchange
 
 import (
@@ -17,43 +17,43 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// Stream is one request in the app's hands. It lies outside Go's heap and holds no Go pointer.
+// Stream is one request that the app is handling. It lies outside Go's heap and holds no Go pointer.
 type Stream struct {
 	number   uint32
 	serial   uint32
 	conn     uint32
-	Own      uint32 // number + 1 of what its protocol keeps of it, where that is more than this
-	unread   uint32 // bytes handed over and not yet taken by the app
+	Own      uint32 // number + 1 of its protocol's own record, if it has one; 0: none
+	unread   uint32 // passed to the app and not consumed yet, in bytes and costs
 	Response message.Response
-	Left     uint64 // of a body with a declared length, not read yet
-	Received uint64 // bytes of the body, decoded
-	given    uint64 // bytes of the response's body that the app gave
+	Left     uint64 // bytes of a body of declared length that are not read yet
+	Received uint64 // decoded bytes of the body
+	given    uint64 // bytes of the response's body from the app
 
 	stage     Stage
-	BodyDone  bool // the request is read
+	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
-	WebSocket bool // it asks for one
-	Started   bool // the response is
-	Trailing  bool // the last chunk is said, its trailers are not complete
-	complete  bool // nothing more comes from the app, or it was never given the request: C does not know the stream
-	notify    bool // the app waits until less is unsent
-	halfTold  bool // that its peer sends nothing any more
+	WebSocket bool // the request asks for a WebSocket
+	Started   bool // the response has begun
+	Trailing  bool // the last chunk is written, its trailers are incomplete
+	complete  bool // C does not know the stream: the app has finished, or never received the request
+	notify    bool // the app waits for unsent output to shrink
+	halfTold  bool // the app knows of the half-close
 }
 
-// Proof that a record stays within its price.
+// Compile-time check of the record's size.
 const _ = uint(limits.StreamBytes - unsafe.Sizeof(Stream{}))
 
-// Streams are all of one server.
+// Streams are the streams of one server.
 type Streams struct {
 	loop  *transport.Loop
 	inbox *handoff.Inbox
 	all   pool.Slab[Stream]
 }
 
-// Open makes them the streams of a loop.
+// Open binds the streams to a loop.
 func (x *Streams) Open(loop *transport.Loop) { x.loop, x.inbox = loop, loop.Inbox }
 
-// Begin makes a stream for the request that has come on a connection.
+// Begin creates the stream of a request that has arrived.
 func (x *Streams) Begin(c *transport.Conn, r message.Response) (*Stream, error) {
 	number, s, err := x.all.Alloc()
 	if err != nil {
@@ -64,19 +64,18 @@ func (x *Streams) Begin(c *transport.Conn, r message.Response) (*Stream, error) 
 	return s, nil
 }
 
-// At is the stream of that number.
+// At returns the stream with that number.
 func (x *Streams) At(number uint32) *Stream { return x.all.At(number) }
 
-// Number is what its protocol knows the stream by.
+// Number is how its protocol refers to the stream.
 func (s *Stream) Number() uint32 { return s.number }
 
-// Stage is how far the stream is.
 func (s *Stream) Stage() Stage { return s.stage }
 
-// Handle is the stream as events and commands name it.
+// Handle is how events and commands refer to the stream.
 func (s *Stream) Handle() uint64 { return uint64(s.serial)<<32 | uint64(s.number) }
 
-// Command carries one command of the outbox out, through the protocol of the stream's connection.
+// Command carries out one command of the outbox, through the protocol of the stream's connection.
 func (x *Streams) Command(k *handoff.Command, payload []byte) {
 	c, s := x.find(k.Stream)
 	if s == nil {
@@ -87,7 +86,7 @@ func (x *Streams) Command(k *handoff.Command, payload []byte) {
 	x.loop.Command(c, k, payload)
 }
 
-// GiveBack gives back what a command lends that is not carried out.
+// GiveBack releases what a command lends that is not carried out.
 func (x *Streams) GiveBack(k *handoff.Command, payload []byte) {
 	switch k.Kind {
 	case handoff.CommandBodyRef, handoff.CommandWSSendRef:
@@ -97,7 +96,7 @@ func (x *Streams) GiveBack(k *handoff.Command, payload []byte) {
 	}
 }
 
-// find is the stream of a command, nil when it is over or its connection is about to be.
+// find returns the stream of a command; nil if the stream is over or its connection is about to close.
 func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 	number, serial := uint32(handle), uint32(handle>>32)
 	if !x.all.Has(number) {
@@ -114,14 +113,12 @@ func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 	return c, s
 }
 
-// Silence: C knows nothing of the stream any more, and is not told its end.
+// Silence: C does not know the stream any more, so it gets no event about its end.
 func (s *Stream) Silence() { s.complete = true }
 
-// Complete tells whether C does not know the stream any more.
 func (s *Stream) Complete() bool { return s.complete }
 
-// Drop ends the request in the app's hands, and tells C unless the app has said its last. What the protocol keeps of it is the
-// protocol's to give back before.
+// Drop ends the request, and notifies C unless the app has finished. The protocol must have released its own record before.
 func (x *Streams) Drop(s *Stream) {
 	number := s.number
 	if !s.complete {
@@ -131,11 +128,10 @@ func (x *Streams) Drop(s *Stream) {
 	x.all.Free(number)
 }
 
-// Live is how many requests are in the app's hands.
+// Live is the number of requests that the app is handling.
 func (x *Streams) Live() int { return x.all.Live() }
 
-// Release gives back records that nothing uses now.
+// Release frees unused records and returns the number of bytes.
 func (x *Streams) Release() int { return x.all.Release() }
 
-// Close frees all.
 func (x *Streams) Close() { x.all.Close() }

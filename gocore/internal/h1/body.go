@@ -10,10 +10,10 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// readBody reads on unless the app has enough to do with what it was given.
+// readBody reads on unless the app has enough unread input.
 func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	if s.Paused() {
-		return rest // a peer that has gone is noticed when the app reads on, or writes
+		return rest // a closed connection is noticed at the app's next read or write
 	}
 	buf, ok := d.readPiece(c, s)
 	if !ok {
@@ -27,7 +27,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 		d.refuse(c, refusal)
 		return rest
 	}
-	if len(body) > 0 { // what only frames it is no progress
+	if len(body) > 0 { // chunk framing alone is no progress
 		c.Since = d.loop.Clock.Now
 	}
 	if !s.BodyDone {
@@ -46,7 +46,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	return again
 }
 
-// readPiece reads into the arena, never beyond a declared length, so that what follows stays in the socket.
+// readPiece reads into the arena, but never beyond a declared length: what follows stays in the socket.
 func (d *Driver) readPiece(c *transport.Conn, s *exchange.Stream) (buf []byte, ok bool) {
 	inbox, inChunks := d.loop.Inbox, s.Own != 0
 	size := min(len(inbox.Free())-inbox.View(), limits.ReadBytes)
@@ -62,7 +62,7 @@ func (d *Driver) readPiece(c *transport.Conn, s *exchange.Stream) (buf []byte, o
 	return buf[:n:n], ok
 }
 
-// decode takes the body out of b, in place: it is moved to the front of b. behind is what follows the request.
+// decode extracts the body from b in place, moving it to the front of b. behind is what follows the request.
 func (d *Driver) decode(s *exchange.Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
 	if s.Own != 0 {
 		body, behind, s.BodyDone, refusal = decodeChunks(d.chunks.At(s.Own-1), b)
@@ -95,7 +95,7 @@ func decodeChunks(chunked *http1.Chunked, b []byte) (body, behind []byte, done b
 	return b[:filled], behind, done, nil
 }
 
-// consumed: the app took n bytes, so reading may go on.
+// consumed subtracts n bytes that the app has consumed, and resumes reading if it was paused.
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if _, reads := s.Consumed(n); reads && s.Stage() == exchange.Body {
 		c.Since = d.loop.Clock.Now
@@ -104,7 +104,7 @@ func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	}
 }
 
-// discardBody reads what the app did not want, to keep the connection for the next request.
+// discardBody discards the rest of the body, to keep the connection for the next request.
 func (d *Driver) discardBody(c *transport.Conn, s *exchange.Stream) step {
 	buf, ok := d.readPiece(c, s)
 	if !ok {

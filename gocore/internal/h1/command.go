@@ -1,4 +1,4 @@
-// What the app says: each command, and what becomes of it.
+// The commands of the app, and what each does.
 
 package h1
 
@@ -9,7 +9,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// Command carries out one for the request of the connection.
+// Command carries out a command for the connection's request.
 func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
 	s := d.streamOf(c)
 	more := k.Flags&handoff.CommandMore != 0
@@ -41,7 +41,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	}
 }
 
-// accept makes the connection a WebSocket.
+// accept accepts the WebSocket that the request asks for.
 func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	if s.Started || !s.WebSocket {
 		return
@@ -52,7 +52,7 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	}
 }
 
-// decline: the app closes a WebSocket that it has not accepted.
+// decline handles the app closing a WebSocket that it has not accepted.
 func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	if !s.Started {
@@ -60,16 +60,16 @@ func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
 	}
 }
 
-// giveUp: the app is over without having said its last.
+// giveUp handles the app ending before its response was complete.
 func (d *Driver) giveUp(c *transport.Conn, s *exchange.Stream) {
-	if s.Started && s.Response.Mode == message.BodyNone { // all that the peer is to have of it is said
+	if s.Started && s.Response.Mode == message.BodyNone { // nothing more was to be sent
 		d.complete(c, s)
 		return
 	}
 	d.abort(c, s)
 }
 
-// abort ends a stream whose app is over: with a 500 when nothing was sent, else by an end that is not a clean one.
+// abort ends a request whose app has failed: with a 500 if the response has not begun, else with a visibly incomplete response.
 func (d *Driver) abort(c *transport.Conn, s *exchange.Stream) {
 	if !s.Started {
 		d.refuse(c, exchange.AppFailed)
@@ -81,14 +81,14 @@ func (d *Driver) abort(c *transport.Conn, s *exchange.Stream) {
 	d.loop.Mark(c, transport.Answered)
 }
 
-// proceed: the app asks for a body that the peer holds back (RFC 9110 10.1.1).
+// proceed sends 100 Continue: the app asks for a body that the peer holds back (RFC 9110 10.1.1).
 func (d *Driver) proceed(c *transport.Conn, s *exchange.Stream) {
 	if !s.Expecting {
 		return
 	}
 	s.Expecting = false
 	if s.Started {
-		return // too late for an interim response; Close was said
+		return // too late for an interim response; the head said close
 	}
 	d.out.Gather(c)
 	d.out.B = append(d.out.B, "HTTP/1.1 100 Continue\r\n\r\n"...)

@@ -1,4 +1,4 @@
-// Behind a response: the rest of the request's body, the next request, or the end.
+// After a response: the rest of the request's body, the next request, or the end of the connection.
 
 package h1
 
@@ -7,7 +7,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// complete: the app has said all. The response is over when its last byte is sent.
+// complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	if s.BodyDone {
@@ -18,7 +18,7 @@ func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
 	d.loop.Enter(c, transport.Flush)
 }
 
-// end leaves an answered request behind.
+// end finishes a request whose response is sent.
 func (d *Driver) end(c *transport.Conn) {
 	switch {
 	case c.Last || d.loop.Draining() && c.Stream != 0:
@@ -32,14 +32,13 @@ func (d *Driver) end(c *transport.Conn) {
 	}
 }
 
-// finishAnswered: what is left of the request's body will not be read.
+// finishAnswered ends the connection without reading the rest of the request's body.
 func (d *Driver) finishAnswered(c *transport.Conn) {
 	c.Linger = c.Linger || c.Stream != 0
 	d.Gone(c)
 	d.loop.Finish(c)
 }
 
-// next makes the connection ready for its next request.
 func (d *Driver) next(c *transport.Conn) {
 	d.Gone(c)
 	d.loop.Enter(c, transport.Idle)

@@ -1,14 +1,14 @@
-// Package h1 drives HTTP/1.1: between the bytes of a connection (transport) and a request and its response (exchange), with http1 for
-// what the bytes mean.
+// Package h1 drives HTTP/1.1. It connects the bytes of a connection (transport) to a request and its response (exchange), and uses
+// http1 to parse and write bytes.
 //
-// Start at Readable: it is the life of a connection that speaks HTTP/1.1, one request after the other.
+// Start at Readable: it is the life of an HTTP/1.1 connection, one request after the other.
 //
 //	head.go     bytes -> a request, handed to the app
 //	body.go     bytes -> pieces of its body
-//	command.go  what the app says: each command, and what becomes of it
+//	command.go  the commands of the app, and what each does
 //	respond.go  the head, the body and the trailers of the response -> bytes
-//	end.go      behind a response: the next request, or the end
-//	refuse.go   responses in the app's place
+//	end.go      after a response: the next request, or the end
+//	refuse.go   responses in place of the app's
 package h1
 
 import (
@@ -23,7 +23,7 @@ import (
 	"saltare/gocore/internal/ws"
 )
 
-// Driver is HTTP/1.1 on one server.
+// Driver runs HTTP/1.1 on one server.
 type Driver struct {
 	config   *config.Config
 	loop     *transport.Loop
@@ -32,12 +32,12 @@ type Driver struct {
 	upgrades *ws.Driver
 
 	head     http1.Head
-	chunks   pool.Slab[http1.Chunked] // of requests whose body is chunked; Stream.Own
+	chunks   pool.Slab[http1.Chunked] // of requests with a chunked body; Stream.Own has the number + 1
 	defaults message.Defaults
-	second   int64 // of the Date line
+	second   int64 // the second, since 1970, of the Date line
 }
 
-// Open makes it the driver of a loop's connections. Requests that ask for WebSocket go to upgrades.
+// Open registers d with a loop. upgrades drives the connections that become WebSockets.
 func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades *ws.Driver) transport.Kind {
 	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
 	d.head.Limits = d.config.MaxHead
@@ -45,7 +45,7 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades 
 	return loop.Add(d)
 }
 
-// Date sets the time that responses carry.
+// Date sets the Date field of responses.
 func (d *Driver) Date(now time.Time) {
 	if second := now.Unix(); d.config.DateHeader && second != d.second {
 		d.second = second
@@ -53,24 +53,23 @@ func (d *Driver) Date(now time.Time) {
 	}
 }
 
-// Release gives back records that nothing uses now.
+// Release frees unused records and returns the number of bytes.
 func (d *Driver) Release() int { return d.chunks.Release() }
 
-// Close frees what requests share.
 func (d *Driver) Close() { d.chunks.Close() }
 
-// streamOf is the one stream of a connection that has one.
+// streamOf is the only stream of a connection; it must have one.
 func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
 
-// step is what an arm of Readable answers.
+// step is the result of a step of Readable.
 type step bool
 
 const (
-	again step = true  // look at the phase again
-	rest  step = false // nothing more to do until epoll, the app or a deadline says so
+	again step = true  // check the phase again
+	rest  step = false // nothing to do until epoll, the app or a deadline
 )
 
-// Readable takes a connection as far as its bytes, the app and the room of this turn allow.
+// Readable does all the work that the connection's input, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		d.streams.TellDrained(c, d.streamOf(c))
@@ -99,7 +98,7 @@ func (d *Driver) advanceStream(c *transport.Conn, s *exchange.Stream) step {
 	return d.watchPeer(c, s)
 }
 
-// watchPeer: nothing is read while a response is made, but the end of a peer's sending side is noticed. A WebSocket cannot be half open.
+// watchPeer reads nothing while the app responds, but notices a half-close. A WebSocket cannot be half-closed.
 func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	switch {
 	case c.Gone() || c.HalfClosed() && s.WebSocket:
@@ -110,7 +109,7 @@ func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	return rest
 }
 
-// watchOutput goes on once a complete response is sent.
+// watchOutput continues once a complete response is sent.
 func (d *Driver) watchOutput(c *transport.Conn) step {
 	switch {
 	case d.out.Sent(c):
@@ -122,7 +121,7 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	return rest
 }
 
-// Deadline counts while more of a body is to come.
+// Deadline applies while more of a body is to come.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	switch s := d.streamOf(c); s.Stage() {
 	case exchange.Body:
@@ -135,7 +134,7 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	return 0
 }
 
-// Expire: the peer has sent too slowly.
+// Expire handles a peer that has sent too slowly.
 func (d *Driver) Expire(c *transport.Conn) {
 	switch {
 	case c.Phase() == transport.Head:
@@ -147,20 +146,19 @@ func (d *Driver) Expire(c *transport.Conn) {
 	}
 }
 
-// Drain: a request that has its response need not be read to its end.
+// Drain ends a connection whose response is complete without reading the rest of the request.
 func (d *Driver) Drain(c *transport.Conn) {
 	if d.streamOf(c).Stage() == exchange.Discard {
 		d.finishAnswered(c)
 	}
 }
 
-// Doing is the stage of its request.
 func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
 
-// Patient: a peer must take its response in time.
+// Patient: write_timeout applies to responses.
 func (d *Driver) Patient() bool { return false }
 
-// Gone ends the request of the connection, if there is one.
+// Gone ends the connection's request, if it has one.
 func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream == 0 {
 		return

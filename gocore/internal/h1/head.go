@@ -1,7 +1,7 @@
 // A request head: bytes in, a request for the app out.
 //
-// Bytes are read straight into the turn's arena. A head that is complete after one read, as nearly all are, is parsed and
-// handed to C where it lies; only an unfinished one is parked in a buffer of the connection until more comes.
+// Bytes are read straight into the turn's arena. Nearly every head is complete after one read: it is parsed and passed to C in place.
+// An incomplete head is parked in a buffer of the connection until more arrives.
 
 package h1
 
@@ -37,7 +37,7 @@ func (d *Driver) parse(c *transport.Conn, buf []byte) step {
 	return d.begin(c, buf, n)
 }
 
-// needMore parks an unfinished head. The time for it counts from its first byte, or from accept.
+// needMore parks an incomplete head. Its deadline counts from its first byte, or from accept.
 func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 	if c.Phase() == transport.Idle {
 		d.loop.Enter(c, transport.Head)
@@ -49,7 +49,7 @@ func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 	return again
 }
 
-// begin hands a request to the app: buf holds its head in the first n bytes, then what came behind it.
+// begin passes a request to the app: buf holds the head in its first n bytes, then whatever followed it.
 func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	s, ok := d.open(c)
 	if !ok {
@@ -84,7 +84,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	return again
 }
 
-// open makes the stream; ok is false without memory for it.
+// open creates the stream; ok is false if memory runs out.
 func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 	head := &d.head
 	c.Requests++
@@ -108,7 +108,7 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 	return s, true
 }
 
-// admitBody decodes what came behind the head, unless the app need not see the request at all.
+// admitBody decodes what followed the head, unless the request is refused without the app.
 func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
 	if refusal = d.unwanted(); refusal == nil {
 		body, behind, refusal = d.decode(s, b)
@@ -135,7 +135,7 @@ func fieldsPointer(fields []http1.Field) uintptr { return uintptr(unsafe.Pointer
 
 func requestPointer(r *handoff.Request) uintptr { return uintptr(unsafe.Pointer(r)) }
 
-// view describes the request to C and keeps what it points to for this turn.
+// view describes the request to C and keeps the data it points to until the end of the turn.
 func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	head, inbox := &d.head, d.loop.Inbox
 	fields := head.Fields

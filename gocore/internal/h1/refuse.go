@@ -1,4 +1,4 @@
-// Responses in the app's place.
+// Responses in place of the app's.
 
 package h1
 
@@ -10,7 +10,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// refuse answers in the app's place and ends the connection; what follows the request is never parsed as another.
+// refuse responds in place of the app and ends the connection. What follows the request is never parsed as another request.
 func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	if r != exchange.AppFailed && r != exchange.AppDeclined {
 		limit, most := d.limitOf(r)
@@ -27,7 +27,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			method = "HEAD"
 		}
 	}
-	c.Linger = c.Linger || !read // nothing more is to come of a peer whose request was read to its end
+	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
 	c.Last = true
 	d.Gone(c)
 	d.loop.Input.Unpark(c)
@@ -36,7 +36,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	d.loop.Enter(c, transport.Flush)
 }
 
-// limitOf is the option that a refusal is due to, and its value.
+// limitOf is the option that caused a refusal, and its value.
 func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 	switch r {
 	case http1.LineTooLong:

@@ -1,4 +1,4 @@
-// The head, the body and the trailers of a response. How the body is framed is decided in message/framing.go.
+// The head, the body and the trailers of a response. message/framing.go decides how the body is framed.
 
 package h1
 
@@ -12,7 +12,6 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// start begins the response.
 func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fields []byte) {
 	if s.Started {
 		return
@@ -37,20 +36,20 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fie
 	c.Linger = c.Linger || s.Expecting
 }
 
-// isLast tells whether it is known as a response begins that the connection will end behind it, so that the peer is told.
+// isLast tells whether the connection is already known to end after this response, so that the head can say so.
 func (d *Driver) isLast(c *transport.Conn, s *exchange.Stream) bool {
 	switch {
 	case d.loop.Draining(), s.Expecting, d.spent(c):
 		return true
-	case s.WebSocket: // frames may follow, which are no request
+	case s.WebSocket: // frames may follow, which are not a request
 		return true
-	case !s.BodyDone && s.Left > limits.DiscardBytes: // too much to be read for the sake of the next request
+	case !s.BodyDone && s.Left > limits.DiscardBytes: // too much to read for the sake of the next request
 		return true
 	}
 	return c.AtEnd()
 }
 
-// hint sends an interim response ahead of the response (RFC 9110 15.2). Only a mistake of the bridge's makes it fail.
+// hint sends an interim response before the final one (RFC 9110 15.2). Only a bug in the bridge makes it fail.
 func (d *Driver) hint(c *transport.Conn, s *exchange.Stream, status uint16, fields []byte) {
 	r := message.Response{Status: status, Minor: s.Response.Minor}
 	d.out.Gather(c)
@@ -61,12 +60,12 @@ func (d *Driver) hint(c *transport.Conn, s *exchange.Stream, status uint16, fiel
 	}
 }
 
-// spent tells whether this is the last request that the connection may make.
+// spent tells whether max_keepalive_requests is reached.
 func (d *Driver) spent(c *transport.Conn) bool {
 	return d.config.MaxKeepAliveRequests > 0 && c.Requests >= d.config.MaxKeepAliveRequests
 }
 
-// piece sends a part of the body as the framing asks; with more false it is the last.
+// piece sends a part of the body in the response's framing; if more is false it is the last part.
 func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece, more bool) {
 	switch s.Give(p.Size()) {
 	case exchange.Send:
@@ -108,13 +107,13 @@ func (d *Driver) lastPiece(c *transport.Conn, s *exchange.Stream) {
 	d.complete(c, s)
 }
 
-// wrongLength: the app sent another length than it declared. The peer must not take it for a whole response.
+// wrongLength handles a body that differs from its declared length: the peer must not take it for a complete response.
 func (d *Driver) wrongLength(c *transport.Conn, s *exchange.Stream, than string, n int) {
 	d.streams.WrongLength(c, s, than, n)
 	d.abort(c, s)
 }
 
-// trailers end a response in place of its last piece. Only a chunked body has room for them.
+// trailers replace the last piece of a response. Only a chunked body has room for them.
 func (d *Driver) trailers(c *transport.Conn, s *exchange.Stream, fields []byte, more bool) {
 	if s.Response.Mode != message.BodyChunked || !s.Started {
 		if !more {

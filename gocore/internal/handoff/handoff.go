@@ -1,13 +1,13 @@
-// Package handoff is the border seen from Go: the layouts of bridge.h, the inbox being filled and the outbox being read.
+// Package handoff is Go's side of the border: the layouts of bridge.h, writing the inbox and reading the outbox.
 //
-// Who may touch what, and when:
+// Who may access what, and when:
 //
-//   - The inbox (events, request views, the bytes they point to) is mmapped memory of the server, twice. A turn fills one of the two with
-//     the GIL released; until the end of the next turn C may read it, and Go does not touch it: that turn fills the other one.
-//   - The outbox is memory of C. C fills it while Python runs; during a turn Go reads it and C does not touch it.
-//   - A borrowed body (BodyRef) is memory of a Python object, kept alive by C until its token comes back in an EventRelease.
+//   - The inbox (events, request views, the bytes they point to) is mmapped memory of the server, twice. A turn fills one of the two
+//     with the GIL released. C may read it until the end of the next turn; that turn fills the other one.
+//   - The outbox is memory of C. C fills it while Python runs; during a turn Go reads it and C does not access it.
+//   - A borrowed body (BodyRef) is memory of a Python object. C keeps it alive until its token returns in an EventRelease.
 //
-// So there is no moment at which both sides may write the same byte, and no lock on the way.
+// So C and Go never access the same byte at the same time with one of them writing, and no lock is needed.
 package handoff
 
 import (
@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/http1"
 )
 
-// The kinds and flags of bridge.h, in its order; proofs.go proves them equal.
+// The kinds and flags of bridge.h, in its order; proofs.go checks that they are equal.
 const (
 	EventRequest = 1 + iota
 	EventBody
@@ -135,7 +135,7 @@ type Range struct{ Start, End uintptr }
 
 const commandSize = uint64(unsafe.Sizeof(Command{}))
 
-// Next takes the first command off the outbox. Command and payload point into it. ok is false at its end.
+// Next splits the first command off the outbox. The command and its payload point into the outbox. ok is false at its end.
 func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 	if uint64(len(outbox)) < commandSize {
 		return nil, nil, nil, false
@@ -146,17 +146,17 @@ func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 	return c, payload, outbox[min((end+7)&^7, uint64(len(outbox))):], true
 }
 
-// Ref reads the payload of a CommandBodyRef or a CommandWSSendRef.
+// Ref interprets the payload of a CommandBodyRef or a CommandWSSendRef.
 func Ref(payload []byte) *BodyRef {
 	return (*BodyRef)(unsafe.Pointer(unsafe.SliceData(payload)))
 }
 
-// FileOf reads the payload of a CommandFile.
+// FileOf interprets the payload of a CommandFile.
 func FileOf(payload []byte) *File {
 	return (*File)(unsafe.Pointer(unsafe.SliceData(payload)))
 }
 
-// Static views a constant as a slice, which C may look at for ever.
+// Static views a constant as a slice that C may read at any time.
 func Static(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // Bytes views memory outside Go's heap as a slice.

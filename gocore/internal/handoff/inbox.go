@@ -1,4 +1,4 @@
-// The inbox: events, and the arena that holds what they point to. There are two that swap at the turn.
+// The inbox: events, and the arena that holds the data they point to. There are two inboxes, which swap at each turn.
 
 package handoff
 
@@ -13,24 +13,24 @@ import (
 
 const eventsBytes = limits.Events * int(unsafe.Sizeof(Event{}))
 
-// Inbox is what a turn gives. Its memory is mapped, and touched only as far as it is used. What it gave last is left alone while it is
-// filled again, so that C may still read that.
+// Inbox holds the results of a turn. Its memory is mapped, and resident only as far as it is used. The previous results stay intact
+// while a turn fills the other side, so that C can still read them.
 type Inbox struct {
-	side                  // that is filled
-	last side             // what was given last
-	view int              // bytes that the view of a request may take
+	side                  // being filled
+	last side             // results of the previous turn
+	view int              // largest size of a request's view
 	late pool.List[Event] // events without data that found no room
 }
 
-// side is one of the two inboxes: events, then the arena, which is also what a turn reads into.
+// side is one of the two inboxes: events, then the arena, into which a turn also reads.
 type side struct {
 	memory []byte
-	n      int      // events
-	used   int      // of the arena
-	stored [][]byte // mapped for what the arena has no room for
+	n      int      // number of events
+	used   int      // bytes of the arena in use
+	stored [][]byte // mapped for data that the arena has no room for
 }
 
-// OpenInbox maps an empty inbox for requests whose heads have at most headBytes and whose views take at most view.
+// OpenInbox maps an empty inbox for requests with heads of at most headBytes and views of at most view bytes.
 func OpenInbox(headBytes, view int) (*Inbox, error) {
 	b := &Inbox{view: view}
 	for _, s := range [...]*side{&b.side, &b.last} {
@@ -44,10 +44,9 @@ func OpenInbox(headBytes, view int) (*Inbox, error) {
 	return b, nil
 }
 
-// View is how much of Free is to be left for the view of a request.
+// View is how many bytes of Free to leave for the view of a request.
 func (b *Inbox) View() int { return b.view }
 
-// Close unmaps it.
 func (b *Inbox) Close() {
 	b.late.Close()
 	for _, s := range [...]*side{&b.side, &b.last} {
@@ -58,7 +57,7 @@ func (b *Inbox) Close() {
 	}
 }
 
-// Reset begins a turn: what was given before the last one is void, and what found no room comes first.
+// Reset begins a turn: the results before the previous ones are void, and late events come first.
 func (b *Inbox) Reset() {
 	b.side, b.last = b.last, b.side
 	b.empty()
@@ -69,7 +68,7 @@ func (b *Inbox) Reset() {
 	b.late.Drop(n)
 }
 
-// Rewind goes on with a turn that has given nothing yet: what it kept of beginnings is void.
+// Rewind restarts a turn that has no events yet: bytes kept of incomplete input are void.
 func (b *Inbox) Rewind() { b.empty() }
 
 func (s *side) empty() {
@@ -80,7 +79,7 @@ func (s *side) empty() {
 	s.stored = s.stored[:0]
 }
 
-// Events is where the events are, and how many.
+// Events is the address of the events, and their number.
 func (b *Inbox) Events() (ptr uintptr, n int) {
 	return uintptr(unsafe.Pointer(&b.memory[0])), b.n
 }
@@ -88,13 +87,12 @@ func (b *Inbox) Events() (ptr uintptr, n int) {
 // Empty tells whether nothing was added since Reset.
 func (b *Inbox) Empty() bool { return b.n == 0 }
 
-// Late tells whether events wait for the next turn.
 func (b *Inbox) Late() bool { return b.late.Len() > 0 }
 
-// HasRoom tells whether one more step of a connection fits.
+// HasRoom tells whether the events of one more step of a connection fit.
 func (b *Inbox) HasRoom() bool { return b.n+limits.EventsPerStep <= limits.Events }
 
-// Add appends an event. Without room it waits for the next turn, so whoever adds one with data asks HasRoom first.
+// Add appends an event. Without room the event waits for the next turn, so callers check HasRoom before an event with data.
 func (b *Inbox) Add(e Event) {
 	if b.n == limits.Events {
 		b.late.Append(e)
@@ -104,29 +102,28 @@ func (b *Inbox) Add(e Event) {
 	b.n++
 }
 
-// Release gives a borrowed body back.
+// Release tells C to release a borrowed body.
 func (b *Inbox) Release(token uint64) {
 	b.Add(Event{Kind: EventRelease, Stream: token})
 }
 
-// Free is the unused end of the arena.
 func (b *Inbox) Free() []byte { return b.memory[eventsBytes+b.used:] }
 
-// Keep makes the first n bytes of Free part of this turn.
+// Keep reserves the first n bytes of Free for this turn.
 func (b *Inbox) Keep(n int) { b.used = min((b.used+n+7)&^7, len(b.memory)-eventsBytes) }
 
-// Pointer is where b is, for an event; nil for no bytes.
+// Pointer is the address of b, for an event; nil for no bytes.
 func Pointer(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
-// Fields views the free end of the arena behind the first n bytes as room for so many fields.
+// Fields views the free part of the arena, after its first n bytes, as room for that many fields.
 func (b *Inbox) Fields(n, fields int) []http1.Field {
 	at := b.Free()[(n+7)&^7:]
 	return unsafe.Slice((*http1.Field)(unsafe.Pointer(&at[0])), fields)
 }
 
-// Store copies what was made in this turn to where C may look at it.
+// Store copies data of this turn to memory that C may read. The error is that of mmap.
 func (b *Inbox) Store(data []byte) ([]byte, error) {
 	to := b.Free()
 	if len(data)+b.view > len(to) {
@@ -141,7 +138,7 @@ func (b *Inbox) Store(data []byte) ([]byte, error) {
 	return to[:copy(to, data)], nil
 }
 
-// NewRequest takes a zeroed view from the arena.
+// NewRequest allocates a zeroed view in the arena.
 func (b *Inbox) NewRequest() *Request {
 	r := (*Request)(unsafe.Pointer(&b.Free()[0]))
 	*r = Request{}
@@ -157,7 +154,7 @@ func (b *Inbox) KeepSpans(spans []http1.Span) uintptr {
 	return Pointer(at)
 }
 
-// Trim gives back the memory that neither side uses; its next use finds zeroes.
+// Trim releases memory that neither side uses; it is zeroed when used again.
 func (b *Inbox) Trim() {
 	b.side.trim()
 	b.last.trim()
@@ -170,7 +167,7 @@ func (s *side) trim() {
 	s.stored = pool.Fitted(s.stored)
 }
 
-// discardFrom gives back the pages of b behind its first n bytes.
+// discardFrom discards the pages of b after its first n bytes.
 func discardFrom(b []byte, n int) {
 	if n = (n + pageBytes - 1) &^ (pageBytes - 1); n < len(b) {
 		pool.Discard(b[n:])
@@ -179,5 +176,5 @@ func discardFrom(b []byte, n int) {
 
 var pageBytes = os.Getpagesize()
 
-// Proof that the arena begins with a page, of any size that Linux has.
+// Compile-time check that the arena begins at a page boundary, for every page size of Linux.
 const _ = uint(-(eventsBytes % (64 << 10)))

@@ -1,4 +1,4 @@
-// Chunked bodies taken apart as they arrive (RFC 9112 7.1).
+// Incremental decoding of chunked bodies (RFC 9112 7.1).
 
 package http1
 
@@ -8,10 +8,10 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// Chunked is the state of a chunked body between two reads. The zero value is its start.
+// Chunked is the state of a chunked body between two reads. The zero value is ready for its start.
 type Chunked struct {
-	left   int64  // octets of chunk data still to come, or the size read so far
-	count  uint16 // octets of extension or of trailer section so far
+	left   int64  // octets of chunk data to come, or the size read so far
+	count  uint16 // octets so far of the extension or the trailer section
 	digits uint8
 	state  chunkState
 }
@@ -20,33 +20,33 @@ type chunkState uint8
 
 const (
 	inSize          chunkState = iota // hex digits
-	beforeExtension                   // whitespace, which only a ";" may follow
-	inExtensionName                   // ";" is over, the name has not begun
+	beforeExtension                   // whitespace, only ";" may follow
+	inExtensionName                   // after ";", before the name
 	inExtension
-	behindExtension  // whitespace after its name
-	inExtensionValue // "=" is over, the value has not begun
+	behindExtension  // whitespace after the name
+	inExtensionValue // after "=", before the value
 	inExtensionToken
 	inExtensionQuotes
 	inExtensionEscape
-	behindExtensionValue // the closing quote is over
-	afterSize            // CR is over
+	behindExtensionValue // after the closing quote
+	afterSize            // after CR
 	inData
-	afterData   // CR wanted
-	afterDataCR // LF wanted
+	afterData   // expecting CR
+	afterDataCR // expecting LF
 	atTrailer   // at the start of a line of the trailer section
 	inTrailerName
 	inTrailerValue
-	afterTrailer // CR of a field line is over
-	atEnd        // CR of the empty line is over
+	afterTrailer // after the CR of a field line
+	atEnd        // after the CR of the empty line
 	isOver
 )
 
-// Next takes octets of the body from buf: n of them, of which data, a part of buf, is content; it
-// may be empty. done: the body is over, and what follows belongs to the next request. Without done,
-// call again with the rest of buf while there is any. After done or a refusal do not call again.
+// Next decodes n octets of the body from buf. data, a part of buf, is their content and may be empty. done: the body is complete, and
+// what follows belongs to the next request. If done is false, call again with the rest of buf while there is any. After done or a
+// refusal do not call again.
 //
-// As much is taken as fits one piece of content, so the last piece comes with done if its end is
-// in buf. Extensions and trailer fields are checked and dropped.
+// Next takes as much as yields one piece of content, so the last piece comes with done if the end of the body is in buf. Extensions
+// and trailer fields are checked and dropped.
 func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *message.Refusal) {
 	for n < len(buf) {
 		if c.state == inData {
@@ -72,7 +72,7 @@ func (c *Chunked) Next(buf []byte) (data []byte, n int, done bool, r *message.Re
 	return data, n, false, nil
 }
 
-// step takes one octet that is not content.
+// step processes one octet that is not content.
 func (c *Chunked) step(b byte) *message.Refusal {
 	switch c.state {
 	case inSize:
@@ -122,7 +122,7 @@ func (c *Chunked) size(b byte) *message.Refusal {
 	return nil
 }
 
-// sizeEnd takes the LF of a size line and starts what follows.
+// sizeEnd processes the LF of a size line and enters the state after it.
 func (c *Chunked) sizeEnd(b byte) *message.Refusal {
 	next := inData
 	if c.left == 0 {
@@ -132,8 +132,7 @@ func (c *Chunked) sizeEnd(b byte) *message.Refusal {
 	return c.want(b, '\n', next, badChunkSize)
 }
 
-// trailer takes an octet of the trailer section or of the empty line that ends it. The rules are
-// those of field lines in a head.
+// trailer processes an octet of the trailer section or of the empty line that ends it. The rules are those of field lines in a head.
 func (c *Chunked) trailer(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxTrailerBytes && !(c.state == atTrailer && b == '\r') && c.state != atEnd {
 		return trailerTooLarge

@@ -1,4 +1,4 @@
-// Chunk extensions: checked octet by octet, and dropped (RFC 9112 7.1.1).
+// Chunk extensions: checked octet by octet, then dropped (RFC 9112 7.1.1).
 
 package http1
 
@@ -8,11 +8,11 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// extensionOctet is what an octet can mean between the size of a chunk and the end of its line.
+// extensionOctet is the kind of an octet between the size of a chunk and the end of its line.
 type extensionOctet uint8
 
 const (
-	otherOctet extensionOctet = iota // no control, but nothing of the below: only for quoted strings
+	otherOctet extensionOctet = iota // text that is none of the others: only in quoted strings
 	tokenOctet
 	spaceOctet
 	semicolon
@@ -44,8 +44,8 @@ func extensionOctetOf(b byte) (o extensionOctet, ok bool) {
 	return otherOctet, octet.Class[b]&octet.Text != 0
 }
 
-// extensionSteps has the state that follows; what is not in it is malformed (inSize follows nothing here). Whitespace may
-// only stand around ";" and "=".
+// extensionSteps has the next state; a missing entry (inSize, which never follows) is malformed. Whitespace is allowed only around
+// ";" and "=".
 var extensionSteps = [inData][extensionOctets]chunkState{
 	beforeExtension:      {spaceOctet: beforeExtension, semicolon: inExtensionName},
 	inExtensionName:      {spaceOctet: inExtensionName, tokenOctet: inExtension},
@@ -58,7 +58,7 @@ var extensionSteps = [inData][extensionOctets]chunkState{
 	behindExtensionValue: {spaceOctet: beforeExtension, semicolon: inExtensionName, returnOctet: afterSize},
 }
 
-// extension takes an octet between a size and its CR.
+// extension processes an octet between a size and its CR.
 func (c *Chunked) extension(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
 		return extensionTooLong

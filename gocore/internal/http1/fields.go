@@ -7,8 +7,7 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// fieldLines reads the field lines from i on, and the empty line after them; returns the index
-// after that.
+// fieldLines parses the field lines from i on, and the empty line after them; it returns the index after that.
 func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *message.Refusal) {
 	fields := h.Fields[:0:min(cap(h.Fields), h.Limits.Fields)]
 	for {
@@ -47,8 +46,7 @@ func (h *Head) fieldLines(b []byte, i int, m *meaning) (int, *message.Refusal) {
 	}
 }
 
-// notAField reads a line that starts with a control or a space after count fields: the end of the
-// head, or an error.
+// notAField parses a line that starts with a control or a space, after count fields: the end of the head, or an error.
 func notAField(b []byte, i, count int) (int, *message.Refusal) {
 	switch c := b[i]; {
 	case c == '\r' || c == '\n':
@@ -61,7 +59,7 @@ func notAField(b []byte, i, count int) (int, *message.Refusal) {
 	return 0, foldedLine
 }
 
-// fieldName reads the name at i, up to its colon, and makes it lower case.
+// fieldName parses the name at i, up to its colon, and makes it lower case.
 func fieldName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	n = colonNear(b, i)
 	if n <= 0 {
@@ -73,8 +71,8 @@ func fieldName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	return n, id, r
 }
 
-// colonNear is how far from i the first colon is, if it is in the reach of a known name and in a
-// whole word before the end of b; else -1.
+// colonNear is the distance from i to the first colon, if that is within the length of a known name and in a whole word before the
+// end of b; else -1.
 func colonNear(b []byte, i int) int {
 	for at := 0; at < maxKnownName && len(b)-i-at >= 8; at += 8 {
 		if mask := octet.Equal(octet.Load(b, i+at), ':'); mask != 0 {
@@ -84,8 +82,7 @@ func colonNear(b []byte, i int) int {
 	return -1
 }
 
-// shortName reads a name in the last few octets of b, where words do not reach, or a long one, or
-// one that is none.
+// shortName parses a name in the last few octets of b, which words do not reach, or a long or invalid name.
 func shortName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	n, r = anyName(b, i)
 	if r != nil || n > maxKnownName {
@@ -96,7 +93,7 @@ func shortName(b []byte, i int) (n int, id uint32, r *message.Refusal) {
 	return n, lookup(padded[:], 0, n), nil
 }
 
-// anyName reads a name octet by octet: one that is not known, is invalid, or may go on after b.
+// anyName parses a name octet by octet: an unknown or invalid one, or one that may continue after b.
 func anyName(b []byte, i int) (int, *message.Refusal) {
 	for at := i; at < len(b); at++ {
 		c := octet.Folded[b[at]]
@@ -108,8 +105,7 @@ func anyName(b []byte, i int) (int, *message.Refusal) {
 	return 0, more
 }
 
-// nameStop says what the octet at i, the first one that is not in a token, means for a name that
-// started at from.
+// nameStop tells what the octet at i, the first that is not allowed in a token, means for a name that started at from.
 func nameStop(b []byte, from, i int) *message.Refusal {
 	switch b[i] {
 	case ':':
@@ -128,7 +124,7 @@ func nameStop(b []byte, from, i int) *message.Refusal {
 	return badName
 }
 
-// valueEnd returns where the value that goes on at i ends, and where the next line starts.
+// valueEnd returns the end of the value that continues at i, and the start of the next line.
 func valueEnd(b []byte, i int) (end, next int, r *message.Refusal) {
 	for {
 		i = octet.NextControl(b, i)

@@ -1,10 +1,10 @@
-// The request head: bytes in, spans out.
+// The parser of request heads: bytes in, spans out.
 
-// Package http1 is HTTP/1.0 and HTTP/1.1 without input or output (RFC 9110, RFC 9112): bytes in,
-// values out; no sockets, no clocks, no goroutines. In the order of an exchange: ParseHead reads a
-// request head, Chunked takes a body apart, AppendHead writes and frames the response.
+// Package http1 is HTTP/1.0 and HTTP/1.1 without input or output (RFC 9110, RFC 9112): bytes in, values out; no sockets, no clocks, no
+// goroutines. In the order of an exchange: ParseHead parses a request head, Chunked decodes a body, AppendHead writes and frames the
+// response.
 //
-// Nothing here allocates but the growth of a buffer that the caller handed in.
+// Nothing here allocates, except to grow a buffer of the caller.
 package http1
 
 import (
@@ -15,10 +15,10 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// Span is a piece of the buffer that was given to ParseHead.
+// Span is a part of the buffer that was given to ParseHead.
 type Span struct{ Off, Len uint32 }
 
-// In cuts the span out of the buffer it was made from.
+// In returns the bytes of the span in the buffer that it refers to.
 func (s Span) In(buf []byte) []byte { return buf[s.Off : s.Off+s.Len : s.Off+s.Len] }
 
 func span(from, to int) Span { return Span{uint32(from), uint32(to - from)} }
@@ -26,62 +26,60 @@ func span(from, to int) Span { return Span{uint32(from), uint32(to - from)} }
 // Field is one field line: the name in lower case, the value without whitespace around it.
 type Field struct {
 	Name, Value Span
-	ID          uint32 // index in KnownNames; 0: not there
+	ID          uint32 // index in KnownNames; 0: unknown
 }
 
 // Head is a request head. Spans lie in the buffer given to ParseHead.
 type Head struct {
 	Method Span
 	Target Span // as sent
-	Path   Span // still escaped, without query; "*" of OPTIONS *; empty for CONNECT
+	Path   Span // not decoded, without query; "*" of OPTIONS *; empty for CONNECT
 	Query  Span // without "?"
 
-	// Limits are the caller's.
+	// Limits are set by the caller.
 	Limits Limits
 
-	// Fields keep the order and the repeats of the lines. The caller gives the backing array, with
-	// a capacity of Limits.Fields; it is never grown. In an absolute-form request the value of
-	// host is the authority of the target, which RFC 9112 3.2.2 puts in its place.
+	// Fields keep the order and the repetitions of the lines. The caller provides the backing array, with a capacity of Limits.Fields;
+	// it is never grown. In an absolute-form request the value of host is the authority of the target (RFC 9112 3.2.2).
 	Fields []Field
 
 	ContentLength    int64 // -1: not declared
 	Minor            uint8 // HTTP/1.Minor, 0 or 1
-	Chunked          bool  // the body is chunked; with ContentLength -1 and not Chunked there is none
-	KeepAlive        bool  // the peer wants the connection to go on after this exchange
-	ExpectContinue   bool  // the peer holds back a body until 100 (Continue)
+	Chunked          bool  // the body is chunked; without, ContentLength -1 means no body
+	KeepAlive        bool  // the peer wants to keep the connection open after this exchange
+	ExpectContinue   bool  // the peer sends the body only after 100 (Continue)
 	UpgradeWebSocket bool  // a GET that asks for WebSocket and has no body
 	PathEscaped      bool  // Path holds "%": see DecodePath
 	IsHEAD           bool
-	IsCONNECT        bool // Target is host:port; there is no path to route by
+	IsCONNECT        bool // Target is host:port; there is no path
 
-	authority Span // of a target in absolute-form
+	authority Span // of an absolute-form target
 }
 
-// Limits are those of a request head. The zero value refuses every request.
+// Limits are the limits of a request head. The zero value refuses every request.
 type Limits struct {
-	HeadBytes int // leading empty lines included
+	HeadBytes int // including leading empty lines
 	LineBytes int // of the request line, without its CRLF
-	Fields    int // lines
+	Fields    int // number of field lines
 }
 
 // DefaultLimits are those of package limits.
 var DefaultLimits = Limits{limits.DefaultHeadBytes, limits.DefaultRequestLineBytes, limits.DefaultFields}
 
-// OrDefaults has the default in place of each zero.
+// OrDefaults replaces zeros by the defaults.
 func (l Limits) OrDefaults() Limits {
 	return Limits{cmp.Or(l.HeadBytes, DefaultLimits.HeadBytes), cmp.Or(l.LineBytes, DefaultLimits.LineBytes), cmp.Or(l.Fields, DefaultLimits.Fields)}
 }
 
-// ParseHead reads one request head from the start of buf. Field names in buf become lower case in
-// place; octets after the head are neither read nor written.
+// ParseHead parses one request head at the start of buf. It makes field names in buf lower case in place, and neither reads nor
+// writes octets after the head.
 //
-// scanned is how many leading octets of buf an earlier call has already found to hold no end of a
-// head, 0 at first: nothing is searched twice, however small the pieces are that a head comes in.
+// scanned is the number of leading octets of buf in which an earlier call found no end of a head, 0 at first: no octet is searched
+// twice, however small the pieces of the head are.
 //
-// Returns n > 0: a complete head of n octets, leading empty lines included. n == 0 and no refusal:
-// the head goes on after buf; call again with more and with scanned = len(buf). A refusal: the
-// peer's error; the content of h is then undefined. What is returned depends on the octets of the
-// head only, never on the pieces it came in. A buffer of h.Limits.HeadBytes octets never needs more.
+// Returns n > 0: a complete head of n octets, including leading empty lines. n == 0 and no refusal: the head is incomplete; call again
+// with more and with scanned = len(buf). A refusal: an error of the peer; the content of h is then undefined. The result depends only
+// on the octets of the head, never on how they were split. A head never needs a buffer larger than h.Limits.HeadBytes octets.
 func ParseHead(h *Head, buf []byte, scanned int) (n int, r *message.Refusal) {
 	most := h.Limits.HeadBytes
 	b := buf[:min(len(buf), most)]
@@ -101,8 +99,8 @@ func ParseHead(h *Head, buf []byte, scanned int) (n int, r *message.Refusal) {
 	return 0, nil
 }
 
-// hasEmptyLine says whether an empty line ends in b at scanned or later. With a bare LF counting
-// as the end of a line it finds every end, and those that are refused.
+// hasEmptyLine tells whether an empty line ends in b at scanned or later. It counts a bare LF as the end of a line, so it finds every
+// end, including those that are refused.
 func hasEmptyLine(b []byte, scanned int) bool {
 	for i := max(0, min(scanned, len(b))-2); ; {
 		lf := bytes.IndexByte(b[i:], '\n')
@@ -153,8 +151,8 @@ func skipEmptyLines(b []byte) (int, *message.Refusal) {
 	}
 }
 
-// lineEnd takes the CRLF at i and returns the index after it. RFC 9112 2.2 lets a recipient take a
-// bare LF as well; recipients that disagree about where a line ends are what smuggling lives on.
+// lineEnd checks the CRLF at i and returns the index after it. RFC 9112 2.2 also allows a bare LF, but recipients that disagree on
+// where a line ends make request smuggling possible.
 func lineEnd(b []byte, i int) (int, *message.Refusal) {
 	if b[i] == '\n' {
 		return 0, bareLF

@@ -7,18 +7,18 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// meaning is what the fields read so far say, where one of them alone does not decide.
+// meaning collects what the fields read so far say, where a single field does not decide.
 type meaning struct {
 	hasHost          bool
-	host             int // the index of host in Fields
+	host             int // index of host in Fields
 	coded            bool
 	close, keepAlive bool // connection options
 	upgrade          bool
-	webSocket        bool // named in upgrade
+	webSocket        bool // upgrade names it
 	waits            bool // expect: 100-continue
 }
 
-// read takes in a field whose ID is below idsRead and which is the last one in fields.
+// read processes a field whose ID is below idsRead; it is the last one in fields.
 func (m *meaning) read(h *Head, id uint32, v []byte, index int) *message.Refusal {
 	switch id {
 	case idHost:
@@ -37,7 +37,7 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *message.Refusal
 	return nil
 }
 
-// readHost: one and well-formed, in 1.0 as well if it is there (RFC 9112 3.2).
+// readHost accepts one well-formed host; in 1.0 it may be missing (RFC 9112 3.2).
 func (m *meaning) readHost(v []byte, index int) *message.Refusal {
 	if m.hasHost {
 		return twoHosts
@@ -49,8 +49,8 @@ func (m *meaning) readHost(v []byte, index int) *message.Refusal {
 	return nil
 }
 
-// readLength: digits, once (RFC 9110 8.6). RFC 9112 6.3 lets a recipient take equal repeats as one;
-// whoever sends two has lost count of them, or hopes that we do.
+// readLength accepts digits, once (RFC 9110 8.6). RFC 9112 6.3 allows equal repetitions, but a peer that sends two is broken or an
+// attacker.
 func (m *meaning) readLength(h *Head, v []byte) *message.Refusal {
 	if m.coded {
 		return lengthAndCoding
@@ -74,8 +74,8 @@ func parseLength(v []byte) (n int64, r *message.Refusal) {
 	return n, nil
 }
 
-// readCoding: chunked and nothing else, in 1.1, without a length. RFC 9112 6.1 would let
-// transfer-encoding override a length; whoever sends both wants two recipients to disagree.
+// readCoding accepts only chunked, in 1.1, without a length. RFC 9112 6.1 would let transfer-encoding override a length, but a peer
+// that sends both tries to make two recipients disagree.
 func (m *meaning) readCoding(h *Head, v []byte) *message.Refusal {
 	switch {
 	case h.Minor == 0:
@@ -93,8 +93,8 @@ func (m *meaning) readCoding(h *Head, v []byte) *message.Refusal {
 	return judgeCodings(v)
 }
 
-// judgeCodings tells a list of codings that is well-formed but not ours (501) from one that leaves
-// the length of the body open (400), RFC 9112 6.1 and 6.3.
+// judgeCodings distinguishes a well-formed list of unsupported codings (501) from one that leaves the length of the body open (400)
+// (RFC 9112 6.1, 6.3).
 func judgeCodings(v []byte) *message.Refusal {
 	for {
 		coding, rest, another := octet.CutList(v)
@@ -126,7 +126,7 @@ func (m *meaning) readConnection(v []byte) {
 	}
 }
 
-// readExpect: a 1.0 client does not know about expectations (RFC 9110 10.1.1).
+// readExpect ignores expectations of 1.0 clients (RFC 9110 10.1.1).
 func (m *meaning) readExpect(h *Head, v []byte) *message.Refusal {
 	if h.Minor == 0 {
 		return nil
@@ -138,7 +138,7 @@ func (m *meaning) readExpect(h *Head, v []byte) *message.Refusal {
 	return nil
 }
 
-// settle draws the conclusions once all fields are known.
+// settle derives the results once all fields are read.
 func (h *Head) settle(b []byte, m *meaning) *message.Refusal {
 	if h.Minor == 1 && !m.hasHost {
 		return noHost
@@ -149,8 +149,8 @@ func (h *Head) settle(b []byte, m *meaning) *message.Refusal {
 	hasBody := h.Chunked || h.ContentLength > 0
 	h.KeepAlive = !m.close && (h.Minor == 1 || m.keepAlive) // RFC 9112 9.3
 	h.ExpectContinue = m.waits && hasBody
-	// After a body the octets of both protocols would be hard to tell apart, so such a request
-	// stays plain HTTP, which RFC 9110 7.8 leaves to the server.
+	// After a body the octets of the two protocols would be hard to tell apart, so such a request stays plain HTTP, which RFC 9110 7.8
+	// allows.
 	h.UpgradeWebSocket = m.webSocket && m.upgrade && !hasBody && string(h.Method.In(b)) == "GET"
 	return nil
 }

@@ -1,4 +1,4 @@
-// Field names that are known by number, found by one multiplication.
+// Known field names, looked up with one multiplication.
 
 package http1
 
@@ -8,7 +8,7 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// IDs of the fields that this package itself reads; they come first in KnownNames.
+// IDs of the fields that this package interprets; they come first in KnownNames.
 const (
 	idHost = 1 + iota
 	idContentLength
@@ -16,12 +16,11 @@ const (
 	idConnection
 	idExpect
 	idUpgrade
-	idsRead // the first ID that only the app cares about
+	idsRead // the first ID that only the app interprets
 )
 
-// KnownNames are the request field names met most, in lower case; the index is Field.ID. The
-// bridge keeps one Python bytes object for each, so a name costs it 33 octets and its length.
-// At most 31 octets each, as lookup compares four words.
+// KnownNames are the most common request field names, in lower case; the index is Field.ID. The bridge keeps one Python bytes object
+// for each, which costs 33 octets and the length of the name. At most 31 octets each, because lookup compares four words.
 var KnownNames = [...]string{
 	"",
 	"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade",
@@ -40,12 +39,11 @@ var KnownNames = [...]string{
 
 const (
 	maxKnownName = 31
-	multiplier   = 0x97f4206bda574975 // gives every known name a slot of its own; a test says so and finds others
+	multiplier   = 0x97f4206bda574975 // gives every known name its own slot; a test checks that and can find others
 )
 
-// nameAsWords is a name as words: its first and its last eight octets, which overlap up to 16, and
-// those between. Shorter than eight, first and last are the same, filled with zeros. Names of
-// different lengths may have the same words.
+// nameAsWords is a name as words: its first and its last eight octets, which overlap up to length 16, and those in between. For names
+// shorter than eight octets, first and last are equal and padded with zeros. Names of different lengths may have equal words.
 type nameAsWords struct {
 	first, last, second, third uint64
 	length                     int
@@ -71,8 +69,7 @@ func slot(first, last uint64) uint8 { return uint8(mix(first, last) * multiplier
 
 func mix(first, last uint64) uint64 { return first ^ bits.RotateLeft64(last, 29) }
 
-// ends returns the first and the last word of the name b[i:i+n] in lower case; eight octets from i
-// are in b.
+// ends returns the first and the last word of the name b[i:i+n] in lower case. b must have eight octets from i.
 func ends(b []byte, i, n int) (first, last uint64) {
 	first = octet.Lower(octet.Load(b, i))
 	if n < 8 {
@@ -82,8 +79,8 @@ func ends(b []byte, i, n int) (first, last uint64) {
 	return first, octet.Lower(octet.Load(b, i+n-8))
 }
 
-// lookup returns the ID of the name b[i:i+n], having made it lower case, or 0 if it is not known;
-// n is from 1 to 31, and eight octets from i are in b.
+// lookup makes the name b[i:i+n] lower case and returns its ID, or 0 if it is unknown. n is from 1 to 31, and b must have eight octets
+// from i.
 func lookup(b []byte, i, n int) uint32 {
 	first, last := ends(b, i, n)
 	id := knownSlots[slot(first, last)]
@@ -100,7 +97,7 @@ func lookup(b []byte, i, n int) uint32 {
 	return uint32(id)
 }
 
-// middle compares what is between the ends of a name of more than 16 octets, and makes it lower case.
+// middle compares what lies between the ends of a name of more than 16 octets, and makes it lower case.
 func (k *nameAsWords) middle(b []byte, i int) bool {
 	if octet.Lower(octet.Load(b, i+8)) != k.second || k.length > 24 && octet.Lower(octet.Load(b, i+16)) != k.third {
 		return false

@@ -8,8 +8,7 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// DecodePath appends raw to dst with its percent-escapes decoded. "+" stays "+"; an escape that
-// is not "%" and two hex digits stays as it is.
+// DecodePath appends raw to dst with its percent-escapes decoded. "+" stays "+"; an escape without two hex digits stays as it is.
 func DecodePath(dst, raw []byte) []byte {
 	for {
 		i := bytes.IndexByte(raw, '%')
@@ -27,7 +26,6 @@ func DecodePath(dst, raw []byte) []byte {
 	}
 }
 
-// hexValue of a hex digit.
 func hexValue(c byte) byte {
 	if c <= '9' {
 		return c - '0'

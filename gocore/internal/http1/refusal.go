@@ -1,4 +1,4 @@
-// Every way a peer can be wrong, as static values.
+// All errors of a peer, as static values.
 
 package http1
 
@@ -7,10 +7,10 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// more says "needs more" between the functions of this package; it never leaves it.
+// more means "needs more" between the functions of this package, which never returns it.
 var more = &message.Refusal{Reason: "needs more"}
 
-// Not HTTP/1 at all: worth a word of their own in the log.
+// Not HTTP/1 at all, each with its own log message.
 var (
 	TLSHello     = &message.Refusal{Status: 400, Reason: "TLS ClientHello on a plain HTTP port", Section: "RFC 8446 5.1"}
 	HTTP2Preface = &message.Refusal{Status: 505, Reason: "HTTP/2 connection preface", Section: "RFC 9113 3.4"}
@@ -52,7 +52,7 @@ var (
 	controlInValue = &message.Refusal{Status: 400, Reason: "control octet in field value", Section: "RFC 9110 5.5"}
 )
 
-// What fields mean.
+// Meaning of fields.
 var (
 	noHost          = &message.Refusal{Status: 400, Reason: "no host field", Section: "RFC 9112 3.2"}
 	twoHosts        = &message.Refusal{Status: 400, Reason: "more than one host field", Section: "RFC 9112 3.2"}

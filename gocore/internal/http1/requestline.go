@@ -8,7 +8,7 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// requestLine reads the line that starts at i and returns the index of the first field line.
+// requestLine parses the line that starts at i and returns the index of the first field line.
 func (h *Head) requestLine(b []byte, i int) (int, *message.Refusal) {
 	longest := i + h.Limits.LineBytes + len("\r\n")
 	line := b[:min(len(b), longest)]
@@ -49,7 +49,7 @@ func methodEnd(b []byte, i int) (int, *message.Refusal) {
 		if c == ' ' && at > i {
 			return at, nil
 		}
-		if c == 0x16 && at == i { // ContentType handshake; no method starts with a control
+		if c == 0x16 && at == i { // TLS handshake record; no method starts with a control
 			return 0, TLSHello
 		}
 		return 0, badMethod
@@ -57,7 +57,7 @@ func methodEnd(b []byte, i int) (int, *message.Refusal) {
 	return 0, more
 }
 
-// version reads "HTTP/1.x" CRLF at i and returns the index after it.
+// version parses "HTTP/1.x" CRLF at i and returns the index after it.
 func (h *Head) version(b []byte, i int) (int, *message.Refusal) {
 	const http11, http10 = 0x312e312f50545448, 0x302e312f50545448 // as words
 	if len(b)-i >= 8 {
@@ -72,7 +72,7 @@ func (h *Head) version(b []byte, i int) (int, *message.Refusal) {
 	return 0, h.otherVersion(b, i)
 }
 
-// crlf takes a CRLF that has to be at i, after a version.
+// crlf checks the CRLF that must be at i, after a version.
 func crlf(b []byte, i int) (int, *message.Refusal) {
 	if i >= len(b) {
 		return 0, more
@@ -83,8 +83,7 @@ func crlf(b []byte, i int) (int, *message.Refusal) {
 	return lineEnd(b, i)
 }
 
-// otherVersion says what is wrong with the version at i. A higher minor version would be ours to
-// take as 1.1 (RFC 9110 2.5), but none exists and none will.
+// otherVersion tells what is wrong with the version at i. RFC 9110 2.5 allows treating a higher minor version as 1.1, but none exists.
 func (h *Head) otherVersion(b []byte, i int) *message.Refusal {
 	for at, c := range b[i:] {
 		if octet.Class[c]&octet.Text != 0 && at < len("HTTP/1.1") {

@@ -1,4 +1,4 @@
-// The head of a response: status line, the app's fields, ours.
+// Writing the head of a response: status line, the app's fields, the server's fields.
 
 package http1
 
@@ -13,12 +13,11 @@ import (
 
 // AppendHead appends the head of the response to dst and fills in a.Mode, a.ContentLength and a.Close.
 //
-// fields are the app's, each as { uint32 name length; uint32 value length; name; value }, little-endian
-// and unpadded. They are written in their order, but for those that this package decides about:
-// content-length, transfer-encoding, and the options close and keep-alive of connection. An interim
-// answer gets the app's fields and nothing else, and for a 1.0 request none is written (RFC 9110 15.2).
+// fields are the app's, each as { uint32 name length; uint32 value length; name; value }, little-endian and unpadded. They are written
+// in their order, except those that this package decides about: content-length, transfer-encoding, and the options close and keep-alive
+// of connection. An interim response has only the app's fields, and for a 1.0 request none is written (RFC 9110 15.2).
 //
-// The error is one of message's; dst then is as it was, and nothing has been decided.
+// The error is one of package message's; dst is then unchanged, and nothing has been decided.
 func AppendHead(dst []byte, a *message.Response, fields []byte, d *message.Defaults) ([]byte, error) {
 	if a.Status < 100 || a.Status > 999 {
 		return dst, message.ErrStatus
@@ -41,7 +40,7 @@ func AppendHead(dst []byte, a *message.Response, fields []byte, d *message.Defau
 	return append(w.b, "\r\n"...), nil
 }
 
-// AppendUpgrade appends the head of such a response: own, which are complete lines, then fields and defaults as of AppendHead.
+// AppendUpgrade appends the head of a 101 response: own, which is complete lines, then fields and defaults as in AppendHead.
 func AppendUpgrade(dst, own, fields []byte, d *message.Defaults) ([]byte, error) {
 	w := writer{b: append(appendStatusLine(dst, message.Switching), own...), Judge: message.Judge{Response: message.Response{Status: message.Switching, Minor: 1}}}
 	if err := w.appFields(fields); err != nil {
@@ -51,7 +50,7 @@ func AppendUpgrade(dst, own, fields []byte, d *message.Defaults) ([]byte, error)
 	return append(w.b, "\r\n"...), nil
 }
 
-// writer is a response's head under way.
+// writer is the head of a response while it is written.
 type writer struct {
 	message.Judge
 	b []byte
@@ -91,7 +90,7 @@ func (w *writer) defaults(d *message.Defaults) {
 	w.b = append(w.b, d.Extra...)
 }
 
-// framingFields writes what was decided.
+// framingFields writes the fields that frame the body.
 func (w *writer) framingFields() {
 	a := &w.Response
 	if a.ContentLength >= 0 {
@@ -113,14 +112,13 @@ func (w *writer) framingFields() {
 // LastChunk ends a chunked body without trailer fields.
 const LastChunk = lastSize + "\r\n"
 
-// AppendChunkHeader appends what goes before a chunk of size octets; size is not 0. After the chunk
-// goes CRLF, after the last one LastChunk.
+// AppendChunkHeader appends what precedes a chunk of size octets; size is not 0. CRLF follows each chunk, LastChunk the last one.
 func AppendChunkHeader(dst []byte, size int) []byte {
 	return append(strconv.AppendUint(dst, uint64(size), 16), "\r\n"...)
 }
 
-// AppendRefusal appends a complete response in place of the app's to a request of that method, "" when
-// it is not known: text that names the status, after which the connection closes.
+// AppendRefusal appends a complete response in place of the app's to a request with that method, "" if it is unknown. Its text names
+// the status; the connection closes after it.
 func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Defaults) []byte {
 	text := phrase(r.Status)
 	w := writer{b: appendStatusLine(dst, r.Status)}
@@ -137,7 +135,7 @@ func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Def
 	return append(w.b, '\n')
 }
 
-// AppendDate appends the date line for so many seconds since 1970 (RFC 9110 5.6.7).
+// AppendDate appends the date line for a time in seconds since 1970 (RFC 9110 5.6.7).
 func AppendDate(dst []byte, unix int64) []byte {
 	return time.Unix(unix, 0).UTC().AppendFormat(dst, "date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 }

@@ -1,11 +1,11 @@
-// Status codes in words (RFC 9110 15, and the registry for the rest).
+// Reason phrases of status codes (RFC 9110 15, and the registry for the rest).
 
 package http1
 
 import "strconv"
 
-// phrase of a status; empty for one that is not registered (RFC 9112 4). Clients ignore it, people
-// read it. As code it is shared memory, which a table of strings in a relocated library is not.
+// phrase is empty for a status that is not registered (RFC 9112 4). Clients ignore it, people read it. As code it is shared memory,
+// unlike a table of strings in a relocated library.
 func phrase(status int) string {
 	switch status {
 	case 100:
@@ -136,7 +136,7 @@ func phrase(status int) string {
 	return ""
 }
 
-// appendStatusLine says 1.1 whatever the request's version: it is ours (RFC 9110 6.2).
+// appendStatusLine writes version 1.1 whatever the request's version: it is the server's version (RFC 9110 6.2).
 func appendStatusLine(dst []byte, status int) []byte {
 	if status == 200 {
 		return append(dst, "HTTP/1.1 200 OK\r\n"...)

@@ -9,12 +9,10 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// scanTarget reads the target that starts at i, finds path and query in it, and returns the index
-// of the space after it.
+// scanTarget scans the target that starts at i, finds path and query in it, and returns the index of the space after it.
 //
-// Taken are all visible ASCII octets but "#". RFC 3986 has no place for "<>\^`{|} either, yet
-// browsers send some of them as they are in a query, and nobody disagrees about where they end.
-// Octets above 0x7f have to be escaped.
+// It accepts all visible ASCII octets except "#". RFC 3986 does not allow "<>\^`{|} either, but browsers send some of them in a query,
+// and all parsers agree on where they end. Octets above 0x7f must be escaped.
 func (h *Head) scanTarget(b []byte, i int) (int, *message.Refusal) {
 	query := -1
 	for at := i; at < len(b); at++ {
@@ -41,7 +39,7 @@ func (h *Head) scanTarget(b []byte, i int) (int, *message.Refusal) {
 	return 0, more
 }
 
-// notInTarget says what an octet that no target holds means at i.
+// notInTarget tells what an octet that is not allowed in a target means at i.
 func notInTarget(b []byte, i int) *message.Refusal {
 	switch b[i] {
 	case '#':
@@ -55,7 +53,7 @@ func notInTarget(b []byte, i int) *message.Refusal {
 	return badTarget
 }
 
-// form checks that the target has one of the four forms, and one that fits the method.
+// form checks that the target has one of the four forms, and that the form fits the method.
 func (h *Head) form(b []byte) *message.Refusal {
 	method, t := h.Method.In(b), h.Target.In(b)
 	h.IsHEAD = string(method) == "HEAD"
@@ -82,7 +80,7 @@ func (h *Head) authorityForm(t []byte) *message.Refusal {
 	return nil
 }
 
-// hasPort says whether a valid authority names a port.
+// hasPort tells whether a valid authority has a port.
 func hasPort(authority []byte) bool {
 	for i := len(authority) - 1; i >= 0; i-- {
 		switch authority[i] {
@@ -95,7 +93,7 @@ func hasPort(authority []byte) bool {
 	return false
 }
 
-// absoluteForm takes "http://authority/path?query" apart. The query is known already.
+// absoluteForm splits "http://authority/path?query". The query is known already.
 func (h *Head) absoluteForm(b, t []byte) *message.Refusal {
 	scheme := schemeLen(t)
 	if scheme == 0 {
@@ -110,8 +108,7 @@ func (h *Head) absoluteForm(b, t []byte) *message.Refusal {
 	if n < 0 {
 		n = len(rest)
 	}
-	// Userinfo has no place in a request and serves to disguise hosts (RFC 9110 4.2.4); its "@" is
-	// not in any host.
+	// Userinfo has no place in a request and serves to disguise hosts (RFC 9110 4.2.4); its "@" is not allowed in a host.
 	if n == 0 || rest[0] == ':' || !validHost(rest[:n]) {
 		return badAuthority
 	}
@@ -119,13 +116,13 @@ func (h *Head) absoluteForm(b, t []byte) *message.Refusal {
 	h.authority = Span{at, uint32(n)}
 	h.Path = Span{at + uint32(n), uint32(len(rest) - n)}
 	if h.Path.Len == 0 {
-		h.Path = Span{at - 1, 1} // an empty path means "/"; there is one before the authority
+		h.Path = Span{at - 1, 1} // an empty path means "/"; one precedes the authority
 	}
 	h.PathEscaped = bytes.IndexByte(h.Path.In(b), '%') >= 0
 	return nil
 }
 
-// schemeLen is the length of "http://" or "https://" at the start of t, else 0.
+// schemeLen is the length of "http://" or "https://" at the start of t; 0 if there is neither.
 func schemeLen(t []byte) int {
 	for _, scheme := range [...]string{"http://", "https://"} {
 		if len(t) >= len(scheme) && octet.EqualFold(t[:len(scheme)], scheme) {
@@ -142,9 +139,8 @@ func notAbsolute(t []byte) *message.Refusal {
 	return badForm
 }
 
-// validHost checks uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty: a client
-// without an authority sends an empty Host. A comma, which RFC 3986 would allow, is refused: it is
-// what two Host lines become when an intermediary joins them.
+// validHost checks uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty: a client without an authority sends an empty
+// Host. A comma, which RFC 3986 would allow, is refused: an intermediary that joins two Host lines puts a comma between them.
 func validHost(v []byte) bool {
 	if len(v) > 0 && v[0] == '[' {
 		return validIPv6(v)
@@ -164,7 +160,7 @@ func validHost(v []byte) bool {
 	return true
 }
 
-// validIPv6 checks the octets of "[" IPv6address "]" [ ":" port ], not their order.
+// validIPv6 checks the octets of "[" IPv6address "]" [ ":" port ], but not their order.
 func validIPv6(v []byte) bool {
 	colons := 0
 	for i := 1; i < len(v); i++ {
@@ -181,7 +177,7 @@ func validIPv6(v []byte) bool {
 	return false
 }
 
-// validPort checks *DIGIT up to 65535; RFC 3986 3.2.3 lets it be empty.
+// validPort checks *DIGIT up to 65535; RFC 3986 3.2.3 allows it to be empty.
 func validPort(v []byte) bool {
 	port := 0
 	for _, c := range v {

@@ -7,10 +7,10 @@ import "saltare/gocore/internal/message"
 // lastSize is the size of the chunk that ends a body; trailer fields and an empty line follow (RFC 9112 7.1).
 const lastSize = "0\r\n"
 
-// AppendTrailers appends trailer fields, encoded as for AppendHead: behind the last chunk's size when they are the first,
-// and with the empty line when they are the last. One that may not be a trailer is left out, and is the value of leftOut.
+// AppendTrailers appends trailer fields, encoded as for AppendHead: after the last chunk's size if first, and with the empty line if
+// last. A field that is not allowed as a trailer is left out; leftOut is its name.
 //
-// The error is one of AppendHead's; dst then is as it was.
+// The error is one of AppendHead's; dst is then unchanged.
 func AppendTrailers(dst, fields []byte, first, last bool) (out []byte, leftOut string, err error) {
 	w := writer{b: dst}
 	if first {

@@ -1,4 +1,4 @@
-// Package journal is what a server reports of itself in the inbox: lines for the log, and that a worker should be replaced.
+// Package journal is what a server reports through the inbox: log lines, and requests to replace the worker.
 package journal
 
 import (
@@ -12,31 +12,31 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Journal is that of one server.
+// Journal is the journal of one server.
 type Journal struct {
 	inbox    *handoff.Inbox
 	debug    bool
-	limits   [allLimits]uint32 // tick + 1 at which a refusal by each was logged; 0: never
-	panicked []uintptr         // places whose stack was logged
+	limits   [allLimits]uint32 // tick + 1 of the last log line about each; 0: never
+	panicked []uintptr         // code addresses whose panics were logged
 	overdue  []string          // lines that found no room yet
 }
 
-// Open makes it write to inbox.
+// Open makes the journal write to inbox.
 func (j *Journal) Open(inbox *handoff.Inbox, debug bool) { j.inbox, j.debug = inbox, debug }
 
-// Debugs tells whether Debug is of use: it saves making the line.
+// Debugs tells whether Debug logs anything, so that callers can skip building the line.
 func (j *Journal) Debugs() bool { return j.debug }
 
 // Debug logs a line about a peer.
 func (j *Journal) Debug(line string) { j.add(handoff.EventLog, handoff.LogDebug, line) }
 
-// Error logs a mistake of the app, or what keeps the server from its work.
+// Error logs a mistake of the app, or a failure of the server.
 func (j *Journal) Error(line string) { j.add(handoff.EventLog, handoff.LogError, line) }
 
-// Retire asks for this worker to be replaced; false when this turn has no room for that.
+// Retire requests that this worker be replaced; false if this turn has no room for the request.
 func (j *Journal) Retire(why string) bool { return j.add(handoff.EventRetire, 0, why) }
 
-// add is false when there is no room: a flood of lines must not delay requests.
+// add returns false if there is no room: a flood of lines must not delay requests.
 func (j *Journal) add(kind, flags uint32, line string) bool {
 	free := j.inbox.Free()
 	if !j.inbox.HasRoom() || len(free) < limits.LogLineBytes+j.inbox.View() {
@@ -48,7 +48,7 @@ func (j *Journal) add(kind, flags uint32, line string) bool {
 	return true
 }
 
-// Panic logs each place of a panic once, with the stack that led there, and what was being done: "" is nothing for a connection.
+// Panic logs each place of a panic once, with its stack and what the connection was doing; "" is no connection.
 func (j *Journal) Panic(panicked any, doing string) {
 	var at [64]uintptr
 	frames := runtime.CallersFrames(at[:runtime.Callers(1, at[:])])
@@ -63,7 +63,7 @@ func (j *Journal) Panic(panicked any, doing string) {
 		var f runtime.Frame
 		f, more = frames.Next()
 		switch runtimes := strings.HasPrefix(f.Function, "runtime."); {
-		case runtimes && place == 0: // on the way from the panic to here
+		case runtimes && place == 0: // between the panic and here
 			raised = true
 		case runtimes:
 			more = false
@@ -86,7 +86,6 @@ func (j *Journal) Panic(panicked any, doing string) {
 
 func lastPart(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
-// LogOverdue logs the lines that found no room yet.
 func (j *Journal) LogOverdue() {
 	for len(j.overdue) > 0 && j.add(handoff.EventLog, handoff.LogError, j.overdue[0]) {
 		j.overdue = j.overdue[1:]

@@ -1,4 +1,4 @@
-// What is refused because of a limit that an option can move: logged once for each in a while, with the option.
+// Refusals because of a limit that an option sets: logged once per limit and minute, with the option.
 
 package journal
 
@@ -9,7 +9,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Limit is an option that something was refused for.
+// Limit is an option whose limit was exceeded.
 type Limit uint8
 
 const (
@@ -26,7 +26,7 @@ const (
 
 var interval = limits.Ticks(limits.LimitLogInterval)
 
-// refused is what the log says of each limit: what exceeds it, its option, its unit.
+// refused has the wording for each limit: what exceeds it, its option, its unit.
 var refused = [allLimits]struct{ what, option, unit string }{
 	MaxRequestLine:   {"a request was refused with 414: its request line", "max_request_line", " bytes"},
 	MaxRequestHead:   {"a request was refused with 431: its head", "max_request_head", " bytes"},
@@ -36,8 +36,8 @@ var refused = [allLimits]struct{ what, option, unit string }{
 	MaxConnections:   {"a connection was closed at once, and none is idle to make room: their number", "max_concurrent_connections", ""},
 }
 
-// Refused logs, at a tick, that something exceeds a limit of most, unless the same was logged within the last minute, or there is no
-// room: then the next one will be.
+// Refused logs, at tick now, that something exceeds a limit of most, unless it logged the same limit within the last minute. Without
+// room for the line, it logs the next refusal instead.
 func (j *Journal) Refused(l Limit, most uint64, now uint32) {
 	if l == NoLimit || j.limits[l] != 0 && now+1-j.limits[l] < interval {
 		return
@@ -49,7 +49,7 @@ func (j *Journal) Refused(l Limit, most uint64, now uint32) {
 	}
 }
 
-// flagOf is an option as the command line has it.
+// flagOf is an option as written on the command line.
 func flagOf(option string) string {
 	flag := []byte("--" + option)
 	for i, c := range flag {
@@ -60,7 +60,7 @@ func flagOf(option string) string {
 	return string(flag)
 }
 
-// grouped is a number with its thousands apart: 65,536.
+// grouped formats a number with thousands separators: 65,536.
 func grouped(n uint64) string {
 	text := strconv.FormatUint(n, 10)
 	for at := len(text) - 3; at > 0; at -= 3 {

@@ -1,146 +1,143 @@
-// Connections, buffers and turns: what one server may hold, and what each of it costs.
+// Connections, buffers and turns: what one server may hold, and what each costs.
 
 package limits
 
 import "time"
 
-// Turn. One turn touches at most these; what does not fit waits for the next turn, so no peer can starve the others.
+// Turn. The limits of one turn; what exceeds them waits for the next turn, so no peer can starve the others.
 const (
-	// ArenaBytes is the memory into which a turn reads, unless heads may be larger: see Arena. Only what is used of it is ever
-	// touched: some 400 bytes for a small request.
+	// ArenaBytes is the memory into which a turn reads, unless heads may be larger: see Arena. It becomes resident only as far as it is
+	// used: about 400 bytes for a small request.
 	ArenaBytes = 512 << 10
-	// ReadBytes is the most that one read(2) asks for.
+	// ReadBytes is the largest read(2).
 	ReadBytes = 64 << 10
-	// ReadFloorBytes is the least worth a read(2): with less room left the connection waits for the next turn.
+	// ReadFloorBytes is the smallest read(2): with less room left, the connection waits for the next turn.
 	ReadFloorBytes = 4 << 10
 	// Events is the capacity of the inbox, 32 bytes each.
 	Events = 2048
-	// EventsPerStep is what one step of one connection may add to the inbox.
+	// EventsPerStep is how many events one step of one connection may add to the inbox.
 	EventsPerStep = 4
 	// PollEvents is how many ready descriptors one epoll_wait(2) reports, 12 bytes each.
 	PollEvents = 256
 	// AcceptBatch is how many connections one turn accepts from one listener.
 	AcceptBatch = 8
-	// MostBacklog is how many connections a listener may hold (listen_backlog): so many are accepted when the server drains.
+	// MostBacklog is the largest backlog of a listener (listen_backlog), which the server accepts when it drains.
 	MostBacklog = 65535
-	// IdleCandidates is how many of the longest idle connections one sweep finds, at the limit of connections. Price: 12 bytes
-	// each, at that limit; a sweep of all records, some 2 ns each, for so many new connections.
+	// IdleCandidates is how many of the longest idle connections one sweep finds, at the limit of connections. Price: 12 bytes each, at
+	// that limit; and a sweep of all records, about 2 ns each, for every IdleCandidates new connections.
 	IdleCandidates = 64
-	// ExpirePerTurn is how many connections, for each listener, one turn ends because they took too long, some 10 us each.
+	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
-	// AttentiveMilliseconds: a worker whose turn began no longer ago is believed to take up a connection at once.
+	// AttentiveMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
 	AttentiveMilliseconds = 10
-	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to one, nor
-	// to a pair that is fetched together. Price: one page for 15 workers, in all of them together.
+	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to the same line, or to a
+	// pair of lines that is fetched together. Price: one page for 15 workers, shared by all of them.
 	SlotBytes = 256
-	// RSSInterval: a worker whose resident memory is limited looks at it no more often, and only after a request. Price: a
-	// system call of some 5 us.
+	// RSSInterval is the shortest time between checks of the resident memory, if it is limited. Checks follow requests only. Price: a
+	// system call of about 5 us.
 	RSSInterval = time.Second
-	// AcceptPause: so long nothing is accepted once accept(2) failed for want of descriptors or memory. Price: peers that
-	// connect meanwhile wait.
+	// AcceptPause is how long accepting pauses after accept(2) failed for lack of descriptors or memory. Price: peers that connect
+	// meanwhile wait.
 	AcceptPause = 250 * time.Millisecond
-	// DrainLinger: a connection that had a response no longer ago than this is kept when the server drains, for its next
-	// request may be on the way; a proxy or a client that keeps connections busy would take their end for a failure.
-	// Price: a stop takes as much longer while there are such connections.
+	// DrainLinger: a draining server keeps a connection that had a response within this time, because its next request may be on the
+	// way; a proxy or a client that keeps connections busy would take the close for a failure. Price: a stop takes that much longer
+	// while there are such connections.
 	DrainLinger = 500 * time.Millisecond
-	// LimitLogInterval: a refusal by a limit is logged once in so long, for each limit.
+	// LimitLogInterval: refusals because of a limit are logged once in this time, for each limit.
 	LimitLogInterval = time.Minute
-	// LogLineBytes is the longest line of an EventLog: one with a stack of some 20 functions.
+	// LogLineBytes is the longest line of an EventLog: it holds a stack of about 20 functions.
 	LogLineBytes = 2 << 10
-	// PanicsPerStep: a step of the turn is given up for this turn once it has panicked so often, each time for another connection.
+	// PanicsPerStep is how often a step of the turn runs again after panics, each for another connection, before this turn skips it.
 	PanicsPerStep = 1024
-	// PanicPlaces is how many places that panicked are logged, once each, 8 bytes.
+	// PanicPlaces is how many places of panics are logged, once each. Price: 8 bytes each.
 	PanicPlaces = 64
 )
 
-// Proof that connections are ended as fast as they are accepted.
+// Compile-time check that connections are ended as fast as they are accepted.
 const _ = uint(ExpirePerTurn - AcceptBatch)
 
-// View is kept free behind every read for the request's view: decoded path, fields, subprotocols and the view itself.
+// View is the room left after every read for the request's view: decoded path, fields, subprotocols and the view itself.
 func View(lineBytes, fields int) int { return lineBytes + fields*20 + MaxSubprotocols*8 + 512 }
 
-// Arena is the size of an arena in which a connection whose head may have so many octets always makes progress.
+// Arena is the size of an arena in which a connection with a head of at most headBytes always makes progress.
 func Arena(headBytes, view int) int { return max(ArenaBytes, headBytes+ReadBytes+2*view) }
 
-// Back-pressure. See py_send.c for its half of the output window.
+// Back-pressure. py_send.c has C's half of the output window.
 const (
-	// UnreadBytes: a request body is not read further while the app has not taken this much of it.
+	// UnreadBytes: reading a request body pauses while the app has not consumed this much of it.
 	UnreadBytes = 64 << 10
-	// PieceCostBytes is what a piece of a body counts in that besides its bytes, so that reading stops after some 250 of single
-	// bytes: each wakes the app's loop. Pieces that wait are one object, so they cost no memory. A piece of a response counts the
-	// same: a single byte of it is a command of 32 and six more in its chunk, and one without bytes must count too.
+	// PieceCostBytes is what a piece of a body adds to that besides its bytes, so that reading pauses after about 250 pieces of a single
+	// byte: each piece wakes the app's loop. Waiting pieces are one object, so they cost no memory. A piece of a response costs the same:
+	// a single byte takes a command of 32 bytes and six more in its chunk, and an empty piece must count too.
 	PieceCostBytes = 256
-	// FileCostBytes is what a file in a response counts besides its bytes, so that no more than some 20 descriptors wait for one peer.
+	// FileCostBytes is what a file in a response adds besides its bytes, so that at most about 20 descriptors wait for one peer.
 	FileCostBytes = 4 << 10
-	// LowWaterBytes: a waiting send goes on when no more than this is unsent. C lets SendWindowBytes pass before it
-	// waits, so at most LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
+	// LowWaterBytes: a waiting send continues when at most this much is unsent. C sends SendWindowBytes before it waits, so at most
+	// LowWaterBytes + SendWindowBytes = 64 KiB, plus one piece, are unsent.
 	LowWaterBytes   = 16 << 10
 	SendWindowBytes = 48 << 10
 	// InlineBytes: a piece up to this size is copied next to its head or chunk size and leaves in one segment.
 	InlineBytes = 4 << 10
-	// FileStepBytes of files are sent to one connection before others have their turn, however fast it takes them: a third
-	// of a millisecond.
+	// FileStepBytes is how much of files one connection gets before others have their turn, however fast it reads: a third of a ms.
 	FileStepBytes = 1 << 20
 	// GatherSegments is how many pieces one sendmsg(2) takes.
 	GatherSegments = 32
-	// GatherBytes are mapped for what a turn says to one connection: more than its window and the heads of frames and chunks
-	// in it come to. Price: what of it was touched since the last release.
+	// GatherBytes are mapped for the output of one connection in one turn: more than its window and the headers of frames and chunks in
+	// it. Price: the part touched since the last release.
 	GatherBytes = 1 << 20
-	// UnsentBytes is the largest buffer for what a socket did not take of bytes that are not borrowed. The first is of the class
-	// that holds what there is, each further one of a larger class than the one before. Price: less than 12 KiB of the last
-	// one are unused.
+	// UnsentBytes is the largest buffer for unsent bytes that are not borrowed. The first buffer of a queue is of the class that fits,
+	// each further buffer of a larger class than the previous one. Price: less than 12 KiB of the last buffer are unused.
 	UnsentBytes = 16 << 10
 )
 
-// Ends of life.
+// End of a connection.
 const (
-	// DiscardBytes of a request body that the app did not want are read to keep the connection; with more to come it is closed.
+	// DiscardBytes: this much of a request body that the app did not read is discarded to keep the connection; a longer rest closes it.
 	DiscardBytes = 256 << 10
-	// LingerTimeout and LingerBytes bound how long a peer that is still sending is listened to after its last response,
-	// so that the response is not lost to a reset (RFC 9112 9.6).
+	// LingerTimeout and LingerBytes bound how long, and how much, a peer that is still sending is read after its last response, so that
+	// a reset does not lose the response (RFC 9112 9.6).
 	LingerTimeout = 2 * time.Second
 	LingerBytes   = 4 << 20
 )
 
 // Timers.
 const (
-	// Tick is the grain of every deadline.
+	// Tick is the resolution of every deadline.
 	Tick = 16 * time.Millisecond
-	// WheelSlots times Tick is the farthest a deadline is seen at once (33 s); farther ones are looked at again then.
-	// 4 bytes each.
+	// WheelSlots times Tick is the farthest tick of the wheel (33 s); a later deadline is checked again then. 4 bytes each.
 	WheelSlots = 2048
 )
 
-// Buffers that connections hold between turns: an unfinished head, or requests pipelined behind the one being answered.
-// An idle connection holds none.
+// BufferClasses are the sizes of buffers that connections hold between turns: for an incomplete head, or for requests pipelined behind
+// the current one. An idle connection holds none.
 var BufferClasses = [...]int{512, 4 << 10, 16 << 10, 64 << 10, 128 << 10}
 
 const (
-	// BufferSpanBytes are mapped at a time for one class, or as many as 64 buffers take. Price: none, a page costs memory once
-	// a buffer in it is used.
+	// BufferSpanBytes are mapped at a time for one class, at most 64 buffers. Price: none, a page becomes resident when a buffer in it is
+	// used.
 	BufferSpanBytes = 1 << 20
 	// SlabChunkBytes are mapped at a time for connection and stream records.
 	SlabChunkBytes = 64 << 10
-	// ConnBytes and StreamBytes are what one record may take; tests hold them to it.
+	// ConnBytes and StreamBytes are the largest size of a record; a compile-time check enforces each.
 	ConnBytes   = 128
 	StreamBytes = 128
-	// QueueBytes and SegmentBytes are the same of unsent output: for each connection that has some, and for each run of it
-	// that lies together.
+	// QueueBytes and SegmentBytes are the same for unsent output: for each connection with unsent output, and for each contiguous run of
+	// it.
 	QueueBytes   = 24
 	SegmentBytes = 80
-	// Rest: when the app has said nothing for this long, pages of code are dropped. Price: one more wake-up, 2 ms of CPU.
+	// Rest is the short quiet period: without commands for this long, pages of code are dropped. Price: a wake-up, 2 ms of CPU.
 	Rest = time.Second
-	// RestInterval: from one rest to the next, for apps that are asked something every other second.
+	// RestInterval is the shortest time between two short quiet periods, for apps with a request every other second.
 	RestInterval = 3 * time.Second
-	// Lull: when the app has said nothing for this long, Python is told that it may clean up. Price: a wake-up, 3 to 10 ms.
+	// Lull is the long quiet period: without commands for this long, Python may clean up. Price: a wake-up, 3 to 10 ms.
 	Lull = 3 * time.Second
-	// IdleRelease: buffers and records not in use are given back to the system so long after what a server holds began to
-	// change, and again while it goes on. Price: some 20 us each time, and a wake-up when the server is idle.
+	// IdleRelease: unused buffers and records are released this long after connections began to change, and again while they do. Price:
+	// about 20 us each time, and a wake-up when the server is idle.
 	IdleRelease = 30 * time.Second
-	// ReleaseBytes are given back at a time, requests are looked at in between. Price: some 0.2 ms for each MiB.
+	// ReleaseBytes are released at a time, with requests handled in between. Price: about 0.2 ms per MiB.
 	ReleaseBytes = 4 << 20
-	// GarbageBytes: so much must Go's heap have grown before it is collected and given back, from HeapBytes, which it holds at
-	// first. Price: so much may stay, since a first collection costs 240 KiB for good; a release takes some 600 us then.
+	// GarbageBytes is how much Go's heap must grow before it is collected and released, from HeapBytes at first. Price: that much may
+	// stay, because the first collection costs 240 KiB for good; such a release takes about 600 us.
 	GarbageBytes = 512 << 10
 	HeapBytes    = 384 << 10
 )

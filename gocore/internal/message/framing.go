@@ -1,51 +1,49 @@
 // How a response is framed: one table.
 //
-// The reader of a response has to know where it ends. It finds out from four things: the status, the
-// method that was asked, the version it speaks, and the fields content-length and transfer-encoding
-// (RFC 9112 6.3). Get one wrong and the next answer on the connection is taken for the rest of this
-// one. So the app's say ends at the length it declares; the rest is decided here, for all statuses,
-// methods and versions at once, and what the app sends against the decision is dropped or refused.
+// The reader of a response has to know where it ends. It finds out from four things: the status, the method of the request, the
+// version of the reader, and the fields content-length and transfer-encoding (RFC 9112 6.3). If one is wrong, the reader takes the
+// next response on the connection for the rest of this one. So the app only declares a length. Everything else is decided here, for
+// all statuses, methods and versions. What the app sends against the decision is dropped or refused.
 //
-// The first row of the table that matches decides. Some rows are less obvious than they look:
+// The first matching row of the table decides. Some rows are less obvious than they look:
 //
-//   - Interim answers, 204 and 2xx to CONNECT must not carry content-length at all (RFC 9110 8.6);
-//     304 and responses to HEAD may, and it then tells the length of what was not sent.
-//   - 205 has no content but, unlike 204, readers do not know that, so it declares a length of 0
-//     (RFC 9110 15.3.6).
-//   - A response to HEAD without a declared length does not name chunked, though it might (RFC 9112
-//     6.1): nothing is gained, and a careless reader would wait for the chunks.
-//   - A 1.0 reader does not know chunks; for it the response ends where the connection does, which is
-//     also why an error must not end such a response with a clean close.
+//   - Interim responses, 204 and 2xx to CONNECT must not carry content-length at all (RFC 9110 8.6). 304 and responses to HEAD may; it
+//     is then the length of the body that was not sent.
+//   - 205 has no content, but unlike for 204 readers do not know that, so it declares a length of 0 (RFC 9110 15.3.6).
+//   - A response to HEAD without a declared length may name chunked (RFC 9112 6.1) but does not: it gains nothing, and a careless
+//     reader would wait for the chunks.
+//   - A 1.0 reader does not know chunks. For it the response ends where the connection does, which is also why an error must not end
+//     such a response with a clean close.
 
 package message
 
-// BodyMode is how the body of a response travels.
+// BodyMode is how the body of a response is framed.
 type BodyMode uint8
 
 const (
-	BodyNone       BodyMode = iota // there is none: swallow what the app sends
+	BodyNone       BodyMode = iota // no body: drop what the app sends
 	BodyLength                     // as many octets as declared
-	BodyChunked                    // each piece behind its size, then the last chunk
-	BodyUntilClose                 // as it is, until the connection ends
+	BodyChunked                    // each piece after its size, then the last chunk
+	BodyUntilClose                 // unframed, until the connection ends
 )
 
-// lengthField is what becomes of content-length.
+// lengthField is what to do with content-length.
 type lengthField uint8
 
 const (
-	dropLength lengthField = iota // there must be none
-	keepLength                    // as the app declared it, if it did
+	dropLength lengthField = iota // leave it out
+	keepLength                    // as the app declared it, if at all
 	zeroLength                    // 0, whatever the app declared
 )
 
-// traits of a response besides its status.
+// traits are what decides besides the status.
 type traits uint8
 
 const (
 	toHEAD traits = 1 << iota
 	toCONNECT
-	to11            // the reader speaks 1.1
-	declared        // the app gave a content-length
+	to11            // the reader understands HTTP/1.1
+	declared        // the app declared a content-length
 	toAny    traits = 0
 )
 
@@ -84,7 +82,7 @@ func (a *Response) traits() (t traits) {
 	return t
 }
 
-// Frame decides about the body of a, whose ContentLength is what the app declared.
+// Frame decides the framing of a, whose ContentLength is what the app declared.
 func (a *Response) Frame() {
 	row := framingOf(a.Status, a.traits())
 	a.Mode = row.mode
@@ -99,7 +97,7 @@ func (a *Response) Frame() {
 	}
 }
 
-// framingOf finds the first row that matches; the last one matches every final status.
+// framingOf finds the first matching row; the last row matches every final status.
 func framingOf(status uint16, t traits) *framing {
 	i := 0
 	for ; i < len(framings)-1; i++ {

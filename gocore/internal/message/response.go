@@ -1,4 +1,4 @@
-// Package message is what a response may carry, whichever version of HTTP spells it: body mode, lengths, fields, defaults.
+// Package message is the content of a response independent of the HTTP version: body mode, lengths, fields, defaults.
 package message
 
 import (
@@ -8,17 +8,17 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// Response is what framing depends on, and what it decides.
+// Response is what the framing of a response depends on, and the decisions about it.
 type Response struct {
 	Status        uint16
 	Minor         uint8 // of the request
 	HEAD, CONNECT bool  // method of the request
 	Close         bool  // in: the server wants to close after this response; out: it closes
 	Mode          BodyMode
-	ContentLength int64 // out: as sent, -1 when there is no such field
+	ContentLength int64 // out: as sent; -1: no such field
 }
 
-// Defaults are the fields that responses get without the app. Each is complete lines or nil.
+// Defaults are the fields that the server adds to responses. Each is complete lines or nil.
 type Defaults struct {
 	Date   []byte // unless the app sends its own
 	Server []byte // unless the app sends its own
@@ -34,19 +34,19 @@ var (
 	ErrContentLengths = errors.New("more than one content-length (RFC 9110 8.6)")
 )
 
-// ErrEncoding is a mistake of the bridge.
+// ErrEncoding is a bug in the bridge.
 var ErrEncoding = errors.New("fields of an answer are cut short")
 
-// Switching is the status of a response after which the connection speaks another protocol (RFC 9110 15.2.2).
+// Switching is the status after which the connection speaks another protocol (RFC 9110 15.2.2).
 const Switching = 101
 
-// Judge reads the app's fields of a response. It takes out what the server decides about, and remembers what they say of it.
+// Judge reads the app's fields of a response. It removes those that the server decides about, and records what they say.
 type Judge struct {
 	Response
 	HasDate, HasServer bool
 }
 
-// Take takes a field in, if it may stand in a message at all. keep is false for one that the server writes itself or leaves out.
+// Take checks and reads a field. keep is false if the server writes the field itself or leaves it out.
 func (j *Judge) Take(name, value []byte) (keep bool, err error) {
 	if err := CheckField(name, value); err != nil {
 		return false, err
@@ -54,7 +54,7 @@ func (j *Judge) Take(name, value []byte) (keep bool, err error) {
 	return j.judge(name, value)
 }
 
-// CheckField tells whether a field may stand in a message at all.
+// CheckField returns ErrName or ErrValue if a field is not allowed in any message.
 func CheckField(name, value []byte) error {
 	switch {
 	case !octet.IsToken(name):
@@ -65,8 +65,8 @@ func CheckField(name, value []byte) error {
 	return nil
 }
 
-// CutField takes the first field off fields, which are encoded as { uint32 name length; uint32 value length; name; value },
-// little-endian and unpadded. ok is false where they are cut short: ErrEncoding.
+// CutField splits the first field off fields, which are encoded as { uint32 name length; uint32 value length; name; value },
+// little-endian and unpadded. ok is false if they are cut short: ErrEncoding.
 func CutField(fields []byte) (name, value, rest []byte, ok bool) {
 	if len(fields) < 8 {
 		return nil, nil, nil, false
@@ -79,7 +79,7 @@ func CutField(fields []byte) (name, value, rest []byte, ok bool) {
 	return fields[:n], fields[n : n+v], fields[n+v:], true
 }
 
-// judge tells whether a field of the app is written as it is.
+// judge tells whether to write a field of the app as it is.
 func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 	if j.Status == Switching && namesUpgrade(name) {
 		return false, nil
@@ -103,7 +103,7 @@ func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 	return true, nil
 }
 
-// namesUpgrade tells whether the field is one of those that an upgrade itself writes.
+// namesUpgrade tells whether the upgrade itself writes the field.
 func namesUpgrade(name []byte) bool {
 	return octet.EqualFold(name, "connection") || octet.EqualFold(name, "upgrade")
 }

@@ -1,4 +1,4 @@
-// Lists and their parameters, and numbers, in the values of fields (RFC 9110 5.6).
+// Lists, their parameters, and numbers in field values (RFC 9110 5.6).
 
 package octet
 
@@ -7,7 +7,7 @@ import "math"
 // CutList splits the first element off a comma-separated list (RFC 9110 5.6.1).
 func CutList(v []byte) (element, rest []byte, another bool) { return cutAt(v, ',') }
 
-// ListHas says whether a list has the element want, which is lower case.
+// ListHas tells whether a list has the element want, which must be lower case.
 func ListHas(v []byte, want string) bool {
 	for another := true; another; {
 		var element []byte
@@ -18,10 +18,10 @@ func ListHas(v []byte, want string) bool {
 	return false
 }
 
-// CutParameters splits off what stands before the first ";", which no quoted string may hold.
+// CutParameters splits off what precedes the first ";". It must not be used where quoted strings may hold ";" before that.
 func CutParameters(v []byte) (first, rest []byte, more bool) { return cutAt(v, ';') }
 
-// CutValue splits a parameter into name and value, which loses its quotes.
+// CutValue splits a parameter into its name and its value, without quotes.
 func CutValue(parameter []byte) (name, value []byte, hasValue bool) {
 	name, value, hasValue = cutAt(parameter, '=')
 	value = Trim(value)
@@ -40,7 +40,7 @@ func cutAt(v []byte, separator byte) (first, rest []byte, found bool) {
 	return Trim(v), nil, false
 }
 
-// ParseLength reads a number of octets in decimal (RFC 9110 8.6). ok is false when v is no number, and fits when it is one beyond
+// ParseLength parses a decimal number of octets (RFC 9110 8.6). ok is false if v is not a number, and fits is false if the number exceeds
 // 63 bits.
 func ParseLength(v []byte) (n int64, ok, fits bool) {
 	fits = true
@@ -50,7 +50,7 @@ func ParseLength(v []byte) (n int64, ok, fits bool) {
 			return -1, false, true
 		}
 		if n > (math.MaxInt64-digit)/10 {
-			fits = false // unless a later octet is no digit at all
+			fits = false // continue: a later octet may not be a digit
 			continue
 		}
 		n = n*10 + digit

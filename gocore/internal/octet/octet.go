@@ -1,4 +1,4 @@
-// Package octet classifies octets and looks at eight of them at a time.
+// Package octet classifies octets, and examines eight of them at a time.
 package octet
 
 import (
@@ -10,8 +10,8 @@ import (
 const (
 	Token   uint8 = 1 << iota // tchar, RFC 9110 5.6.2
 	Text                      // field-vchar, SP and HTAB: what a field value may hold, RFC 9110 5.5
-	Target                    // what a request target may hold: see http1
-	RegName                   // reg-name but for "%" and ",", RFC 3986 3.2.2: see http1
+	Target                    // allowed in a request target: see http1
+	RegName                   // reg-name except "%" and ",", RFC 3986 3.2.2: see http1
 	HexDig                    // HEXDIG, either case
 )
 
@@ -20,7 +20,7 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
-// Class is the classes of each octet.
+// Class has the classes of each octet.
 var Class = classes()
 
 func classes() (t [256]uint8) {
@@ -47,7 +47,7 @@ func classes() (t [256]uint8) {
 	return t
 }
 
-// Folded holds for each tchar its lower case, and 0 for all other octets.
+// Folded has the lower case of each tchar, and 0 for all other octets.
 var Folded = foldedTokens()
 
 func foldedTokens() (t [256]uint8) {
@@ -63,10 +63,10 @@ func foldedTokens() (t [256]uint8) {
 	return t
 }
 
-// A word is eight octets, the first one lowest. In a mask of a word the highest bit of an octet
-// stands for the octet; only the lowest one set is exact, as a borrow may run upwards from it.
+// A word is eight octets, the first one lowest. In a mask of a word the highest bit of each octet stands for that octet. Only the
+// lowest bit set is exact, because a borrow may carry upwards from it.
 const (
-	each  = 0x0101010101010101 // times c: a word of eight c
+	each  = 0x0101010101010101 // times c: a word of eight octets c
 	highs = 0x80 * each
 )
 
@@ -83,15 +83,14 @@ func Below(w uint64, c uint64) uint64 { return (w - c*each) &^ w & highs }
 // Equal masks the octets equal to c.
 func Equal(w uint64, c uint64) uint64 { return Below(w^c*each, 1) }
 
-// Lower turns A-Z into a-z and leaves every other octet as it is. It is exact: setting 0x20
-// everywhere would make CR a hyphen.
+// Lower turns A-Z into a-z and leaves every other octet unchanged. Setting 0x20 in every octet instead would turn CR into a hyphen.
 func Lower(w uint64) uint64 {
 	low := w &^ highs
 	upper := (low + (0x80-'A')*each) ^ (low + (0x7f-'Z')*each)
 	return w | (upper&^w&highs)>>2
 }
 
-// EqualFold says whether v is want but for case; want is lower case.
+// EqualFold tells whether v equals want, ignoring case; want is lower case.
 func EqualFold(v []byte, want string) bool {
 	if len(v) != len(want) {
 		return false
@@ -110,7 +109,7 @@ func EqualFold(v []byte, want string) bool {
 	return true
 }
 
-// Trim cuts optional whitespace (RFC 9110 5.6.3) off both ends.
+// Trim removes optional whitespace (RFC 9110 5.6.3) from both ends.
 func Trim(v []byte) []byte {
 	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {
 		v = v[1:]
@@ -121,7 +120,7 @@ func Trim(v []byte) []byte {
 	return v
 }
 
-// IsToken: a name that may stand in a head (RFC 9110 5.6.2).
+// IsToken tells whether name is a valid field name (RFC 9110 5.6.2).
 func IsToken(name []byte) bool {
 	for _, c := range name {
 		if Class[c]&Token == 0 {
@@ -131,7 +130,7 @@ func IsToken(name []byte) bool {
 	return len(name) > 0
 }
 
-// IsText: no control octet but HTAB, so that a value can't end its line or the head.
+// IsText tells whether value has no control octet except HTAB, so that it cannot end its line or the head.
 func IsText(value []byte) bool {
 	i := NextControl(value, 0)
 	for i < len(value) && value[i] == '\t' {

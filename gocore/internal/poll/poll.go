@@ -1,9 +1,9 @@
-// Package poll is epoll(7): one set for the server's connections, its listeners and the application's own descriptors.
+// Package poll is epoll(7): one set for the server's connections, its listeners and the app's own descriptors.
 //
-// Connections are edge-triggered and registered once, for reading, writing and hang-up together: the edge is remembered in
-// the connection, so a request costs no epoll_ctl(2). Listeners and the application's descriptors are level-triggered,
-// since others decide when they have had enough. A listener that workers share is edge-triggered and exclusive: a connection
-// wakes one of them, which takes it or tells another.
+// Connections are edge-triggered and registered once, for reading, writing and hang-up together. The connection remembers the edges, so
+// a request needs no epoll_ctl(2). Listeners and the app's descriptors are level-triggered, because a turn or the app may leave some of
+// their input unread. A listener shared by workers is edge-triggered and exclusive: a connection wakes one worker, which accepts it or
+// wakes another.
 package poll
 
 import (
@@ -14,22 +14,22 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Bits of epoll, in the order in which a connection looks at them.
+// Bits of epoll, in the order in which a connection checks them.
 const (
 	In  = unix.EPOLLIN
 	Out = unix.EPOLLOUT
-	// HalfClose: the peer has ended its sending side. Over TCP that is all that is known of one that has closed both.
+	// HalfClose: the peer has closed its sending side. Over TCP, a peer that has closed both sides looks the same.
 	HalfClose = unix.EPOLLRDHUP
-	// Gone: neither side can send any more, as after a reset.
+	// Gone: neither side can send, as after a reset.
 	Gone = unix.EPOLLHUP | unix.EPOLLERR
 
 	edge = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 )
 
-// Tag is what a ready descriptor reports: whose it is and which.
+// Tag identifies a ready descriptor: its owner and its number.
 type Tag uint64
 
-// The owners of a descriptor. Those of Server are told apart by their numbers.
+// The owners of a descriptor. Server means one of the server's own.
 const (
 	Connection  = 0
 	Listener    = 1
@@ -51,16 +51,15 @@ func NewTag(owner, serial, number uint32) Tag {
 	return Tag(owner)<<62 | Tag(serial&serialMask)<<32 | Tag(number)
 }
 
-// Owner tells whose the descriptor is.
 func (t Tag) Owner() uint32 { return uint32(t >> 62) }
 
-// Serial is compared by Is.
+// Is tells whether the tag has that serial.
 func (t Tag) Is(serial uint32) bool { return uint32(t>>32)&serialMask == serial&serialMask }
 
 // Number is the record, listener or descriptor.
 func (t Tag) Number() uint32 { return uint32(t) }
 
-// Ready is one report.
+// Ready is the report of one descriptor.
 type Ready struct {
 	Tag  Tag
 	Bits uint32
@@ -73,7 +72,7 @@ type Poll struct {
 	n      int
 }
 
-// Open makes an empty set.
+// Open creates an empty set.
 func Open() (*Poll, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -82,7 +81,7 @@ func Open() (*Poll, error) {
 	return &Poll{fd: fd}, nil
 }
 
-// FD is the descriptor of the set; it is readable when anything in the set is ready.
+// FD is the descriptor of the set; it is readable when a descriptor in the set is ready.
 func (p *Poll) FD() int { return p.fd }
 
 // Close frees the set.
@@ -93,10 +92,10 @@ func (p *Poll) control(op, fd int, bits uint32, tag Tag) error {
 	return unix.EpollCtl(p.fd, op, fd, &event)
 }
 
-// AddEdge registers a connection for everything, edge-triggered.
+// AddEdge registers a connection for all events, edge-triggered.
 func (p *Poll) AddEdge(fd int, tag Tag) error { return p.control(unix.EPOLL_CTL_ADD, fd, edge, tag) }
 
-// AddShared registers a listener that other workers have in their sets as well: a new connection wakes one of them, once.
+// AddShared registers a listener that is in other workers' sets too: a new connection wakes one of them, once.
 func (p *Poll) AddShared(fd int, tag Tag) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLET|unix.EPOLLEXCLUSIVE, tag)
 }
@@ -106,7 +105,7 @@ func (p *Poll) AddLevel(fd int, bits uint32, tag Tag) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, bits, tag)
 }
 
-// Set is AddLevel for a descriptor that may be in the set already; bits 0 takes it out.
+// Set is AddLevel for a descriptor that may already be in the set; with bits 0 it removes the descriptor.
 func (p *Poll) Set(fd int, bits uint32, tag Tag) error {
 	if bits == 0 {
 		return p.Remove(fd)
@@ -118,10 +117,9 @@ func (p *Poll) Set(fd int, bits uint32, tag Tag) error {
 	return err
 }
 
-// Remove takes fd out of the set.
 func (p *Poll) Remove(fd int) error { return p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
-// Wait waits at most ms milliseconds (-1: for ever) and returns how many reports Ready has. A signal gives EINTR.
+// Wait waits at most ms milliseconds (-1: for ever) and returns the number of reports for Ready. A signal gives EINTR.
 func (p *Poll) Wait(ms int) (int, error) {
 	if ms == 0 {
 		return p.now()
@@ -131,7 +129,7 @@ func (p *Poll) Wait(ms int) (int, error) {
 	return p.n, err
 }
 
-// now does not wait, so it need not tell Go's scheduler that it might.
+// now polls without waiting, so it skips the calls to Go's scheduler.
 func (p *Poll) now() (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
 	p.n = int(n)

@@ -11,14 +11,14 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Buffer names a piece of a Buffers pool; the zero value is no buffer. It holds no Go pointer.
+// Buffer is a buffer of a Buffers pool; the zero value is no buffer. It holds no Go pointer.
 type Buffer struct {
 	base  uintptr
-	span  uint32 // number of its span; of a buffer in no class, its pages
+	span  uint32 // number of its span; without a class, its number of pages
 	class uint8
 }
 
-// unclassed is the class of buffers larger than every class; each is mapped by itself.
+// unclassed is the class of buffers larger than every class, each with its own mapping.
 const unclassed = uint8(len(limits.BufferClasses))
 
 var pageBytes = os.Getpagesize()
@@ -26,7 +26,6 @@ var pageBytes = os.Getpagesize()
 // None tells whether b is no buffer.
 func (b Buffer) None() bool { return b.base == 0 }
 
-// Bytes is the whole buffer.
 func (b Buffer) Bytes() []byte {
 	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&b.base))), b.size())
 }
@@ -38,8 +37,8 @@ func (b Buffer) size() int {
 	return limits.BufferClasses[b.class]
 }
 
-// Buffers lends buffers of the sizes of limits.BufferClasses, and larger ones. Which are free stands beside the spans, not in
-// them, so a page is touched only when a buffer in it is used.
+// Buffers lends buffers of the sizes in limits.BufferClasses, and larger ones. The free bits lie outside the spans, so a page becomes
+// resident only when a buffer in it is used.
 type Buffers struct {
 	classes [unclassed]class
 	live    int
@@ -48,20 +47,20 @@ type Buffers struct {
 // class is the buffers of one size.
 type class struct {
 	spans []span
-	first int // no span before it has a free buffer
+	first int // no span before this one has a free buffer
 }
 
-// span is memory for some buffers of one class. Its number stays while one of them is lent.
+// span is memory for some buffers of one class. Its number does not change while one of them is lent.
 type span struct {
-	memory []byte // nil: given back
-	free   uint64 // a bit for each buffer that is not lent
-	dirty  bool   // some of those were used since their pages were last given back
+	memory []byte // nil: released
+	free   uint64 // one bit per buffer that is not lent
+	dirty  bool   // free buffers were used since their pages were last released
 }
 
-// inSpan is how many buffers of a size share a span.
+// inSpan is the number of buffers of a size in one span.
 func inSpan(size int) int { return min(64, limits.BufferSpanBytes/size) }
 
-// allFree has a bit for each buffer of a span.
+// allFree has the bits of all buffers of a span.
 func allFree(size int) uint64 { return 1<<inSpan(size) - 1 }
 
 // Get lends a buffer of at least n bytes.
@@ -95,7 +94,7 @@ func (p *Buffers) getUnclassed(n int) (Buffer, error) {
 	return Buffer{uintptr(unsafe.Pointer(&memory[0])), uint32(pages), unclassed}, nil
 }
 
-// withRoom is the number of a span with a free buffer.
+// withRoom returns the number of a span with a free buffer.
 func (k *class) withRoom(size int) (int, error) {
 	for ; k.first < len(k.spans); k.first++ {
 		if k.spans[k.first].free != 0 {
@@ -133,8 +132,8 @@ func (p *Buffers) Put(b Buffer) {
 // Live is the number of buffers lent.
 func (p *Buffers) Live() int { return p.live }
 
-// Release gives back the spans of which nothing is lent, and of others the pages of free buffers: so many bytes or a little
-// more, for the time it takes. It returns how many.
+// Release releases spans with no buffer lent, and in other spans the pages of free buffers: about most bytes, because of the time it
+// takes. It returns how many.
 func (p *Buffers) Release(most int) (released int) {
 	for i := range p.classes {
 		released += p.classes[i].release(limits.BufferClasses[i], most-released)
@@ -167,7 +166,7 @@ func (k *class) release(size, most int) (released int) {
 	return released
 }
 
-// discard gives back the pages that only free buffers touch.
+// discard releases the pages that only free buffers touch.
 func (s *span) discard(size int) {
 	s.dirty = false
 	for at, n := 0, inSpan(size); at < n; {
@@ -186,7 +185,7 @@ func (s *span) discard(size int) {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// Close gives everything back that lies in spans, lent or not.
+// Close releases all spans, lent or not.
 func (p *Buffers) Close() {
 	for i := range p.classes {
 		for _, s := range p.classes[i].spans {
@@ -198,7 +197,7 @@ func (p *Buffers) Close() {
 	*p = Buffers{}
 }
 
-// Fitted is a table without the room that a burst has made in it: nil for an empty one.
+// Fitted is a table without the spare capacity that a burst left; nil for an empty table.
 func Fitted[T any](table []T) []T {
 	switch {
 	case len(table) == 0:

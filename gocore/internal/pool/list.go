@@ -1,4 +1,4 @@
-// Lists that bursts make grow.
+// Lists that grow in bursts.
 
 package pool
 
@@ -7,20 +7,18 @@ import (
 	"unsafe"
 )
 
-// List is a list of T outside Go's heap once it is longer than a page, so that growing leaves no garbage. T must hold no pointers.
-// Its zero value is empty.
+// List is a list of T. Beyond the size of a page it lies outside Go's heap, so that growing leaves no garbage. T must hold no pointers.
+// The zero value is an empty list.
 type List[T any] struct {
 	items  []T
-	mapped []byte // what items lie in; nil: in Go's heap
+	mapped []byte // the memory of items; nil: in Go's heap
 }
 
-// Items are those of the list, until the next Append or Release.
+// Items is the list's items, valid until the next Append or Release.
 func (l *List[T]) Items() []T { return l.items }
 
-// Len is how many there are.
 func (l *List[T]) Len() int { return len(l.items) }
 
-// Append adds an item at the end.
 func (l *List[T]) Append(item T) {
 	if len(l.items) == cap(l.items) {
 		l.grow()
@@ -28,22 +26,22 @@ func (l *List[T]) Append(item T) {
 	l.items = append(l.items, item)
 }
 
-// Pop takes the last item off a list that has one.
+// Pop removes the last item of a list that is not empty.
 func (l *List[T]) Pop() (item T) {
 	last := len(l.items) - 1
 	item, l.items = l.items[last], l.items[:last]
 	return item
 }
 
-// Drop takes the first n items off.
+// Drop removes the first n items.
 func (l *List[T]) Drop(n int) { l.items = l.items[:copy(l.items, l.items[n:])] }
 
-// Delete takes those items off that are to go.
+// Delete removes the items for which goes is true.
 func (l *List[T]) Delete(goes func(T) bool) { l.items = slices.DeleteFunc(l.items, goes) }
 
 func bytesOf[T any](n int) int { return n * int(unsafe.Sizeof(*new(T))) }
 
-// grow makes room for twice as many, and as many as fit a page at least.
+// grow doubles the capacity, to at least a page.
 func (l *List[T]) grow() {
 	if size := bytesOf[T](2 * cap(l.items)); size > pageBytes {
 		l.move(size)
@@ -54,7 +52,7 @@ func (l *List[T]) grow() {
 	}
 }
 
-// move puts the items into a mapping of at least so many bytes. Without memory for it the process ends, as when Go's heap can't grow.
+// move puts the items into a mapping of at least size bytes. If mapping fails the process ends, as when Go's heap cannot grow.
 func (l *List[T]) move(size int) {
 	size = roundUp(size, pageBytes)
 	memory, err := Map(size)
@@ -67,7 +65,7 @@ func (l *List[T]) move(size int) {
 	l.items, l.mapped = items, memory
 }
 
-// Release gives back the room that is not needed now.
+// Release releases unused capacity.
 func (l *List[T]) Release() {
 	switch need := bytesOf[T](len(l.items)); {
 	case l.mapped == nil:
@@ -80,7 +78,7 @@ func (l *List[T]) Release() {
 	}
 }
 
-// Close makes it an empty list that holds nothing.
+// Close empties the list and releases its memory.
 func (l *List[T]) Close() {
 	if l.mapped != nil {
 		Unmap(l.mapped)

@@ -1,6 +1,6 @@
-// Package pool is memory outside Go's heap: records in slabs and read buffers by size class.
+// Package pool is memory outside Go's heap: records in slabs, and buffers by size class.
 //
-// The garbage collector does not see it, so it must hold no Go pointers, and C may look at it.
+// The garbage collector does not scan it, so it must hold no Go pointers. C may read it.
 package pool
 
 import (
@@ -11,15 +11,15 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Map returns n zeroed bytes of private memory that becomes resident page by page as it is touched.
+// Map returns n zeroed bytes of private memory; each page becomes resident when it is touched.
 func Map(n int) ([]byte, error) {
 	return mapped(-1, n, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 }
 
-// MapShared returns the first n bytes of a file that others have mapped as well.
+// MapShared maps the first n bytes of a file that other processes map too.
 func MapShared(fd, n int) ([]byte, error) { return mapped(fd, n, unix.MAP_SHARED) }
 
-// mapped is unix.Mmap without its record of what is mapped.
+// mapped is unix.Mmap without its table of mappings.
 func mapped(fd, n, flags int) ([]byte, error) {
 	memory, err := unix.MmapPtr(fd, 0, nil, uintptr(n), unix.PROT_READ|unix.PROT_WRITE, flags)
 	if err != nil {
@@ -28,11 +28,11 @@ func mapped(fd, n, flags int) ([]byte, error) {
 	return unsafe.Slice((*byte)(memory), n), nil
 }
 
-// Unmap gives back what Map or MapShared returned.
+// Unmap unmaps the result of Map or MapShared.
 func Unmap(b []byte) { _ = unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(b)), uintptr(len(b))) }
 
-// Slab hands out records of T by number. T must hold no pointers. The lowest free number comes first after a growth, the
-// last freed one after that, so a small server stays in its first pages.
+// Slab allocates records of T by number. T must hold no pointers. After growing, the lowest free number comes first, later the last
+// freed one, so a small server stays in its first pages.
 type Slab[T any] struct {
 	chunks  [][]byte
 	free    List[uint32]
@@ -74,31 +74,30 @@ func (s *Slab[T]) Alloc() (uint32, *T, error) {
 	return i, t, nil
 }
 
-// At is the record of number i, which must have been handed out once.
+// At is the record with number i, which must have been allocated at least once.
 func (s *Slab[T]) At(i uint32) *T {
 	chunk := s.chunks[i>>s.perBits]
 	at := uintptr(i&(1<<s.perBits-1)) * unsafe.Sizeof(*new(T))
 	return (*T)(unsafe.Pointer(&chunk[at]))
 }
 
-// Has tells whether number i was ever handed out.
+// Has tells whether number i was ever allocated.
 func (s *Slab[T]) Has(i uint32) bool { return i < s.next }
 
-// Free takes a record back.
 func (s *Slab[T]) Free(i uint32) {
 	s.free.Append(i)
 	s.live--
 	s.dirty = true
 }
 
-// Live is the number of records handed out.
+// Live is the number of records in use.
 func (s *Slab[T]) Live() int { return s.live }
 
-// Len is the number after the highest ever handed out.
+// Len is the highest number ever allocated, plus 1.
 func (s *Slab[T]) Len() uint32 { return s.next }
 
-// Release gives back the chunks behind the last record in use, all but the first, and the pages of chunks before it in which no
-// record is in use. It returns how many bytes.
+// Release releases the chunks after the last record in use, except the first chunk, and the pages of earlier chunks with no record in
+// use. It returns how many bytes.
 func (s *Slab[T]) Release() (released int) {
 	if !s.dirty {
 		return 0
@@ -130,7 +129,7 @@ func (s *Slab[T]) Release() (released int) {
 	return released
 }
 
-// usedByChunk is how many records of each chunk are in use.
+// usedByChunk is the number of records in use in each chunk.
 func (s *Slab[T]) usedByChunk() []uint32 {
 	used := make([]uint32, len(s.chunks))
 	for i := range used {
@@ -142,7 +141,7 @@ func (s *Slab[T]) usedByChunk() []uint32 {
 	return used
 }
 
-// Close gives everything back.
+// Close releases all records.
 func (s *Slab[T]) Close() {
 	for _, chunk := range s.chunks {
 		Unmap(chunk)
@@ -151,5 +150,5 @@ func (s *Slab[T]) Close() {
 	*s = Slab[T]{}
 }
 
-// Discard keeps the mapping and gives its pages back.
+// Discard releases the pages of a mapping but keeps the mapping.
 func Discard(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }

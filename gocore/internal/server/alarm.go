@@ -1,4 +1,4 @@
-// The deadlines of a guest: a timer in the epoll set makes the set readable when one comes.
+// The deadlines of a guest: a timer in the epoll set makes the set readable when a deadline comes.
 
 package server
 
@@ -12,7 +12,7 @@ import (
 
 type alarm struct {
 	fd  int
-	set time.Time // when it rings; zero: not at all
+	set time.Time // when it expires; zero: not armed
 }
 
 func openAlarm(set *poll.Poll) (*alarm, error) {
@@ -29,15 +29,14 @@ func openAlarm(set *poll.Poll) (*alarm, error) {
 
 func (a *alarm) close() { _ = unix.Close(a.fd) }
 
-// acknowledge makes the timer unreadable again.
 func (a *alarm) acknowledge() {
 	var count [8]byte
 	_, _ = unix.Read(a.fd, count[:])
 	a.set = time.Time{}
 }
 
-// setAlarm arms the timer for the next deadline. An earlier alarm that is no longer needed is let ring: deadlines mostly
-// move away, and to follow each of them would cost a system call per request.
+// setAlarm arms the timer for the next deadline. It leaves an earlier alarm that is no longer needed: deadlines mostly move away, and
+// following each of them would cost a system call per request.
 func (s *Server) setAlarm(now time.Time) {
 	d, ok := s.untilDeadline(now)
 	if !ok {

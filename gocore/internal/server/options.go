@@ -1,4 +1,4 @@
-// The options of a server: what each is called, what it takes and what it sets.
+// The options of a server: their names, units and settings.
 
 package server
 
@@ -11,25 +11,23 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Unit is what the values of an option count.
+// Unit is the unit of an option's values.
 type Unit uint32
 
-// The units.
 const (
-	Plain        Unit = iota // what the name says: bytes, requests, a descriptor; of a switch 0 and 1
+	Plain        Unit = iota // as the name says: bytes, requests, a descriptor; a switch is 0 or 1
 	Milliseconds             // 0 is off
 )
 
-// Option is a row of Options.
 type Option struct {
-	Name string // that of its row in saltare/options/table.py, if users give it
+	Name string // as in saltare/options/table.py, if users can set it
 	Unit Unit
 	Most uint64 // the largest value
 	set  func(c *Config, value uint64)
 }
 
-// Options are all that a Config can be made of by name: an option of the core stands here, and in saltare/options/table.py if users give it.
-// Config says what the values mean.
+// Options are all options of a Config. An option of the core is defined here, and in saltare/options/table.py if users can set it.
+// Config documents the values.
 var Options = [...]Option{
 	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = config.Ticks(uint32(v)) }},
 	{"keep_alive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.KeepAliveTimeout = config.Ticks(uint32(v)) }},
@@ -54,7 +52,7 @@ var Options = [...]Option{
 	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }},
 }
 
-// Set sets the option with that index; unix.EINVAL when there is none, or when the value is too large for it.
+// Set sets an option by its index in Options. unix.EINVAL: no such option, or the value is too large for it.
 func (c *Config) Set(option uint32, value uint64) error {
 	if int(option) >= len(Options) || value > Options[option].Most {
 		return unix.EINVAL

@@ -1,4 +1,4 @@
-// Quiet periods: after a short one pages of code are dropped (TurnRest), after a longer one Python cleans up (TurnLull).
+// Quiet periods: after a short one pages of code are dropped (TurnRest), after a long one Python cleans up (TurnLull).
 
 package server
 
@@ -11,34 +11,34 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// quiet is when each is reached; zero: not at all.
+// quiet is when each quiet period is reached; zero: not pending.
 type quiet struct {
 	rest, lull time.Time
 	rested     time.Time // when the last of either was reached
 }
 
-// afterCommands begins both anew behind a turn in which the app has sent commands.
+// afterCommands restarts both quiet periods after a turn in which the app has sent commands.
 func (q *quiet) afterCommands(now time.Time) {
 	q.lull = now.Add(limits.Lull)
 	q.rest = later(now.Add(limits.Rest), q.rested.Add(limits.RestInterval))
 }
 
-// afterWork begins the short one behind a turn that was about connections alone, as thousands of deadlines may be, one after the other.
+// afterWork starts the short quiet period, if none is pending, after a turn of work without the app, such as one of many deadlines.
 func (q *quiet) afterWork(now time.Time) {
 	if q.rest.IsZero() && q.lull.IsZero() {
 		q.rest = later(now.Add(limits.Rest), q.rested.Add(limits.IdleRelease))
 	}
 }
 
-// afterLargeRelease begins both anew, the long one as short as the other: in the last one, Python may have left undone what takes the
-// longer, the larger the process is.
+// afterLargeRelease restarts the long quiet period, with the length of the short one: when it last ended, Python may have skipped
+// work that takes longer the larger the process is.
 func (q *quiet) afterLargeRelease(now time.Time) {
 	if q.lull.IsZero() {
 		q.rest, q.lull = time.Time{}, now.Add(limits.Rest)
 	}
 }
 
-// reached is TurnRest or TurnLull, once for each, when that has come; else 0.
+// reached is TurnRest or TurnLull, once each, when that quiet period is reached; else 0.
 func (q *quiet) reached(now time.Time) (flag uint32) {
 	switch {
 	case !q.lull.IsZero() && !now.Before(q.lull):
@@ -51,7 +51,7 @@ func (q *quiet) reached(now time.Time) (flag uint32) {
 	return 0
 }
 
-// due is when the next of them is reached; ok is false when none is.
+// due is when the next quiet period is reached; ok is false if none is pending.
 func (q *quiet) due() (at time.Time, ok bool) {
 	switch {
 	case q.rest.IsZero():
@@ -71,7 +71,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// drop takes pages of files out of memory. What the wait itself runs comes back at once, so it is the last thing before.
+// drop drops pages of files from memory. The wait brings the pages that it runs back at once, so drop runs right before it.
 func drop(code []handoff.Range) {
 	for _, r := range code {
 		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, r.Start, r.End-r.Start, unix.MADV_DONTNEED)

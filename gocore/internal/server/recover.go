@@ -1,11 +1,11 @@
-// A panic in the work for one connection costs that connection.
+// Recovery from panics: a panic in the work on a connection ends only that connection.
 
 package server
 
 import "saltare/gocore/internal/limits"
 
-// protect takes a step of the turn. Where the work for a connection panics, that connection is ended and the step taken again:
-// each step goes on behind the work that it had begun.
+// protect runs a step of the turn. If it panics, the connection being worked on is closed and the step runs again: each step
+// continues after the work that it had begun.
 func (s *Server) protect(step func()) {
 	for n := 0; n < limits.PanicsPerStep && !s.attempt(step); n++ {
 	}

@@ -1,4 +1,4 @@
-// Memory that a burst has left goes back to the system, in steps between which requests are looked at.
+// Memory of a burst is released to the system, in steps between which requests are handled.
 
 package server
 
@@ -12,13 +12,13 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// releaseAt is when memory that nothing uses is given back: a while after what the host holds began to change, whether or not it
-// still does, since health checks alone would go on for ever. ok is false while there is nothing to give.
+// releaseAt is when unused memory is released: some time after connections began to change, even if they still change, because
+// health checks alone could postpone it for ever. ok is false if there is nothing to release.
 func (s *Server) releaseAt() (at time.Time, ok bool) {
 	return s.changeAt.Add(limits.IdleRelease), s.changed
 }
 
-// release does a step of it when its time has come. The last step ends it.
+// release runs a step of the release when it is due.
 func (s *Server) release(now time.Time) {
 	if held := s.holds(); held != s.held {
 		s.held = held
@@ -41,16 +41,16 @@ func (s *Server) release(now time.Time) {
 		s.large = false
 		s.quiet.afterLargeRelease(now)
 	}
-	s.quiet.afterWork(now) // for what all of that has touched
+	s.quiet.afterWork(now) // so that the pages of code used by the release are dropped
 }
 
-// holds is a number that changes when connections hold more or less than before, so that there may be something to release.
+// holds is a number that changes when connections hold more or less memory, so that there may be some to release.
 func (s *Server) holds() int {
 	l := &s.loop
 	return l.Connections() + s.streams.Live() + l.Buffers() + l.Output.Queues() + s.ws.Held()
 }
 
-// releaseSome gives memory back that nothing uses now; more tells that there is more of it than one call gives, for the time it takes.
+// releaseSome releases unused memory, only so much at once because of the time it takes; more tells whether some is left.
 func (s *Server) releaseSome() (more bool) {
 	released := s.streams.Release() + s.h1.Release()
 	released += s.loop.Release(limits.ReleaseBytes - released)
@@ -63,14 +63,14 @@ func (s *Server) releaseSome() (more bool) {
 	return false
 }
 
-// goHeap is Go's heap, of which a process has one for all servers. Little of it is garbage, since what bursts hold lies elsewhere;
-// but an idle process never collects that, and a busy one returns pages so slowly that the next burst comes first.
+// goHeap is Go's heap, shared by all servers of the process. Little of it is garbage, because bursts allocate elsewhere. But an idle
+// process never collects that garbage, and a busy one returns pages so slowly that the next burst comes first.
 //
-// A collection is no free gift: the first one takes a quarter of a MiB for good, for the lists of spans that it sweeps. So does
-// ReadMemStats, which is why it is not asked.
+// A collection has a price: the first one takes a quarter of a MiB for good, for the lists of spans that it sweeps. So does
+// ReadMemStats, which is why bytes does not call it.
 type goHeap struct {
 	mu    sync.Mutex
-	least uint64 // bytes it held when it was last given back
+	least uint64 // bytes held after the last release
 	held  [3]metrics.Sample
 }
 
@@ -79,7 +79,7 @@ var heap = goHeap{
 	held:  [...]metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}},
 }
 
-// release gives garbage back, if there is enough of it.
+// release collects and returns garbage, if the heap has grown enough.
 func (h *goHeap) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,12 +88,12 @@ func (h *goHeap) release() {
 		h.least = min(h.least, held)
 		return
 	}
-	runtime.GC() // what a sync.Pool keeps outlives one collection
+	runtime.GC() // sync.Pool keeps its contents through one collection; FreeOSMemory runs a second one
 	debug.FreeOSMemory()
 	h.least = h.bytes()
 }
 
-// bytes is what the heap takes of the memory of the process.
+// bytes is the memory that the heap occupies.
 func (h *goHeap) bytes() (n uint64) {
 	metrics.Read(h.held[:])
 	for _, part := range h.held {

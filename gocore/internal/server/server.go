@@ -1,4 +1,4 @@
-// Package server is one server: its epoll set, its listeners, and the turn that moves all of it.
+// Package server is one server: its epoll set, its listeners, and the turn that drives them.
 package server
 
 import (
@@ -20,18 +20,18 @@ import (
 	"saltare/gocore/internal/ws"
 )
 
-// Config is what a server is opened with.
+// Config configures a server.
 type Config struct {
 	Conn  config.Config
-	Guest bool             // the epoll descriptor is watched by another loop
-	Now   func() time.Time // the clock; nil: the system's. Tests have hours pass at once
-	// Recover: a panic costs the connection for which the work was. Without it, as in tests, it stays a panic.
+	Guest bool             // another loop watches the epoll descriptor
+	Now   func() time.Time // the clock; nil: the system's. Tests use it to skip hours
+	// Recover: a panic ends only the connection being worked on. Without it, as in tests, the panic is not recovered.
 	Recover bool
 
-	Worker Worker // Slot 0: it is alone
+	Worker Worker // Slot 0: the only worker
 }
 
-// Server is one server. Its methods may be called from any thread, one after the other: a lock is held but for the wait.
+// Server is one server. Any thread may call its methods: a lock serializes them, except during the wait.
 type Server struct {
 	mu       sync.Mutex
 	poll     *poll.Poll
@@ -41,34 +41,34 @@ type Server struct {
 	streams  exchange.Streams
 	h1       h1.Driver
 	ws       ws.Driver
-	alarm    *alarm // of a guest
+	alarm    *alarm // only for a guest
 	clock    func() time.Time
 	workers  *counters.Table
 	draining bool
-	emptied  bool // the listeners are left, and connections without a request are closed
-	reported bool // that the last connection is gone
+	emptied  bool // listeners are removed, and connections without a request are closing
+	reported bool // TurnEmpty was returned
 	closed   bool
-	held     int       // at the end of the last turn
-	changed  bool      // since the last release
-	changeAt time.Time // when it began to
+	held     int       // holds() at the end of the last turn
+	changed  bool      // held has changed since the last release
+	changeAt time.Time // when it first changed
 	large    bool      // the release under way takes several steps
 
-	outbox    []byte // of the turn: what is not carried out yet
+	outbox    []byte // commands of this turn that are not carried out yet
 	reports   reports
-	ranTimers bool // in this turn
+	ranTimers bool // Timers.Run had work in this turn
 	recovers  bool // from a panic
 
 	retirement retirement
 	quiet      quiet
-	code       []handoff.Range // memory of C, within a turn: to be dropped before the next wait
+	code       []handoff.Range // of mapped files; dropped right before the next wait of this turn
 }
 
-// reports are what the last wait brought, and how far they are taken up.
+// reports are the results of the last wait, and how many of them are handled.
 type reports struct {
 	ready, taken int
-	own          []poll.Tag // of listeners and of our own descriptors
-	tended       int        // of them, taken up
-	left         bool       // some found no room
+	own          []poll.Tag // of listeners and the server's own descriptors
+	tended       int        // how many of own are handled
+	left         bool       // some found no room in the inbox
 }
 
 // Open makes a server without listeners.
@@ -101,8 +101,7 @@ func Open(c Config) (s *Server, err error) {
 	return s, nil
 }
 
-// connect makes the parts of a server known to each other: the loop and its protocols, of which HTTP/1.1 is the one that connections
-// begin with.
+// connect connects the parts of a server: the loop and its protocols. HTTP/1.1 is registered first, so connections begin with it.
 func (s *Server) connect(c config.Config) {
 	now := s.clock()
 	s.journal.Open(s.inbox, c.Debug)
@@ -113,7 +112,7 @@ func (s *Server) connect(c config.Config) {
 	s.h1.Date(now)
 }
 
-// Listen begins to accept from sockets that somebody else opened and will close.
+// Listen starts accepting from listening sockets that the caller opens and closes. unix.EALREADY: it was called before.
 func (s *Server) Listen(listeners []transport.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,10 +129,10 @@ func (s *Server) Listen(listeners []transport.Listener) error {
 	return s.loop.Accept.Listen()
 }
 
-// FD is the epoll descriptor, for a guest driver.
+// FD is the epoll descriptor, for the loop that watches a guest.
 func (s *Server) FD() int { return s.poll.FD() }
 
-// Watch adds, changes or (events 0) removes a descriptor of the application.
+// Watch adds, changes or (with events 0) removes a descriptor of the app.
 func (s *Server) Watch(fd int, events uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,14 +142,14 @@ func (s *Server) Watch(fd int, events uint32) error {
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
 
-// Drain stops accepting. The next turns finish what is in progress; the last of them returns TurnEmpty.
+// Drain stops accepting. The next turns finish the requests in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
 }
 
-// Abandon ends every connection at once. The inbox gives back what their output borrowed.
+// Abandon closes every connection at once. The inbox has the release events of what their output borrowed.
 func (s *Server) Abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +159,6 @@ func (s *Server) Abandon() {
 	}
 }
 
-// Close frees the server.
 func (s *Server) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,13 +185,13 @@ func (s *Server) free() {
 	s.poll.Close()
 }
 
-// Stats are the figures of a server.
+// Stats are figures of a server.
 type Stats struct {
 	transport.Counts
 	Connections, Streams, Sockets, Buffers, Queues, Unsent, Files uint64
 }
 
-// Stats reads them.
+// Stats returns zeros once the server is closed.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 
 // Turn carries the outbox out, waits at most timeout (negative: for ever) and fills the inbox. Events the app need not see (a new
 // connection, a piece of a head, a deadline) do not end the wait, so Python is not woken for them.
-// What limits say of a turn holds for each wait.
+// The limits of a turn apply to each wait.
 //
-// Code is what the first wait can do without.
+// code is ranges of mapped files; their pages are dropped from memory right before the first wait.
 //
-// The lock is not held during the wait, for other threads that ask, watch and drain.
+// The lock is not held during the wait, so that other threads can call Stats, Watch and Drain.
 func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (flags uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	}
 }
 
-// waitOnce waits, takes up what the wait has brought, and returns the time after it.
+// waitOnce waits, handles the results, and returns the time after the wait.
 func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
 	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
@@ -110,7 +110,7 @@ func (s *Server) setClock(now time.Time) {
 	s.h1.Date(now)
 }
 
-// Inbox is where the events of the last turn are, and how many.
+// Inbox is the address and the number of the last turn's events.
 func (s *Server) Inbox() (ptr uintptr, n int) { return s.inbox.Events() }
 
 func (s *Server) carryOut() {
@@ -124,11 +124,11 @@ func (s *Server) carryOut() {
 	}
 }
 
-// drained: the last connection of a draining server is gone, and that was not reported yet. It is reported once, for the app may
-// have other things to wait for.
+// drained tells whether the last connection of a draining server is gone, which is reported only once: the app may have other
+// events to wait for.
 func (s *Server) drained() bool { return s.emptied && !s.reported && s.loop.Connections() == 0 }
 
-// stopAccepting takes what the listeners still hold, since those peers believe to be connected, unless another worker will.
+// stopAccepting accepts what is in the backlog, unless another worker will: those peers consider themselves connected.
 func (s *Server) stopAccepting() {
 	handed := s.loop.Accept.HandOver()
 	for i, l := range s.loop.Accept.Listeners {
@@ -139,7 +139,7 @@ func (s *Server) stopAccepting() {
 	s.loop.Drain()
 }
 
-// wait waits for reports, no longer than the next deadline.
+// wait waits for epoll, until the next deadline at most.
 func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err error) {
 	if d, ok := s.untilDeadline(now); ok && (timeout < 0 || d < timeout) {
 		timeout = d
@@ -170,7 +170,7 @@ func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
 	return d, ok
 }
 
-// sooner is the time left until the first of two deadlines, of which there may be only the second.
+// sooner is the time left until the earlier of two deadlines; ok tells whether there is a first one.
 func sooner(d time.Duration, ok bool, other time.Duration) (time.Duration, bool) {
 	other = max(other, 0)
 	if ok && d <= other {
@@ -179,7 +179,7 @@ func sooner(d time.Duration, ok bool, other time.Duration) (time.Duration, bool)
 	return other, true
 }
 
-// milliseconds rounds up, so that nothing is looked at before its time.
+// milliseconds rounds up, so that no wait ends before its deadline.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
 		return -1
@@ -187,8 +187,8 @@ func milliseconds(d time.Duration) int {
 	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 }
 
-// takeUp looks at every report. Those of connections come before those of listeners, which may need the room of one that has
-// closed.
+// takeUp handles all reports. Those of connections come before those of listeners, which may need the room of a connection that
+// has closed.
 func (s *Server) takeUp() {
 	of := &s.reports
 	for of.taken < of.ready {
@@ -198,7 +198,7 @@ func (s *Server) takeUp() {
 		case poll.Connection:
 			s.loop.Report(r.Tag, r.Bits)
 		case poll.Application:
-			if !s.inbox.HasRoom() { // level-triggered: it will be reported again
+			if !s.inbox.HasRoom() { // level-triggered: epoll reports it again
 				of.left = true
 				continue
 			}
@@ -219,7 +219,7 @@ func (s *Server) takeUp() {
 	}
 }
 
-// runTimers ends what took too long. When epoll had more to report than fits one wait, that comes first.
+// runTimers ends expired connections. If epoll had more reports than fit one wait, it handles those first.
 func (s *Server) runTimers() {
 	if s.reports.ready == limits.PollEvents && s.loop.Timers.Due() {
 		s.loop.CatchUp()

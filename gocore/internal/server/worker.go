@@ -1,4 +1,4 @@
-// What a server does as one of several workers.
+// A server as one of several workers.
 
 package server
 
@@ -16,22 +16,22 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// Worker is what makes a server one of several; 0 is off.
+// Worker is a server's part among several workers; 0 is off.
 type Worker struct {
 	Counters, Slot int    // descriptor of the table, and our slot in it
-	Requests       uint64 // after which it asks to be replaced
+	Requests       uint64 // number after which the worker asks to be replaced
 	RSS            uint64 // bytes of resident memory, likewise
 }
 
-// retirement is when a worker asks to be replaced.
+// retirement decides when a worker asks to be replaced.
 type retirement struct {
 	Worker
 	asked bool
-	seen  uint64    // requests at the last look at the memory
-	at    time.Time // of that look
+	seen  uint64    // number of requests at the last check of the memory
+	at    time.Time // time of that check
 }
 
-// join makes the server one of several.
+// join makes the server one of several workers.
 func (s *Server) join(w Worker) error {
 	table, err := counters.Open(w.Counters, w.Slot)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Server) accept(i uint32) {
 	s.loop.Accept.Edge(i)
 }
 
-// takeOwn takes up the report of a descriptor of our own.
+// takeOwn handles a report of one of the server's own descriptors.
 func (s *Server) takeOwn(number uint32) {
 	if number == poll.Alarm {
 		s.alarm.acknowledge()
@@ -61,7 +61,7 @@ func (s *Server) takeOwn(number uint32) {
 	}
 }
 
-// publish puts the figures where the other workers and the master see them.
+// publish stores the figures for the other workers and the master.
 func (s *Server) publish(now time.Time) {
 	own, l := s.workers.Own(), &s.loop
 	own.Connections.Store(uint64(l.Connections()))
@@ -89,7 +89,7 @@ func (s *Server) considerRetirement(now time.Time) {
 	}
 }
 
-// resident is the resident memory of this process in bytes (proc(5): statm); 0 when it is not to be known.
+// resident is the resident memory of this process in bytes (proc(5): statm); 0 if it is unknown.
 func resident() uint64 {
 	fd, err := unix.Open("/proc/self/statm", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package sock is the system calls of a connection's socket. None of them blocks, so none tells Go's scheduler: not even when
-// somebody else who has the socket, such as a forked child, has made it a blocking one.
+// Package sock is the system calls of a connection's socket. None of them blocks, so they skip Go's scheduler, even if another process
+// with a copy of the socket, such as a forked child, has made it blocking.
 package sock
 
 import (
@@ -11,10 +11,10 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Errno of a call that did its work.
+// OK is the Errno of a call that succeeded.
 const OK = unix.Errno(0)
 
-// Accept takes one connection, non-blocking and close-on-exec. from is filled when it is an IP address.
+// Accept accepts one connection, non-blocking and close-on-exec. It fills from if the peer has an IP address.
 func Accept(listener int, from *handoff.Address) (fd int, errno unix.Errno) {
 	var raw unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
@@ -27,14 +27,14 @@ func Accept(listener int, from *handoff.Address) (fd int, errno unix.Errno) {
 	return int(n), OK
 }
 
-// Readable tells whether there is something to read or to accept.
+// Readable tells whether there is input to read or a connection to accept.
 func Readable(fd int) bool {
 	set := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), 1, uintptr(unsafe.Pointer(&unix.Timespec{})), 0, 0, 0)
 	return int(n) == 1
 }
 
-// Local fills at with the connection's own address, when it is an IP address.
+// Local fills at with the connection's own address, if it is an IP address.
 func Local(fd int, at *handoff.Address) {
 	var raw unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
@@ -62,7 +62,7 @@ func networkOrder(port uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
-// Read reads what is there into b. 0 without errno is the peer's end.
+// Read reads available input into b. 0 with OK means that the peer has closed its sending side.
 func Read(fd int, b []byte) (int, unix.Errno) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
@@ -72,7 +72,7 @@ func Read(fd int, b []byte) (int, unix.Errno) {
 	}
 }
 
-// AtEnd tells whether the peer has ended its sending side and all it sent was read.
+// AtEnd tells whether the peer has closed its sending side and all its input was read.
 func AtEnd(fd int) bool {
 	var b [1]byte
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
@@ -81,7 +81,7 @@ func AtEnd(fd int) bool {
 
 const sendFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 
-// Write sends b, or the beginning of it.
+// Write sends as much of b as the socket accepts.
 func Write(fd int, b []byte) (int, unix.Errno) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)
@@ -91,14 +91,14 @@ func Write(fd int, b []byte) (int, unix.Errno) {
 	}
 }
 
-// Gather is the list of pieces of one sendmsg(2).
+// Gather is the list of pieces for one sendmsg(2).
 type Gather struct {
 	iov [limits.GatherSegments]unix.Iovec
 	msg unix.Msghdr
 	n   int
 }
 
-// Add appends a piece. It tells whether there is room for another.
+// Add appends a piece. It returns whether there is room for another.
 func (g *Gather) Add(ptr unsafe.Pointer, n int) bool {
 	g.iov[g.n].Base = (*byte)(ptr)
 	g.iov[g.n].SetLen(n)
@@ -106,10 +106,10 @@ func (g *Gather) Add(ptr unsafe.Pointer, n int) bool {
 	return g.n < len(g.iov)
 }
 
-// Forget drops the pieces.
+// Forget clears the list.
 func (g *Gather) Forget() { g.n = 0 }
 
-// Write sends the pieces, or the beginning of them, and forgets them. With more to come at once a packet may wait for it.
+// Write sends as much of the pieces as the socket accepts, and clears the list. With more, the last packet may wait for further data.
 func (g *Gather) Write(fd int, more bool) (int, unix.Errno) {
 	g.msg.Iov = &g.iov[0]
 	g.msg.SetIovlen(g.n)
@@ -126,9 +126,9 @@ func (g *Gather) Write(fd int, more bool) (int, unix.Errno) {
 	}
 }
 
-// SendFile sends n bytes of a file from offset at, or the beginning of them. 0 without errno is the file's end. It may wait
-// for the disk, so Go's scheduler is told. Having no flags, it may also wait for a socket that somebody else made a blocking one,
-// and raise SIGPIPE, which Python ignores unless the app has it otherwise.
+// SendFile sends up to n bytes of a file from offset at. 0 with OK is the end of the file. It may wait for the disk, so Go's scheduler
+// is informed. It has no flags, so it may also wait for a socket that another process has made blocking, and it may raise SIGPIPE, which
+// Python ignores unless the app changes that.
 func SendFile(fd, file int, at int64, n int) (int, unix.Errno) {
 	for {
 		sent, err := unix.Sendfile(fd, file, &at, n)
@@ -139,17 +139,16 @@ func SendFile(fd, file int, at int64, n int) (int, unix.Errno) {
 	}
 }
 
-// Close closes the descriptor.
 func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// Finish ends our side of the connection; the peer still may send (RFC 9112 9.6).
+// Finish shuts down our side of the connection; the peer may still send (RFC 9112 9.6).
 func Finish(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
 
-// End ends both sides of the connection, though another process may have a copy of the descriptor.
+// End shuts down both sides of the connection, even if another process has a copy of the descriptor.
 func End(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR, 0) }
 
-// Reset drops the connection at once instead of sending what is left (connect(2): AF_UNSPEC), though another process may have a
-// copy of the descriptor. A unix socket has no such end.
+// Reset drops the connection at once, with its unsent output (connect(2): AF_UNSPEC), even if another process has a copy of the
+// descriptor. Unix sockets cannot be reset.
 func Reset(fd int) {
 	nowhere := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nowhere)), unsafe.Sizeof(nowhere))

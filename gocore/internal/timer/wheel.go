@@ -1,8 +1,7 @@
-// Package timer is a hashed wheel of deadlines on records that are known by number.
+// Package timer is a hashed timer wheel for records that are known by number.
 //
-// It is lazy: a deadline that moves away stays where it is in the wheel, and is looked at again when its old time comes or
-// when there is time.
-// So the hot path, in which deadlines only ever move away, never touches the wheel.
+// The wheel is lazy: a deadline that moves away keeps its slot, and is checked again when its old time comes or in a quiet
+// period. So the hot path, in which deadlines only move away, never touches the wheel.
 package timer
 
 import (
@@ -11,7 +10,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Node is the link of a record. Its zero value is in no slot.
+// Node links a record into a slot. Its zero value is in no slot.
 type Node struct {
 	next, prev uint32 // number + 1
 	at         uint32 // tick + 1; 0: not in the wheel
@@ -20,7 +19,7 @@ type Node struct {
 // Armed tells whether the node is in the wheel.
 func (n *Node) Armed() bool { return n.at != 0 }
 
-// At is the tick at which the node is looked at.
+// At is the tick at which the record is checked.
 func (n *Node) At() uint32 { return n.at - 1 }
 
 const (
@@ -28,20 +27,20 @@ const (
 	mask  = slots - 1
 )
 
-// Proof that mask works and that a slot bitmap is whole words.
+// Compile-time check that slots is a power of two and that a slot bitmap has whole words.
 const _ = uint(-(slots & mask))
 const _ = uint(-(slots % 64))
 
-// Wheel keeps nodes by tick. Records are found through Node.
+// Wheel keeps records by tick, and finds them through Node.
 type Wheel struct {
 	Node  func(i uint32) *Node
-	now   uint32 // every tick up to and including this one has been run
+	now   uint32 // all ticks up to this one have run
 	count int
 	heads [slots]uint32
 	used  [slots / 64]uint64
 }
 
-// Arm makes sure that record i is looked at no later than tick at. It never moves a node to a later time.
+// Arm schedules a check of record i at tick at, or earlier if one is scheduled. It never moves a record to a later tick.
 func (w *Wheel) Arm(i uint32, n *Node, at uint32) {
 	at = max(at, w.now+1)
 	at = min(at, w.now+slots-1)
@@ -61,7 +60,7 @@ func (w *Wheel) Arm(i uint32, n *Node, at uint32) {
 	w.count++
 }
 
-// Remove takes record i out of the wheel, if it is in.
+// Remove takes record i out of the wheel, if it is there.
 func (w *Wheel) Remove(i uint32, n *Node) {
 	if n.at == 0 {
 		return
@@ -79,7 +78,7 @@ func (w *Wheel) Remove(i uint32, n *Node) {
 	w.count--
 }
 
-// Run takes out every record whose tick is at most now and hands it to fire, which may arm it again.
+// Run removes every record whose tick is at most now and passes it to fire, which may arm it again.
 func (w *Wheel) Run(now uint32, fire func(i uint32)) {
 	for w.count > 0 {
 		at, ok := w.Next()
@@ -95,7 +94,7 @@ func (w *Wheel) Run(now uint32, fire func(i uint32)) {
 	w.now = max(w.now, now)
 }
 
-// Next is the earliest tick at which a record is to be looked at.
+// Next is the earliest tick of any record; ok is false if the wheel is empty.
 func (w *Wheel) Next() (at uint32, ok bool) {
 	if w.count == 0 {
 		return 0, false

@@ -1,4 +1,4 @@
-// A new connection.
+// Accepting new connections.
 
 package transport
 
@@ -13,25 +13,25 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// Listener is a listening socket that somebody else opened and will close.
+// Listener is a listening socket. The caller opens and closes it.
 type Listener struct {
 	FD       int
 	Wildcard bool
-	Protocol Kind // that its connections begin with
+	Protocol Kind // the first protocol of its connections
 }
 
 // Acceptor takes connections from the listeners.
 type Acceptor struct {
 	Listeners []Listener
-	Workers   *counters.Table // nil: there are no others
+	Workers   *counters.Table // nil: no other workers
 
 	loop     *Loop
-	reserve  int    // a descriptor to spend when there are none left
-	arriving int    // one that was accepted and is no connection yet; -1: there is none
-	pauseEnd uint32 // tick at which a pause of accepting ends; 0: there is none
-	lookAt   uint32 // tick at which listeners are looked at again, where a connection was left to another worker; 0: none was
-	starved  bool   // connections are turned away, and the log says so
-	unread   bool   // a listener that workers share was left before it was empty
+	reserve  int    // a spare descriptor, used when the process has none left
+	arriving int    // accepted but not yet a connection; -1: none
+	pauseEnd uint32 // tick at which the accept pause ends; 0: no pause
+	lookAt   uint32 // tick to check the listeners again after a connection was left to another worker; 0: none
+	starved  bool   // connections are being turned away, which is logged once
+	unread   bool   // a shared listener may still have connections waiting
 }
 
 func (a *Acceptor) open(l *Loop) {
@@ -45,11 +45,11 @@ func (a *Acceptor) close() {
 	}
 }
 
-// left tells whether listeners are to be tried although epoll will not report them.
+// left tells whether the listeners need another try although epoll will not report them.
 func (a *Acceptor) left() bool { return a.unread && !a.loop.draining }
 
-// From takes what waits at listener i, a batch of it; epoll reports the listener again when more is there. done: nothing more
-// is, or nothing more can be taken.
+// From accepts a batch of connections from listener i; epoll reports the listener again if more are waiting. done is true if none
+// is waiting or none can be accepted.
 func (a *Acceptor) From(i uint32) (done bool) {
 	for range limits.AcceptBatch {
 		if a.Workers != nil && a.leave(i) {
@@ -67,7 +67,7 @@ func (a *Acceptor) From(i uint32) (done bool) {
 			}
 			a.turnAway(i, errno)
 			return true
-		default: // EAGAIN: somebody else was faster, or there are no more
+		default: // EAGAIN: none is waiting, or another worker was faster
 			return true
 		}
 	}
@@ -106,7 +106,7 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l.Timers.Arm(c)
 }
 
-// leave tells whether a connection that may wait at listener i is another worker's to take.
+// leave tells whether to leave a connection that may be waiting at listener i to another worker.
 func (a *Acceptor) leave(i uint32) bool {
 	l := a.loop
 	a.Workers.Own().Connections.Store(uint64(l.conns.Live()))
@@ -118,7 +118,7 @@ func (a *Acceptor) leave(i uint32) bool {
 	return found
 }
 
-// lookAgain takes a connection after all that was left to a worker which the app then kept busy.
+// lookAgain accepts a connection that was left to another worker, in case the app kept that worker busy.
 func (a *Acceptor) lookAgain() {
 	if a.lookAt == 0 || a.lookAt > a.loop.Clock.Now || a.loop.draining {
 		return
@@ -129,8 +129,7 @@ func (a *Acceptor) lookAgain() {
 	}
 }
 
-// All tries every listener, because another worker said that something waits, or because an edge of epoll was not
-// followed to its end.
+// All tries every listener: another worker reported waiting connections, or an edge of epoll was not read until EAGAIN.
 func (a *Acceptor) All() {
 	a.unread = false
 	for i := range a.Listeners {
@@ -138,14 +137,14 @@ func (a *Acceptor) All() {
 	}
 }
 
-// Edge is From for a listener that workers share, which epoll will not report again.
+// Edge is From for a listener shared by workers, which epoll will not report again.
 func (a *Acceptor) Edge(i uint32) {
 	if !a.From(i) {
 		a.unread = true
 	}
 }
 
-// HandOver leaves what waits at the listeners to another worker; false when there is none.
+// HandOver leaves waiting connections to another worker; false if there is no other worker.
 func (a *Acceptor) HandOver() bool {
 	if a.Workers == nil {
 		return false
@@ -158,9 +157,9 @@ func (a *Acceptor) HandOver() bool {
 	return found
 }
 
-// turnAway: the process has no descriptor left, or the system no memory. The spare descriptor is spent on telling the
-// next peer so, by closing it; left in the queue it would make epoll report the listener again and again. When that
-// does not help, because another thread took the descriptor or memory is what lacks, nothing is accepted for a while.
+// turnAway handles running out of descriptors or memory. It frees the spare descriptor, accepts the next connection and closes it:
+// left in the backlog, the connection would make epoll report the listener again and again. If accept still fails, because another
+// thread took the descriptor or memory is short, accepting pauses.
 func (a *Acceptor) turnAway(i uint32, why unix.Errno) {
 	if !a.starved {
 		a.starved = true
@@ -189,7 +188,7 @@ func (a *Acceptor) pause() {
 	a.pauseEnd = a.loop.Clock.Now + pauseTicks
 }
 
-// resume ends a pause whose time has come.
+// resume ends an expired pause.
 func (a *Acceptor) resume() {
 	if a.pauseEnd == 0 || a.pauseEnd > a.loop.Clock.Now || a.loop.draining {
 		return
@@ -198,7 +197,7 @@ func (a *Acceptor) resume() {
 	_ = a.Listen()
 }
 
-// Listen makes epoll report the listeners.
+// Listen adds the listeners to epoll.
 func (a *Acceptor) Listen() error {
 	for i, l := range a.Listeners {
 		if err := a.add(l.FD, poll.NewTag(poll.Listener, 0, uint32(i))); err != nil {

@@ -1,4 +1,4 @@
-// Time as connections know it.
+// The time, in ticks.
 
 package transport
 
@@ -12,10 +12,10 @@ import (
 type Clock struct {
 	Now   uint32
 	epoch time.Time
-	wall  int64 // milliseconds, for other workers
+	wall  int64 // milliseconds since 1970, shared with other workers
 }
 
-// Set makes it now.
+// Set sets the current time.
 func (c *Clock) Set(now time.Time) {
 	c.Now = uint32(now.Sub(c.epoch) / limits.Tick)
 	c.wall = now.UnixMilli()
@@ -26,5 +26,5 @@ func (c *Clock) until(at uint32, now time.Time) time.Duration {
 	return max(c.epoch.Add(time.Duration(at)*limits.Tick).Sub(now), 0)
 }
 
-// IsLate tells whether a deadline is looked at so late that the loop cannot have turned at its time.
+// IsLate tells whether a deadline is checked so late that the loop cannot have run when it passed.
 func (c *Clock) IsLate(since, limit uint32) bool { return c.Now-since > limit+limit/2 }

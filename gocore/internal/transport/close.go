@@ -8,8 +8,8 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// Mark notes that the connection is to be closed, and why; the first reason counts. Whoever finds one does no more than that,
-// however deep in the work for this connection or another: settle acts on it.
+// Mark records that the connection is to be closed, and why; the first reason counts. Code at any depth, for this connection or
+// another, only marks: settle closes.
 func (l *Loop) Mark(c *Conn, why Ending) {
 	if c.ending == Stays {
 		c.ending = why
@@ -30,8 +30,8 @@ func (l *Loop) settle(c *Conn) {
 	l.close(c)
 }
 
-// Finish ends a connection after its last response, whose stream is over. A peer that may still be sending would answer a plain close
-// with a reset and lose the response, so it is given time (RFC 9112 9.6).
+// Finish ends a connection after its last response, whose stream is over. After a plain close, a peer that is still sending would
+// receive a reset and lose the response, so the connection lingers (RFC 9112 9.6).
 func (l *Loop) Finish(c *Conn) {
 	if c.gone || !c.Linger && c.held == 0 && !l.Input.sends(c) {
 		l.Mark(c, Answered)
@@ -43,7 +43,7 @@ func (l *Loop) Finish(c *Conn) {
 	l.Timers.Arm(c)
 }
 
-// close gives everything back that the connection holds.
+// close releases everything that the connection holds.
 func (l *Loop) close(c *Conn) {
 	if c.phase == Closed {
 		return
@@ -64,27 +64,27 @@ func (l *Loop) close(c *Conn) {
 	l.conns.Free(c.number)
 }
 
-// forked: a child of the app may have a copy of a descriptor, and with it would keep the connection open.
+// forked: a child process of the app may hold a copy of the descriptor, which would keep the connection open.
 func (l *Loop) forked() bool {
 	return l.Config.Forked != nil && atomic.LoadUint32(l.Config.Forked) != 0
 }
 
-// Drain lets every response be the last one of its connection and closes those that have none to wait for, the ones lately
-// in use a little later. What already arrived is answered first.
+// Drain makes every response the last one of its connection and closes connections without a request, recently used ones a little
+// later. Requests that have already arrived are served first.
 func (l *Loop) Drain() {
 	l.WorkOff()
 	l.draining = true
 	l.sweep(func(c *Conn) {
 		l.WorkFor(c)
 		l.Fault("drain")
-		c.readable = true // what epoll has not reported yet counts too
+		c.readable = true // includes input that epoll has not reported yet
 		l.drive(c)
 		l.retire(c)
 	})
 }
 
-// retire closes a connection of a draining server that has nothing to wait for. One that this turn had no room for is looked
-// at again in the next.
+// retire closes a connection of a draining server that has no request in progress. A connection that was put off is checked again
+// in the next turn.
 func (l *Loop) retire(c *Conn) {
 	switch {
 	case c.waiting || c.phase == Closed:
@@ -100,7 +100,7 @@ func (l *Loop) retire(c *Conn) {
 	l.settle(c)
 }
 
-// Abandon ends every connection at once.
+// Abandon closes every connection at once.
 func (l *Loop) Abandon() {
 	l.sweep(func(c *Conn) {
 		l.WorkFor(c)
@@ -109,7 +109,7 @@ func (l *Loop) Abandon() {
 	})
 }
 
-// Close frees what connections share; there are none any more.
+// Close frees what connections share. No connection may be open.
 func (l *Loop) Close() {
 	l.Accept.close()
 	l.conns.Close()

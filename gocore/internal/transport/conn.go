@@ -1,19 +1,19 @@
-// Package transport is one connection and its bytes: accept, read, write, queue, send files, close.
+// Package transport handles connections and their bytes: accept, read, write, queue, send files, close.
 //
-// Start at drive: all that happens to a connection comes through it. What the bytes mean is its protocol's, which is reached through the
-// table of protocol.go, and which reaches the socket only through Input.Read and Output.
+// Start at drive: it handles everything that happens to a connection. The connection's protocol, from the table in protocol.go,
+// interprets the bytes; it reaches the socket only through Input.Read and Output.
 //
-//	accept.go    a new connection
-//	room.go      room for it, at the limit
-//	read.go      bytes in, and those that are kept for later
-//	write.go     bytes out: what is said to one connection in one turn leaves in one system call
-//	queue.go     those that a slow peer does not take
-//	sendfile.go  files among them
-//	turn.go      which connections a turn goes on with
-//	deadline.go  what took too long
-//	recover.go   what a panic of ours costs
+//	accept.go    new connections
+//	room.go      room for a new connection at the limit
+//	read.go      input, and the part of it that is kept for later
+//	write.go     output: one system call per connection and turn
+//	queue.go     output that a slow peer has not accepted
+//	sendfile.go  files in the output
+//	turn.go      which connections a turn works on
+//	deadline.go  deadlines
+//	recover.go   recovery from a panic
 //	close.go     the one way out
-//	release.go   what a burst made grow, shrinks again
+//	release.go   release of memory after a burst
 package transport
 
 import (
@@ -26,90 +26,89 @@ import (
 	"saltare/gocore/internal/timer"
 )
 
-// Conn is one connection: all that an idle one costs. It lies outside Go's heap and holds no Go pointer.
+// Conn is one connection, and all the memory of an idle one. It lies outside Go's heap and holds no Go pointer.
 type Conn struct {
-	// Who it is.
+	// Identity.
 	number   uint32
 	serial   uint32
 	fd       int32
 	Listener uint32
 	Client   handoff.Address
-	Local    handoff.Address // of connections to a wildcard listener
+	Local    handoff.Address // only for connections of a wildcard listener
 
-	// Its time.
+	// Time.
 	node  timer.Node
-	Since uint32 // tick at which the phase began or last went on
-	wrote uint32 // tick at which unsent output last went on
+	Since uint32 // tick of the phase's beginning or last progress
+	wrote uint32 // tick of the last progress of unsent output
 
-	// Its protocol's.
+	// Owned by its protocol.
 	Requests uint32
-	Stream   uint32 // number + 1 of the one stream that it has, where it has one
+	Stream   uint32 // number + 1 of its only stream; 0: none
 
-	// Its bytes.
-	queue    uint32 // number + 1 of unsent output
+	// Bytes.
+	queue    uint32 // number + 1 of its queue of unsent output; 0: none
 	parked   pool.Buffer
 	held     uint32 // bytes in parked
-	Scanned  uint32 // of them, known to be the beginning of something
-	lingered uint32 // bytes thrown away after the last response
+	Scanned  uint32 // of held, already searched and known to be incomplete
+	lingered uint32 // bytes discarded after the last response
 
 	phase    Phase
 	protocol Kind
-	ending   Ending // why it is to be closed
+	ending   Ending // why it is being closed
 	Last     bool   // this response is the last one
-	Linger   bool   // the peer may still be sending: close gently
+	Linger   bool   // the peer may still be sending: linger before closing
 
-	// What epoll said and was not used up yet.
+	// Readiness reported by epoll and not used up yet.
 	readable bool
 	writable bool
-	hangup   bool // the peer has ended its sending side: what is in the socket is all that will ever be there
-	gone     bool // and cannot be sent anything either
+	hangup   bool // the peer has closed its sending side: no more input than what the socket holds
+	gone     bool // the peer cannot receive either
 
-	ready   bool // in the list of that name
-	waiting bool // in the list of those put off
-	reset   bool // close at once, without sending what is left
+	ready   bool // in the list of ready connections
+	waiting bool // in the list of connections put off
+	reset   bool // close at once, without sending unsent output
 }
 
-// Proof that a record stays within its price.
+// Compile-time check of the record's size.
 const _ = uint(limits.ConnBytes - unsafe.Sizeof(Conn{}))
 
-// Number is what a stream knows its connection by.
+// Number is how a stream refers to its connection.
 func (c *Conn) Number() uint32 { return c.number }
 
 // Phase is where the connection is in its life.
 func (c *Conn) Phase() Phase { return c.phase }
 
-// Protocol is the kind of its protocol.
 func (c *Conn) Protocol() Kind { return c.protocol }
 
-// Ends tells whether it is marked to be closed, so that nothing is to be done for it any more.
+// Ends tells whether the connection is marked to be closed and needs no more work.
 func (c *Conn) Ends() bool { return c.ending != Stays }
 
-// HasInput tells whether there may be bytes to take.
+// HasInput tells whether there may be input to read.
 func (c *Conn) HasInput() bool { return c.readable || c.held > 0 }
 
-// Held is how many bytes are parked.
+// Held is the number of parked bytes.
 func (c *Conn) Held() uint32 { return c.held }
 
-// HalfClosed tells whether the peer has ended its sending side, and Gone whether it cannot be sent anything either.
+// HalfClosed tells whether the peer has closed its sending side; Gone, whether it cannot receive either.
 func (c *Conn) HalfClosed() bool { return c.hangup }
 func (c *Conn) Gone() bool       { return c.gone }
 
-// AtEnd tells whether all that the peer will ever send was read.
+// AtEnd tells whether the peer has closed its sending side and all its input was read.
 func (c *Conn) AtEnd() bool { return c.hangup && c.held == 0 && sock.AtEnd(int(c.fd)) }
 
-// Waiting tells whether it is put off to the next turn.
+// Waiting tells whether the connection is put off to the next turn.
 func (c *Conn) Waiting() bool { return c.waiting }
 
-// Wrote is the tick at which unsent output last went on; ok is false when there is none.
+// Wrote is the tick of the last progress of unsent output; ok is false if nothing is unsent.
 func (c *Conn) Wrote() (at uint32, ok bool) { return c.wrote, c.queue != 0 }
 
-// Reset has the connection closed by a reset: the peer must not take what it has for all.
+// Reset makes the close send a reset, so that the peer does not take a partial response for a complete one.
 func (c *Conn) Reset() { c.reset = true }
 
-// unused: nothing of a request has come.
+// unused tells whether no part of a request has arrived.
 func (c *Conn) unused() bool { return c.phase == Idle || c.phase == Head && c.held == 0 }
 
-// drive goes on with a connection and acts on how that ended.
+// drive continues the work on a connection and closes it if it was marked.
 func (l *Loop) drive(c *Conn) {
 	switch c.phase {
 	case Closed:

@@ -1,4 +1,4 @@
-// What took too long. Times count from the last progress of the phase.
+// Deadlines. They count from the last progress of the phase.
 
 package transport
 
@@ -15,19 +15,19 @@ var (
 	drainTicks  = limits.Ticks(limits.DrainLinger)
 	pauseTicks  = limits.Ticks(limits.AcceptPause)
 
-	// By then a worker is no longer taken for an attentive one because of its last turn.
+	// After this time a worker no longer counts as attentive because of its last turn.
 	attentiveTicks = limits.Ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
 )
 
-// Timers knows when connections are to be looked at.
+// Timers keeps the deadlines of connections.
 type Timers struct {
 	loop   *Loop
 	wheel  timer.Wheel
-	due    pool.List[uint32] // connections whose deadline may be over
-	judged int               // of due, looked at
+	due    pool.List[uint32] // connections whose deadline may have passed
+	judged int               // how many of due were checked
 }
 
-// deadline is the tick at which the connection has taken too long; 0 when it may take its time.
+// deadline is the tick at which the connection expires; 0: never.
 func (t *Timers) deadline(c *Conn) uint32 {
 	at := t.phaseDeadline(c)
 	if t.writeCounts(c) {
@@ -38,7 +38,7 @@ func (t *Timers) deadline(c *Conn) uint32 {
 	return at
 }
 
-// writeCounts tells whether unsent output has to make progress.
+// writeCounts tells whether write_timeout applies to the connection's unsent output.
 func (t *Timers) writeCounts(c *Conn) bool {
 	return c.queue != 0 && t.loop.Config.WriteTimeout > 0 && !(c.phase == Busy && t.loop.protocols[c.protocol].Patient())
 }
@@ -61,15 +61,15 @@ func (t *Timers) phaseDeadline(c *Conn) uint32 {
 	return c.After(limit)
 }
 
-// After is the tick at which the limit has passed since the last progress; 0 when there is no limit.
+// After is the tick at which the limit has passed since the last progress; 0: no limit.
 func (c *Conn) After(limit uint32) uint32 {
 	if limit == 0 {
 		return 0
 	}
-	return c.Since + limit + 1 // the tick under way is not counted
+	return c.Since + limit + 1 // the current tick does not count
 }
 
-// Arm makes sure the connection is looked at when its deadline comes.
+// Arm schedules a check of the connection at its deadline.
 func (t *Timers) Arm(c *Conn) {
 	at := t.deadline(c)
 	if at != 0 && (!c.node.Armed() || c.node.At() > at) {
@@ -77,7 +77,7 @@ func (t *Timers) Arm(c *Conn) {
 	}
 }
 
-// NextDeadline is how long the server may sleep; ok is false when nothing is due.
+// NextDeadline is how long the server may wait; ok is false if there is no deadline.
 func (t *Timers) NextDeadline(now time.Time) (d time.Duration, ok bool) {
 	at, ok := t.wheel.Next()
 	for _, look := range [...]uint32{t.loop.Accept.pauseEnd, t.loop.Accept.lookAt} {
@@ -91,14 +91,14 @@ func (t *Timers) NextDeadline(now time.Time) (d time.Duration, ok bool) {
 	return t.loop.Clock.until(at, now), true
 }
 
-// Due tells whether Run has anything to look at.
+// Due tells whether Run has a deadline to check.
 func (t *Timers) Due() bool {
 	at, ok := t.wheel.Next()
 	return t.due.Len() > 0 || ok && at <= t.loop.Clock.Now
 }
 
-// Run ends what took too long: a few connections in a turn, so that the end of thousands holds up nobody. It tells
-// whether there was anything to look at.
+// Run ends expired connections, only a few per turn, so that thousands of them do not delay other connections. It returns
+// whether it had any to check.
 func (t *Timers) Run() (any bool) {
 	t.loop.Accept.resume()
 	t.loop.Accept.lookAgain()
@@ -117,7 +117,7 @@ func (t *Timers) Run() (any bool) {
 	return any
 }
 
-// PutOff moves the timers of deadlines that have moved away, so that they do not end a long sleep for nothing.
+// PutOff moves timers whose deadlines have moved away, so that they do not end a long wait needlessly.
 func (t *Timers) PutOff() {
 	for i := range t.loop.conns.Len() {
 		c := t.loop.conns.At(i)
@@ -131,8 +131,8 @@ func (t *Timers) PutOff() {
 	}
 }
 
-// judge ends a connection if its deadline is over and its socket holds nothing that would save it. It tells whether that took
-// any work. It may be another connection than when its number became due.
+// judge ends a connection if its deadline has passed and its socket holds no input that extends it. It returns whether that took
+// any work. The number may meanwhile belong to another connection than when it became due.
 func (t *Timers) judge(i uint32) (worked bool) {
 	c := t.loop.conns.At(i)
 	if !t.IsDue(c) {
@@ -148,8 +148,8 @@ func (t *Timers) judge(i uint32) (worked bool) {
 	return true
 }
 
-// IsDue tells whether the connection is to be ended now. It is looked at again at its deadline otherwise, or in the next tick
-// when this turn has no room for it.
+// IsDue tells whether the connection has to end now. If not, it is checked again at its deadline, or in the next tick if this turn
+// has no room for it.
 func (t *Timers) IsDue(c *Conn) bool {
 	at := t.deadline(c)
 	switch {
@@ -165,8 +165,8 @@ func (t *Timers) IsDue(c *Conn) bool {
 	return true
 }
 
-// look takes in what the socket holds before a deadline is believed: while the app kept the loop from turning, nobody did, and
-// epoll's reports may still be to come. What was found counts as progress, but for a head, which has to be whole by its time.
+// look reads the socket before a deadline is enforced: while the app blocked the loop, nothing was read, and epoll's reports may
+// still be pending. Input counts as progress, except for a head, which must be complete by its deadline.
 func (t *Timers) look(c *Conn) {
 	came, serial := t.loop.Input.came, c.serial
 	c.readable = true
@@ -199,22 +199,22 @@ func (t *Timers) expire(c *Conn) {
 	}
 }
 
-// expireWrite gives up a peer that takes nothing.
+// expireWrite ends a connection whose peer accepts no output.
 func (t *Timers) expireWrite(c *Conn) {
 	wrote := c.wrote
 	t.TryToWrite(c)
 	switch {
 	case c.Ends():
 	case c.queue != 0 && c.wrote == wrote:
-		c.reset = true // nothing is kept for it
+		c.reset = true // drop the unsent output
 		t.loop.Mark(c, TooSlow)
 	default:
 		t.Arm(c)
 	}
 }
 
-// TryToWrite finds out by a write whether a peer takes something. Epoll reports room only once a third of the socket's buffer is free,
-// megabytes that a slow peer may take longer for than any deadline.
+// TryToWrite finds out whether the peer accepts output by writing. Epoll reports a socket writable only once a third of its buffer
+// is free, which can be megabytes: a slow peer may take longer than any deadline to read that much.
 func (t *Timers) TryToWrite(c *Conn) {
 	c.writable = true
 	t.loop.Output.writeQueue(c)

@@ -18,7 +18,7 @@ type Counts struct {
 	Requests, Accepted, Refused, Panics uint64
 }
 
-// Loop owns every connection of one server, the time, and what a turn has to do. One driver at a time may call it.
+// Loop owns the connections of one server, its clock and the work of a turn. Only one thread at a time may call it.
 type Loop struct {
 	Config  config.Config
 	Clock   Clock
@@ -38,12 +38,12 @@ type Loop struct {
 	turn  turn
 	room  room
 
-	working  *Conn // for which the work is that is under way
+	working  *Conn // the connection being worked on
 	serial   uint32
 	draining bool
 }
 
-// Open makes it a loop without connections, now. The caller keeps set, inbox and lines.
+// Open initializes a loop without connections at time now. The caller keeps ownership of set, inbox and lines.
 func (l *Loop) Open(c config.Config, set *poll.Poll, inbox *handoff.Inbox, lines *journal.Journal, now time.Time) {
 	l.Config, l.poll, l.Inbox, l.Journal = c, set, inbox, lines
 	l.Timers.wheel.Node = func(i uint32) *timer.Node { return &l.conns.At(i).node }
@@ -53,7 +53,7 @@ func (l *Loop) Open(c config.Config, set *poll.Poll, inbox *handoff.Inbox, lines
 	l.Accept.open(l)
 }
 
-// NextSerial is never 0, the serial of a zeroed record.
+// NextSerial never returns 0, the serial of a zeroed record.
 func (l *Loop) NextSerial() uint32 {
 	if l.serial++; l.serial == 0 {
 		l.serial = 1
@@ -61,19 +61,19 @@ func (l *Loop) NextSerial() uint32 {
 	return l.serial
 }
 
-// Conn is the connection of that number, which must have been handed out.
+// Conn returns the connection with that number, which must have been handed out.
 func (l *Loop) Conn(number uint32) *Conn { return l.conns.At(number) }
 
-// Connections is how many are open.
+// Connections is the number of open connections.
 func (l *Loop) Connections() int { return l.conns.Live() }
 
-// Buffers is how many read buffers connections hold.
+// Buffers is the number of read buffers held by connections.
 func (l *Loop) Buffers() int { return l.Input.buffers.Live() }
 
-// Draining tells whether the server is to stop.
+// Draining tells whether the server is stopping.
 func (l *Loop) Draining() bool { return l.draining }
 
-// Report takes one report of epoll about a connection.
+// Report handles one epoll report about a connection.
 func (l *Loop) Report(tag poll.Tag, bits uint32) {
 	if !l.conns.Has(tag.Number()) {
 		return
@@ -94,7 +94,7 @@ func (l *Loop) Report(tag poll.Tag, bits uint32) {
 	l.drive(c)
 }
 
-// sweep does something for every connection that is open.
+// sweep calls do for every open connection.
 func (l *Loop) sweep(do func(c *Conn)) {
 	for i := range l.conns.Len() {
 		if c := l.conns.At(i); c.phase != Closed {

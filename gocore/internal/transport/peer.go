@@ -1,4 +1,4 @@
-// The address of a peer as logs show it. (net/netip would cost each process 38 KiB for it.)
+// The address of a peer as logs show it. (net/netip would cost each process 38 KiB.)
 
 package transport
 
@@ -11,7 +11,7 @@ import (
 
 var mapped = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff") // RFC 4291 2.5.5.2
 
-// Peer is address and port; an IPv4 address that a socket of IPv6 has mapped is shown as what it is, as in the scope.
+// Peer is address and port. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
 func (c *Conn) Peer() string {
 	ip, text := c.Client.IP[:], make([]byte, 0, 64)
 	switch {
@@ -37,11 +37,11 @@ func appendIPv4(to, ip []byte) []byte {
 	return to
 }
 
-// appendIPv6 is the form of RFC 5952 4: lower case, and "::" for the first of the longest runs of zeros.
+// appendIPv6 writes the form of RFC 5952 4: lower case, with "::" for the first of the longest runs of zeros.
 func appendIPv6(to, ip []byte) []byte {
 	const groups = 8
 	group := func(i int) uint64 { return uint64(ip[2*i])<<8 | uint64(ip[2*i+1]) }
-	start, length := groups, 1 // of the run; a single zero is written out
+	start, length := groups, 1 // of the run of zeros; a single zero is written out
 	for i := 0; i < groups; i++ {
 		n := 0
 		for i+n < groups && group(i+n) == 0 {
@@ -66,7 +66,7 @@ func appendIPv6(to, ip []byte) []byte {
 	return to
 }
 
-// AppError reports a mistake of the app that only shows here.
+// AppError logs a mistake of the app that is detected only here.
 func (l *Loop) AppError(c *Conn, what string) {
 	l.Journal.Error("error in the app's answer to " + c.Peer() + ": " + what)
 }

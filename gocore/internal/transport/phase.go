@@ -10,19 +10,19 @@ const (
 	Closed Phase = iota
 	// Head: a request head has begun, or the connection is new.
 	Head
-	// Busy: a request is under way; its stage, in package exchange, says how far.
+	// Busy: a request is in progress; its stage, in package exchange, says how far it is.
 	Busy
-	// Flush: the response is complete, some of it unsent.
+	// Flush: the response is complete, but part of it is unsent.
 	Flush
 	// Idle: between requests; no buffer is held.
 	Idle
-	// Linger: our side is shut; the peer may still send, and what it sends is thrown away.
+	// Linger: our side is shut; further input from the peer is discarded.
 	Linger
 
 	phases
 )
 
-// String is what logs say: "closed while reading the request head".
+// String is the wording for logs: "closed while reading the request head".
 func (p Phase) String() string {
 	return [phases]string{
 		"closed", "reading the request head", "serving a request", "sending the answer", "idle", "lingering after the last answer",
@@ -39,7 +39,7 @@ var legal = [phases]uint8{
 	Linger: 0,
 }
 
-// Enter moves the connection to its next phase, from which its deadline counts.
+// Enter moves the connection to its next phase and restarts its deadline.
 func (l *Loop) Enter(c *Conn, next Phase) {
 	if next != Closed && legal[c.phase]&(1<<next) == 0 {
 		panic("transport: from " + c.phase.String() + " to " + next.String())
@@ -57,12 +57,12 @@ func (l *Loop) Enter(c *Conn, next Phase) {
 	}
 }
 
-// Ending is why a connection is to be closed.
+// Ending is why a connection is being closed.
 type Ending uint8
 
 const (
 	Stays    Ending = iota
-	Answered        // what is gathered is written out first
+	Answered        // gathered output is written first
 	PeerClosed
 	PeerReset
 	NoMemory
@@ -73,10 +73,10 @@ const (
 	endings
 )
 
-// atOnce tells whether nothing more is sent.
+// atOnce tells whether to close without sending more.
 func (e Ending) atOnce() bool { return e > Answered }
 
-// String is what logs say: "peer closed while ...".
+// String is the wording for logs: "peer closed while ...".
 func (e Ending) String() string {
 	return [endings]string{
 		"stays", "answered", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",

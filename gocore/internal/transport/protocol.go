@@ -1,40 +1,40 @@
-// The protocols, by a table: what a connection does is chosen by the byte that it carries.
+// The table of protocols: a byte in each connection selects its protocol.
 
 package transport
 
 import "saltare/gocore/internal/handoff"
 
-// Kind is a protocol: its place in the table of a loop.
+// Kind is the index of a protocol in the loop's table.
 type Kind uint8
 
-// Protocol is the functions of one. Command, Deadline and Drain are for a connection that is Busy, Expire for one that is Busy or in
-// phase Head.
+// Protocol is the functions of a protocol. Command, Deadline and Drain are called for connections in phase Busy, Expire for those in
+// Busy or Head.
 //
-// None may close a connection, or go on with another one: each marks (Loop.Mark, Loop.PutReady), and the loop acts on it.
+// No function may close a connection or work on another one: it marks (Loop.Mark, Loop.PutReady), and the loop acts on the mark.
 type Protocol interface {
-	// Readable goes on: bytes may have come, output may have left, or what held the connection up is over. It goes as far as there is
-	// something to do, and ends at once where the connection ends.
+	// Readable continues: input may have arrived, output may have left, or an obstacle may be gone. It does all the work it can, and
+	// returns at once when the connection ends.
 	Readable(c *Conn)
 	// Command carries out a command for a stream of the connection.
 	Command(c *Conn, k *handoff.Command, payload []byte)
-	// Deadline is the tick at which the connection has taken too long; 0: it may take its time.
+	// Deadline is the tick at which the connection expires; 0: never.
 	Deadline(c *Conn) uint32
-	// Expire: that tick is over.
+	// Expire handles the passing of the deadline.
 	Expire(c *Conn)
-	// Drain: the server is to stop. A connection that has something to wait for goes on.
+	// Drain: the server is stopping. A connection with a request in progress continues.
 	Drain(c *Conn)
-	// Gone gives back what the protocol holds of a connection that is being closed.
+	// Gone releases what the protocol holds for a connection that is being closed.
 	Gone(c *Conn)
-	// Doing is what logs say of it.
+	// Doing describes the connection's work for logs.
 	Doing(c *Conn) string
-	// Patient tells whether unsent output has no deadline of its own.
+	// Patient tells whether write_timeout does not apply to unsent output.
 	Patient() bool
 }
 
-// most is how many protocols a server may speak.
+// most is the largest number of protocols of a server.
 const most = 4
 
-// Add makes a protocol known. Connections begin with the first one unless their listener names another.
+// Add registers a protocol. Connections begin with the first one unless their listener names another.
 func (l *Loop) Add(p Protocol) (k Kind) {
 	k = Kind(l.known)
 	l.protocols[k] = p
@@ -42,7 +42,7 @@ func (l *Loop) Add(p Protocol) (k Kind) {
 	return k
 }
 
-// Switch lets the connection speak another protocol from now on. What is left of its input is looked at in this turn.
+// Switch changes the protocol of the connection. Input that is left is processed in this turn.
 func (l *Loop) Switch(c *Conn, to Kind) {
 	c.protocol = to
 	if c.HasInput() {
@@ -50,12 +50,12 @@ func (l *Loop) Switch(c *Conn, to Kind) {
 	}
 }
 
-// Command hands a command to the protocol.
+// Command passes a command to the connection's protocol.
 func (l *Loop) Command(c *Conn, k *handoff.Command, payload []byte) {
 	l.protocols[c.protocol].Command(c, k, payload)
 }
 
-// Doing is what logs say of the connection.
+// Doing describes the connection's work for logs.
 func (l *Loop) Doing(c *Conn) string {
 	if c.phase == Busy {
 		return l.protocols[c.protocol].Doing(c)

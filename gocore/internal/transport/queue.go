@@ -1,4 +1,4 @@
-// Unsent output: what the socket of a slow peer did not take, and how it goes on.
+// Unsent output: what the socket of a slow peer did not accept, and how it is sent later.
 
 package transport
 
@@ -10,31 +10,31 @@ import (
 	"saltare/gocore/internal/pool"
 )
 
-// queue is the unsent output of one connection whose peer is slow. It lies outside Go's heap, as do its segments and their bytes,
-// so a burst of slow peers leaves no garbage.
+// queue is the unsent output of one connection. Queues, their segments and their bytes lie outside Go's heap, so a burst of slow
+// peers leaves no garbage.
 type queue struct {
-	first, last uint32 // number + 1 of segments
-	files       uint32 // among the segments
-	bytes       int    // unsent
+	first, last uint32 // number + 1 of segments; 0: none
+	files       uint32 // how many segments are files
+	bytes       int    // of unsent output
 }
 
-// queued is a segment that outlives its turn: of a file, borrowed, or own.
+// queued is a segment that outlives its turn: of a file, borrowed, or in a buffer of its own.
 type queued struct {
 	own    pool.Buffer
-	ptr    uintptr // of what is borrowed
-	off, n int     // sent, in all
+	ptr    uintptr // of borrowed bytes
+	off, n int     // bytes sent, bytes in all
 	token  uint64
 	file   file
-	next   uint32 // number + 1
+	next   uint32 // number + 1; 0: last
 }
 
-// Proof that records stay within their price.
+// Compile-time checks of the records' sizes.
 const (
 	_ = uint(limits.QueueBytes - unsafe.Sizeof(queue{}))
 	_ = uint(limits.SegmentBytes - unsafe.Sizeof(queued{}))
 )
 
-// queues are all of them; a connection knows its own by number.
+// queues are the queues of all connections; a connection holds the number of its queue.
 type queues struct {
 	all      pool.Slab[queue]
 	segments pool.Slab[queued]
@@ -44,7 +44,7 @@ type queues struct {
 
 func (q *queues) of(c *Conn) *queue { return q.all.At(c.queue - 1) }
 
-// unsent is what of the output waits: its bytes, and what files count besides.
+// unsent is the size of the unsent output: its bytes, and FileCostBytes for each file.
 func (q *queues) unsent(c *Conn) int {
 	if c.queue == 0 {
 		return 0
@@ -55,7 +55,7 @@ func (q *queues) unsent(c *Conn) int {
 
 func (q *queues) front(c *Conn) *queued { return q.segments.At(q.of(c).first - 1) }
 
-// append adds a segment behind the others; the first one opens the queue.
+// append adds a segment at the end; the first segment creates the queue.
 func (q *queues) append(c *Conn, s queued) error {
 	number, at, err := q.segments.Alloc()
 	if err != nil {
@@ -89,8 +89,8 @@ func (q *queues) grow(one *queue, n int) {
 	q.bytes += n
 }
 
-// fill copies what fits of b behind the last segment if that is own, and returns what is left, and how large a buffer it needs:
-// twice that one, so that many small pieces lie in few buffers.
+// fill copies as much of b as fits behind the last segment, if that has its own buffer. It returns what is left and the size of the
+// buffer it needs: at least twice the last one, so that many small pieces need few buffers.
 func (q *queues) fill(c *Conn, b []byte) (left []byte, need int) {
 	if c.queue == 0 {
 		return b, len(b)
@@ -107,7 +107,7 @@ func (q *queues) fill(c *Conn, b []byte) (left []byte, need int) {
 	return b[n:], max(len(b)-n, 2*len(room))
 }
 
-// copy adds b in buffers.
+// copy appends b in buffers.
 func (q *queues) copy(c *Conn, b []byte) error {
 	for {
 		var need int
@@ -125,7 +125,7 @@ func (q *queues) copy(c *Conn, b []byte) error {
 	}
 }
 
-// shift takes the segment at the front out; the last one closes the queue. What it holds is the caller's.
+// shift removes the first segment; removing the last one frees the queue. The caller owns what the segment holds.
 func (q *queues) shift(c *Conn) (s queued) {
 	one := q.of(c)
 	number := one.first - 1
@@ -154,7 +154,7 @@ func (q *queues) close() {
 	q.buffers.Close()
 }
 
-// enqueue takes over what a segment holds. kept is false, and it is given back, when there is no memory for it.
+// enqueue takes ownership of what a segment holds. Without memory it releases that and returns false.
 func (o *Output) enqueue(c *Conn, s queued) (kept bool) {
 	waited := c.queue != 0
 	if err := o.queues.append(c, s); err != nil {
@@ -174,7 +174,7 @@ func (o *Output) enqueueCopy(c *Conn, b []byte) (kept bool) {
 	return true
 }
 
-// startWriting: the peer's time to take unsent output counts from the first of it.
+// startWriting starts the write deadline when the first output becomes unsent.
 func (o *Output) startWriting(c *Conn, waited bool) {
 	if !waited {
 		c.wrote = o.loop.Clock.Now
@@ -189,7 +189,7 @@ func (s *queued) pointer() unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.ptr+uintptr(s.off), 1)))
 }
 
-// writeQueue goes on with unsent output, as far as the socket has room; of files, as far as one step goes.
+// writeQueue sends unsent output until the socket is full, but at most FileStepBytes of files.
 func (o *Output) writeQueue(c *Conn) {
 	for budget := limits.FileStepBytes; c.queue != 0 && c.writable && !c.ending.atOnce(); {
 		n, failed := 0, false
@@ -232,7 +232,7 @@ func (o *Output) writeQueued(c *Conn) (n int, failed bool) {
 	return c.took(total, n, errno)
 }
 
-// dequeue takes n sent bytes off the queue.
+// dequeue removes n sent bytes from the queue.
 func (o *Output) dequeue(c *Conn, n int) {
 	for n > 0 {
 		s := o.queues.front(c)
@@ -254,7 +254,7 @@ func (o *Output) freeSegment(s *queued) {
 	o.GiveBack(Piece{Token: s.token, file: s.file})
 }
 
-// dropQueue gives unsent output up.
+// dropQueue discards unsent output.
 func (o *Output) dropQueue(c *Conn) {
 	for c.queue != 0 {
 		s := o.queues.shift(c)
@@ -262,11 +262,11 @@ func (o *Output) dropQueue(c *Conn) {
 	}
 }
 
-// Queues is how many connections have unsent output.
+// Queues is the number of connections with unsent output.
 func (o *Output) Queues() int { return o.queues.all.Live() }
 
-// Files is how many files wait to be sent.
+// Files is the number of files waiting to be sent.
 func (o *Output) Files() int { return o.files }
 
-// AllUnsent is the bytes queued for slow peers.
+// AllUnsent is the number of bytes queued for slow peers.
 func (o *Output) AllUnsent() int { return o.queues.bytes }

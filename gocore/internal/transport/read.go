@@ -1,4 +1,4 @@
-// Bytes in: straight into the arena of the turn, so that what is complete is handed on where it lies.
+// Input: read straight into the arena of the turn, so that complete data is passed on without a copy.
 
 package transport
 
@@ -10,15 +10,14 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// Input reads sockets, and owns the buffers of bytes that wait for their rest.
+// Input reads sockets, and owns the buffers of parked bytes.
 type Input struct {
 	loop    *Loop
 	buffers pool.Buffers
 	came    uint64 // bytes read from peers
 }
 
-// Read reads into b. ok is false when there is nothing: for now, or because the peer has gone. Nothing else reads a socket, but for
-// the look whether a peer still sends.
+// Read reads into b. ok is false if there is nothing to read yet, or if the peer has gone. Nothing else reads sockets, except sends.
 func (in *Input) Read(c *Conn, b []byte) (n int, ok bool) {
 	if !c.readable {
 		return 0, false
@@ -41,8 +40,8 @@ func (in *Input) Read(c *Conn, b []byte) (n int, ok bool) {
 	return n, true
 }
 
-// Take is what is parked with what can be read behind it, in the arena. fresh: something was read. ok is false when there
-// is nothing new, or no room for it in this turn.
+// Take returns the parked bytes followed by new input, in the arena. fresh tells whether anything was read. ok is false if nothing is
+// new or this turn has no room.
 func (in *Input) Take(c *Conn) (buf []byte, fresh, ok bool) {
 	held := int(c.held)
 	size := min(len(in.loop.Inbox.Free())-in.loop.Inbox.View(), held+limits.ReadBytes)
@@ -54,7 +53,7 @@ func (in *Input) Take(c *Conn) (buf []byte, fresh, ok bool) {
 	if held > 0 {
 		copy(buf, c.parked.Bytes()[:held])
 	}
-	if fresh = int(c.Scanned) == held; fresh { // nothing new among what is parked
+	if fresh = int(c.Scanned) == held; fresh { // all parked bytes were searched already
 		n, ok := in.Read(c, buf[held:])
 		if !ok {
 			return nil, false, false
@@ -64,7 +63,7 @@ func (in *Input) Take(c *Conn) (buf []byte, fresh, ok bool) {
 	return buf[:held:held], fresh, true
 }
 
-// Park keeps b for later turns, in place of what was parked.
+// Park keeps b for later turns, replacing what was parked.
 func (in *Input) Park(c *Conn, b []byte) bool {
 	if len(b) == 0 {
 		in.Unpark(c)
@@ -83,7 +82,7 @@ func (in *Input) Park(c *Conn, b []byte) bool {
 	return true
 }
 
-// ParkBeginning does that with the beginning of something, of which nothing can be made until more comes.
+// ParkBeginning parks b and marks it as incomplete: it is not parsed again until more arrives.
 func (in *Input) ParkBeginning(c *Conn, b []byte) bool {
 	if !in.Park(c, b) {
 		return false
@@ -92,7 +91,7 @@ func (in *Input) ParkBeginning(c *Conn, b []byte) bool {
 	return true
 }
 
-// Unpark gives the buffer back.
+// Unpark releases the buffer of parked bytes.
 func (in *Input) Unpark(c *Conn) {
 	if !c.parked.None() {
 		in.buffers.Put(c.parked)
@@ -101,13 +100,13 @@ func (in *Input) Unpark(c *Conn) {
 	c.held, c.Scanned = 0, 0
 }
 
-// Borrow lends a small buffer that outlives the turn, from those for parked bytes; Return takes it back.
+// Borrow returns a small buffer that outlives the turn; the caller releases it with Return.
 func (in *Input) Borrow(n int) (pool.Buffer, error) { return in.buffers.Get(n) }
 
-// Return takes back what Borrow lent.
+// Return releases a buffer from Borrow.
 func (in *Input) Return(b pool.Buffer) { in.buffers.Put(b) }
 
-// discardAll reads what a peer sends after its last response and throws it away.
+// discardAll reads and discards what a peer sends after its last response.
 func (in *Input) discardAll(c *Conn) {
 	for !c.Ends() {
 		size := min(len(in.loop.Inbox.Free()), limits.ReadBytes)
@@ -125,8 +124,8 @@ func (in *Input) discardAll(c *Conn) {
 	}
 }
 
-// sends tells whether the peer has sent more than was read. That the last read emptied the socket is not always known, as
-// when it took the end of a body and not a byte more.
+// sends tells whether the peer has sent more than was read. The last read does not always show that the socket is empty: it may have
+// ended exactly at the end of a body.
 func (in *Input) sends(c *Conn) bool {
 	scratch := in.loop.Inbox.Free()
 	if !c.readable || len(scratch) == 0 {

@@ -1,4 +1,4 @@
-// After a panic of ours: what connections share is made consistent again, and the one that was worked for ends.
+// Recovery from a panic: repair the state that connections share, and end the connection being worked on.
 
 package transport
 
@@ -7,27 +7,27 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// WorkFor notes for which connection work begins; nil: for none.
+// WorkFor records which connection is being worked on; nil: none.
 func (l *Loop) WorkFor(c *Conn) { l.working = c }
 
-// Fault is where tests have a panic happen.
+// Fault lets tests cause a panic.
 func (l *Loop) Fault(during string) {
 	if l.Config.Fault != nil && l.working != nil {
 		l.Config.Fault(during, l.working.Client.Port)
 	}
 }
 
-// Recover takes up what a panic has left. What every connection uses:
+// Recover repairs the state after a panic. What connections share:
 //
-//   - gathered output, of the connection that was worked for: given back with it. Of another one: whole, since the work for it is
-//     what the panic would have been in.
-//   - the list of pieces for sendmsg(2): forgotten.
-//   - the arena of the inbox: what was kept without an event is memory of this turn, no more. An event that was added is
-//     true, and is followed by that of the end.
-//   - queues, wheel, slabs: changed by steps that do not fail on records that are sound. On one that is not, the connection
-//     is ended without what its record named.
-//   - the lists of a turn (ready, later, due, reports, commands): their places move on before the work, so nothing is met twice.
-//   - a connection that was accepted while the panic was in the work for another: closed.
+//   - gathered output of the connection being worked on: released with the connection. Gathered output of another connection is
+//     complete, because only work on that connection could have panicked in it.
+//   - the list of pieces for sendmsg(2): cleared.
+//   - the arena of the inbox: bytes kept without an event only occupy memory until the end of the turn. An event that was added is
+//     valid, and the event of the end follows it.
+//   - queues, wheel, slabs: their steps do not fail on sound records. If a record is not sound, the connection is closed without
+//     what its record named.
+//   - the lists of a turn (ready, later, due, reports, commands): their indexes advance before the work, so no entry is repeated.
+//   - a connection just accepted, when the work to make room for it panicked: closed.
 func (l *Loop) Recover(panicked any) {
 	c := l.working
 	l.working = nil
@@ -45,7 +45,7 @@ func (l *Loop) Recover(panicked any) {
 	if c == nil || c.phase == Closed {
 		return
 	}
-	c.reset = true // the peer must not take what it has for all
+	c.reset = true // the peer must not take a partial response for a complete one
 	if attempt(func() { l.close(c) }) {
 		return
 	}
@@ -55,7 +55,7 @@ func (l *Loop) Recover(panicked any) {
 	}
 }
 
-// attempt tells whether do did not panic.
+// attempt returns whether do finished without a panic.
 func attempt(do func()) (done bool) {
 	defer func() { done = done || recover() == nil }()
 	do()

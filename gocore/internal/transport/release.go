@@ -1,4 +1,4 @@
-// What a burst has made grow, shrinks again.
+// Release of memory after a burst.
 
 package transport
 
@@ -6,13 +6,13 @@ import (
 	"saltare/gocore/internal/pool"
 )
 
-// Release gives back up to about most bytes that nothing uses now, and tells how many. Nothing is gathered, and no connection waits.
+// Release releases up to about most unused bytes and returns how many. Nothing may be gathered, and no connection put off.
 func (l *Loop) Release(most int) (released int) {
 	released = l.conns.Release() + l.Output.queues.release(most)
 	return released + l.Input.buffers.Release(most-released)
 }
 
-// Shrink does the same for lists and what else is made anew when it is needed.
+// Shrink releases lists and whatever else is made again on demand.
 func (l *Loop) Shrink() {
 	l.room = room{loop: l, idle: l.room.idle}
 	l.Timers.due.Release()

@@ -1,4 +1,4 @@
-// Room for a new connection, where there is none: what has closed already goes first, then the longest idle.
+// Room for a new connection at the limit: connections that have already closed go first, then the longest idle one.
 
 package transport
 
@@ -9,29 +9,28 @@ import (
 	"saltare/gocore/internal/poll"
 )
 
-// idler is a connection as it was when it was found to be idle.
+// idler identifies a connection in one of its idle periods.
 type idler struct{ number, serial, since uint32 }
 
-// room is the longest idle connections, the longest first, as a sweep over all records has found them. Every other
-// connection is younger than these for as long as they stay idle, so the next ones to go are known without another sweep:
-// finding one costs a look at 1/IdleCandidates of the records, and nothing while there is room.
+// room holds the longest idle connections, longest first, as found by a sweep over all records. All other connections have been idle
+// for less time, as long as these stay idle, so the next ones to close are known without another sweep: finding one costs a look at
+// 1/IdleCandidates of the records, and nothing while there is room.
 type room struct {
 	loop  *Loop
-	idle  int // connections that wait for a request
+	idle  int // number of idle connections
 	found []idler
-	swept uint32 // tick + 1 of the last sweep; 0: there was none
-	n     int    // how many it has found
-	used  int    // how many of them have made room
+	swept uint32 // tick + 1 of the last sweep; 0: none
+	n     int    // how many it found
+	used  int    // how many of those were closed to make room
 }
 
-// full tells whether no further connection may be open.
+// full tells whether the limit of connections is reached.
 func (r *room) full() bool {
 	l := r.loop
 	return l.Config.MaxConnections > 0 && l.conns.Live() >= int(l.Config.MaxConnections)
 }
 
-// make ends a connection that is over already, or else the one that has been idle for the longest time. ok is false
-// where there is neither.
+// make closes a connection that has already ended, or else the longest idle one. ok is false if there is neither.
 func (r *room) make() (ok bool) {
 	l := r.loop
 	open := l.conns.Live()
@@ -41,8 +40,8 @@ func (r *room) make() (ok bool) {
 	return ok
 }
 
-// CatchUp takes in what epoll has to report of connections, all of it, ahead of a decision that must not rest on old news.
-// Other descriptors are reported again, but for a listener that workers share.
+// CatchUp handles all pending epoll reports about connections before a decision that needs current state. Epoll will report other
+// descriptors again, except a listener shared by workers.
 func (l *Loop) CatchUp() {
 	for rounds := l.conns.Live()/limits.PollEvents + 1; rounds > 0; rounds-- {
 		n, _ := l.poll.Wait(0)
@@ -61,7 +60,7 @@ func (l *Loop) CatchUp() {
 	l.WorkOff()
 }
 
-// endIdlest closes the connection that has waited for a request for the longest time, unless one has come.
+// endIdlest closes the longest idle connection, unless a request has arrived on it.
 func (r *room) endIdlest() bool {
 	l := r.loop
 	for r.idle > 0 {
@@ -86,7 +85,7 @@ func (r *room) endIdlest() bool {
 
 func (i idler) is(c *Conn) bool { return c.phase == Idle && c.serial == i.serial && c.Since == i.since }
 
-// findIdlers sweeps over all records; not twice in a tick, unless most of what the last sweep found was of use.
+// findIdlers sweeps over all records, but not twice in a tick unless most of what the last sweep found was used.
 func (r *room) findIdlers() bool {
 	l := r.loop
 	if r.swept == l.Clock.Now+1 && 2*r.used < max(r.n, 1) {
@@ -102,7 +101,7 @@ func (r *room) findIdlers() bool {
 	return r.n > 0
 }
 
-// add keeps the longest idle of all that were added.
+// add inserts one and keeps only the longest idle.
 func (r *room) add(one idler) {
 	at, _ := slices.BinarySearchFunc(r.found, one.since, func(other idler, since uint32) int {
 		return int(int32(other.since-since))*2 - 1 // behind those of the same tick

@@ -1,4 +1,4 @@
-// Files in a response: sent by the kernel, never read by us.
+// Files in a response: sent by the kernel, never read by the core.
 
 package transport
 
@@ -11,7 +11,7 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// file is a part of a file that is ours to close: n bytes from offset at. The zero value is none.
+// file is n bytes of a file from offset at; we own its descriptor. The zero value is no file.
 type file struct {
 	fd int32 // descriptor + 1
 	n  int
@@ -20,7 +20,7 @@ type file struct {
 
 func (f file) open() bool { return f.fd != 0 }
 
-// FilePiece takes over the descriptor of a command.
+// FilePiece takes ownership of a command's descriptor.
 func (o *Output) FilePiece(f *handoff.File) Piece {
 	o.files++
 	return Piece{file: file{fd: f.FD + 1, n: int(f.Len), at: int64(f.Offset)}}
@@ -33,8 +33,8 @@ func (o *Output) closeFile(f file) {
 	}
 }
 
-// writeFile sends up to n bytes of the file at the front of the queue. That the socket is full shows only when it takes none:
-// less than asked for may as well be what was in memory of the file.
+// writeFile sends up to n bytes of the file at the front of the queue. Only EAGAIN shows that the socket is full: a short write may
+// also mean that the rest of the file was not in memory.
 func (o *Output) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 	sent, errno := sock.SendFile(int(c.fd), int(s.file.fd-1), s.file.at+int64(s.off), n)
 	switch errno {
@@ -53,7 +53,7 @@ func (o *Output) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 	return 0, true
 }
 
-// cutShort: the peer must not take what it has for the whole response, so the connection ends by a reset.
+// cutShort resets the connection, so that the peer does not take the partial response for a complete one.
 func (o *Output) cutShort(c *Conn, why string) {
 	o.loop.AppError(c, why)
 	c.reset = true

@@ -1,29 +1,29 @@
-// Which connections a turn goes on with, besides those that epoll reports.
+// Which connections a turn works on, besides those that epoll reports.
 
 package transport
 
 import "saltare/gocore/internal/pool"
 
-// turn is what is to be done in this turn and the next, by numbers of connections. Each list is worked off by an index that moves on
-// before the work, so that nothing is met twice after a panic.
+// turn lists the work of this turn and the next, by connection number. The index into each list advances before the work, so that no
+// entry is repeated after a panic.
 type turn struct {
-	ready   pool.List[uint32] // to be gone on with before the next wait
-	taken   int               // of ready, gone on with
-	later   pool.List[uint32] // put off: no room, or more of a file to send than one step
-	retry   pool.List[uint32] // those put off by the last turn
-	resumed int               // of retry, taken up again
+	ready   pool.List[uint32] // to work on before the next wait
+	taken   int               // how many of ready were worked on
+	later   pool.List[uint32] // put off: no room, or more of a file to send than one step allows
+	retry   pool.List[uint32] // put off by the last turn
+	resumed int               // how many of retry were resumed
 }
 
 func (t *turn) lists() [3]*pool.List[uint32] {
 	return [...]*pool.List[uint32]{&t.ready, &t.later, &t.retry}
 }
 
-// left tells whether anything is.
+// left tells whether the lists hold more work.
 func (t *turn) left() bool {
 	return t.ready.Len()+t.later.Len() > 0 || t.resumed < t.retry.Len()
 }
 
-// PutReady has the turn go on with the connection before it waits.
+// PutReady schedules work on the connection before the next wait.
 func (l *Loop) PutReady(c *Conn) {
 	if !c.ready {
 		c.ready = true
@@ -31,7 +31,7 @@ func (l *Loop) PutReady(c *Conn) {
 	}
 }
 
-// PutOff has the next turn go on with the connection.
+// PutOff schedules work on the connection in the next turn.
 func (l *Loop) PutOff(c *Conn) {
 	if !c.waiting {
 		c.waiting = true
@@ -39,10 +39,10 @@ func (l *Loop) PutOff(c *Conn) {
 	}
 }
 
-// Waiting tells whether connections were put off.
+// Waiting tells whether work was put off.
 func (l *Loop) Waiting() bool { return l.turn.left() || l.Timers.due.Len() > 0 || l.Accept.left() }
 
-// WorkOff writes out what is gathered and goes on with each connection that is ready, until none is.
+// WorkOff writes gathered output and works on each ready connection, until none is left.
 func (l *Loop) WorkOff() {
 	t := &l.turn
 	for l.Output.Flush(); t.taken < t.ready.Len(); l.Output.Flush() {
@@ -58,7 +58,7 @@ func (l *Loop) WorkOff() {
 	t.taken = 0
 }
 
-// Resume takes up what the last turn put off.
+// Resume continues what the last turn put off.
 func (l *Loop) Resume() {
 	if l.Accept.left() {
 		l.Accept.All()

@@ -1,4 +1,4 @@
-// Bytes out. What is said to one connection in one turn leaves in one system call.
+// Output. All output of one connection in one turn leaves in one system call.
 
 package transport
 
@@ -13,23 +13,23 @@ import (
 	"saltare/gocore/internal/sock"
 )
 
-// Output gathers what one connection is to be sent: bytes of our own in B, in between them borrowed ones and files. It owns the queues
-// of what sockets did not take.
+// Output gathers the output of one connection: its own bytes in B, with borrowed bytes and files in between. It owns the queues of
+// output that sockets did not accept.
 type Output struct {
-	B []byte // in memory, as long as that is enough; protocols append to it after Gather
+	B []byte // in memory while that suffices; protocols append to it after Gather
 
 	loop     *Loop
 	conn     *Conn
-	memory   []byte // mapped; nil: not yet
-	sealed   int    // where in B the segment not yet in segments begins
+	memory   []byte // mapped; nil until the first use
+	sealed   int    // where in B the segment begins that is not in segments yet
 	segments []segment
 	hasFile  bool
 	iov      sock.Gather
 	queues   queues
-	files    int // that are open
+	files    int // number of open files
 }
 
-// segment is a run of bytes: of a file; borrowed, at address at, when there is a token; else of B, from offset at.
+// segment is a run of bytes: of a file; with a token, borrowed at address at; else in B from offset at.
 type segment struct {
 	at    uintptr
 	n     int
@@ -37,19 +37,18 @@ type segment struct {
 	file  file
 }
 
-// Piece is bytes that are to be sent, or a part of a file. With a token the bytes are borrowed, else they are valid until the turn ends.
+// Piece is bytes to send, or a part of a file. With a token the bytes are borrowed; without, they are valid until the turn ends.
 type Piece struct {
 	Bytes []byte
 	Token uint64
 	file  file
 }
 
-// BorrowedPiece is what a command lends.
+// BorrowedPiece is the bytes that a command lends.
 func BorrowedPiece(ref *handoff.BodyRef) Piece {
 	return Piece{Bytes: handoff.Bytes(ref.Ptr, ref.Len), Token: ref.Token}
 }
 
-// Size is how many bytes it has.
 func (p *Piece) Size() int {
 	if p.file.open() {
 		return p.file.n
@@ -57,7 +56,7 @@ func (p *Piece) Size() int {
 	return len(p.Bytes)
 }
 
-// Gather makes c the connection whose output is gathered; another one's is written out first.
+// Gather makes c the connection whose output is gathered, after flushing that of another one.
 func (o *Output) Gather(c *Conn) {
 	if o.conn != c {
 		o.change(c)
@@ -72,13 +71,13 @@ func (o *Output) change(c *Conn) {
 	o.conn = c
 }
 
-// Sent tells whether all that was said to the connection has left.
+// Sent tells whether all output of the connection has left.
 func (o *Output) Sent(c *Conn) bool { return c.queue == 0 && o.conn != c }
 
-// Unsent is what of the connection's output waits: its bytes, and what files count besides.
+// Unsent is the size of the connection's queued output: its bytes, and FileCostBytes for each file.
 func (o *Output) Unsent(c *Conn) int { return o.queues.unsent(c) }
 
-// Add appends a piece. Short ones are copied, so that they share a segment with what is around them.
+// Add appends a piece. Bytes that are not borrowed are copied, so that they share a segment with their neighbours.
 func (o *Output) Add(p Piece) {
 	switch {
 	case p.file.open():
@@ -93,7 +92,7 @@ func (o *Output) Add(p Piece) {
 	}
 }
 
-// GiveBack gives back what a piece has of somebody else's.
+// GiveBack releases the borrowed bytes or the file of a piece.
 func (o *Output) GiveBack(p Piece) {
 	if p.Token != 0 {
 		o.loop.Inbox.Release(p.Token)
@@ -113,7 +112,7 @@ func (o *Output) reset() {
 	o.B = o.memory[:0]
 }
 
-// open makes room; without memory for it each turn has its own in Go's heap.
+// open maps memory; if that fails, each turn allocates from Go's heap.
 func (o *Output) open() {
 	o.memory, _ = pool.Map(limits.GatherBytes)
 	o.B = o.memory[:0]
@@ -133,15 +132,15 @@ func (o *Output) pointer(s segment) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.at, uint64(s.n))))
 }
 
-// FlushOf writes out what is gathered, if it is of c.
+// FlushOf flushes the gathered output if it belongs to c.
 func (o *Output) FlushOf(c *Conn) {
 	if o.conn == c {
 		o.Flush()
 	}
 }
 
-// Flush writes out what is gathered. What the socket does not take is queued. It goes on with no connection: one that cannot be
-// written to is marked.
+// Flush writes the gathered output and queues what the socket does not accept. It does no other work: a connection that cannot be
+// written to is only marked.
 func (o *Output) Flush() {
 	c := o.conn
 	if c == nil {
@@ -170,7 +169,7 @@ func (o *Output) Flush() {
 	l.WorkFor(outer)
 }
 
-// writeGathered sends as many segments as the socket takes and returns the bytes sent.
+// writeGathered sends as many segments as the socket accepts and returns the number of bytes sent.
 func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
 	if len(o.segments) == 1 && o.segments[0].token == 0 {
 		n, errno := sock.Write(int(c.fd), o.B)
@@ -196,7 +195,7 @@ func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
 	return done, false
 }
 
-// took takes in what came of one write of total bytes, and remembers whether the socket is full.
+// took evaluates one write of total bytes, and records whether the socket is full.
 func (c *Conn) took(total, n int, errno unix.Errno) (done int, failed bool) {
 	if errno != sock.OK {
 		n = 0
@@ -207,12 +206,12 @@ func (c *Conn) took(total, n int, errno unix.Errno) (done int, failed bool) {
 	return n, errno != sock.OK && errno != unix.EAGAIN
 }
 
-// queueRest gives written borrowed segments back and queues what is left after done bytes. Without memory for that nothing is
-// queued any more, and kept is false.
+// queueRest releases fully written borrowed segments and queues what is left after done bytes. If memory runs out, it queues no more
+// and returns false.
 func (o *Output) queueRest(c *Conn, done int) (kept bool) {
 	kept = true
 	for i, s := range o.segments {
-		o.segments[i] = segment{} // given back or queued, not both: see Recover
+		o.segments[i] = segment{} // so that Recover does not release it again
 		sent := min(done, s.n)
 		done -= sent
 		lent := s.token != 0 || s.file.open()
@@ -228,7 +227,7 @@ func (o *Output) queueRest(c *Conn, done int) (kept bool) {
 	return kept
 }
 
-// drop gives up what is gathered and queued for a connection.
+// drop discards the gathered and queued output of a connection.
 func (o *Output) drop(c *Conn) {
 	o.dropQueue(c)
 	if o.conn != c {

@@ -1,4 +1,4 @@
-// Why a WebSocket ends: codes (RFC 6455 7.4), and every way a peer can be wrong.
+// Why a WebSocket ends: close codes (RFC 6455 7.4), and all errors of a peer.
 
 package websocket
 
@@ -8,10 +8,10 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Codes that this side says, and those that nobody does.
+// Codes that the server sends, and two that are never sent.
 const (
-	NoCode         = 1005 // what a Close without a code is known as
-	Vanished       = 1006 // what the end of a connection without a Close is known as
+	NoCode         = 1005 // stands for a Close without a code
+	Vanished       = 1006 // stands for a connection that ended without a Close
 	ProtocolError  = 1002
 	BadPayload     = 1007
 	TooBig         = 1009
@@ -19,11 +19,11 @@ const (
 	ServiceRestart = 1012
 )
 
-// Failure is an error of the peer: the connection is failed with its code (RFC 6455 7.1.7). All of them are package variables.
+// Failure is an error of the peer that fails the connection with Code (RFC 6455 7.1.7). All failures are package variables.
 type Failure struct {
 	Code    uint16
-	Reason  string // for the peer and the log
-	Section string // the rule that was broken
+	Reason  string // sent to the peer and logged
+	Section string // the rule that was violated
 }
 
 // Frames.
@@ -49,7 +49,7 @@ var (
 	badDeflate = &Failure{BadPayload, "the message does not inflate", "RFC 7692 7.2.2"}
 )
 
-// codeOnWire tells whether a Close may carry the code: those that are registered, and those of libraries and apps.
+// codeOnWire tells whether a Close may carry the code: registered codes, and those of libraries and apps.
 func codeOnWire(code uint16) bool {
 	switch {
 	case code < 1000 || code > 4999:
@@ -60,7 +60,7 @@ func codeOnWire(code uint16) bool {
 	return code <= 1003 || 1007 <= code && code <= 1014
 }
 
-// readClose takes the payload of a Close apart (RFC 6455 5.5.1).
+// readClose parses the payload of a Close (RFC 6455 5.5.1).
 func readClose(payload []byte) (code uint16, reason []byte, failure *Failure) {
 	switch len(payload) {
 	case 0:
@@ -78,7 +78,7 @@ func readClose(payload []byte) (code uint16, reason []byte, failure *Failure) {
 	return code, reason, nil
 }
 
-// AppendClose appends a Close; NoCode makes it one without a code. A reason that is too long is cut between two characters.
+// AppendClose appends a Close; with NoCode, a Close without a code. A reason that is too long is cut between two characters.
 func AppendClose(dst []byte, code uint16, reason []byte) []byte {
 	if code == NoCode {
 		return AppendHeader(dst, OpClose, 0)

@@ -1,6 +1,6 @@
-// permessage-deflate at work (RFC 7692 7.2).
+// Compression and decompression of messages (RFC 7692 7.2).
 //
-// Neither stream remembers anything between two messages: it is given the context that the connection has kept.
+// Inflater and Deflater keep no state between two messages: each call gets the context that the connection has kept.
 
 package websocket
 
@@ -11,18 +11,18 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// tail is what a sender leaves away, and an empty last block, so that what inflates sees an end.
+// tail is the octets that a sender omits, and an empty last block, so that the inflater sees the end.
 const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 const tailLeftAway = 4
 
-// Inflater inflates messages, one after the other. Its zero value is ready; once it was used it holds some 45 KiB, for all connections.
+// Inflater inflates messages, one after the other, for all connections. Its zero value is ready; once used it holds some 45 KiB.
 type Inflater struct {
 	from   packed
 	stream io.ReadCloser
 }
 
-// packed reads a message, then its tail.
+// packed reads a message, then tail.
 type packed struct {
 	message []byte
 	tail    string
@@ -40,14 +40,14 @@ func (p *packed) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadByte keeps the library from buffering.
+// ReadByte keeps compress/flate from buffering.
 func (p *packed) ReadByte() (byte, error) {
 	var b [1]byte
 	_, err := p.Read(b[:])
 	return b[0], err
 }
 
-// Inflate appends a whole message to dst, which may refer to the context: the end of what came before it, or nothing.
+// Inflate appends the inflated message to dst. The message may refer to context: the end of earlier messages, or nothing.
 func (f *Inflater) Inflate(dst, message, context []byte, maxBytes uint64, text bool) ([]byte, *Failure) {
 	f.reset(message, context)
 	defer f.reset(nil, nil)
@@ -79,14 +79,13 @@ func (f *Inflater) reset(message, context []byte) {
 	_ = f.stream.(flate.Resetter).Reset(&f.from, context)
 }
 
-// Deflater deflates messages, one after the other. Its zero value is ready; once it was used it holds some 1.2 MiB, for all
-// connections.
+// Deflater deflates messages, one after the other, for all connections. Its zero value is ready; once used it holds some 1.2 MiB.
 type Deflater struct {
 	to     appended
 	stream *flate.Writer
 }
 
-// appended is a slice that is written to.
+// appended is an io.Writer that appends to a slice.
 type appended struct{ b []byte }
 
 func (a *appended) Write(p []byte) (int, error) {
@@ -94,12 +93,12 @@ func (a *appended) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// unmatched: the library looks for nothing to refer to in less, and forgets what came before (compress/flate, encSpeed).
+// unmatched: shorter input is not searched for matches, and clears the history (compress/flate, encSpeed).
 const unmatched = 128
 
-// AppendDeflated appends a whole message of at least one octet as the peer's window allows. Parts of the size of a window that know
-// nothing of each other are in any window. With context, which is what was sent before, parts of half a window each know the half
-// before them. What is written to can't fail, so nothing here does.
+// AppendDeflated appends a deflated message of at least one octet, within the peer's window. It deflates parts of the size of a window
+// independently, which suits any window. With context, the end of the messages sent before, it deflates parts of half a window that
+// each may refer to the half before. Writing to a slice cannot fail, so errors are ignored.
 func (f *Deflater) AppendDeflated(dst, message, context []byte, d Deflate) []byte {
 	f.to.b = dst
 	if f.stream == nil {
@@ -126,7 +125,7 @@ func (f *Deflater) AppendDeflated(dst, message, context []byte, d Deflate) []byt
 	return dst[:len(dst)-tailLeftAway]
 }
 
-// begin makes the stream one that has seen the context, and nothing else, before a part of n octets.
+// begin resets the stream and gives it the context as history, before a part of n octets.
 func (f *Deflater) begin(context []byte, n int) {
 	f.stream.Reset(&f.to)
 	if len(context) < unmatched || n < unmatched {
@@ -138,29 +137,29 @@ func (f *Deflater) begin(context []byte, n int) {
 	f.to.b = f.to.b[:before]
 }
 
-// Context is the end of what went each way, for the messages to come.
+// Context is the end of the messages in each direction, for later messages to refer to.
 type Context struct {
 	Sent, Received []byte
 }
 
-// KeepSent takes up a message that was sent compressed.
+// KeepSent adds a message that was sent compressed to the context.
 func (c *Context) KeepSent(message []byte, d Deflate) {
 	if d.KeepsSent {
 		c.Sent = slide(c.Sent, message, d.sentContext())
 	}
 }
 
-// KeepReceived takes up a message that came compressed, as it was before that.
+// KeepReceived adds a message that was received compressed, in its inflated form, to the context.
 func (c *Context) KeepReceived(message []byte, d Deflate) {
 	if d.ReceivedBits != 0 {
 		c.Received = slide(c.Received, message, 1<<d.ReceivedBits)
 	}
 }
 
-// sentContext: half of the window; the other half is for the part that refers to it.
+// sentContext is half of the window; the other half is for the part that refers to it.
 func (d Deflate) sentContext() int { return 1 << (d.WindowBits - 1) }
 
-// slide returns the last octets of what was kept and what came, size at most.
+// slide returns the last octets of kept and came together, at most size.
 func slide(kept, came []byte, size int) []byte {
 	if len(came) >= size {
 		return append(kept[:0], came[len(came)-size:]...)

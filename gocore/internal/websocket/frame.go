@@ -1,8 +1,8 @@
 // Package websocket is WebSocket without input or output (RFC 6455, RFC 7692): bytes in, pieces of messages out; no sockets, no
-// clocks, no goroutines. In the order of a conversation: Shake reads a handshake, Decoder takes the peer's frames apart, the
-// Append functions write ours.
+// clocks, no goroutines. In the order of a connection: Shake parses a handshake, Decoder decodes the peer's frames, the Append
+// functions write the server's frames.
 //
-// Nothing here allocates but the growth of a buffer that the caller handed in, and what inflates and deflates.
+// Nothing here allocates, except to grow a buffer of the caller and for compression.
 package websocket
 
 import (
@@ -11,7 +11,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Opcode is what a frame is (RFC 6455 11.8).
+// Opcode is the type of a frame (RFC 6455 11.8).
 type Opcode uint8
 
 const (
@@ -23,7 +23,7 @@ const (
 	OpPong         Opcode = 0xa
 )
 
-// What shares an octet with the opcode and with the length.
+// Bits that share an octet with the opcode or with the length.
 const (
 	finBit     = 0x80
 	rsv1Bit    = 0x40
@@ -36,18 +36,18 @@ const (
 	length64   = 127 // the length is in the next eight
 )
 
-// header is the beginning of a frame.
+// header is the header of a frame.
 type header struct {
 	opcode     Opcode
 	fin        bool
 	compressed bool
 	mask       uint32
-	size       int    // of the header itself
+	size       int    // octets of the header itself
 	length     uint64 // of the payload
 }
 
-// read takes a header off b; false when more of it is to come. A header that is wrong is a failure as soon as the octet is there
-// that makes it so.
+// read parses a header at the start of b; complete is false if more octets are needed. An invalid header fails as soon as the octet is
+// there that makes it invalid.
 func (f *header) read(b []byte, mayCompress bool) (complete bool, failure *Failure) {
 	if len(b) == 0 {
 		return false, nil
@@ -74,7 +74,7 @@ func (f *header) read(b []byte, mayCompress bool) (complete bool, failure *Failu
 	return true, nil
 }
 
-// judge looks at the first octet.
+// judge checks the first octet.
 func (f *header) judge(first byte, mayCompress bool) *Failure {
 	control := f.opcode&controlBit != 0
 	switch {
@@ -88,7 +88,7 @@ func (f *header) judge(first byte, mayCompress bool) *Failure {
 	return nil
 }
 
-// extend reads a length that does not fit the second octet.
+// extend reads an extended length.
 func (f *header) extend(b []byte) (complete bool, failure *Failure) {
 	switch {
 	case f.length < length16:
@@ -115,12 +115,12 @@ func (f *header) extend(b []byte) (complete bool, failure *Failure) {
 	return true, nil
 }
 
-// AppendHeader appends the header of a whole message or control frame with a payload of n octets. A server masks nothing.
+// AppendHeader appends the header of an unfragmented message or a control frame with a payload of n octets. A server does not mask.
 func AppendHeader(dst []byte, op Opcode, n int) []byte {
 	return appendHeader(dst, finBit|byte(op), n)
 }
 
-// AppendCompressedHeader is AppendHeader of a message that went through AppendDeflated.
+// AppendCompressedHeader is AppendHeader for a message from AppendDeflated.
 func AppendCompressedHeader(dst []byte, op Opcode, n int) []byte {
 	return appendHeader(dst, finBit|rsv1Bit|byte(op), n)
 }

@@ -1,4 +1,4 @@
-// The handshake (RFC 6455 4.2): what a request to upgrade asks for, and the fields that agree.
+// The handshake (RFC 6455 4.2): the request to upgrade, and the response fields that accept it.
 
 package websocket
 
@@ -11,14 +11,14 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// AcceptBytes is the length of a Sec-WebSocket-Accept.
+// AcceptBytes is the length of the value of Sec-WebSocket-Accept.
 const AcceptBytes = 28
 
-// Handshake is what a peer asks for.
+// Handshake is the content of a request to upgrade.
 type Handshake struct {
-	Accept       [AcceptBytes]byte // proof that its key was read
-	Subprotocols []http1.Span      // that it speaks, in its order
-	Deflate      Deflate           // of its offers, the first that we take
+	Accept       [AcceptBytes]byte // proves that the server has read the key
+	Subprotocols []http1.Span      // offered by the peer, in its order
+	Deflate      Deflate           // of its offers, the first acceptable one
 }
 
 // Refused handshakes.
@@ -32,8 +32,8 @@ var (
 	manySubprotocols = &message.Refusal{Status: 400, Reason: "too many websocket subprotocols", Section: "RFC 6455 4.1", Limit: limits.MaxSubprotocols}
 )
 
-// Shake reads the handshake in a head that has http1.Head.UpgradeWebSocket. Subprotocols are appended to spans, which is grown to
-// limits.MaxSubprotocols at most. With context, compression may keep some between messages.
+// Shake parses the handshake in a head that has http1.Head.UpgradeWebSocket. It appends the subprotocols to spans, which grows to
+// limits.MaxSubprotocols at most. With context, compression may keep context between messages.
 func (hs *Handshake) Shake(head *http1.Head, buf []byte, spans []http1.Span, context bool) *message.Refusal {
 	*hs = Handshake{Subprotocols: spans}
 	keys, version := 0, false
@@ -70,7 +70,7 @@ const (
 	magic    = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 )
 
-// readKey checks the key and makes the accept of it.
+// readKey checks the key and computes Accept from it.
 func (hs *Handshake) readKey(key []byte) bool {
 	var octets [18]byte
 	if len(key) != keyBytes {
@@ -86,7 +86,7 @@ func (hs *Handshake) readKey(key []byte) bool {
 	return true
 }
 
-// readSubprotocols takes a list of tokens (RFC 6455 11.3.4); empty elements are none (RFC 9110 5.6.1.2).
+// readSubprotocols parses a list of tokens (RFC 6455 11.3.4), ignoring empty elements (RFC 9110 5.6.1.2).
 func (hs *Handshake) readSubprotocols(buf []byte, value http1.Span) *message.Refusal {
 	all := value.In(buf)
 	for rest, another := all, true; another; {
@@ -110,7 +110,7 @@ func (hs *Handshake) readSubprotocols(buf []byte, value http1.Span) *message.Ref
 	return nil
 }
 
-// AppendFields appends the lines that agree to a handshake.
+// AppendFields appends the response fields that accept a handshake.
 func AppendFields(dst []byte, accept *[AcceptBytes]byte, deflate Deflate) []byte {
 	dst = append(dst, "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: "...)
 	dst = append(dst, accept[:]...)

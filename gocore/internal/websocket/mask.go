@@ -7,7 +7,7 @@ import (
 	"math/bits"
 )
 
-// unmask takes the mask off b in place. It returns the mask as what follows b needs it.
+// unmask removes the mask from b in place. It returns the mask rotated for the octets that follow b.
 func unmask(b []byte, mask uint32) uint32 {
 	wide := uint64(mask)<<32 | uint64(mask)
 	for len(b) >= 32 {

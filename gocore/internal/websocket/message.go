@@ -1,12 +1,12 @@
-// The peer's frames, taken apart into pieces of messages and control frames.
+// Decoding of the peer's frames into pieces of messages and control frames.
 
 package websocket
 
-// Kind is what Next has found.
+// Kind is the kind of a piece.
 type Kind uint8
 
 const (
-	// Nothing: what is left of b is not enough for anything.
+	// Nothing: b does not hold a complete piece.
 	Nothing Kind = iota
 	// Data: octets of a message.
 	Data
@@ -14,47 +14,46 @@ const (
 	Ping
 	Pong
 	Close
-	// Failed: the peer is wrong. Its octets have no meaning any more; nothing is taken of them, so the same comes of them again.
+	// Failed: an error of the peer. Further octets have no meaning; none are taken, so another call gives the same result.
 	Failed
 )
 
-// Piece is something the peer said.
+// Piece is a piece of the peer's input.
 type Piece struct {
-	Bytes   []byte // of the message, the payload of a Ping or a Pong, or the reason of a Close; in the buffer given to Next
+	Bytes   []byte // of the message, the payload of a Ping or Pong, or the reason of a Close; within the buffer given to Next
 	Failure *Failure
-	Coming  uint64 // of Data: octets of the same frame that are still to come
-	Total   uint64 // of Data that is the last: octets of the whole message as sent
+	Coming  uint64 // of Data: octets of the same frame that are to come
+	Total   uint64 // of the last Data: octets of the whole message as sent
 	Code    uint16 // of a Close
 	Kind    Kind
 
-	Text, Compressed bool // of Data: what the message is
+	Text, Compressed bool // of Data: about its message
 	First, Last      bool // of Data: a frame begins here; the message ends here
 }
 
-// Decoder takes the frames of one peer apart. It holds no pointer. What it says depends on the octets only, never on how they are
-// cut.
+// Decoder decodes the frames of one peer. It holds no pointer. Its results depend only on the octets, never on how they are split.
 type Decoder struct {
-	MaxBytes uint64 // a message may have
-	left     uint64 // of the payload of the frame under way
-	total    uint64 // octets of the message under way, as its frames declare them
+	MaxBytes uint64 // largest message
+	left     uint64 // octets to come of the current frame's payload
+	total    uint64 // octets of the current message, as its frames declare them
 	mask     uint32
 	text     utf8State
-	opcode   Opcode // of the message under way, opContinuation: none
+	opcode   Opcode // of the current message; opContinuation: none
 	flags    uint8
 }
 
 const (
-	inFrame     = 1 << iota // a data frame is under way
-	final                   // it is the last of its message
-	compressed              // its message is compressed
-	mayCompress             // permessage-deflate was agreed on
+	inFrame     = 1 << iota // inside a data frame
+	final                   // the frame is the last of its message
+	compressed              // the message is compressed
+	mayCompress             // permessage-deflate was agreed
 )
 
-// AllowCompressed: permessage-deflate was agreed on.
+// AllowCompressed enables permessage-deflate.
 func (d *Decoder) AllowCompressed() { d.flags |= mayCompress }
 
-// Next finds the first piece in b, and returns how many octets of b it took. With Nothing it has taken none: call again with
-// more behind them. Payloads are unmasked in place.
+// Next finds the first piece in b, and returns how many octets of b it took. With Nothing it took none: call again with more octets
+// after them. Payloads are unmasked in place.
 func (d *Decoder) Next(p *Piece, b []byte) (n int) {
 	*p = Piece{}
 	before, first := *d, false
@@ -89,7 +88,7 @@ func (p *Piece) fail(failure *Failure) int {
 	return 0
 }
 
-// begin judges a frame by its place in the message, and enters it if it is of one.
+// begin checks that a frame is allowed at this point of the message, and starts it if it is a data frame.
 func (d *Decoder) begin(h *header) *Failure {
 	switch {
 	case h.opcode&controlBit != 0:
@@ -119,7 +118,7 @@ func (d *Decoder) set(flag uint8, on bool) {
 	}
 }
 
-// control takes a control frame, once all of it is there.
+// control processes a control frame, once it is complete.
 func (d *Decoder) control(p *Piece, h *header, b []byte) int {
 	n := h.size + int(h.length)
 	if len(b) < n {
@@ -143,7 +142,7 @@ func (d *Decoder) control(p *Piece, h *header, b []byte) int {
 	return n
 }
 
-// data takes what is there of the payload of a data frame.
+// data processes the available payload of a data frame.
 func (d *Decoder) data(p *Piece, b []byte, first bool) int {
 	n := int(min(d.left, uint64(len(b))))
 	b = b[:n:n]

@@ -1,8 +1,8 @@
-// permessage-deflate, agreed on (RFC 7692 7.1): of a peer's offers, the first that we can keep to.
+// The negotiation of permessage-deflate (RFC 7692 7.1): the first acceptable offer of a peer is accepted.
 //
-// Without context we ask for no takeover in both directions, which a server may (RFC 7692 7.1.1): then neither side holds a window
-// between two messages. With it, windows are as small as limits.ContextBits says; a peer that can't be told so of its own
-// (it did not offer client_max_window_bits) goes without. What inflates and deflates is shared by all connections either way.
+// Without context the server requests no context takeover in both directions, which it may (RFC 7692 7.1.1): then neither side keeps
+// a window between two messages. With context, windows are as small as limits.ContextBits; a peer whose window cannot be limited,
+// because it did not offer client_max_window_bits, keeps none. All connections share one Inflater and one Deflater either way.
 
 package websocket
 
@@ -13,17 +13,17 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// Deflate is what was agreed on; the zero value is nothing.
+// Deflate is the agreed parameters; the zero value is no compression.
 type Deflate struct {
-	WindowBits   uint8 // of what we send, from 8 to 15; 0: messages are not compressed
-	ReceivedBits uint8 // of the context kept of what the peer sends; 0: each message is compressed by itself
-	KeepsSent    bool  // context of what we send, within WindowBits
+	WindowBits   uint8 // of our window, from 8 to 15; 0: messages are not compressed
+	ReceivedBits uint8 // of the context kept from the peer's messages; 0: none is kept
+	KeepsSent    bool  // context of our messages is kept, within WindowBits
 }
 
 // On tells whether messages may be compressed.
 func (d Deflate) On() bool { return d.WindowBits != 0 }
 
-// KeepsContext tells whether anything is kept between two messages.
+// KeepsContext tells whether any context is kept between two messages.
 func (d Deflate) KeepsContext() bool { return d.KeepsSent || d.ReceivedBits != 0 }
 
 const (
@@ -31,7 +31,7 @@ const (
 	mostBits   = 15
 )
 
-// readOffers takes a value of Sec-WebSocket-Extensions. Extensions that are unknown and offers that are malformed are passed over
+// readOffers parses a value of Sec-WebSocket-Extensions, ignoring unknown extensions and malformed offers
 // (RFC 6455 9.1, RFC 7692 5.1).
 func (d *Deflate) readOffers(value []byte, context bool) {
 	for another := true; another && !d.On(); {
@@ -41,7 +41,7 @@ func (d *Deflate) readOffers(value []byte, context bool) {
 	}
 }
 
-// parameters of an offer; each may stand there once.
+// Parameters of an offer; each may occur once.
 const (
 	serverNoContext = 1 << iota
 	clientNoContext
@@ -80,7 +80,7 @@ func readOffer(offer []byte, context bool) (d Deflate) {
 	return d
 }
 
-// readParameter returns 0 for one that is unknown or malformed.
+// readParameter returns 0 for an unknown or malformed parameter.
 func readParameter(parameter []byte) (which int, bits uint8) {
 	name, value, hasValue := octet.CutValue(parameter)
 	switch string(name) {
@@ -99,7 +99,7 @@ func readParameter(parameter []byte) (which int, bits uint8) {
 		}
 		return which, 0
 	}
-	if !hasValue && which == clientBits { // the peer leaves it to us
+	if !hasValue && which == clientBits { // the peer lets the server choose
 		return which, 0
 	}
 	n, err := strconv.ParseUint(string(value), 10, 8)
@@ -109,7 +109,7 @@ func readParameter(parameter []byte) (which int, bits uint8) {
 	return which, uint8(n)
 }
 
-// appendField appends the line that agrees.
+// appendField appends the response field that accepts the offer.
 func (d Deflate) appendField(dst []byte) []byte {
 	if !d.On() {
 		return dst

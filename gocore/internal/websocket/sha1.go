@@ -1,5 +1,5 @@
-// SHA-1 (RFC 3174) of the one message of two blocks that a handshake needs. It guards nothing here: the peer only sees that its
-// key was read. The library's costs 150 KiB of every process.
+// SHA-1 (RFC 3174) of the one message of two blocks that a handshake needs. It secures nothing here: it only proves to the peer that
+// its key was read. The standard library's SHA-1 costs every process 150 KiB.
 
 package websocket
 

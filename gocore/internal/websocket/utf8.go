@@ -1,23 +1,23 @@
-// UTF-8, checked as it arrives (RFC 3629 4): the octet that makes it wrong is the last one that is looked at.
+// Incremental UTF-8 validation (RFC 3629 4), which fails at the first octet that makes the text invalid.
 
 package websocket
 
 import "encoding/binary"
 
-// utf8State is where the text so far ends. The zero value is between two characters.
+// utf8State is the state at the end of the text so far. The zero value is between two characters.
 type utf8State struct {
-	missing   uint8 // octets of the character under way
-	low, high uint8 // what the next of them may be
+	missing   uint8 // octets to come of the current character
+	low, high uint8 // allowed range of the next of them
 }
 
 const (
-	ascii8    = 0x8080808080808080 // the bits that eight octets of ASCII do not have
+	ascii8    = 0x8080808080808080 // the bits that are not set in eight octets of ASCII
 	tailLow   = 0x80
 	tailHigh  = 0xbf
 	firstLead = 0xc2
 )
 
-// leads has, for each octet that may begin a character of more than one, what has to follow it.
+// leads has, for each lead octet of a multi-octet character, what must follow it.
 var leads = utf8Leads()
 
 func utf8Leads() (t [0xf5 - firstLead]utf8State) {
@@ -32,14 +32,14 @@ func utf8Leads() (t [0xf5 - firstLead]utf8State) {
 			t[c] = utf8State{3, tailLow, tailHigh}
 		}
 	}
-	t[0xe0-firstLead].low = 0xa0  // shorter forms exist
+	t[0xe0-firstLead].low = 0xa0  // overlong forms
 	t[0xed-firstLead].high = 0x9f // surrogates
-	t[0xf0-firstLead].low = 0x90  // shorter forms exist
+	t[0xf0-firstLead].low = 0x90  // overlong forms
 	t[0xf4-firstLead].high = 0x8f // beyond U+10FFFF
 	return t
 }
 
-// check takes the next octets of the text; false when it can't be UTF-8 any more.
+// check processes the next octets of the text; false if they make it invalid.
 func (u *utf8State) check(b []byte) bool {
 	s := *u
 	for i := 0; i < len(b); i++ {
@@ -69,7 +69,7 @@ func (u *utf8State) check(b []byte) bool {
 	return true
 }
 
-// whole tells whether the text does not end within a character.
+// whole tells whether the text ends between two characters.
 func (u *utf8State) whole() bool { return u.missing == 0 }
 
 func validUTF8(b []byte) bool {

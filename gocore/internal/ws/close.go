@@ -1,4 +1,4 @@
-// How a WebSocket ends: by either side's Close, by silence, by a mistake of the peer's.
+// How a WebSocket ends: by either side's Close, by a silent peer, by a peer's error.
 
 package ws
 
@@ -15,7 +15,7 @@ import (
 
 var closeTicks = limits.Ticks(limits.CloseTimeout)
 
-// closeByApp: the app closes the WebSocket.
+// closeByApp closes the WebSocket for the app.
 func (d *Driver) closeByApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	s.Silence()
 	if s.Stage() == exchange.Open {
@@ -23,7 +23,7 @@ func (d *Driver) closeByApp(c *transport.Conn, s *exchange.Stream, code uint16, 
 	}
 }
 
-// closeForApp closes a WebSocket in the app's place, which is told.
+// closeForApp closes a WebSocket in the app's place and notifies the app.
 func (d *Driver) closeForApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	d.reportClosed(c, s, code, reason)
 	if s.Stage() == exchange.Open {
@@ -31,7 +31,7 @@ func (d *Driver) closeForApp(c *transport.Conn, s *exchange.Stream, code uint16,
 	}
 }
 
-// beginClosing says our Close and waits for the peer's (RFC 6455 7.1.2). What else the peer says is dropped.
+// beginClosing sends our Close and waits for the peer's (RFC 6455 7.1.2). Other input from the peer is dropped.
 func (d *Driver) beginClosing(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	d.out.Gather(c)
 	d.out.B = websocket.AppendClose(d.out.B, code, reason)
@@ -44,7 +44,7 @@ func (d *Driver) beginClosing(c *transport.Conn, s *exchange.Stream, code uint16
 	}
 }
 
-// reportClosed tells the app how its WebSocket ended, unless it has said its last.
+// reportClosed notifies the app of how its WebSocket ended, unless the app has finished.
 func (d *Driver) reportClosed(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	if s.Complete() {
 		return
@@ -54,7 +54,7 @@ func (d *Driver) reportClosed(c *transport.Conn, s *exchange.Stream, code uint16
 		Data: handoff.Pointer(reason), Len: uint64(len(reason))})
 }
 
-// closedByPeer: the peer's Close is answered, unless it is the answer to ours, and the server is the first to close the connection
+// closedByPeer responds to the peer's Close, unless that was the response to ours. The server is the first to close the connection
 // (RFC 6455 7.1.1).
 func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocket.Piece) {
 	if s.Stage() == exchange.Open {
@@ -65,7 +65,7 @@ func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocke
 	d.part(c, s)
 }
 
-// failPeer ends a WebSocket whose peer is wrong (RFC 6455 7.1.7). It may still be sending, and must not lose our Close for that.
+// failPeer ends a WebSocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
 func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.Failure) {
 	lines := d.loop.Journal
 	if lines.Debugs() {
@@ -84,7 +84,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 	d.part(c, s)
 }
 
-// part ends the connection once all is sent.
+// part ends the connection once everything is sent.
 func (d *Driver) part(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	d.Gone(c)
@@ -92,8 +92,8 @@ func (d *Driver) part(c *transport.Conn, s *exchange.Stream) {
 	d.loop.Enter(c, transport.Flush)
 }
 
-// keepAliveDeadline is when the peer has been silent for too long. It counts from what came last, or from our last Ping; not while
-// nothing is read because the app has enough to do.
+// keepAliveDeadline is the tick at which the peer has been silent for too long, counted from its last input or our last Ping. There is
+// no deadline while reading is paused.
 func (d *Driver) keepAliveDeadline(c *transport.Conn, s *exchange.Stream) uint32 {
 	if d.config.WSKeepAliveTimeout == 0 || s.Paused() {
 		return 0
@@ -101,8 +101,8 @@ func (d *Driver) keepAliveDeadline(c *transport.Conn, s *exchange.Stream) uint32
 	return d.lastSign(c, s) + d.config.WSKeepAliveTimeout + 1
 }
 
-// lastSign is when the peer last had something to say or to answer. One that takes what was said is there too, and a Ping may
-// be behind it.
+// lastSign is the tick of the peer's last sign of life, or of our last Ping. A peer that reads our output is alive too, and a Ping may
+// be queued behind that output.
 func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
 	at := max(c.Since, d.stateOf(s).pinged)
 	if wrote, unsent := c.Wrote(); unsent {
@@ -111,8 +111,8 @@ func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
 	return at
 }
 
-// keepAlive asks a silent peer whether it is there, and leaves one that had an interval to answer and has not. When the loop
-// did not turn at the interval's end, it is asked once more.
+// keepAlive sends a silent peer a Ping, and closes the connection if the peer has not responded within an interval. If the loop did
+// not run when the interval ended, it sends another Ping instead.
 func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
 	late := d.loop.Clock.IsLate(d.lastSign(c, s), d.config.WSKeepAliveTimeout)

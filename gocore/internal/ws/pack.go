@@ -1,4 +1,4 @@
-// Compressed messages: gathered until they are whole, inflated, and those of the app deflated (RFC 7692).
+// Compression (RFC 7692): messages of the peer are gathered until complete and inflated, messages of the app are deflated.
 
 package ws
 
@@ -12,19 +12,19 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// pack is what compression holds of a WebSocket.
+// pack is the compression state of a WebSocket.
 type pack struct {
-	gathered pool.Buffer // of a message under way; none: there is none
-	filled   int         // octets of it
+	gathered pool.Buffer // an incomplete message; none: no message in progress
+	filled   int         // octets in gathered
 	context  websocket.Context
 }
 
-// packs are those of all WebSockets that have one; each knows its own by number.
+// packs are the packs of all WebSockets; each WebSocket holds the number of its pack.
 type packs struct {
 	all     []*pack
 	free    pool.List[uint32]
 	buffers pool.Buffers
-	seen    int // compressed messages, in both directions
+	seen    int // number of compressed messages, in both directions
 }
 
 func (p *packs) live() int { return len(p.all) - p.free.Len() }
@@ -52,7 +52,7 @@ func (p *packs) drop(number *uint32) {
 	*number = 0
 }
 
-// gather adds a piece of a message, and returns all that came of it.
+// gather adds a piece of a message, and returns the message so far.
 func (p *packs) gather(held *pack, piece []byte) ([]byte, error) {
 	if need := held.filled + len(piece); held.gathered.None() || need > len(held.gathered.Bytes()) {
 		larger, err := p.buffers.Get(max(need, 2*held.filled))
@@ -76,8 +76,8 @@ func (p *packs) dropGathered(held *pack) {
 	}
 }
 
-// unpack takes a piece of a compressed message. One that is whole goes to the app in one piece; one that came whole is not copied
-// before it is inflated.
+// unpack takes a piece of a compressed message. A complete message goes to the app in one piece; a message that arrived in one piece
+// is inflated without being copied first.
 func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	d.packs.seen++
 	packed, none := p.Bytes, pack{}
@@ -115,7 +115,7 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *webs
 	return again
 }
 
-// releasePack lets go of a message that is no longer under way, and of the pack where nothing else is kept in it.
+// releasePack releases a finished message, and the pack if it has no context to keep.
 func (d *Driver) releasePack(w *state, held *pack) {
 	d.packs.dropGathered(held)
 	if !w.deflate.KeepsContext() {

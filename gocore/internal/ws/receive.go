@@ -13,7 +13,7 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// readFrames reads on unless the app has enough to do with what it was given.
+// readFrames reads on unless the app has enough unread input.
 func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 	if s.Paused() {
 		return rest
@@ -30,13 +30,13 @@ func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 	return d.takeFrames(c, s, buf)
 }
 
-// takeFrames goes through what came, and parks what must wait: for its rest, for the app, or for room.
+// takeFrames processes the input, and parks what has to wait: for more input, for the app, or for room.
 func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) step {
 	w := d.stateOf(s)
 	before := s.Unread()
 	for !s.Paused() && d.loop.Inbox.HasRoom() {
 		n := w.decoder.Next(&d.piece, buf)
-		if d.piece.Kind == websocket.Failed && s.Unread() != before { // the app may still answer what came before it
+		if d.piece.Kind == websocket.Failed && s.Unread() != before { // let the app respond to earlier input first
 			d.loop.PutOff(c)
 			break
 		}
@@ -54,7 +54,7 @@ func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) s
 	return again
 }
 
-// take takes in a piece of what the peer says; rest: it was the last.
+// take processes a piece of the peer's input; rest: it was the last one.
 func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	switch p.Kind {
 	case websocket.Data:
@@ -71,7 +71,7 @@ func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *state, p *websoc
 	return again
 }
 
-// pass hands a piece of a message to the app. That it has not taken a message counts once the message is whole.
+// pass passes a piece of a message to the app. A message adds to the unread count once it is complete.
 func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	if s.Stage() != exchange.Open {
 		return again
@@ -91,12 +91,12 @@ func (d *Driver) pass(c *transport.Conn, s *exchange.Stream, w *state, p *websoc
 	return again
 }
 
-// count: the app has a message of n octets to take.
+// count adds a message of n octets to the unread count.
 func count(s *exchange.Stream, n uint64) {
 	s.Count(uint32(min(n, math.MaxInt32)), limits.MessageCostBytes)
 }
 
-// give gives the app bytes of a message.
+// give passes bytes of a message to the app.
 func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, last bool) {
 	var flags uint32
 	if text {
@@ -108,17 +108,17 @@ func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, las
 	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(), Data: handoff.Pointer(b), Len: uint64(len(b))})
 }
 
-// consumed: the app took n bytes, so reading may go on.
+// consumed subtracts n bytes that the app has consumed, and resumes reading if it was paused.
 func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	if resumes, _ := s.Consumed(n); resumes && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now
-		d.stateOf(s).asked = false // its answer was not read
+		d.stateOf(s).asked = false // while paused, a Pong was not read
 		d.loop.Timers.Arm(c)
 		d.loop.PutReady(c)
 	}
 }
 
-// answerPing says Pong at once. When much is unsent already, only the last Ping is answered, once there is room (RFC 6455 5.5.3).
+// answerPing sends a Pong at once. If much is unsent, only the last Ping gets a Pong, once there is room (RFC 6455 5.5.3).
 func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, payload []byte) step {
 	if s.Stage() != exchange.Open {
 		return again
@@ -136,7 +136,7 @@ func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, pay
 	return step(!c.Ends())
 }
 
-// owePong keeps the payload. Without memory for it the peer gets no Pong, as if the Ping had been lost with the connection.
+// owePong keeps the payload for a later Pong. If memory runs out the peer gets no Pong, as if the Ping had been lost.
 func (d *Driver) owePong(w *state, payload []byte) {
 	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
 	if err != nil {
@@ -152,7 +152,7 @@ func (d *Driver) dropPong(w *state) {
 	}
 }
 
-// payPong says a Pong that is owed, once little is unsent.
+// payPong sends a pending Pong once little output is unsent.
 func (d *Driver) payPong(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
 	if w.pong.None() || s.Stage() != exchange.Open || d.out.Unsent(c) > limits.LowWaterBytes {

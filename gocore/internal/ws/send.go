@@ -9,7 +9,7 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// send sends a message of the app's in one frame.
+// send sends a message of the app in one frame.
 func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command, p transport.Piece) {
 	if s.Stage() != exchange.Open {
 		d.out.GiveBack(p)

@@ -1,4 +1,4 @@
-// From a request to a WebSocket: what the peer asks for, and the app's consent.
+// From a request to a WebSocket: the handshake, and the app's acceptance.
 
 package ws
 
@@ -10,7 +10,7 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// Ask reads the handshake of the request in head, which was parsed from buf.
+// Ask parses the handshake of the request in head, which was parsed from buf.
 func (d *Driver) Ask(s *exchange.Stream, head *http1.Head, buf []byte) *message.Refusal {
 	hs := &d.handshake
 	if refusal := hs.Shake(head, buf, hs.Subprotocols[:0], d.config.WSContext); refusal != nil {
@@ -30,10 +30,10 @@ func (d *Driver) Ask(s *exchange.Stream, head *http1.Head, buf []byte) *message.
 	return nil
 }
 
-// Subprotocols are those that the request of the last Ask offers.
+// Subprotocols are those offered in the handshake of the last Ask.
 func (d *Driver) Subprotocols() []http1.Span { return d.handshake.Subprotocols }
 
-// Accept makes the connection a WebSocket. What came behind its request are frames. The error is the app's: nothing was said.
+// Accept turns the connection into a WebSocket; frames follow its request. An error is a mistake of the app; nothing was sent then.
 func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, defaults *message.Defaults) error {
 	w := d.stateOf(s)
 	d.out.Gather(c)

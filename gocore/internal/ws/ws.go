@@ -1,7 +1,7 @@
-// Package ws drives WebSocket: between the bytes of a connection (transport) and the messages of the app, with websocket for what the
-// bytes mean.
+// Package ws drives WebSocket. It connects the bytes of a connection (transport) to the messages of the app, and uses websocket to
+// parse and write bytes.
 //
-//	upgrade.go  what a request asks for, and the app's consent: from then on the connection is ours
+//	upgrade.go  the handshake, and the app's acceptance: from then on ws drives the connection
 //	receive.go  the peer's frames -> messages for the app
 //	send.go     the app's messages -> frames
 //	pack.go     compressed messages
@@ -20,22 +20,22 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// state is what a WebSocket needs besides its connection and its stream. It lies outside Go's heap and holds no Go pointer.
+// state is a WebSocket's record besides those of its connection and stream. It lies outside Go's heap and holds no Go pointer.
 type state struct {
 	decoder websocket.Decoder
-	pong    pool.Buffer // payload of the last Ping, while there is no room for its Pong
-	pack    uint32      // number + 1 of its pack
+	pong    pool.Buffer // payload of the last Ping, until there is room for its Pong
+	pack    uint32      // number + 1 of its pack; 0: none
 	pinged  uint32      // tick of our last Ping
 	accept  [websocket.AcceptBytes]byte
 	deflate websocket.Deflate
 	owed    uint8 // octets in pong
-	asked   bool  // nothing has come since our last Ping
+	asked   bool  // nothing has arrived since our last Ping
 }
 
-// Proof that a record stays within its price.
+// Compile-time check of the record's size.
 const _ = uint(limits.WebsocketBytes - unsafe.Sizeof(state{}))
 
-// Driver is WebSocket on one server.
+// Driver runs WebSocket on one server.
 type Driver struct {
 	config  *config.Config
 	loop    *transport.Loop
@@ -46,33 +46,33 @@ type Driver struct {
 	states    pool.Slab[state]
 	packs     packs
 	handshake websocket.Handshake
-	piece     websocket.Piece // of the peer's, that is looked at
+	piece     websocket.Piece // the peer's piece being processed
 	inflater  websocket.Inflater
 	deflater  websocket.Deflater
-	scratch   []byte // what is written out at once: lines of an upgrade, a deflated message
+	scratch   []byte // for output that is sent at once: lines of an upgrade, a deflated message
 }
 
-// Open makes it the driver of a loop's connections once they are upgraded.
+// Open registers d with a loop, for connections that are upgraded.
 func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams) transport.Kind {
 	d.config, d.loop, d.out, d.streams = &loop.Config, loop, &loop.Output, streams
 	d.kind = loop.Add(d)
 	return d.kind
 }
 
-// streamOf is the stream of a connection that has one.
+// streamOf is the stream of a connection; it must have one.
 func (d *Driver) streamOf(c *transport.Conn) *exchange.Stream { return d.streams.At(c.Stream - 1) }
 
 func (d *Driver) stateOf(s *exchange.Stream) *state { return d.states.At(s.Own - 1) }
 
-// step is what an arm of Readable answers.
+// step is the result of a step of Readable.
 type step bool
 
 const (
 	again step = true
-	rest  step = false // nothing more to do until epoll, the app or a deadline says so
+	rest  step = false // nothing to do until epoll, the app or a deadline
 )
 
-// Readable takes a WebSocket as far as its bytes, the app and the room of this turn allow.
+// Readable does all the work that the WebSocket's input, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		s := d.streamOf(c)
@@ -98,7 +98,7 @@ func (d *Driver) watchOutput(c *transport.Conn) {
 	}
 }
 
-// Command carries out one for the WebSocket.
+// Command carries out a command for the WebSocket.
 func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
 	s := d.streamOf(c)
 	switch k.Kind {
@@ -119,7 +119,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	}
 }
 
-// Deadline is when the peer has been silent for too long.
+// Deadline is the tick at which the peer has been silent for too long.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
@@ -128,7 +128,7 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	return d.keepAliveDeadline(c, s)
 }
 
-// Expire: it has.
+// Expire handles a silent peer.
 func (d *Driver) Expire(c *transport.Conn) {
 	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
@@ -138,20 +138,19 @@ func (d *Driver) Expire(c *transport.Conn) {
 	d.keepAlive(c, s)
 }
 
-// Drain closes it.
+// Drain closes the WebSocket.
 func (d *Driver) Drain(c *transport.Conn) {
 	if s := d.streamOf(c); s.Stage() == exchange.Open {
 		d.closeForApp(c, s, websocket.ServiceRestart, nil)
 	}
 }
 
-// Doing is the stage of its stream.
 func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
 
-// Patient: silence ends it, however much is unsent.
+// Patient: write_timeout does not apply; a silent peer ends the WebSocket, however much is unsent.
 func (d *Driver) Patient() bool { return true }
 
-// Gone ends the WebSocket of the connection, if it is not over.
+// Gone ends the connection's WebSocket, unless it is over.
 func (d *Driver) Gone(c *transport.Conn) {
 	if c.Stream != 0 {
 		s := d.streamOf(c)
@@ -161,7 +160,7 @@ func (d *Driver) Gone(c *transport.Conn) {
 	}
 }
 
-// Drop gives back what the WebSocket of a stream holds.
+// Drop releases what the WebSocket of a stream holds.
 func (d *Driver) Drop(s *exchange.Stream) {
 	w := d.stateOf(s)
 	d.dropPong(w)
@@ -169,29 +168,28 @@ func (d *Driver) Drop(s *exchange.Stream) {
 	d.states.Free(s.Own - 1)
 }
 
-// Live is how many requests are, or may become, WebSockets.
+// Live is the number of requests that are, or may become, WebSockets.
 func (d *Driver) Live() int { return d.states.Live() }
 
-// Held changes when WebSockets hold more or less than before, or held something meanwhile.
+// Held is a number that changes when WebSockets have allocated or released memory.
 func (d *Driver) Held() int { return d.Live() + d.packs.live() + d.packs.seen }
 
-// Recover: compressors that panicked are made anew.
+// Recover replaces the compressors, which may have panicked.
 func (d *Driver) Recover() { d.inflater, d.deflater = websocket.Inflater{}, websocket.Deflater{} }
 
-// Release gives back up to about most bytes that nothing uses now, and tells how many.
+// Release releases up to about most unused bytes and returns how many.
 func (d *Driver) Release(most int) (released int) {
 	released = d.states.Release()
 	return released + d.packs.buffers.Release(most-released)
 }
 
-// Shrink does the same for what is made anew when it is needed.
+// Shrink releases whatever is made again on demand.
 func (d *Driver) Shrink() {
 	d.Recover()
 	d.scratch = nil
 	d.packs.release()
 }
 
-// Close frees what WebSockets share.
 func (d *Driver) Close() {
 	d.states.Close()
 	d.packs.buffers.Close()
