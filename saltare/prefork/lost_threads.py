@@ -7,7 +7,7 @@ A thread is exempt when its library handles fork, so that a child restarts the t
   parallel region after its parent has done so waits for ever, and the others were not tried.
 - jemalloc's background thread, by its name: the child runs without it. Tried with pyarrow 26 and its jemalloc.
 
-Pool threads mostly have no name of their own. The return addresses on their stacks show the libraries that they run.
+Pool threads mostly have no name of their own. The addresses on their stacks show the libraries that they run.
 Where the kernel hides the stack, a thread counts.
 """
 

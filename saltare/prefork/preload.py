@@ -133,7 +133,7 @@ def threads_in_child(config):
 
 
 def report_threads(config, writer):
-    """In the child. It prints nothing: the master's own import prints the same, and its errors."""
+    """In the child. It prints nothing: a later import prints the same output and errors."""
     import marshal
 
     from .._process import die_with_parent
