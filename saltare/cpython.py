@@ -1,4 +1,4 @@
-"""Every name of CPython that is not documented and that saltare's Python code uses."""
+"""Every undocumented name of CPython that saltare's Python code uses."""
 
 # What it is                    what uses it          what goes wrong without it
 # ----------------------------------------------------------------------------------------------------------------------
@@ -21,9 +21,9 @@
 # typing._cleanups              memory                typing's caches stay: 0.1 MiB together with the lists of folders
 #
 # The tests have run with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
-# What native/ and gocore/ use of CPython beyond its documentation is said there.
+# native/ and gocore/ document their own uses of undocumented CPython.
 
-import _signal as raw_signal  # numbers stay numbers; what uses it says `raw_signal.signal`
+import _signal as raw_signal  # without enums; callers write `raw_signal.signal`
 import sys
 from _frozen_importlib_external import source_from_cache
 
@@ -46,7 +46,7 @@ def file_base():
 
 
 def threads_shutdown():
-    """The function by which an interpreter that ends waits for threads."""
+    """The function by which an interpreter waits for threads at its end."""
     import threading
 
     return threading._shutdown
@@ -59,12 +59,12 @@ def set_threads_shutdown(function):
 
 
 def is_asyncios(thread):
-    """Whether it only waits for those of a loop's executor, as one of asyncio's own does."""
+    """Whether it is asyncio's thread that waits for a loop's executor."""
     return thread.name.endswith("(_do_shutdown)")
 
 
 def executor_threads(loop):
-    """The threads of the loop's default executor; None where the loop does not show it (uvloop)."""
+    """The threads of the loop's default executor; None if the loop hides it (uvloop)."""
     executor = getattr(loop, "_default_executor", None)
     return None if executor is None else list(executor._threads)
 
@@ -73,14 +73,14 @@ def executor_threads(loop):
 
 
 def installed_policy():
-    """The policy of event loops, if one is installed; none is made to find out."""
+    """The installed policy of event loops, or None; creates none."""
     from asyncio import events
 
     return getattr(events, "_event_loop_policy", None)
 
 
 def loop_makers(policy):
-    """The two attributes of a policy's class that make its loops; None for one that it does not have."""
+    """The two attributes of a policy's class that make its loops; None for a missing one."""
     return [getattr(type(policy), name, None) for name in ("new_event_loop", "_loop_factory")]
 
 
@@ -91,12 +91,12 @@ def selector_base():
 
 
 def replace_key(selector, key):
-    """In place of the key that has the same descriptor."""
+    """Replaces the key with the same descriptor."""
     selector._fd_to_key[key.fd] = key
 
 
 def handle_in(frame):
-    """The asyncio.Handle whose callback is run in the frame, or None."""
+    """The asyncio.Handle whose callback runs in the frame, or None."""
     from asyncio import Handle
 
     found = frame.f_locals.get("self")
@@ -104,7 +104,7 @@ def handle_in(frame):
 
 
 def is_loop_stop(error):
-    """Whether run_until_complete raised it because loop.stop() was called."""
+    """Whether run_until_complete raised it because of loop.stop()."""
     return isinstance(error, RuntimeError) and str(error).startswith("Event loop stopped before Future")
 
 
@@ -118,14 +118,14 @@ def hooks_of_threads():
 
 
 def interpreter_flags():
-    """The flags of this interpreter, to give to another one."""
+    """The flags of this interpreter, for another one."""
     from subprocess import _args_from_interpreter_flags
 
     return _args_from_interpreter_flags()
 
 
 def has_ssl():
-    """Whether ssl can be loaded; nothing of it stays but the extension."""
+    """Whether ssl can be loaded; loads only its extension."""
     try:
         import _ssl  # noqa: F401
     except ImportError:
