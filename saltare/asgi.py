@@ -40,7 +40,7 @@ class WebSocketScope(TypedDict):
     query_string: bytes
     root_path: str
     headers: Iterable[Header]
-    subprotocols: list[str]  # that the peer offers, in its order
+    subprotocols: list[str]  # offered by the peer, in its order
     client: Address | None
     server: ServerAddress | None
     extensions: dict[str, dict[str, Any]]

@@ -49,7 +49,7 @@ def serve(config, make):
 
 
 def clean_server(config, put_off_ssl):
-    """The server of an interpreter that is ours alone, with every memory technique."""
+    """The server of an interpreter that is ours alone, with the memory techniques."""
     from .. import _memory
     from ..options.techniques import untested
 
@@ -125,7 +125,7 @@ def is_parked(config):
 
 def serve_here(config, why, ends_after):
     """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
-    rules out a clean interpreter; `ends_after`: whether only watching tools run afterwards.
+    rules out a clean interpreter; `ends_after`: whether the program then ends, except for tools that watch it.
     """
     import threading
 

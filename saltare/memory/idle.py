@@ -53,7 +53,7 @@ class Estimate:
         self.begin()
 
     def begin(self):
-        """What exists now costs nothing."""
+        """Resets: existing memory costs nothing."""
         self._took[0] = 0.0
         self._at[0], self._now[0] = self._size(), self._count()
         self._counted[0] = self._now[0]

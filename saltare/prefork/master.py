@@ -249,7 +249,7 @@ class Master(Workers, Replacement):
             self._kill(worker, signal.SIGKILL)
 
     def _wake(self):
-        """Connections may wait of which the kernel had notified only the lost worker."""
+        """The kernel may have notified only the lost worker of new connections."""
         self._counters.ring()
         return True
 
@@ -269,7 +269,7 @@ class Master(Workers, Replacement):
                 self._kill(worker, STOP_NOW)
 
     def _leave_listeners(self):
-        """The workers close their own copies once their backlogs are empty; then new connections are refused."""
+        """The workers close their own copies once the backlog is empty; then new connections are refused."""
         for listener in self._listeners:
             self._do("closing a listener", listener.close)
 

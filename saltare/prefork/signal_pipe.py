@@ -122,7 +122,7 @@ def start_anew(handlers, mask):
     """For a forked worker: clears the wake-up descriptor and restores the handlers from before the master's.
 
     A terminal sends interrupts and hang-ups to all its processes, so a worker leaves them to the master; a child that
-    the app forks does not. raw_signal, because `signal` makes enums of all numbers, which writes to pages shared with
+    the app forks does not. It uses raw_signal: `signal` makes enums of all numbers, which writes to pages shared with
     the master.
     """
     raw_signal.set_wakeup_fd(-1)

@@ -4,7 +4,7 @@ They get a handler that does nothing, since programs that the app starts would i
 as SIGTERM. A SIGHUP that comes before the process serves is remembered. Handlers that others have set, from Python or
 from C (faulthandler.register), stay.
 
-raw_signal, because `signal` makes enums of all numbers, which writes to memory that workers share.
+The code uses raw_signal: `signal` makes enums of all numbers, which writes to memory that workers share.
 """
 
 import os

@@ -17,7 +17,7 @@ from ..process.programs import encoded, pairs
 from ..process.signals import OF_A_MASTER, restore_mask
 from .origin import MASTERS, STATE, TRIAL
 
-PASSED = 99  # exit code of a trial that passed; a program that ends for another reason is unlikely to use it
+PASSED = 99  # exit code of a trial that passed; a program that ends for another reason does not use it
 ROOM = 16  # descriptors that an interpreter may need to start: more than any of its imports has open
 
 

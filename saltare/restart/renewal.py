@@ -19,7 +19,7 @@ from .trial import Trial
 
 
 class Renewal:
-    """Of one server."""
+    """For one server."""
 
     def __init__(self, server, origin):
         self._server, self._command = server, Command(origin)
@@ -107,7 +107,7 @@ class Renewal:
             self._postponed = Postponed(signals)
 
     def follow(self, wanted, until):
-        """After the server has ended: becomes the new program, if it ended for that and this is still `wanted`.
+        """After the server has ended: becomes the new program, if that was the reason and is still `wanted`.
 
         Waits for threads of the app until `until` (time.monotonic). Returns the sockets to serve again with, by key,
         if the program cannot be started; None if there is nothing to do, or a signal to stop has come.

@@ -11,7 +11,7 @@ from .handover import PASSED
 
 
 class Trial:
-    """One at a time. A SIGHUP during a trial starts another, since the first may have read older files."""
+    """One at a time. A SIGHUP during a trial starts another after it, since the first may have read older files."""
 
     def __init__(self, command, limit, otherwise):
         self.pid = None  # of the child, while there is one

@@ -1,4 +1,4 @@
-"""The drain: what is in progress when a server stops, and its deadline."""
+"""The drain of a stopping server: the work in progress and its deadline."""
 
 import asyncio
 import time
