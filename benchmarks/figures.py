@@ -4,7 +4,7 @@ from statistics import median
 from typing import NamedTuple
 
 DISTURBED = 0.1  # share of a core used by other processes that spoils a measurement of load
-MARK = " *"  # behind figures that were disturbed in every round
+MARK = " *"  # after figures that were disturbed in every round
 FORMATS = {
     "count": lambda value: f"{value:,.0f}",
     "tenths": lambda value: f"{value:,.1f}",

@@ -152,7 +152,7 @@ class Process:
         return sum(fields(f"/proc/{pid}/status")["VmHWM"] for pid in self.pids())
 
     def cpu_seconds(self):
-        """User and system time, ended threads included, to one clock tick per process."""
+        """User and system time, including ended threads; accurate to one clock tick per process."""
         return sum(sum(map(int, stat(pid)[11:13])) for pid in self.pids()) / TICKS
 
 

@@ -62,7 +62,7 @@ SERVERS = {
             workloads=("idle", "workers", "fastapi"),
         ),
         Server(
-            "saltare-OO",  # what saltare-zig does by itself
+            "saltare-OO",  # saltare-zig does the same by default
             "{bin}/python -OO -m saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
             package="saltare",
             workloads=("idle",),

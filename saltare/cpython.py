@@ -3,24 +3,24 @@
 # What it is                    what uses it          what goes wrong without it
 # ----------------------------------------------------------------------------------------------------------------------
 # _signal                       signals               `signal` makes enums of numbers, in pages that workers share
-# _io._IOBase                   end of a process      what the app left in the buffers of open files is lost
+# _io._IOBase                   end of a process      data in the buffers of the app's open files is lost
 # source_from_cache             fresh code at SIGHUP  importlib.util has it too, and imports more
 # atexit._run_exitfuncs         end of a process      functions that the app gave to atexit are not called
 # threading._shutdown           end of a process      idle threads of executors do not end: a stop takes its full time
 # "(_do_shutdown)"              end of a process      the log names a thread of asyncio as one that the app left
 # _default_executor, _threads   end of a server       the log names the threads of all executors, not only the loop's
-# _event_loop_policy            choice of the loop    to ask asyncio for the policy makes one
+# _event_loop_policy            choice of the loop    asking asyncio for the policy creates one
 # _loop_factory                 choice of the loop    a policy of asyncio looks like one that the app has installed
 # _BaseSelectorImpl             the loop              the core cannot be asyncio's selector
 # _fd_to_key                    the loop              a descriptor's events cannot be changed
 # Handle in f_locals            log of a stop         the log does not name the callback that raised SystemExit
-# "Event loop stopped before"   log of a stop         the log says RuntimeError where it could say loop.stop()
+# "Event loop stopped before"   log of a stop         the log shows RuntimeError instead of loop.stop()
 # _trace_hook, _profile_hook    command line          a debugger or profiler of threads is lost
 # _args_from_interpreter_flags  command line          flags such as -W and -O do not reach the interpreter that serves
 # _ssl                          command line          asyncio fails on a Python that was built without OpenSSL
 # typing._cleanups              memory                typing's caches stay: 0.1 MiB together with the lists of folders
 #
-# The tests have run with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
+# Tested with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
 # native/ and gocore/ document their own uses of undocumented CPython.
 
 import _signal as raw_signal  # without enums; callers write `raw_signal.signal`

@@ -28,7 +28,7 @@ class ResponseError(Exception):
 
 
 class MessageOrderError(ResponseError, RuntimeError):
-    """A message out of turn: a second start, a body before the start, anything after the end."""
+    """A message out of order: a second start, a body before the start, anything after the end."""
 
 
 class MessageValueError(ResponseError, ValueError):

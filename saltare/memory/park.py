@@ -11,7 +11,7 @@ from errno import EISDIR, EOPNOTSUPP
 from .. import _memory, log
 from ..options.techniques import untested
 
-# File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
+# File systems that may lose pages, or that would keep them in memory: statfs(2), linux/magic.h.
 UNSUITABLE = {
     0x01021994: "tmpfs, which is memory itself",
     0x858458F6: "ramfs, which is memory itself",
@@ -78,7 +78,7 @@ def park(folder):
 
 
 def is_parked():
-    """Whether memory of this process lies in a file."""
+    """Whether memory of this process is in a file."""
     return _file is not None
 
 

@@ -47,7 +47,7 @@ class Option:
 
     @property
     def off_flag(self):
-        """The flag that switches it off, or None."""
+        """The flag that turns it off, or None."""
         return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 

@@ -24,7 +24,7 @@ class Worker:
         self.born = time.monotonic()
         self.deadline = None  # its meaning depends on the state
         self.replaces = None  # the worker that leaves once this one serves
-        self.unread = b""  # the beginning of a line
+        self.unread = b""  # an incomplete line
         self.unsent = None  # a signal whose kill(2) failed, to retry
 
     def __repr__(self):

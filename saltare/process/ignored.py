@@ -18,11 +18,11 @@ EARLY = (*IGNORED, raw_signal.SIGQUIT, raw_signal.SIGHUP)
 DEFAULT = 0  # of _process.handler
 
 _of_python = None  # the C function that handles signals with a Python handler
-_hang_ups = 0  # that came before the process served
+_hang_ups = 0  # number of SIGHUPs before the process served
 
 
 def caught(number, frame):
-    """Does nothing. A wake-up descriptor gets the number all the same."""
+    """Does nothing. A wake-up descriptor still gets the number."""
 
 
 def terminated(number, frame):
@@ -80,7 +80,7 @@ def catch(numbers, handler):
 
 
 def is_free(number):
-    """Whether nobody but us has set a handler."""
+    """Whether no other code has set a handler."""
     return is_ours(number) or _process.handler(number) == DEFAULT
 
 
@@ -89,7 +89,7 @@ def is_ours(number):
 
 
 def give_back(numbers=EARLY):
-    """The default action again, for those that still have a handler of ours."""
+    """Restores the default action of those that still have our handler."""
     for number in numbers:
         if is_ours(number):
             raw_signal.signal(number, raw_signal.SIG_DFL)

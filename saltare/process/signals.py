@@ -9,7 +9,7 @@ from ..cpython import raw_signal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 OF_A_MASTER = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
-TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
+TOGETHER = 0.05  # s in which signals to stop count as one: timeout(1), say, signals a process and then its group
 STOP_NOW = int(signal.SIGRTMIN)  # from a master to a worker: cancel requests in progress as well
 
 

@@ -14,7 +14,7 @@ from ..prefork.worker_count import wanted_workers
 from .imports import Amount, held, rollup
 
 PATIENCE = 60.0  # seconds for a server to start
-SETTLED = 1.0  # seconds after which an idle server is weighed
+SETTLED = 1.0  # seconds before an idle server is weighed
 PAUSE = 0.02
 NOT_PARKED = " memory is not parked: "
 
