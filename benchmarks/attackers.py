@@ -1,10 +1,10 @@
-"""Thousands of peers that send as slowly as they can, and what the server does about them.
+"""Thousands of peers that send as slowly as they can, and how the server ends them.
 
-One process and one thread, at the lowest priority, so that it does not disturb what is measured beside it. It prints
-"up" once every attacker has begun, waits until the server has ended them all, and prints what became of them as JSON,
+One process and one thread, at the lowest priority, so that it does not disturb the measurement. It prints "up" once
+every attacker has begun, waits until the server has ended them all, and prints the outcome as JSON,
 {kind: {"begun", "refused", "other", "first", "last"}}: how many got a 408 and the end of the connection, how many
-anything else, and the shortest and longest time in seconds that it took. With --again who was ended begins anew, until
-standard input ends.
+anything else, and the shortest and longest time in seconds until then. With --again an ended attacker begins anew,
+until the end of standard input.
 """
 
 import argparse
@@ -21,13 +21,13 @@ import time
 PATIENCE = 30  # seconds that an attacker waits for its end before it counts as "other"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # thousands of sockets must not sit in TIME_WAIT
 POST = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
-BATCH = 50  # connections begun between two looks at the others; fits every backlog
+BATCH = 50  # connections begun between two polls of the others; fits every backlog
 
 
 class Attacker:
-    """One connection. `begun` and a `byte` every now and then is what it says.
+    """One connection. It sends `begun`, then a `byte` now and then.
 
-    Its time runs from the last byte where progress starts it anew, else from the first.
+    The server's timeout runs from the last byte with `anew`, otherwise from the first.
     """
 
     byte = b""
@@ -42,7 +42,7 @@ class Attacker:
         self.say(self.begun)
 
     def say(self, data):
-        """A server that has given the peer up may have closed the connection already."""
+        """The server may already have closed the connection."""
         now = time.monotonic()
         try:
             self.socket.send(data)
@@ -88,21 +88,21 @@ class Chunked(Attacker):
 
 
 class Silent(Attacker):
-    """A declared body of which nothing comes."""
+    """A declared body that is never sent."""
 
     begun = POST + b"Content-Length: 1000\r\n\r\n"
     anew = True
 
 
 class Trickling(Declared):
-    """A body that goes on a little for a while. `bytes` of them, then nothing."""
+    """A body that sends `bytes` more bytes, then nothing."""
 
     byte = b"x"
     bytes = 2
 
 
 class Attack:
-    """All of them. `pause`: seconds between two bytes. `again`: who was ended begins anew, until `over`."""
+    """All attackers. `pause`: seconds between two bytes. `again`: an ended attacker begins anew, until `over`."""
 
     def __init__(self, options):
         self.options = options
@@ -162,7 +162,7 @@ class Attack:
                 self.end(attacker, refused=attacker.refused())
 
     def heed(self):
-        """Only the end of the input says something."""
+        """Handles the end of standard input; ignores its content."""
         if not os.read(0, 4096):
             self.poll.unregister(0)
             self.over, self.waiting = True, []
@@ -189,7 +189,7 @@ class Attack:
                 self.plan(attacker)
 
     def lose_patience(self):
-        """Looks at the oldest only: they are in the order of their birth."""
+        """Checks from the oldest on: attackers are in order of their start."""
         now = time.monotonic()
         while self.attackers:
             oldest = next(iter(self.attackers.values()))

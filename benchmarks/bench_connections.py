@@ -1,4 +1,4 @@
-"""Workload: what a kept-alive connection costs that has been answered once and is idle."""
+"""Workload: the cost of an idle kept-alive connection that has had one response."""
 
 import resource
 import time
@@ -26,9 +26,9 @@ TABLES = [
 
 
 def measure(server, settings):
-    """A few connections come and go first, so that what every server pays once is not in the difference.
+    """Opens and closes a few connections first, so that the difference has no one-time costs.
 
-    Few at a time: records that a server keeps for the next ones would be missing from the difference.
+    Few at a time: records that a server keeps for later connections would be missing from the difference.
     """
     found = {}
     with Process(server, "raw", settings, many=True) as process:

@@ -1,4 +1,4 @@
-"""Workload: answers of 1 MiB that the app sends in one piece."""
+"""Workload: responses of 1 MiB that the app sends in one piece."""
 
 import load
 

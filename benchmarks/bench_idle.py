@@ -1,4 +1,4 @@
-"""Workload: memory of a server that has started, answered one request and gone quiet."""
+"""Workload: memory of a server that has started, answered one request and is idle."""
 
 import time
 

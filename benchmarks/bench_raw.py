@@ -1,4 +1,4 @@
-"""Workload: a plain ASGI app that answers 13 bytes, so that the server itself is what is measured."""
+"""Workload: a plain ASGI app that answers 13 bytes, to measure the server itself."""
 
 import load
 from process import Process

@@ -1,4 +1,4 @@
-"""Thousands of slow attackers: do others get their answers as quickly, and what does an attacker cost?"""
+"""Thousands of slow attackers: do other clients get responses as quickly, and what does an attacker cost?"""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ from servers import APPS, SERVERS, install
 HERE = Path(__file__).parent
 TIMEOUT = 5  # seconds, of heads and of bodies: header_timeout's default
 OPTIONS = f"--max-concurrent-connections 20000 --header-timeout {TIMEOUT} --body-timeout {TIMEOUT}"
-RELEASE = 35  # seconds until an idle server has given back what it does not need
+RELEASE = 35  # seconds until an idle server has released unused memory
 NEVER_AGAIN = 90  # seconds after which attackers that do not end are a failure
 CLIENTS = {  # name: connections at a time, fields of each request
     "one kept connection": (1, ()),
@@ -27,7 +27,7 @@ CLIENTS = {  # name: connections at a time, fields of each request
 
 
 class Attackers:
-    """A process of attackers: begun when entered, ended when left; then `outcome` has what became of them."""
+    """A process of attackers, started and ended by the context; afterwards `outcome` has its results."""
 
     def __init__(self, port, count):
         self.words = [sys.executable, str(HERE / "attackers.py"), str(port), *map(str, count)]
@@ -82,7 +82,7 @@ def calm(server, settings):
 
 
 def attacked(server, settings, count):
-    """Memory is told as it is before, with each kind of attacker, and afterwards; in bytes."""
+    """Memory in bytes: before, with each kind of attacker, and afterwards."""
     with Process(server, "raw", settings, many=True) as process, contextlib.ExitStack() as stack:
         clients(process, settings._replace(seconds=1))
         memory = {"before": process.memory()}
@@ -102,7 +102,7 @@ def attacked(server, settings, count):
 
 
 def clients(process, settings):
-    """What each client saw, and the share of the server's core that neither the server nor idleness had meanwhile."""
+    """The figures of each client, and the share of the server's core that others used meanwhile."""
     found = {}
     for name, client in CLIENTS.items():
         before = usage(process, settings)
@@ -153,7 +153,7 @@ def clients_table(samples):
 
 
 def memory_table(samples):
-    """What the server holds, and how much more that is than before."""
+    """The server's memory, and the increase since before."""
     rows = [["memory, MiB", "RSS", "more than before", "private", "more than before"]]
     for when in samples[0][1]["memory"]:
         row = [when]

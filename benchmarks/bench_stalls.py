@@ -1,8 +1,8 @@
-"""How long do the server's own passes keep the loop, in bursts and pauses with a large heap?
+"""How long do the server's own passes block the loop, in bursts and pauses with a large heap?
 
-In the pauses it is asked for nothing that Python would answer: each probe is a head that is refused by the core, in the
-thread of the loop, so how long that takes is how long the loop was busy: by the clock, and by the CPU time of that
-thread, which other work on the machine does not add to. With the passes and without them, in turns.
+No request of the pauses reaches Python: each probe is a head that the core rejects in the loop's thread, so its
+duration is how long the loop was busy. It is measured by the clock, and by the CPU time of that thread, which excludes
+other work on the machine. Runs with and without the passes alternate.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def arguments():
 
 
 def measured(options, words):
-    """Seconds that each probe took, and those of CPU meanwhile."""
+    """Seconds that each probe took, and seconds of CPU meanwhile."""
     environment = {**os.environ, "HEAP_MIB": str(options.heap), "HEAP_SINCE": options.since}
     command = [sys.executable, "-m", "saltare", "heap:app", "--app-dir", str(HERE / "apps"), "--port", "0", *words]
     with tempfile.TemporaryFile("w+") as log:
@@ -74,7 +74,7 @@ def port_of(popen, log):
 
 
 def loop_of(pid):
-    """Where the kernel tells of the thread of the loop: that of the only worker where there is a master."""
+    """The schedstat file of the loop's thread: in the only worker, if there is a master."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return Path(f"/proc/{(children or [pid])[0]}/schedstat")
 

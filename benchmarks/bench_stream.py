@@ -1,4 +1,4 @@
-"""Workload: answers of unknown length that the app sends in 100 pieces of 1 KiB."""
+"""Workload: responses of unknown length that the app sends in 100 pieces of 1 KiB."""
 
 import load
 

@@ -1,4 +1,4 @@
-"""Workload: bodies of 1 MiB that the app reads piece by piece; it answers how many bytes they had."""
+"""Workload: bodies of 1 MiB that the app reads piece by piece; it answers with their length."""
 
 import load
 

@@ -1,4 +1,4 @@
-"""WebSocket beside other servers: echo and broadcast by messages per second, idle ones by memory."""
+"""Websockets compared with other servers: echo and broadcast in messages per second, idle websockets in memory."""
 
 import argparse
 import json
@@ -100,7 +100,7 @@ def under_load(program, process, settings, mode, clients, size):
 
 
 def idle(program, server, settings, count):
-    """What each of so many WebSockets costs that wait in FastAPI's receive, once others have been there; in bytes."""
+    """Bytes that each of `count` websockets costs while it waits in FastAPI's receive, after some warm-up ones."""
     with Process(server, "fast_sockets", settings, many=True) as process:
         with Waiting(program, process.port, 50):
             pass
@@ -113,7 +113,7 @@ def idle(program, server, settings, count):
 
 
 class Waiting:
-    """A process that holds so many WebSockets."""
+    """A process that holds `count` websockets."""
 
     def __init__(self, program, port, count):
         self.words = [str(word) for word in (program, "-mode", "idle", "-path", "/x", "-port", port, "-clients", count)]

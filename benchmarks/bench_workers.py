@@ -33,5 +33,5 @@ def measure(server, settings):
 
 
 def weighed(process):
-    """Pss of all, and what the workers, those with the most of their own, have for themselves on average."""
+    """Pss of all processes, and the workers' average private memory; workers have more than the master."""
     return {"pss": process.memory()["pss"], "worker": sum(process.private()[:WORKERS]) / WORKERS}

@@ -1,4 +1,4 @@
-"""The smallest HTTP/1.1 client: one request, its whole answer, on a socket that stays open."""
+"""A minimal HTTP/1.1 client: one request, its whole response, on a socket that stays open."""
 
 import socket
 import struct
@@ -42,7 +42,7 @@ def receive(peer):
 
 
 def receive_chunks(peer, data):
-    """The body; `data` is what has come of it."""
+    """The body; `data` is the part received so far."""
     body = b""
     while True:
         while b"\r\n" not in data:

@@ -1,4 +1,4 @@
-"""The two cores of a run: who is pinned where, and how much of them somebody else used."""
+"""The two cores of a run: what is pinned where, and how much of them other processes used."""
 
 import os
 import time
@@ -8,12 +8,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def pinned(core):
-    """Words before a server's command: its core, and that it dies with the benchmark, even a killed one."""
+    """The prefix of a server's command: pins it to its core, and kills it when the benchmark ends, even by a kill."""
     return ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", str(core)]
 
 
 def busy_seconds(core):
-    """Time the core has not been idle since boot, including what other guests of the machine took."""
+    """Time since boot that the core was not idle, including the time of the machine's other guests."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":

@@ -1,10 +1,10 @@
-"""Figures of several rounds: median, spread, and how each unit is written."""
+"""Figures of several rounds: median, spread, and the format of each unit."""
 
 from statistics import median
 from typing import NamedTuple
 
-DISTURBED = 0.1  # share of a core used by somebody else that spoils a measure of load
-MARK = " *"  # behind figures that were disturbed in every round
+DISTURBED = 0.1  # share of a core used by other processes that spoils a measurement of load
+MARK = " *"  # after figures that were disturbed in every round
 FORMATS = {
     "count": lambda value: f"{value:,.0f}",
     "tenths": lambda value: f"{value:,.1f}",
@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """One figure over the rounds that nobody disturbed, or over all when each was disturbed."""
+    """One figure over the undisturbed rounds, or over all if each was disturbed."""
 
     middle: float
     low: float
@@ -49,5 +49,5 @@ def spread(samples, workload, server, key):
 
 
 def foreign(figures, key):
-    """What others used of a core while the figure was taken; memory does not mind."""
+    """The share of a core that others used during the measurement; 0 for memory, which it does not affect."""
     return figures.get(f"foreign_{key.rpartition('_')[2]}", 0)

@@ -1,4 +1,4 @@
-"""Load by wrk, and what it costs the server: requests per second, CPU, latency, peak memory."""
+"""Load by wrk, and its cost to the server: requests per second, CPU, latency, peak memory."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ EVERY_LEVEL = (1, 64, 256)
 
 
 def measure(process, connections, settings, **what):
-    """One level of load, tried again while others disturb it; the least disturbed try counts."""
+    """One level of load, retried while others disturb it; the least disturbed try counts."""
     tries = []
     while len(tries) < settings.tries and all(foreign > DISTURBED for foreign, _ in tries):
         tries.append(measure_once(process, connections, settings, **what))
@@ -47,7 +47,7 @@ def measure_levels(process, settings, **what):
 
 
 def measure_answer(server, settings, levels, path, answer, body=b""):
-    """The levels on a path of the raw app that has to give the answer, since for wrk a wrong one counts as well."""
+    """The levels on a path of the raw app. Checks its response first, since wrk counts wrong ones as well."""
     with Process(server, "raw", settings) as process:
         with client.connect(process.port) as peer:
             if client.ask(peer, path, body) != answer:

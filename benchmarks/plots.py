@@ -28,7 +28,7 @@ rect { fill: #9aa4b2; }
 
 
 def pictures(results):
-    """{name: SVG}, of what was measured."""
+    """{name: SVG}, of the workloads that were measured."""
     found = {name: [chart(results, *row) for row in rows] for name, rows in PICTURES.items()}
     return {name: picture([one for one in charts if one]) for name, charts in found.items() if any(charts)}
 

@@ -1,4 +1,4 @@
-"""A server that runs: started on its own core, measured with all its processes, ended for certain."""
+"""A running server: started on its own core, measured with all its processes, always ended."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ ANSWERS |= {"sockets": ANSWERS["raw"], "fast_sockets": ANSWERS["fast"]}
 
 
 class StartError(Exception):
-    """The server did not come up, or answers something else; the message holds its last words."""
+    """The server did not start, or gave a wrong response; the message has its last output."""
 
 
 class Process:
@@ -114,7 +114,7 @@ class Process:
         return lines[-1][:200] if lines else "it said nothing"
 
     def stop(self):
-        """Ask the first process, wait a little, then kill whatever of the session is left."""
+        """Terminate the first process, wait a little, then kill the rest of the session."""
         if hasattr(self, "popen"):
             self.popen.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -129,7 +129,7 @@ class Process:
         return [pid for pid in every_pid() if session_of(pid) == self.popen.pid]
 
     def memory(self):
-        """{"rss", "pss", "private"} in bytes; private is anonymous memory, whatever maps it."""
+        """{"rss", "pss", "private"} in bytes; private is anonymous memory, in any mapping."""
         total = {"rss": 0, "pss": 0, "private": 0}
         for pid in self.pids():
             rollup = fields(f"/proc/{pid}/smaps_rollup")
@@ -139,7 +139,7 @@ class Process:
         return total
 
     def private(self):
-        """Bytes that each process has for itself, the most first."""
+        """Private bytes of each process, the largest first."""
         rollups = [fields(f"/proc/{pid}/smaps_rollup") for pid in self.pids()]
         return sorted((one["Private_Dirty"] + one["Private_Clean"] for one in rollups), reverse=True)
 
@@ -152,12 +152,12 @@ class Process:
         return sum(fields(f"/proc/{pid}/status")["VmHWM"] for pid in self.pids())
 
     def cpu_seconds(self):
-        """User and system time, ended threads included, to one clock tick per process."""
+        """User and system time, including ended threads; accurate to one clock tick per process."""
         return sum(sum(map(int, stat(pid)[11:13])) for pid in self.pids()) / TICKS
 
 
 def environment():
-    """Nothing of the caller's settings reaches a server."""
+    """A server's environment, without the caller's settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, "LANG": "C.UTF-8"}
 

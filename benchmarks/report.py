@@ -1,4 +1,4 @@
-"""Markdown out of the figures of a run: all tables, or the top-level README's summary and pictures."""
+"""Markdown from the figures of a run: all tables, or the top-level README's summary and pictures."""
 
 import argparse
 import json
@@ -59,14 +59,14 @@ def errors(results, name):
 
 
 def failed_requests(results, name):
-    """Part of the result: wrk counts them, the tables cannot show them."""
+    """Failed requests, which wrk counts and the tables cannot show."""
     for where, level, value in by_level(results, name, "errors_"):
         if value:
             yield f"{where}: {value:,} failed requests at {level} connections"
 
 
 def disturbed(results, name):
-    """How many measures the medians leave out, and what the mark means."""
+    """How many measurements the medians leave out, and the meaning of the mark."""
     shares = [value for _, _, value in by_level(results, name, "foreign_")]
     spoilt = sum(value > DISTURBED for value in shares)
     if spoilt:
@@ -84,7 +84,7 @@ def by_level(results, name, prefix):
 
 
 def table(results, columns, spreads=True):
-    """Rows are servers; behind a compared column stand its ratios to the reference servers."""
+    """Rows are servers; a compared column is followed by its ratios to the reference servers."""
     titles = ["server"]
     for name, column in columns:
         titles += [column.title, *(REFERENCES[other] for other in references(results, name, column))]
@@ -153,7 +153,7 @@ def summary(results):
 
 
 def inject(text, page):
-    """The page with what stands between the marks replaced. ValueError when a mark is missing."""
+    """The page with the text between the marks replaced. ValueError when a mark is missing."""
     start, end = (page.index(mark) for mark in MARKS)
     return f"{page[: start + len(MARKS[0])]}\n{text}\n{page[end:]}"
 

@@ -35,16 +35,16 @@ QUICK_SERVERS = ("saltare", "uvicorn[standard]")
 
 
 class Settings(NamedTuple):
-    """What a measure needs to know; times in seconds."""
+    """The settings of a measurement; times in seconds."""
 
     bins: dict[str, Path]  # server's name: bin directory of its virtual environment
     rounds: int = 3
     seconds: int = 5
     warm_up: int = 1
-    tries: int = 3  # of a measure that others disturb
+    tries: int = 3  # of a measurement that others disturb
     settle: float = 5  # longer than the idle passes that servers run some seconds after the last request
     levels: tuple[int, ...] = (1, 64, 256)
-    counts: int = 3  # of bench_connections.COUNTS that are held
+    counts: int = 3  # how many of bench_connections.COUNTS to measure
     server_core: int = 0
     load_core: int = 1
 
@@ -118,7 +118,7 @@ def settings_of(options):
 
 @contextlib.contextmanager
 def only_run(cache):
-    """Two runs at once would measure each other: the second waits."""
+    """Two runs at once would disturb each other: the second waits."""
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / "lock", "w") as lock:
         try:
@@ -139,7 +139,7 @@ def need_tools():
 
 
 def prepare(options, settings):
-    """Install every server and start it once per app, so that compiled files are there before anything counts."""
+    """Install every server and start it once per app, so that compiled files exist before any measurement."""
     facts = {}
     for name in options.servers:
         server = SERVERS[name]
@@ -167,7 +167,7 @@ def start_and_stop(server, app, settings):
 
 
 def attempt(measure, *arguments):
-    """The figures, or the reason there are none: one broken server must not end the run."""
+    """The figures, or the error: one broken server must not end the run."""
     try:
         return {"figures": measure(*arguments)}
     except FAILURES as error:
@@ -175,7 +175,7 @@ def attempt(measure, *arguments):
 
 
 def pin(settings):
-    """Builds may use every core; from here on only servers touch the first."""
+    """Builds may use every core; from here on only servers use the first."""
     os.sched_setaffinity(0, {settings.load_core})
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -216,7 +216,7 @@ def about(options, settings, began):
 
 
 def command_line(options):
-    """What was asked for, without the paths of this machine."""
+    """The command line, without the paths of this machine."""
     words = ["run.py", *(["--quick"] if options.quick else [])]
     words += ["--servers", ",".join(options.servers), "--workloads", ",".join(options.workloads)]
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""The servers under test: what is installed, how each is started, what it takes part in."""
+"""The servers under test: the packages, commands and workloads of each."""
 
 import re
 import shutil
@@ -14,14 +14,14 @@ WORKERS = "--workers 4"
 
 
 class InstallError(Exception):
-    """A server that cannot be had on this machine; the message is the reason."""
+    """A server that cannot be installed on this machine; the message is the reason."""
 
 
 class Server(NamedTuple):
     """One row: {bin} is its virtual environment's, {config} the rendered template of apps/ named by `config`, {workers}
-    what asks for one process or for four.
+    the flags for one process or for four.
 
-    `many` is added where thousands of connections are held open; nothing else is tuned.
+    `many` is added for thousands of open connections; nothing else is tuned.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Server(NamedTuple):
     package: str = ""
     many: str = ""
     one: str = ""
-    four: str = ""  # none: it takes no part where four processes are measured
+    four: str = ""  # none: not measured with four processes
     config: str = ""
     workloads: tuple[str, ...] = EVERY
     apps: tuple[str, ...] = ("raw", "fast")
@@ -62,7 +62,7 @@ SERVERS = {
             workloads=("idle", "workers", "fastapi"),
         ),
         Server(
-            "saltare-OO",  # what saltare-zig does by itself
+            "saltare-OO",  # saltare-zig does the same by default
             "{bin}/python -OO -m saltare {app}:app --port {port} --max-keepalive-requests 1000000000",
             package="saltare",
             workloads=("idle",),
@@ -137,9 +137,9 @@ SERVERS = {
 
 
 def install(server, python, cache):
-    """Make the server's virtual environment under `cache` where it is missing or its pins have changed.
+    """Make the server's virtual environment under `cache` if it is missing or its pins have changed.
 
-    Returns (its bin directory, its version). The one made from this tree is installed anew every time.
+    Returns (its bin directory, its version). The server of this tree is installed anew every time.
     """
     if server.name == "nginx":
         return None, nginx_version()
@@ -179,7 +179,7 @@ def python_tag(python):
 
 
 def command(words, cwd=None):
-    """Run it to its end; its output, or InstallError with the last thing it said."""
+    """Run the command; returns its output, or raises InstallError with its last error."""
     done = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()

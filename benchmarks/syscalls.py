@@ -1,4 +1,4 @@
-"""System calls of a server: with idle connections, and per request of one that asks again and again."""
+"""System calls of a server: with idle connections, and per request of a busy connection."""
 
 import argparse
 import contextlib
@@ -79,7 +79,7 @@ def requests(process, options):
 
 @contextlib.contextmanager
 def traced(process):
-    """A Counter that holds, after the block, what the server called during it and no attaching or detaching."""
+    """A Counter that holds, after the block, the server's calls during it, without those of attaching or detaching."""
     calls = Counter()
     with tempfile.NamedTemporaryFile("r") as trace:
         words = ["strace", "-f", "-ttt", "-s", "0", "-o", trace.name]

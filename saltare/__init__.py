@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(app: "AppOrName", **options: "Any") -> None:
-    """Serves `app`, an ASGI 3 callable or "module:attribute", until it is stopped; returns after a graceful stop.
+    """Serves `app`, an ASGI 3 callable or "module:attribute", until stopped; returns after a graceful stop.
 
     The options are those of the command line, with underscores. In the main thread SIGINT and SIGTERM stop it.
     ConfigError: an option is not accepted. StartError: it cannot listen. AppError: the app cannot be imported or does
@@ -28,7 +28,7 @@ def run(app: "AppOrName", **options: "Any") -> None:
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        # Imported when asked for, so that `import saltare` costs next to nothing.
+        # Imported on first use, so that `import saltare` costs next to nothing.
         if name in ("Server", "running"):
             from .launch import program
 

@@ -1,4 +1,4 @@
-"""The core as Python sees it: a server whose poll() is one turn of the loop, and a request's two ends."""
+"""The core's Python interface: a server whose poll() is one turn of the loop, and a request's receive and send."""
 
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable as AwaitableOf
@@ -58,7 +58,7 @@ class Exchange:
 
 @final
 class Socket:
-    """A request for a WebSocket, and the WebSocket itself; where an Exchange is asked for, it is one."""
+    """A websocket and its opening request; accepted wherever an Exchange is."""
 
     @property
     def started(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""What a process needs of malloc and of its file mappings to be small."""
+"""Controls malloc, pymalloc and file mappings, to save memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 API: object
 
 class Sharing:
-    """A get_code of loaders that shares the parts of what another one returns."""
+    """A get_code of loaders that shares equal parts of another get_code's results."""
 
     __wrapped__: Callable[[Any, str], Any]
     known: dict[Any, Any] | None

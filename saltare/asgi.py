@@ -1,11 +1,11 @@
-"""The ASGI vocabulary on one screen, for type checkers; nothing imports it while serving."""
+"""The ASGI vocabulary in one file, for type checkers; not imported while serving."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Literal, TypedDict
 
 Header = tuple[bytes, bytes]  # name in lower case, value
 Address = tuple[str, int]  # host, port
-ServerAddress = tuple[str, int | None]  # a unix socket's path goes with None
+ServerAddress = tuple[str, int | None]  # a unix socket's path has port None
 
 
 class Versions(TypedDict):
@@ -27,7 +27,7 @@ class HTTPScope(TypedDict):
     client: Address | None
     server: ServerAddress | None
     extensions: dict[str, dict[str, Any]]
-    state: dict[str, Any]  # a shallow copy of what lifespan left
+    state: dict[str, Any]  # a shallow copy of the lifespan's state
 
 
 class WebSocketScope(TypedDict):
@@ -40,7 +40,7 @@ class WebSocketScope(TypedDict):
     query_string: bytes
     root_path: str
     headers: Iterable[Header]
-    subprotocols: list[str]  # that the peer offers, in its order
+    subprotocols: list[str]  # offered by the peer, in its order
     client: Address | None
     server: ServerAddress | None
     extensions: dict[str, dict[str, Any]]
@@ -75,7 +75,7 @@ class ReceiveEvent(TypedDict, total=False):
 
 class CloseEvent(TypedDict):
     type: Literal["websocket.disconnect"]
-    code: int  # 1005: the peer gave none; 1006: it vanished
+    code: int  # 1005: the peer sent none; 1006: the connection was lost
     reason: str
 
 
@@ -115,13 +115,13 @@ class PathSend(TypedDict):
 class ZeroCopySend(TypedDict, total=False):
     type: Literal["http.response.zerocopysend"]
     file: Any  # a descriptor, or an object with fileno()
-    offset: int  # default: where the file stands
-    count: int  # default: to its end
+    offset: int  # default: the file's current position
+    count: int  # default: to the end of the file
     more_body: bool
 
 
 class SendFile(TypedDict, total=False):
-    type: Literal["saltare.sendfile"]  # the whole answer, or what pathsend is after http.response.start
+    type: Literal["saltare.sendfile"]  # the whole response, or, after http.response.start, the same as pathsend
     path: str
     status: int  # default 200
     headers: Iterable[Header]
@@ -146,7 +146,7 @@ class Close(TypedDict, total=False):
 
 
 class DenialStart(TypedDict, total=False):
-    type: Literal["websocket.http.response.start"]  # in place of accept: an answer as of HTTP
+    type: Literal["websocket.http.response.start"]  # in place of accept: an HTTP response
     status: int
     headers: Iterable[Header]
 
@@ -165,7 +165,7 @@ class LifespanAnswer(TypedDict, total=False):
 
 
 Scope = HTTPScope | WebSocketScope | LifespanScope
-# What apps are annotated with in practice: any mapping with a "type".
+# In practice apps annotate events as any mapping with a "type".
 Event = (
     RequestEvent | DisconnectEvent | ConnectEvent | ReceiveEvent | CloseEvent | LifespanEvent | MutableMapping[str, Any]
 )
@@ -174,7 +174,7 @@ SocketMessage = Accept | SendMessage | Close | DenialStart | DenialBody
 Message = Answer | SocketMessage | LifespanAnswer | MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Message], Awaitable[None]]
-# Each framework annotates messages in its own way, and all of them are to be accepted.
+# Each framework annotates messages in its own way; all are accepted.
 App = Callable[[Any, Any, Any], Awaitable[Any]]
 Factory = Callable[[], App]
-AppOrName = App | Factory | str  # what `run` takes: an app, with factory=True what makes one, or "module:attribute"
+AppOrName = App | Factory | str  # for `run`: an app, with factory=True its factory, or "module:attribute"

@@ -1,4 +1,4 @@
-"""The command `saltare`: it serves, or reports on memory. Launchers of other programs call `main`, too."""
+"""The command `saltare`: serves, or reports on memory. Launchers in other programs also call `main`."""
 
 from .launch import cli
 

@@ -1,29 +1,29 @@
-"""Every name of CPython that is not documented and that saltare's Python code uses."""
+"""Every undocumented name of CPython that saltare's Python code uses."""
 
 # What it is                    what uses it          what goes wrong without it
 # ----------------------------------------------------------------------------------------------------------------------
 # _signal                       signals               `signal` makes enums of numbers, in pages that workers share
-# _io._IOBase                   end of a process      what the app left in the buffers of open files is lost
+# _io._IOBase                   end of a process      data in the buffers of the app's open files is lost
 # source_from_cache             fresh code at SIGHUP  importlib.util has it too, and imports more
 # atexit._run_exitfuncs         end of a process      functions that the app gave to atexit are not called
 # threading._shutdown           end of a process      idle threads of executors do not end: a stop takes its full time
 # "(_do_shutdown)"              end of a process      the log names a thread of asyncio as one that the app left
 # _default_executor, _threads   end of a server       the log names the threads of all executors, not only the loop's
-# _event_loop_policy            choice of the loop    to ask asyncio for the policy makes one
+# _event_loop_policy            choice of the loop    asking asyncio for the policy creates one
 # _loop_factory                 choice of the loop    a policy of asyncio looks like one that the app has installed
 # _BaseSelectorImpl             the loop              the core cannot be asyncio's selector
 # _fd_to_key                    the loop              a descriptor's events cannot be changed
 # Handle in f_locals            log of a stop         the log does not name the callback that raised SystemExit
-# "Event loop stopped before"   log of a stop         the log says RuntimeError where it could say loop.stop()
+# "Event loop stopped before"   log of a stop         the log shows RuntimeError instead of loop.stop()
 # _trace_hook, _profile_hook    command line          a debugger or profiler of threads is lost
 # _args_from_interpreter_flags  command line          flags such as -W and -O do not reach the interpreter that serves
 # _ssl                          command line          asyncio fails on a Python that was built without OpenSSL
 # typing._cleanups              memory                typing's caches stay: 0.1 MiB together with the lists of folders
 #
-# The tests have run with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
-# What native/ and gocore/ use of CPython beyond its documentation is said there.
+# Tested with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
+# native/ and gocore/ document their own uses of undocumented CPython.
 
-import _signal as raw_signal  # numbers stay numbers; what uses it says `raw_signal.signal`
+import _signal as raw_signal  # without enums; callers write `raw_signal.signal`
 import sys
 from _frozen_importlib_external import source_from_cache
 
@@ -46,7 +46,7 @@ def file_base():
 
 
 def threads_shutdown():
-    """The function by which an interpreter that ends waits for threads."""
+    """The function by which an interpreter waits for threads at its end."""
     import threading
 
     return threading._shutdown
@@ -59,12 +59,12 @@ def set_threads_shutdown(function):
 
 
 def is_asyncios(thread):
-    """Whether it only waits for those of a loop's executor, as one of asyncio's own does."""
+    """Whether it is asyncio's thread that waits for a loop's executor."""
     return thread.name.endswith("(_do_shutdown)")
 
 
 def executor_threads(loop):
-    """The threads of the loop's default executor; None where the loop does not show it (uvloop)."""
+    """The threads of the loop's default executor; None if the loop hides it (uvloop)."""
     executor = getattr(loop, "_default_executor", None)
     return None if executor is None else list(executor._threads)
 
@@ -73,14 +73,14 @@ def executor_threads(loop):
 
 
 def installed_policy():
-    """The policy of event loops, if one is installed; none is made to find out."""
+    """The installed policy of event loops, or None; creates none."""
     from asyncio import events
 
     return getattr(events, "_event_loop_policy", None)
 
 
 def loop_makers(policy):
-    """The two attributes of a policy's class that make its loops; None for one that it does not have."""
+    """The two attributes of a policy's class that make its loops; None for a missing one."""
     return [getattr(type(policy), name, None) for name in ("new_event_loop", "_loop_factory")]
 
 
@@ -91,12 +91,12 @@ def selector_base():
 
 
 def replace_key(selector, key):
-    """In place of the key that has the same descriptor."""
+    """Replaces the key with the same descriptor."""
     selector._fd_to_key[key.fd] = key
 
 
 def handle_in(frame):
-    """The asyncio.Handle whose callback is run in the frame, or None."""
+    """The asyncio.Handle whose callback runs in the frame, or None."""
     from asyncio import Handle
 
     found = frame.f_locals.get("self")
@@ -104,7 +104,7 @@ def handle_in(frame):
 
 
 def is_loop_stop(error):
-    """Whether run_until_complete raised it because loop.stop() was called."""
+    """Whether run_until_complete raised it because of loop.stop()."""
     return isinstance(error, RuntimeError) and str(error).startswith("Event loop stopped before Future")
 
 
@@ -118,14 +118,14 @@ def hooks_of_threads():
 
 
 def interpreter_flags():
-    """The flags of this interpreter, to give to another one."""
+    """The flags of this interpreter, for another one."""
     from subprocess import _args_from_interpreter_flags
 
     return _args_from_interpreter_flags()
 
 
 def has_ssl():
-    """Whether ssl can be loaded; nothing of it stays but the extension."""
+    """Whether ssl can be loaded; loads only its extension."""
     try:
         import _ssl  # noqa: F401
     except ImportError:

@@ -20,27 +20,27 @@ class StartError(Exception):
 
 
 class ClientDisconnected(OSError):
-    """Raised by `await send(...)` once the peer has gone, as ASGI 2.4 asks of a server."""
+    """Raised by `await send(...)` once the peer has disconnected, as ASGI 2.4 requires."""
 
 
 class ResponseError(Exception):
-    """`send(...)` refused a message of the app: nothing of it reaches the peer. The subclasses say what is wrong."""
+    """`send(...)` rejected a message of the app: no part of it reaches the peer. Subclasses give the reason."""
 
 
 class MessageOrderError(ResponseError, RuntimeError):
-    """A message out of turn: a second start, a body before the start, anything after the end."""
+    """A message out of order: a second start, a body before the start, anything after the end."""
 
 
 class MessageValueError(ResponseError, ValueError):
-    """A message with an item that is missing or not allowed, such as a header with a line break in it."""
+    """A message with an item that is missing or not allowed, such as a header with a line break."""
 
 
 class MessageTypeError(ResponseError, TypeError):
-    """A message with an item of a wrong type, such as a str where bytes are meant."""
+    """A message with an item of a wrong type, such as a str instead of bytes."""
 
 
 class ContentLengthError(ResponseError, RuntimeError):
-    """A body that is longer or shorter than the content-length of its answer."""
+    """A body longer or shorter than the content-length of its response."""
 
 
 class UnexpectedBodyError(ResponseError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Log lines: to the user's handlers when there are any, else to stderr, without importing logging."""
+"""Log lines: to the user's handlers if any, otherwise to stderr, without importing logging."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 WORDS = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARNING", ERROR: "ERROR", CRITICAL: "CRITICAL"}
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
-# Loggers belong to the process, so this does too: of several servers, the one configured last has its level.
+# Loggers belong to the process, so these do too: among several servers, the one configured last sets the level.
 _level, _asked_for, _applied = INFO, False, None
-_given = 0  # the level that the logger has from us; 0 is logging.NOTSET
+_given = 0  # the level that we set on the logger; 0 is logging.NOTSET
 
 
 def configure(config):
-    """Takes over the level and applies the --log-config file, once. ConfigError when logging refuses it."""
+    """Sets the level and applies the --log-config file, once. ConfigError when logging rejects it."""
     global _level, _asked_for, _applied
     if config.log_config not in (None, _applied):
         from .log_config import apply
@@ -42,7 +42,7 @@ def debug(message):
 
 
 def enabled(level):
-    """Whether a message of that level would go anywhere; asks before making an expensive one."""
+    """Whether a message of that level would be logged; call it before building an expensive one."""
     logger = logger_in_use("saltare")
     return level >= _level if logger is None else logger.isEnabledFor(level)
 
@@ -57,12 +57,12 @@ def emit(level, name, message, exception=None):
     try:
         logger.log(level, message, exc_info=exception, stacklevel=3)
     except Exception:
-        # A handler on a closed stream, say: what it was to write matters more than how it failed.
+        # A handler on a closed stream, for example: the message matters more than the handler's error.
         write(line(level, message, exception))
 
 
 def logger_in_use(name):
-    """The logger, or None while nobody has imported logging: then there can be no handlers to respect."""
+    """The logger, or None while logging is not imported: then there are no handlers."""
     if "logging" not in sys.modules:
         return None
     import logging
@@ -73,7 +73,7 @@ def logger_in_use(name):
         top.setLevel(_level)
         _given = _level
     logger = logging.getLogger(name)
-    # A dictConfig of the app's disables every logger that it does not name; tracebacks must not go that way.
+    # A dictConfig of the app disables every logger that it does not name; tracebacks must not be lost by that.
     logger.disabled = False
     return logger
 
@@ -97,7 +97,7 @@ def one_line(error):
 
 
 def without_our_frames(exception):
-    """The exception with the frames cut off that led from saltare, through the import system, into the app."""
+    """The exception without the frames of saltare and the import system that led into the app."""
     step = exception.__traceback__
     while step is not None and is_ours(step.tb_frame.f_code.co_filename):
         step = step.tb_next
@@ -109,7 +109,7 @@ def is_ours(filename):
 
 
 def write(text):
-    """Writes the whole text to stderr; to stdout when stderr is closed, since a traceback must not be lost."""
+    """Writes the whole text to stderr; to stdout if stderr is closed, since a traceback must not be lost."""
     for stream in (sys.stderr, sys.__stderr__, sys.stdout, sys.__stdout__):
         if stream is not None and written(stream, text):
             return
@@ -118,7 +118,7 @@ def write(text):
 def written(stream, text):
     try:
         if stream is sys.__stderr__:
-            # Past the buffer: what a broken pipe left in it would turn the exit code into 120.
+            # Unbuffered: text left in the buffer by a broken pipe would turn the exit code into 120.
             stream.flush()
             write_all(stream.fileno(), text.encode("utf-8", "backslashreplace"))
         else:
@@ -138,7 +138,7 @@ def write_all(fd, data):
 
 
 def wait_writable(fd):
-    # Another process that shares the terminal may have made it non-blocking.
+    # Another process on the same terminal may have made it non-blocking.
     import select
 
     poll = select.poll()
@@ -147,7 +147,7 @@ def wait_writable(fd):
 
 
 def startup_line(listeners, flavour, workers=0):
-    """Where it listens, the process, its workers, the core; and how to stop it, for who sees it on a terminal."""
+    """The addresses, the process, its workers, the core; on a terminal, also how to stop it."""
     from . import __version__
 
     urls = ", ".join(listener.url for listener in listeners)

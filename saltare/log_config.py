@@ -1,11 +1,11 @@
-"""The file of --log-config, handed to logging.config."""
+"""Applies the file of --log-config by logging.config."""
 
 from .errors import ConfigError
 from .toml import file_content, parsed
 
 
 def apply(path):
-    """Configures logging from a .json, .toml or .ini file. ConfigError when the file or logging.config refuses."""
+    """Configures logging from a .json, .toml or .ini file. ConfigError: unreadable, or logging rejects it."""
     content = file_content(path, path, required=True)
     if path.endswith(".ini"):
         apply_ini(path)
@@ -40,7 +40,7 @@ def parsed_json(path, content):
 
 
 def reason(error):
-    """The whole chain on one line: logging.config tells the cause of a failure only in `__cause__`."""
+    """The whole chain on one line: logging.config gives the cause of a failure only in `__cause__`."""
     texts = []
     while error is not None:
         texts.append(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -1,4 +1,4 @@
-"""TOML files: read, and parsed by whichever parser this Python has."""
+"""Reads TOML files, with the parser that this Python has."""
 
 import os
 

@@ -1,7 +1,7 @@
 """Makes the virtual environment of a make target: `environment.py FOLDER GROUP...`.
 
-The tree is installed in it as editable, with the dependency groups of pyproject.toml that are named. What is already up
-to date is left alone: each step leaves a stamp that holds a digest of what it was made from.
+It installs the tree as editable, with the named dependency groups of pyproject.toml. Steps that are up to date are
+skipped: each step leaves a stamp with a digest of its inputs.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_FROM = ["build_ext.py", "pyproject.toml", "go.*", "gocore/**/*.[cgh]*", "native/**/*.[ch]", "saltare/__init__.py"]
-PIP = "pip>=25.1"  # the first that installs dependency groups
+PIP = "pip>=25.1"  # the first version that installs dependency groups
 OLDEST = (3, 10)
 
 
@@ -25,7 +25,7 @@ def digest(patterns: list[str]) -> str:
 
 
 def once(stamp: Path, content: str, *arguments: str) -> None:
-    """Runs pip with the arguments, unless it has done so for the same content."""
+    """Runs pip with the arguments, unless the stamp already holds this content."""
     if stamp.is_file() and stamp.read_text() == content:
         return
     python = stamp.parent / "bin" / "python"
@@ -35,7 +35,7 @@ def once(stamp: Path, content: str, *arguments: str) -> None:
 
 
 def complete_interpreter() -> None:
-    """Debian packs the module venv and the C headers of its Python apart from it."""
+    """Installs the module venv and the C headers, which Debian packages apart from its Python."""
     name = "python{}.{}".format(*sys.version_info)
     is_there = {
         f"{name}-venv": importlib.util.find_spec("ensurepip"),

@@ -1,4 +1,4 @@
-"""Writes the table of options into a file, or says that it is out of date: `options.py [--check] FILE`."""
+"""Writes the table of options into a file, or checks that it is up to date: `options.py [--check] FILE`."""
 
 import sys
 from pathlib import Path

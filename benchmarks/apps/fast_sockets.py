@@ -1,4 +1,4 @@
-"""FastAPI: the route of fast.py, and a WebSocket that waits for what comes."""
+"""FastAPI: the route of fast.py, and a websocket that waits for messages."""
 
 from fast import app
 from fastapi import WebSocket

@@ -1,4 +1,4 @@
-"""What an app costs before any server: it and asyncio imported, then silence."""
+"""The memory of an app without a server: imports the app and asyncio, then waits."""
 
 import asyncio  # noqa: F401  (every server has it in memory)
 import importlib

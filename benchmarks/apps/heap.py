@@ -1,6 +1,6 @@
 """An app with a large heap of small and large objects; a request makes some more, most of them garbage.
 
-HEAP_MIB in the environment says how large, and HEAP_SINCE whether it is made at the import or by the first request.
+HEAP_MIB in the environment sets the size; HEAP_SINCE, whether the import or the first request makes the heap.
 """
 
 import os
@@ -21,7 +21,7 @@ def fill():
 
 
 def burst():
-    """Objects of all sizes, in cycles, of which one in fifty stays for a while."""
+    """Objects of all sizes, in cycles; one in fifty stays for a while."""
     for number in range(3000):
         one = {"data": bytes(chance.randrange(2000)), "number": number}
         one["itself"] = one

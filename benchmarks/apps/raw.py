@@ -1,4 +1,4 @@
-"""Plain ASGI: a 13-byte answer on /, the request's own body on /echo, its length on /length, 1 MiB on /large, 100
+"""Plain ASGI: a 13-byte response on /, the request's own body on /echo, its length on /length, 1 MiB on /large, 100
 pieces of 1 KiB on /stream.
 """
 

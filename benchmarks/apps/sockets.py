@@ -1,4 +1,4 @@
-"""Plain ASGI over WebSocket: /echo/... sends back what came, /broadcast/ROOM sends it to all in it."""
+"""Plain ASGI over WebSocket: /echo/... returns each message, /broadcast/ROOM sends it to all clients of the room."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""A small FastAPI app whose page shows in a browser that the server works.
+"""A small FastAPI app: its page in a browser shows that the server works.
 
 Run it from the top of the tree with `make run`, or with `saltare --app-dir examples/hello main:app`.
 """
@@ -21,7 +21,7 @@ chat_page = Path(__file__).with_name("chat.html").read_text()
 
 talking: set[WebSocket] = set()
 
-TICKS_PER_STREAM = 5  # then the browser reconnects, so that a graceful stop never waits longer for an open page
+TICKS_PER_STREAM = 5  # then the browser reconnects, so that an open page delays a graceful stop no longer than this
 
 
 class Note(BaseModel):
@@ -29,7 +29,7 @@ class Note(BaseModel):
 
 
 def rss_mib() -> float:
-    """Memory of this process that is in RAM now; the second number of statm counts pages."""
+    """Resident memory of this process; the second number of statm counts pages."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
@@ -46,7 +46,7 @@ async def chat() -> str:
 
 @app.websocket("/talk")
 async def talk(socket: WebSocket) -> None:
-    """Whatever somebody says, all hear."""
+    """Sends each message to all clients."""
     await socket.accept()
     talking.add(socket)
     try:
@@ -76,7 +76,7 @@ async def ticks() -> AsyncIterator[str]:
 
 @app.get("/clock")
 async def clock() -> StreamingResponse:
-    """Server-sent events: the time of the server and its memory, once a second."""
+    """Server-sent events: the server's time and memory, once a second."""
     return StreamingResponse(ticks(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
@@ -87,7 +87,7 @@ async def echo(note: Note) -> dict[str, object]:
 
 @app.post("/upload")
 async def upload(request: Request) -> dict[str, int]:
-    """Counts a body of any length without ever holding more than a piece of it."""
+    """Counts a body of any length, holding only one piece at a time."""
     size = pieces = 0
     async for piece in request.stream():
         size += len(piece)

@@ -6,13 +6,13 @@ from ..errors import ConfigError
 
 
 def load_file(path):
-    """Sets what the file sets and the environment does not. ConfigError when it cannot."""
+    """Sets the file's variables that the environment lacks. ConfigError when it cannot."""
     try:
         from dotenv import dotenv_values
     except ImportError:
         raise ConfigError(f'env_file: got {path!r}, which needs pip install "saltare[dotenv]"') from None
     try:
-        # Read here: dotenv takes a file that is missing for an empty one.
+        # Opened here: dotenv treats a missing file as empty.
         with open(path, encoding="utf-8") as file:
             values = dotenv_values(stream=file)
     except (OSError, UnicodeDecodeError) as error:
@@ -24,6 +24,6 @@ def load_file(path):
 
 
 def check_name(path, name, value):
-    # The options have been read by now: taking it in silence would look as if it had an effect.
+    # The options have already been read: silence would suggest that the variable has an effect.
     if name.startswith("SALTARE_") and os.environ.get(name) != value:
         raise ConfigError(f"{name} in {path}: options are read before the file is; set it in the environment instead")

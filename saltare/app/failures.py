@@ -7,12 +7,12 @@ from ..errors import ClientDisconnected
 
 
 async def send_in_loop(send, message):
-    """What `send()` of another thread returns: there it may be called, but only the loop may carry it out."""
+    """What `send()` returns in another thread: it may be called there, but only the loop may run it."""
     await send(message)
 
 
 def failed(exchange, scope, error):
-    """The app raised. Returns whether its task is to raise it too."""
+    """The app raised. Returns whether its task must raise it too."""
     gone = exchange.gone
     exchange.fail()
     if isinstance(error, CancelledError):
@@ -26,7 +26,7 @@ def failed(exchange, scope, error):
 
 
 def incomplete(exchange, scope):
-    """The app returned, and its answer is not complete."""
+    """The app returned without completing its response."""
     what = "its answer incomplete" if exchange.started else "no answer"
     exchange.fail()
     log.error(f"the app returned with {what}: {described(scope)}")
@@ -37,7 +37,7 @@ def described(scope):
 
 
 def is_disconnect(error):
-    """Whether the error comes of `send()` having raised ClientDisconnected."""
+    """Whether a ClientDisconnected of `send()` caused the error."""
     seen = set()
     waiting = [error]
     while waiting:

@@ -1,11 +1,11 @@
-"""--startup-request: one GET / of our own through the app, so that its first user does not wait."""
+"""--startup-request: sends the app one GET / of our own, so that its first user does not wait."""
 
 from .. import log
 from .scope import template
 
 
 async def warm_up(config, state):
-    """Runs the app once and throws its answer away; what goes wrong is logged and ignored."""
+    """Runs the app once and discards its response; errors are logged and ignored."""
     given = False
 
     async def receive():

@@ -1,4 +1,4 @@
-"""From "module:attribute" to the app, with a message for each way it can fail."""
+"""Imports the app from "module:attribute", with a message for each possible failure."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from ..log import one_line
 
 
 def load(config):
-    """Makes `config.app` the app itself and returns it; a second call changes nothing. AppError, ConfigError."""
+    """Replaces `config.app` by the app itself and returns it; idempotent. AppError, ConfigError."""
     if config.env_file is not None:
         from .env_file import load_file
 
@@ -33,7 +33,7 @@ def put_first(folder):
 
 
 def import_target(target):
-    """The object that "module:attribute" names; dots are followed on both sides."""
+    """The object that "module:attribute" names; both sides may have dots."""
     module_name, colon, attributes = target.partition(":")
     if not colon or not module_name or not attributes:
         raise AppError(f'app "{target}" is not of the form "module:attribute"')
@@ -74,7 +74,7 @@ def missing_module(name, missing, target):
 
 
 def modules():
-    """Names of what could be imported from the app's folder."""
+    """Names of modules in the app's folder."""
     try:
         entries = os.listdir(sys.path[0])
     except OSError:

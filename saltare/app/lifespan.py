@@ -7,7 +7,7 @@ from ..errors import AppError
 
 
 class Lifespan:
-    """`state` is what the app put into the lifespan scope's state; each request sees a shallow copy of it."""
+    """`state` is the lifespan scope's state, filled by the app; each request gets a shallow copy."""
 
     def __init__(self, app, mode, loop):
         self._app, self._mode, self._loop = app, mode, loop
@@ -19,7 +19,7 @@ class Lifespan:
         self._started, self._stopped = loop.create_future(), loop.create_future()
 
     async def startup(self):
-        """AppError when the app says that it failed, or (mode "on") does not take part."""
+        """AppError when the app reports a failure, or (mode "on") does not support lifespan."""
         if self._mode == "off":
             return
         self._task = self._loop.create_task(self._run())
@@ -32,7 +32,7 @@ class Lifespan:
             raise
 
     async def shutdown(self):
-        """Tells the app and waits for it; what goes wrong is logged."""
+        """Sends the app lifespan.shutdown and waits; logs errors."""
         if self._task is None or self._task.done():
             return
         self._post({"type": "lifespan.shutdown"})
@@ -82,11 +82,11 @@ class Lifespan:
             raise
         except (SystemExit, KeyboardInterrupt):
             resolve(self._stopped)
-            raise  # through the loop to the server, which ends by it
+            raise  # through the loop to the server, which stops
         except BaseException as raised:
             error = raised
         finally:
-            # Kept here only while the app runs: the scope and the app's frames are not needed again.
+            # The app is needed only while its lifespan runs.
             self._app = None
         if not self._started.done():
             self._unsupported(error)
@@ -95,7 +95,7 @@ class Lifespan:
         resolve(self._stopped)
 
     def _failed(self):
-        """Whether the app said that its start-up failed: what it raises after that is the same again."""
+        """Whether the app reported a failed start-up; then its exception is the same failure."""
         return self._started.exception() is not None
 
     def _unsupported(self, error):
@@ -108,7 +108,7 @@ class Lifespan:
         resolve(self._started, failure)
 
     def _go_without(self, error):
-        """An app that knows no lifespan raises before it receives anything; later its start-up fails."""
+        """An app without lifespan raises before it receives; a later exception is a failed start-up."""
         if error is not None and self._took_part:
             log.warning(
                 "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",

@@ -1,4 +1,4 @@
-"""The ASGI scope that every request's is a copy of."""
+"""The ASGI scope that each request copies."""
 
 EXTENSIONS = (
     "http.response.trailers",
@@ -10,7 +10,7 @@ EXTENSIONS = (
 
 
 def template(root_path):
-    """The scope of a server under that path; None stands where a request puts its own."""
+    """The scope of a server under that path; each request replaces the values that are None."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.5"},

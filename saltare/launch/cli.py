@@ -1,4 +1,4 @@
-"""The command line: reads it, checks everything, and makes way for an interpreter that only serves."""
+"""The command line: parses and checks the options, then execs an interpreter that only serves."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ EPILOG = (
 
 
 def main(arguments=None, commands=None):
-    """Runs the command and returns its exit code; when it serves, it does not return but becomes the server, unless
-    something was done to this interpreter (see launch/touched.py). With `arguments` it always serves here, and returns.
-    `commands` maps other first words to what they call, with the arguments behind them.
+    """Runs the command and returns its exit code. To serve, it execs a clean interpreter and does not return, unless
+    this interpreter was modified (see launch/touched.py). With `arguments` it always serves here, and returns.
+    `commands` maps subcommands to functions, which get the arguments that follow.
     """
     embedded = arguments is not None
     if not embedded:
-        ignored.ignore()  # from as early as possible: the signals that mean nothing to a server
+        ignored.ignore()  # as early as possible
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         if commands and arguments and arguments[0] in commands:
@@ -38,7 +38,7 @@ def main(arguments=None, commands=None):
         write(f"saltare: {error}\n")
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output has left; nothing more may be written at exit either.
+        # The reader of our output has closed it; the flush at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
 
@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Once(argparse.Action):
-    """Keeps a value, and refuses another one for the same name."""
+    """Stores a value; rejects a different one for the same option."""
 
     def __call__(self, parser, namespace, value, flag=None):
         value = self.const if self.nargs == 0 else value
@@ -86,7 +86,7 @@ class Once(argparse.Action):
 
 
 def parsed(arguments):
-    """What the arguments say, by option name; values are still text."""
+    """The given options, by name; values are still text."""
     namespace, unknown = parser().parse_known_args(arguments)
     if unknown:
         raise unknown_argument(unknown[0])
@@ -153,8 +153,8 @@ def describe(option):
 
 
 def become_server(config, embedded):
-    """Replaces this process by an interpreter that never loads what the command line needed, if that one would be
-    like this one; else serves here and returns the exit code. Embedded: a program has called `main` with its arguments.
+    """Execs an interpreter without the command line's modules, if it would behave as this one does; otherwise serves
+    here and returns the exit code. Embedded: a program called `main` with arguments.
     """
     from .touched import touched
 

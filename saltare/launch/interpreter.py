@@ -1,4 +1,4 @@
-"""The interpreter that only serves: how the command line starts it, and what that one does first."""
+"""The interpreter that only serves: how the command line starts it, and what it does first."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from .. import cpython
 
 
 def clean_interpreter(code, values, sources, flags=()):
-    """An interpreter that runs `code`: command, environment, and the descriptor, {fd} in it, of what it is told."""
+    """An interpreter that runs `code`: command, environment, and the descriptor of its input ({fd} in `code`)."""
     import marshal
 
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,7 +18,7 @@ def clean_interpreter(code, values, sources, flags=()):
 
 
 def keep_standard_descriptors():
-    """Opens /dev/null for those of 0, 1 and 2 that are closed: a socket there would get what is meant for stderr."""
+    """Opens /dev/null as 0, 1 and 2 where they are closed: a socket with that number would receive stderr output."""
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
         os.set_inheritable(fd, True)
@@ -27,7 +27,7 @@ def keep_standard_descriptors():
 
 
 def handed_over(data):
-    """A descriptor to inherit that holds the data: unlike arguments and environment, nobody else can read it."""
+    """An inheritable descriptor of the data: unlike arguments and environment, no other process can read it."""
     fd = os.memfd_create("saltare-config", 0)
     with open(fd, "wb", closefd=False) as file:
         file.write(data)
@@ -37,7 +37,7 @@ def handed_over(data):
 
 def interpreter_flags():
     flags = [*cpython.interpreter_flags(), "-X", "faulthandler"]
-    # What that function leaves out: -u, and -X options it does not know.
+    # That function leaves out -u, and -X options it does not know.
     if getattr(sys.stdout, "write_through", False):
         flags.append("-u")
     for name, value in sys._xoptions.items():
@@ -47,7 +47,7 @@ def interpreter_flags():
     return flags
 
 
-# ---- at the other end ----
+# ---- in the new interpreter ----
 
 
 def received(fd):
@@ -58,7 +58,7 @@ def received(fd):
 
 
 def clean_path(root):
-    """Takes back what got us here, so that only --app-dir and the interpreter itself decide what is imported."""
+    """Removes our own path entries, so that only --app-dir and the interpreter decide what is imported."""
     sys.path.remove(root)
     if sys.path[:1] == [""]:
         del sys.path[0]
@@ -67,7 +67,7 @@ def clean_path(root):
 
 
 def remove_from_environment(names):
-    """For the app and its children. Go still finds them in what the kernel gave us, of which glibc then has a copy."""
+    """For the app and its children. Go still finds them in the process's initial environment; glibc then has a copy."""
     os.environ["_SALTARE_COPY"] = ""
     for name in (*names, "_SALTARE_COPY"):
         os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""What programs import: `run`, `Server` and `running`. The options say whether one process serves, or several."""
+"""The API for programs: `run`, `Server` and `running`. The options decide whether one process serves, or several."""
 
 import contextlib
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 class Server(server.Server):
-    """Serves one app. It can be run again after it has ended, but not twice at a time."""
+    """Serves one app. It can be run again after it has ended, but not twice at once."""
 
     def __init__(self, app: "AppOrName", **options: "Any") -> None:
         super().__init__(load(app, options))
         self._master = None  # while it runs, where there are workers
 
     def run(self) -> None:
-        """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        """Serves until stopped by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
         if needs_master(self.config):
             self._run_workers()
         else:
             super().run()
 
     def shutdown(self) -> None:
-        """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
+        """Stops gracefully; a second call cancels requests in progress. May be called from any thread."""
         super().shutdown()
         if self._master is not None:
             self._master.stop()
 
     async def serve(self) -> None:
-        """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
+        """Serves in the running loop, without signal handlers. Cancelling it stops the server at once."""
         if self.config.supervised():
             raise ConfigError("serve() is one process, in the loop that runs: options that need a master are for run()")
         await super().serve()
@@ -63,9 +63,9 @@ class Server(server.Server):
 
 @contextlib.contextmanager
 def running(app: "AppOrName", **options: "Any") -> "Iterator[Server]":
-    """Serves `app` in a thread while the block runs; gives the Server once it accepts.
+    """Serves `app` in a thread while the block runs; yields the Server once it accepts.
 
-    What ends its start, or the server later, is raised here.
+    An exception that ends the server is raised here.
     """
     from ..serve.in_thread import in_thread
 

@@ -1,4 +1,4 @@
-"""Where the serving process begins and ends: takes the configuration that the command line left, picks one process or a
+"""Entry and exit of the serving process: reads the configuration that the command line left, picks one process or a
 master, and serves.
 """
 
@@ -15,7 +15,7 @@ from .interpreter import clean_path, received, remove_from_environment
 
 
 def main(fd):
-    """Serves as the inherited descriptor says, and ends the process with the exit code of what came of it."""
+    """Serves by the configuration in the inherited descriptor, and exits with the resulting code."""
     ignored.ignore_early()
     values, sources, arguments, command, root, added, has_ssl = received(fd)
     clean_path(root)
@@ -30,8 +30,8 @@ def main(fd):
 
 
 def serve(config, make):
-    """Runs the server that `make` gives until it is stopped. Returns the exit code, after a line on stderr that says
-    why it is not 0, until when threads have their time to end, and whether nothing was cut short.
+    """Runs the server that `make` returns until it is stopped. Returns the exit code, the deadline for threads to
+    end, and whether nothing was cut short. A line on stderr explains a code that is not 0.
     """
     server = None
 
@@ -49,11 +49,11 @@ def serve(config, make):
 
 
 def clean_server(config, put_off_ssl):
-    """The server of an interpreter that is ours alone, with all that keeps it small."""
+    """The server of an interpreter that is ours alone, with the memory techniques."""
     from .. import _memory
     from ..options.techniques import untested
 
-    origin()  # the app may change the folder and the environment
+    origin()  # before the app can change the folder and the environment
     if config.uses("malloc-settings"):
         _memory.configure()
     log.configure(config)
@@ -68,7 +68,7 @@ def clean_server(config, put_off_ssl):
 
 
 def needs_master(config):
-    """Also where one process would do now, but the program before us has left workers to be replaced."""
+    """Also true where one process would do now, but the previous program left workers to replace."""
     return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
 
 
@@ -86,7 +86,7 @@ def single(config, put_off_ssl):
 
         lazy_ssl.install()
     with SharedCode(config.uses("shared-code")):
-        load_fresh(config)  # before what serves it is, so that its errors come at once
+        load_fresh(config)  # before the server's modules, so that its errors come at once
         from ..memory.start_up import forget
 
         if config.uses("import-caches"):
@@ -112,7 +112,7 @@ def load_fresh(config):
 
 
 def is_parked(config):
-    """Whether the end of the interpreter would read back what it left in a file."""
+    """Whether finalizing the interpreter would read parked memory back from the file."""
     return (
         config.park_memory is not None
         and "saltare.memory.park" in sys.modules
@@ -120,12 +120,12 @@ def is_parked(config):
     )
 
 
-# ---- in an interpreter that is not ours alone ----
+# ---- in a shared interpreter ----
 
 
 def serve_here(config, why, ends_after):
     """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
-    keeps us from one of our own; `ends_after`: whether the program is over then, but for those who watch it.
+    rules out a clean interpreter; `ends_after`: whether the program then ends, except for tools that watch it.
     """
     import threading
 

@@ -1,7 +1,7 @@
-"""Whether anything was done to the interpreter that runs the command line.
+"""Detects whether anything has modified the interpreter that runs the command line.
 
-If so, a new one takes its place, without what the command line needed. If not, whatever was done to this one would be
-lost with it: coverage, profilers, debuggers, instrumentation, launchers that prepare sys.path.
+If not, a clean interpreter replaces it. If so, saltare serves in this one, since a new one would lose the change:
+coverage, profilers, debuggers, instrumentation, launchers that prepare sys.path.
 """
 
 import os
@@ -10,13 +10,13 @@ import sys
 from .. import cpython
 
 COERCED = "LC_CTYPE"  # set by the interpreter itself where there is no locale (PEP 538)
-# Programs that read the memory of one they have started, where it was at first.
+# Programs that start another and read its memory, at the addresses it had at first.
 SAMPLERS = "py-spy", "austin", "austinp"
-HOOKS = "sitecustomize", "usercustomize"  # modules that are imported at start-up, if there are any
+HOOKS = "sitecustomize", "usercustomize"  # modules imported at start-up, if they exist
 
 
 def touched():
-    """What makes it different, for the log; None when nothing does."""
+    """What has modified the interpreter, for the log; None if nothing."""
     for look in (frozen, inspected, started_otherwise, watched, environment_changed, path_changed, hooked, threaded):
         if why := look():
             return why
@@ -45,7 +45,7 @@ def started_otherwise():
 
 
 def program(arguments):
-    """What an interpreter runs, by its arguments: ("-m", module), ("-c", code), or ("", file)."""
+    """What an interpreter with these arguments runs: ("-m", module), ("-c", code), or ("", file)."""
     rest = iter(arguments[1:])
     for one in rest:
         if one == "--check-hash-based-pycs":
@@ -62,7 +62,7 @@ def program(arguments):
 
 
 def option_with_value(flags):
-    """The letter of those in `-abW...` that takes a value, and the value behind it; "" and "" where there is none."""
+    """The letter in flags such as `-abW...` that takes a value, and the value attached to it; "" and "" if none."""
     for at, letter in enumerate(flags):
         if letter in "cmWX":
             return letter, flags[at + 1 :]
@@ -90,7 +90,7 @@ def watched():
 
 
 def hooked():
-    """A module of this kind may work once only. That of a distribution lies in the standard library and is harmless."""
+    """Such a module may work only once. A distribution's own lies in the standard library and is harmless."""
     for name in HOOKS:
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is not None and os.path.dirname(file) != standard_library():
@@ -127,7 +127,7 @@ def environment_changed():
 
 
 def path_changed():
-    """Entries that a new interpreter would have come from itself, from PYTHONPATH and from .pth files."""
+    """A new interpreter has its own entries, those of PYTHONPATH and those of .pth files."""
     expected = {"", os.getcwd(), *script_folder(), *standard_paths(), *python_path()}
     folders, lines = site_folders(), []
     unknown = sys.path
@@ -176,7 +176,7 @@ def site_folders():
 
 
 def pth_files(folder):
-    """What the .pth files of a folder add to sys.path, and the lines of code in them."""
+    """The entries that a folder's .pth files add to sys.path, and the lines of code in them."""
     paths, code = [], []
     try:
         names = [name for name in os.listdir(folder) if name.endswith(".pth")]

@@ -1,4 +1,4 @@
-"""One listening socket: described, and closed without harm to others."""
+"""One listening socket: its address, and its close without harm to others."""
 
 import contextlib
 import os
@@ -6,13 +6,13 @@ import socket
 
 
 class Listener:
-    """One listening socket. `close` also removes a unix socket's name, if that is still ours."""
+    """One listening socket. `close` also removes a unix socket's name, if still ours."""
 
     __slots__ = ("_inode", "_path", "_pid", "address", "key", "socket", "url", "wildcard")
 
     def __init__(self, sock, path=None):
         self.socket = sock
-        self.key = ""  # what was asked for when it was opened
+        self.key = ""  # the configured address that it was opened for
         self._path, self._inode, self._pid = path, path and inode(path), os.getpid()
         name = sock.getsockname()
         if sock.family == socket.AF_UNIX:
@@ -27,13 +27,13 @@ class Listener:
         return self.socket.fileno()
 
     def disown(self):
-        """The name is from now on somebody else's to remove."""
+        """From now on `close` leaves the name to another process."""
         self._path = None
 
     def close(self):
         # A forked child closes its copy only; the name belongs to the process that made it.
         if self._path and self._pid == os.getpid() and inode(self._path) == self._inode:
-            # Without the right to remove it the name stays, stale, for the next start to replace.
+            # Without permission to remove it, the stale name stays, and the next start replaces it.
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
         self._path = None
@@ -45,7 +45,7 @@ class Listener:
 
 def listening(sock, backlog):
     if sock.family != socket.AF_UNIX:
-        # Set once here: what Linux accepts from the socket inherits both.
+        # Set once here: connections accepted on Linux inherit both.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.listen(backlog)
@@ -54,7 +54,7 @@ def listening(sock, backlog):
 
 
 def inode(path):
-    """What tells a file from another one that took its name; None when there is none."""
+    """Identifies a file, even if another takes its name; None if there is none."""
     try:
         status = os.lstat(path)
     except OSError:

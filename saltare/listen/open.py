@@ -1,4 +1,4 @@
-"""All the listening sockets that a configuration asks for; what is seldom asked for is imported only then."""
+"""Opens all listening sockets of a configuration; rarely used modules are imported only when needed."""
 
 import os
 
@@ -7,10 +7,10 @@ from .tcp import open_tcp
 
 
 def open_listeners(config, inherited=None):
-    """All the sockets asked for, listening and non-blocking; StartError, and none of them left open, if one fails.
+    """All configured sockets, listening and non-blocking. StartError, and no new one left open, if one fails.
 
-    `inherited` has descriptors of those that are open already, by `key`; what is not asked for is closed. Of an error
-    they know nothing: they stay open.
+    `inherited` has the descriptors of sockets already open, by `key`; those not configured are closed. After an error
+    they all stay open.
     """
     inherited, made = dict(inherited or {}), []
     try:
@@ -28,7 +28,7 @@ def open_listeners(config, inherited=None):
 
 
 def open_or_keep(config, inherited):
-    """The same for a program that takes the place of another: where that listened is better than nowhere."""
+    """The same for a successor: on failure it keeps the sockets of the previous program."""
     try:
         return open_listeners(config, inherited)
     except StartError as error:
@@ -47,7 +47,7 @@ def named(key, listeners):
 
 
 def opened_as(config, kind, *address):
-    """What is seldom asked for is loaded only then."""
+    """Imports rarely used modules only when needed."""
     if kind == "tcp":
         return open_tcp(config, *address)
     if kind == "unix":

@@ -1,4 +1,4 @@
-"""Listening sockets that are open already: inherited by --fd, passed by systemd, or left by the program before us."""
+"""Listening sockets that are already open: inherited by --fd, passed by systemd, or left by the previous program."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 def adopted(wanted, fds):
-    """Listeners on descriptors of the program whose place we took."""
+    """Listeners on descriptors that the previous program left."""
     path = os.path.abspath(wanted[1]) if wanted[0] == "unix" else None
     sockets = []
     try:
@@ -23,12 +23,12 @@ def adopted(wanted, fds):
         return [Listener(one, path) for one in sockets]
     except BaseException:
         for one in sockets:
-            one.detach()  # else they would be closed, and with them where the server listens
+            one.detach()  # otherwise the server's listening sockets would be closed
         raise
 
 
 def passed_by_systemd(config):
-    """The sockets of socket activation (sd_listen_fds(3)), once: programs that the app starts must not see it."""
+    """The sockets of socket activation (sd_listen_fds(3)), once: the app's child programs must not see them."""
     n = os.environ.get("LISTEN_FDS", "")
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)
@@ -41,14 +41,14 @@ def passed_by_systemd(config):
 
 
 def open_passed(config, number):
-    """A listener on a socket of systemd's, whose own descriptor is closed, so that no program inherits it."""
+    """A listener on a copy of systemd's descriptor, which is closed, so that no program inherits it."""
     listener = on_copy(config, number)
     os.close(number)
     return [listener]
 
 
 def open_fd(config, number):
-    """A listener on a copy of an inherited descriptor, so that closing ours leaves the giver's alone."""
+    """A listener on a copy of an inherited descriptor, so that closing ours leaves the original open."""
     return [on_copy(config, number)]
 
 

@@ -1,4 +1,4 @@
-"""TCP sockets that listen at each address of a name."""
+"""TCP sockets that listen on each address of a name."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from .listener import Listener, in_url, listening
 
 
 def open_tcp(config, host, port):
-    """A listener per address of the name; addresses this machine does not have are left out, unless none remains."""
+    """A listener per address of the name. Skips addresses that this machine lacks; StartError if none remains."""
     listeners, missing = [], None
     try:
         for family, name in resolved(host, port):
@@ -31,9 +31,9 @@ def open_tcp(config, host, port):
 
 
 def resolved(host, port):
-    """(family, socket name) of each address of a host, IPv4 first: that is the one a URL of ours is read from."""
+    """(family, socket name) of each address of a host, IPv4 first: our URL shows the first."""
     try:
-        # As bytes it does not need the tables of the idna codec, 0.4 MiB.
+        # Bytes avoid the tables of the idna codec, 0.4 MiB.
         name = host.encode("ascii") if host.isascii() else host
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:

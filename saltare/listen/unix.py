@@ -1,4 +1,4 @@
-"""Unix sockets: a name in the file system, put there and taken away without harm to others."""
+"""Unix sockets: their names in the file system, created and removed without harm to others."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ UNIX_PATH_MAX_BYTES = 107
 
 
 def open_unix(config, given):
-    """A listener at a path; a socket there that nobody listens on is replaced."""
+    """A listener at a path; replaces a socket there that has no listener."""
     try:
         check_length(given)
         make_room(given)
@@ -51,8 +51,8 @@ def bound_unix(config, path):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if config.uds_permissions is not None:
-            # Linux gives the name the socket's own mode, so that it never is more open than asked for;
-            # umask has its say at bind, which is why the mode is set once more.
+            # Linux gives the name the socket's own mode, so it is never more open than configured;
+            # the umask applies at bind, so the mode is set once more.
             os.fchmod(sock.fileno(), config.uds_permissions)
         sock.bind(path)
         try:

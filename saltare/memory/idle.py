@@ -1,8 +1,8 @@
-"""Memory is cleaned up in quiet periods, when the app has sent nothing for a while.
+"""Cleans up memory in quiet periods, when the app has sent nothing for a while.
 
-No step may keep the loop for long, and a request that arrives is served before the next one. What can be stopped and
-taken up again is done in slices, by count: pools, pages, descriptors. What cannot, a collection or a trim, is done only
-where it is expected to fit: by what it took the last time, and by the worst that what has come since may take.
+No step may block the loop for long, and a request that arrives is served before the next step. Work that can be
+interrupted runs in slices of a fixed count: pools, pages, descriptors. A collection or a trim cannot, and runs only if
+it is expected to fit: by its last duration, plus the worst case for what was added since.
 """
 
 import gc
@@ -12,38 +12,39 @@ from .. import _memory, log
 from .start_up import finish_start_up
 
 # Units: seconds.
-SLICE = 0.006  # that a step is expected to take at most
-LIMIT = 0.010  # that it may take where the guess was wrong
+SLICE = 0.006  # longest expected duration of a step
+LIMIT = 0.010  # longest duration of a step if the estimate was wrong
 
-# Objects that a collection looks at: with fewer, other work counts more.
+# Objects that a collection visits: with fewer, its fixed costs dominate.
 FEW = 4096
 
-# Of one slice, a few milliseconds each.
-POOLS = 256  # taken or given back
+# Work of one slice, a few milliseconds each.
+POOLS = 256  # taken or released
 PAGES = 1024  # compared
 
-# A thread that runs may sleep a moment later, also one that was held until now; on a busy machine that takes its time.
+# Parking needs all other threads asleep. A running thread, also one stopped until now, may sleep soon; on a busy
+# machine this takes a while.
 TRIES = 20
 PAUSE = 0.25  # seconds
-BREATH = 0.002  # seconds, after threads were held
+BREATH = 0.002  # seconds, after threads were stopped
 
-# At worst, on a machine of 2020. Units: seconds for each byte, or for each block.
-COLLECTING = 0.5e-9  # the process's memory has grown by it: tuples of one item
-TRIMMING = 0.3e-9  # malloc's heap has grown by it: blocks of two pages, every other one free
+# Worst cases, on a machine of 2020. Units: seconds for each byte, or for each block.
+COLLECTING = 0.5e-9  # for each byte of growth of the process: tuples of one item
+TRIMMING = 0.3e-9  # for each byte of growth of malloc's heap: blocks of two pages, every other one free
 LOOKING = 0.05e-9  # the same: blocks of 1 KiB, every other one free
-FREE_BLOCK = 0.25e-6  # malloc looks at it
-FREE_PAGES = 4e-6  # a free block with pages of its own, which are given back
-FREE_BYTE = 0.05e-9  # in memory
+FREE_BLOCK = 0.25e-6  # for each free block that malloc visits
+FREE_PAGES = 4e-6  # for each free block with pages of its own, which are released
+FREE_BYTE = 0.05e-9  # for each free byte in memory
 
 
 def cell():
-    """Room for a number, [0], that is written in place: an object made in a burst would keep an arena in memory."""
+    """A number, [0], written in place: an object made during a burst would keep an arena in memory."""
     return memoryview(bytearray(8)).cast("d")
 
 
 class Estimate:
-    """How long work may take that cannot be interrupted, in seconds of CPU: for each of what `count` tells, the size
-    unless given, as long as the last time, and for what has come since as `rate` says for each unit of the size.
+    """Estimates uninterruptible work, in seconds of CPU: the last duration, scaled by the growth of `count` (by
+    default `size`), plus `rate` for each unit that the size has grown since.
     """
 
     def __init__(self, size, rate, count=None, clock=time.thread_time):
@@ -52,7 +53,7 @@ class Estimate:
         self.begin()
 
     def begin(self):
-        """What there is now costs nothing."""
+        """Resets: existing memory costs nothing."""
         self._took[0] = 0.0
         self._at[0], self._now[0] = self._size(), self._count()
         self._counted[0] = self._now[0]
@@ -63,14 +64,14 @@ class Estimate:
         return self._took[0] * share + max(0, self._size() - self._at[0]) * self._rate
 
     def fits(self):
-        """What took a little longer once, as where there was much garbage, is tried again some time."""
+        """Work that once took a little longer, as with much garbage, is retried some time later."""
         fits = self.expected() <= SLICE
         if not fits and self._took[0] <= LIMIT:
             self._took[0] *= 0.9
         return fits
 
     def run(self, work):
-        """To be called after fits()."""
+        """Call it after fits()."""
         self._began[0] = self._clock()
         result = work()
         self._took[0] = self._clock() - self._began[0]
@@ -79,17 +80,17 @@ class Estimate:
 
 
 class Cleanup:
-    """What one process does of it. `park_memory` is the folder to park in; `shares`: its heap is the master's."""
+    """The cleanup of one process. `park_memory`: the folder to park in; `shares`: it shares the master's heap."""
 
     def __init__(self, config, park_memory=None, shares=False):
         self._config, self._park_memory = config, park_memory
         self._moved = shares or config.park_memory is not None
         self._slices = None  # the steps of a quiet period, once the core calls for them
-        self._frozen = _memory.in_use()  # blocks that start-up took: no collection looks at them
+        self._frozen = _memory.in_use()  # blocks allocated at start-up: no collection visits them
         self._collecting = Estimate(_memory.held, COLLECTING, self._objects)
         self._trimming = Estimate(_memory.heap, TRIMMING)
         self._looking = Estimate(_memory.heap, LOOKING)
-        self._trimmed = cell()  # what the process held then
+        self._trimmed = cell()  # bytes that the process held after the last trim
         self._trimmed[0] = _memory.held()
 
     def begin(self):
@@ -102,23 +103,23 @@ class Cleanup:
         if self._moved and self._slices is not None:
             from .park import has_moved, repark
 
-            if has_moved() and repark() == 0:  # a thread ran, as on a busy machine
+            if has_moved() and repark() == 0:  # a thread was running, as on a busy machine
                 self._slices()
 
     def attach(self, loop, core):
-        """Has the core call for it."""
+        """Makes the core call it."""
         self._slices = core.on_lull = Slices(loop, core, self.steps)
         if self._config.uses("start-up-pages"):
             core.release = _memory.API
 
     def steps(self):
-        """A generator: yields the seconds to wait until its next step, and is sent whether a request has come."""
+        """A generator: yields the seconds until its next step, and is sent whether a request has come."""
         collected = self._collect()
         if (yield 0):
             return
         if (yield from self._free()):
             return
-        if not collected:  # the process may have become so small that a full collection fits
+        if not collected:  # the process may now be small enough for a full collection
             collected = self._collect()
             if (yield 0) or (collected and (yield from self._free())):
                 return
@@ -126,15 +127,15 @@ class Cleanup:
             yield from self._repark()
 
     def _objects(self):
-        """How many a collection may look at; where that is not known, bytes."""
+        """The number of objects that a collection may visit; if unknown, bytes."""
         in_use = _memory.in_use()
         return max(FEW, in_use - self._frozen) if in_use else _memory.held()
 
     def _collect(self):
-        """Returns whether nothing is left to collect. Nothing is frozen again, for garbage that waits would stay.
+        """Returns whether nothing is left to collect. It freezes nothing, since uncollected garbage would stay.
 
-        Only a full collection empties the lists in which Python keeps free objects, of which each keeps an arena in
-        memory. So does an object that is in use meanwhile and goes into such a list later.
+        Only a full collection empties Python's lists of free objects, and each such object keeps an arena in memory.
+        So does an object in use meanwhile that goes into such a list later.
         """
         if not self._config.uses("collection") or not gc.isenabled():
             return True
@@ -142,7 +143,7 @@ class Cleanup:
         if fits:
             self._collecting.run(gc.collect)
         else:
-            gc.collect(1)  # of which there is little
+            gc.collect(1)  # the young generations are small
         return fits
 
     def _free(self):
@@ -164,12 +165,12 @@ class Cleanup:
         return (yield 0)
 
     def _time_to_trim(self, blocks, size):
-        """Seconds, by the blocks that are free, and by how much of their size may be in memory."""
+        """Seconds, from the free blocks, and how much of their size may be in memory."""
         in_memory = min(size, max(0, _memory.held() - self._trimmed[0]))
         return blocks * FREE_BLOCK + min(blocks, in_memory // 4096) * FREE_PAGES + in_memory * FREE_BYTE
 
     def _release(self):
-        """It does not stop before all pools are given back that it has taken."""
+        """It does not stop before it has released all pools that it took."""
         stop = False
         while _memory.release_pools(POOLS, stop) is None:
             stop = (yield 0) or stop
@@ -202,17 +203,17 @@ class Cleanup:
 
 
 class Slices:
-    """Runs the steps of a quiet period, with a turn of the loop between two of them.
+    """Runs the steps of a quiet period, with a turn of the loop between two steps.
 
-    To be called when one begins, and when the core goes on with it. So all steps are done within the wait of the loop:
-    while it runs a callback, it has objects in use that go into Python's lists of free ones.
+    The core calls it when the period begins, and for each step. So all steps run inside the loop's wait: while the
+    loop runs a callback, it uses objects that later go into Python's lists of free objects.
     """
 
     def __init__(self, loop, core, steps):
         self._loop, self._core, self._steps = loop, core, steps
         self._running = None
-        self._due = False  # the next step
-        self._requests = cell()  # that had come when it began
+        self._due = False  # the next step is due
+        self._requests = cell()  # number of requests when the period began
 
     def __call__(self):
         busy = None
@@ -232,7 +233,7 @@ class Slices:
         except StopIteration:
             self._core.rest()
             return
-        except Exception as error:  # not one of the wait
+        except Exception as error:  # must not come out of the loop's wait
             self._loop.call_exception_handler({"message": "a quiet period failed", "exception": error})
             return
         self._running = running

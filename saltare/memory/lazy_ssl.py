@@ -1,8 +1,8 @@
-"""Modules that most programs import but do not use, loaded when first used.
+"""Defers modules that most programs import but do not use: they load at their first use.
 
 asyncio, anyio, http.client and urllib import ssl in case it is needed: 1.0 MiB of resident memory with FastAPI, 0.8 of
-it private. asyncio.sslproto has to wait with it, since it looks into ssl as it is imported. Both are left to themselves
-where they are already there, and where several processes share what is imported.
+it private. asyncio.sslproto uses ssl at import, so it is deferred too. Neither is deferred if already imported, or if
+several processes share the imported modules.
 """
 
 import sys
@@ -15,15 +15,15 @@ OF_IMPORT = {"__class__", "__file__", "__loader__", "__name__", "__package__", "
 
 
 def install():
-    """From now on the first import of each of NAMES, in whatever form, gives a module that is still to be loaded.
+    """From now on the first import of each of NAMES, in whatever form, gives a module that loads at its first use.
 
-    For a Python that can load them: asyncio does without ssl where the import fails, and would not where a use does.
+    Only for a Python that has ssl: asyncio handles a failed import of ssl, but not a failure at its first use.
     """
     sys.meta_path.insert(0, Finder(set(NAMES)))
 
 
 class Finder:
-    """Finds each name until it is imported, so that a reload is what it always is."""
+    """Finds each name only until it is imported, so that a reload works as always."""
 
     def __init__(self, names):
         self._names = names
@@ -38,7 +38,7 @@ class Finder:
 
 
 class Loader:
-    """Leaves the work to the real loader, for later."""
+    """Defers the work of the real loader."""
 
     def __init__(self, loader, names):
         self._loader, self._names = loader, names
@@ -57,7 +57,7 @@ class Loader:
 
 
 class Pending:
-    """One thread loads, and may look at what there is of the module meanwhile; the others wait for all of it."""
+    """One thread loads, and may use the partial module meanwhile; the others wait for the whole module."""
 
     def __init__(self, loader):
         self._loader, self._lock, self._loading = loader, RLock(), False
@@ -68,9 +68,9 @@ class Pending:
                 return
             self._loading = True
             name = module.__name__
-            another = sys.modules.get(name, module)  # imported since, by who had removed this one
+            another = sys.modules.get(name, module)  # imported since, after somebody removed this one
             try:
-                sys.modules[name] = module  # where enum looks for it
+                sys.modules[name] = module  # enum looks for it there
                 self._loader.exec_module(module)
                 module.__class__ = ModuleType
             finally:
@@ -82,9 +82,9 @@ PENDING = {}  # by the module's name
 
 
 class Later(ModuleType):
-    """Becomes a plain module when it is loaded. What the import system itself looks at does not load it.
+    """Becomes a plain module when loaded. Attributes that the import system reads do not load it.
 
-    An exception of the load is raised where the module was asked; the next to ask tries again, as an import would.
+    An exception of the load is raised at the access that caused it; the next access retries, as an import would.
     """
 
     def __getattribute__(self, name):

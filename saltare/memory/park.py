@@ -1,6 +1,6 @@
-"""What start-up left in memory is parked in an unlinked file, or shared with the processes to be forked.
+"""Parks the memory that start-up filled in an unlinked file, or shares it with the processes to be forked.
 
-`native/memory/park.c` does the work. Here is what can be told without it: where, and whether anything is in the way.
+`native/memory/park.c` does the work. This file decides where, and whether anything prevents it.
 """
 
 import os
@@ -11,7 +11,7 @@ from errno import EISDIR, EOPNOTSUPP
 from .. import _memory, log
 from ..options.techniques import untested
 
-# File systems from which pages may not come back, or that would keep them in memory: statfs(2), linux/magic.h.
+# File systems that may lose pages, or that would keep them in memory: statfs(2), linux/magic.h.
 UNSUITABLE = {
     0x01021994: "tmpfs, which is memory itself",
     0x858458F6: "ramfs, which is memory itself",
@@ -27,10 +27,10 @@ UNSUITABLE = {
 }
 
 
-DESCRIPTORS = 256  # looked at together: a millisecond
+DESCRIPTORS = 256  # checked in one slice: a millisecond
 
-_file = None  # descriptor of the file, once this process or its master has parked or shares
-_pool = -1  # descriptor of the file for what workers have changed alike, in a worker and its master
+_file = None  # descriptor of the file, once this process or its master parks or shares
+_pool = -1  # descriptor of the file for pages that workers have changed alike, in a worker and its master
 
 
 class NotParked(Exception):
@@ -38,17 +38,17 @@ class NotParked(Exception):
 
 
 def prepare():
-    """Before the app is imported: memory that is not recorded from here on cannot be parked."""
+    """Before the app is imported: only memory recorded from here on can be parked."""
     try:
         check_interpreter()
         _memory.prepare_parking()
     except (NotParked, OSError, RuntimeError):
-        pass  # it will be said in park()
+        pass  # park() logs the reason
 
 
 def share():
-    """For a process that will fork others: moves the heap into a file that is memory itself, to which the others give
-    back what they have written to and is as it was. Where that is not possible, they share what fork() shares.
+    """For a process that will fork others: moves the heap into a file in memory, to which they can return written
+    pages that are unchanged again. If that is not possible, they share what fork() shares.
     """
     if _file is not None:
         return  # it is parked
@@ -60,9 +60,9 @@ def share():
 
 
 def park(folder):
-    """Parks the heap in a file in the folder, and logs how much that was, or why nothing was parked.
+    """Parks the heap in a file in the folder, and logs its size, or why nothing was parked.
 
-    Before it, garbage should be collected and malloc trimmed. gc.freeze() keeps the collector from writing to it all.
+    Collect garbage and trim malloc before. gc.freeze() keeps the collector from writing to the heap.
     """
     try:
         if untested() is not None:
@@ -78,7 +78,7 @@ def park(folder):
 
 
 def is_parked():
-    """Whether memory of this process lies in a file."""
+    """Whether memory of this process is in a file."""
     return _file is not None
 
 
@@ -122,7 +122,7 @@ def moved_by(move, fd):
 
 
 def open_pool():
-    """For a process that will fork others, once it has parked or shares: a second file, for what they change alike."""
+    """For a process that will fork others, once it parks or shares: a second file, for pages they change alike."""
     global _pool
     if _file is None or _pool >= 0 or files_have_huge_pages():
         return
@@ -140,16 +140,16 @@ def open_pool():
 
 
 def seal_pool():
-    """Nothing more comes into it: what a process changes while it serves is not what others do."""
+    """Closes the pool to new pages: what processes change while they serve is not alike."""
     from fcntl import F_ADD_SEALS, F_SEAL_WRITE, fcntl
 
     if _pool >= 0:
-        with suppress(OSError):  # then more may come
+        with suppress(OSError):  # the pool stays open then
             fcntl(_pool, F_ADD_SEALS, F_SEAL_WRITE)
 
 
 def files_have_huge_pages():
-    """Whether one page written to a file in memory may cost 2 MiB."""
+    """Whether one written page of a file in memory may cost 2 MiB."""
     try:
         with open("/sys/kernel/mm/transparent_hugepage/shmem_enabled") as setting:
             mode = setting.read()
@@ -159,9 +159,9 @@ def files_have_huge_pages():
 
 
 def repark():
-    """Gives pages back to the file that were written to and are as they were, as after a reference was taken and
-    dropped. In a worker that makes them shared again, as does the pool with pages that other workers have changed in
-    the same way. Returns how many bytes; without such a file nothing is done.
+    """Returns pages to the file that were written to but are unchanged, as after a reference was taken and dropped.
+    In a worker they are shared again. So are, by the pool, pages that other workers have changed alike. Returns the
+    number of bytes; without such a file, does nothing.
     """
     if _file is None:
         return 0
@@ -174,12 +174,12 @@ def repark():
 
 
 def has_moved():
-    """Whether there is a file to give pages back to."""
+    """Whether there is a file to return pages to."""
     return _file is not None
 
 
 def repark_slice(begin, pages):
-    """The same for so many pages, from an address on, where there is no io_uring. Returns where to go on, 0 at the end.
+    """The same for `pages` pages from address `begin`, without a check for io_uring. Returns the next address, or 0.
 
     OSError and RuntimeError: not now.
     """
@@ -192,9 +192,9 @@ def check_rings():
 
 
 def look_for_rings():
-    """The kernel fills an io_uring's buffers at a time of its own, and registered ones where they were at first.
+    """The kernel fills an io_uring's buffers at any time, and registered ones in their first physical pages.
 
-    NotParked: there is one in use. A generator, since there may be a descriptor for each of many thousand connections.
+    NotParked: one is in use. A generator, since there may be descriptors of many thousand connections.
     """
     with os.scandir("/proc/self/fd") as entries:
         for number, entry in enumerate(entries, 1):
@@ -214,7 +214,7 @@ def is_idle_ring(fd):
 
 
 def unlinked_file(folder):
-    """A new file that only this process can open. Some file systems, such as older overlayfs, know no O_TMPFILE."""
+    """A new file that only this process can open. Some file systems, such as older overlayfs, lack O_TMPFILE."""
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Equal parts of functions exist once in all modules imported meanwhile: 0.4 MiB less with FastAPI.
+"""Shares equal parts of functions among the modules imported in its context: 0.4 MiB less with FastAPI.
 
-For as long as it lasts, it takes the place of a method of importlib's loaders.
+In the context, it replaces a method of importlib's loaders.
 """
 
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
@@ -9,7 +9,7 @@ from .._memory import Sharing
 
 
 class SharedCode:
-    """A context; `wanted` says whether it does anything."""
+    """A context; does nothing unless `wanted`."""
 
     def __init__(self, wanted=True):
         self._wanted = wanted
@@ -25,5 +25,5 @@ class SharedCode:
     def __exit__(self, *exc):
         for owner, method in self._methods:
             method.stop()
-            if owner.get_code is method:  # else somebody has put theirs before it, and needs it
+            if owner.get_code is method:  # otherwise another library has wrapped it, and needs it
                 owner.get_code = method.__wrapped__

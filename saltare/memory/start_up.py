@@ -1,4 +1,4 @@
-"""Once start-up is over, what is no longer needed goes back to the system."""
+"""Releases memory that is no longer needed once start-up is over."""
 
 import gc
 import sys
@@ -7,15 +7,15 @@ from .. import _memory, cpython
 
 
 def forget():
-    """Empties what only made imports faster: lists of files by folder, and typing's cache of `X[Y]`. Both fill again as
-    they are asked. To be called when the app is imported and what serves it is not, which then goes into the holes.
+    """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. Both refill
+    on use. Call it between the imports of the app and the server's modules, which then fill the holes.
     """
     forget_folders()
     cpython.clear_typing_caches()
 
 
 def forget_folders():
-    """Each folder of the package has its list as well."""
+    """Empties the lists of files, one for each folder imported from."""
     from importlib.machinery import FileFinder
 
     finders = sys.path_importer_cache
@@ -24,8 +24,8 @@ def forget_folders():
 
 
 def finish_start_up(config, park_memory=None):
-    """For a process that only serves: what is alive now will stay, so the collector need not look at it again. With
-    `park_memory`, a folder, it is parked there.
+    """For a process that only serves: objects alive now will stay, so the collector skips them from now on. Parks
+    them in the folder `park_memory`, if given.
     """
     if config.uses("import-caches"):
         forget_folders()
@@ -40,7 +40,7 @@ def finish_start_up(config, park_memory=None):
 
 
 def finish_start_up_to_fork(config):
-    """The same for a process that forks those that serve."""
+    """The same for a process that forks the workers."""
     if config.uses("import-caches"):
         forget_folders()
     if config.uses("collection"):
@@ -71,7 +71,7 @@ def _move(config, park_memory, forks=False):
 
 
 def finish_forking(config):
-    """For the same process, when all those serve."""
+    """For the same process, once all workers serve."""
     if config.shares_heap():
         from .park import repark, seal_pool
 

@@ -1,17 +1,17 @@
-"""The options' values in force, all that a serving process needs of the configuration."""
+"""The values of the options: all that a serving process needs of the configuration."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and streams that never end are cut
+RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and endless streams are cancelled
 
 
 class Config:
-    """An attribute per option of config.OPTIONS; `sources` says, by name, where each value came from.
+    """An attribute per option of table.OPTIONS; `sources` maps each name to the source of its value.
 
-    It knows nothing of the options' table, so that a server started by the command line need not load that.
+    It does not use the options' table, so a server started by the command line need not load it.
     """
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
@@ -35,26 +35,26 @@ class Config:
         return self.workers != 1 or self.reload or bool(replaced)
 
     def preloads(self) -> bool:
-        """Whether the master imports the app, rather than each worker; with "auto": unless that starts threads."""
+        """Whether the master imports the app, not each worker; with "auto": unless the import starts threads."""
         return bool(self.preload) and not self.reload
 
     def patience(self) -> float:
-        """Seconds that what is in progress may take after a stop; 0: as long as it takes.
+        """Seconds that requests in progress get to finish after a stop; 0: no limit.
 
-        While files are watched somebody waits for the restart, so that without a word of theirs it is less.
+        With --reload somebody waits for the restart, so the default is shorter.
         """
         if self.reload and self.sources["shutdown_timeout"] == "default":
             return RELOAD_PATIENCE
         return self.shutdown_timeout
 
     def uses(self, technique: str) -> bool:
-        """Whether a technique that saves memory is on; its name is one of techniques.TECHNIQUES."""
+        """Whether a memory technique is on, by its name in techniques.TECHNIQUES."""
         from .techniques import is_on
 
         return is_on(self, technique)
 
     def shares_heap(self) -> bool:
-        """Whether workers are to share what the master has imported, beyond what fork() leaves them."""
+        """Whether workers share the master's heap, beyond what fork() shares."""
         return self.preloads() and self.uses("shared-heap")
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The options written out: TOML for --print-config, Markdown for docs/options.md."""
+"""Lists the options: as TOML for --print-config, as Markdown for docs/options.md."""
 
 from .. import __version__
 from .table import OPTIONS, WAYS
@@ -6,7 +6,7 @@ from .values import Flag, Integer, Octal, Several
 
 
 def toml(config):
-    """Every option with its value, and as a comment where it came from; can be fed back by --config."""
+    """Every option with its value, and its source as a comment; --config can read it."""
     lines = [f"# saltare {__version__}: every option, its value and where that came from"]
     group = None
     for option in OPTIONS:
@@ -19,7 +19,7 @@ def toml(config):
 
 def toml_line(config, option):
     text = f"{option.name} = {toml_value(option.kind, getattr(config, option.name))}"
-    # What a file may not hold, or what has no effect beside another option, is shown but not set.
+    # An option that a file may not set, or that another one overrides, is shown as a comment.
     if option.name == "config" or WAYS.get(option.name, config.way()) != config.way():
         text = "# " + text
     return f"{text:<40} # {' '.join(config.sources[option.name].split())}"
@@ -69,7 +69,7 @@ def cell(text):
 
 
 def default_text(option):
-    """The default as a person would write it."""
+    """The default in readable form."""
     if option.default in (None, "", ()):
         return "none"
     if option.name == "server_header":

@@ -1,4 +1,4 @@
-"""The kinds of value about addresses and header fields, and how an address is taken apart."""
+"""The kinds of value for addresses and header fields, and the parser of addresses."""
 
 from .values import FLAG_WORDS, Integer, Path, Refused, Text
 
@@ -26,7 +26,7 @@ class Host(Text):
 
 
 class Address(Text):
-    """Where to listen; it stays the text it was given as, see `address`."""
+    """An address to listen on, kept as text; `address` parses it."""
 
     metavar = "ADDRESS"
     accepts = '"host:port", "[v6]:port", "unix:/path" or "fd://N"'
@@ -38,7 +38,7 @@ class Address(Text):
 
 
 class Header(Text):
-    """A field of every answer, as text or as a pair; the server's own fields are refused."""
+    """A field of every response, as text or as a pair; rejects the server's own fields."""
 
     metavar = "'NAME: VALUE'"
     accepts = '"Name: value"'
@@ -69,7 +69,7 @@ class Header(Text):
 
 
 class ServerHeader(Text):
-    """The value of `Server`; false, or nothing, omits the field and true is the default."""
+    """The value of `Server`; false or an empty text omits the field, true is the default."""
 
     accepts = "a header value, or nothing to omit it"
 
@@ -84,7 +84,7 @@ class ServerHeader(Text):
 
 
 def address(text):
-    """("tcp", host, port), ("unix", path) or ("fd", number) of an address to listen at; Refused if it is none."""
+    """("tcp", host, port), ("unix", path) or ("fd", number) of an address to listen on; Refused if invalid."""
     if text.startswith("unix:"):
         return "unix", Path().read(text[5:])
     if text.startswith("fd://"):
@@ -96,7 +96,7 @@ def address(text):
 
 
 def field_value(text):
-    """A header field's value without the white space around it; Refused when it could not be sent as it is."""
+    """A header field's value without surrounding white space; Refused if it cannot be sent unchanged."""
     value = text.strip(" \t")
     if any((character < " " and character != "\t") or character == "\x7f" for character in value):
         raise Refused("it holds a control character")

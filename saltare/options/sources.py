@@ -1,4 +1,4 @@
-"""How the sources of options are read, ranked (command line or keywords, environment, file, default) and merged."""
+"""Reads, ranks and merges the sources of options: command line or keywords, environment, file, default."""
 
 import os
 import re
@@ -17,7 +17,7 @@ LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|
 def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=True):
     """The Config made of all sources; `given` has the highest rank and `source` is its name.
 
-    ConfigError, of one line, for whatever is unknown, not accepted or contradictory. Nothing is imported.
+    ConfigError, of one line, for unknown, unacceptable or contradictory options. Does not import the app.
     """
     given = given if app is None else {"app": app, **given}
     found = merged(given, environ, cwd, source)
@@ -31,7 +31,7 @@ def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=T
 
 
 class Found:
-    """A value that some source gave."""
+    """A value from a source."""
 
     __slots__ = ("label", "rank", "source", "value")
 
@@ -40,7 +40,7 @@ class Found:
 
 
 def merged(given, environ, cwd, source):
-    """Option name -> Found of the highest rank that has it."""
+    """Option name -> Found of the highest rank."""
     names = environment_names(environ)
     for name in service_links(names):
         del names[name]
@@ -56,7 +56,7 @@ def environment_names(environ):
 
 
 def service_links(names):
-    """Those of them that Kubernetes sets in every container, for a service that is called saltare or saltare-..."""
+    """The names that Kubernetes sets in every container, for a service called saltare or saltare-..."""
     return [name for name, value in names.items() if is_service_link(name, value)]
 
 
@@ -67,7 +67,7 @@ def is_service_link(name, value):
 
 
 def warn_of_service_links(environ, level):
-    """One warning that names all that are passed over."""
+    """Logs one warning that names all ignored ones."""
     links = service_links(environment_names(environ))
     if links and level not in ("error", "critical"):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
@@ -85,7 +85,7 @@ def flag_of(name):
 
 
 def read_layer(given, rank, source, label):
-    """Option name -> Found, of what one source gives; `label` says how that source spells a name."""
+    """Option name -> Found, for one source; `label` gives the source's spelling of a name."""
     found = {}
     for name, value in given.items():
         option = BY_NAME.get(name)
@@ -102,7 +102,7 @@ def read_layer(given, rank, source, label):
 
 
 def read_value(option, value, label):
-    # Nothing, for an option that is not set by default, takes back what a lower source set.
+    # None or an empty text, for an option that is unset by default, cancels the value of a lower source.
     if option.default is None and (value is None or (isinstance(value, str) and not value)):
         return None
     try:
@@ -113,7 +113,7 @@ def read_value(option, value, label):
 
 
 def unknown(name, given, label):
-    """The error for a name that is no option's; `given` is what to say after the label, such as ", got 5"."""
+    """The error for an unknown name; `given` is the text after the label, such as ", got 5"."""
     from difflib import get_close_matches
 
     if close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
@@ -125,13 +125,13 @@ def unknown(name, given, label):
 
 
 def brief(value):
-    """What was given, on a line: a path in full, a long text cut."""
+    """The value on one line: a path in full, a long text cut."""
     text = repr(value)
     return text if len(text) <= 240 else text[:237] + "..."
 
 
 def read_file(chosen, cwd):
-    """What the TOML file says: the chosen one, else [tool.saltare] of ./pyproject.toml."""
+    """Reads the chosen TOML file, otherwise [tool.saltare] of ./pyproject.toml."""
     if chosen is not None and chosen.value is not None:
         return read_toml(chosen.value, os.path.join(cwd, chosen.value), required=True)
     return read_toml("pyproject.toml", os.path.join(cwd, "pyproject.toml"), required=False)
@@ -155,7 +155,7 @@ def read_toml(shown, path, required):
 
 
 def choose_way(found):
-    """Leaves in `found` the one way to listen of the highest rank; returns the sources of those set aside."""
+    """Keeps in `found` only the way to listen of the highest rank; returns the sources of the others."""
     used = [name for name in WAYS if name in found and found[name].value not in (None, ())]
     if not used:
         return {}
@@ -192,7 +192,7 @@ def contradiction(one, other, advice):
 
 
 def check_together(config, found, cwd, app_needed):
-    """What one value alone cannot show."""
+    """Checks options against each other."""
     if config.app is None and app_needed:
         raise ConfigError('app: none given; accepted: "module:attribute", such as main:app')
     if config.uds_permissions is not None and config.way() == "tcp":

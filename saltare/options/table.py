@@ -2,7 +2,7 @@
 
 The command line, the keywords of `run()`, the environment `SALTARE_<NAME>`, the TOML file, `--print-config` and
 docs/options.md are all made from OPTIONS. `run()` loads it into the serving process, so it imports nothing heavy; a
-server that the command line started does without it.
+server that the command line started does not load it.
 """
 
 from .. import __version__
@@ -31,7 +31,7 @@ DAY = 86400
 
 
 class Option:
-    """One row: what it is called everywhere, what it takes, its default and what it does."""
+    """One row: the option's names, kind of value, default and help."""
 
     __slots__ = ("aliases", "default", "flags", "group", "help", "kind", "name")
 
@@ -47,7 +47,7 @@ class Option:
 
     @property
     def off_flag(self):
-        """The flag that switches it off, or None."""
+        """The flag that turns it off, or None."""
         return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 
@@ -368,5 +368,5 @@ OPTIONS = (
 
 BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.aliases)}
 
-# The four ways to listen. They exclude each other; one from a source of higher rank sets the others aside.
+# The four ways to listen. They exclude each other; one from a source of higher rank overrides the others.
 WAYS = {"host": "tcp", "port": "tcp", "uds_path": "uds_path", "fd": "fd", "bind": "bind"}

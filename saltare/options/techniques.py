@@ -1,12 +1,12 @@
-"""The techniques that save memory, each with the name by which it can be turned off.
+"""The techniques that save memory, each with the name that turns it off.
 
-docs/memory.md has what each of them saves, costs and touches. One that is `safe` touches no allocator's insides,
-signals no thread, moves no memory and replaces nothing of a library, so it is used with `--memory safe` as well.
+docs/memory.md has the savings, costs and effects of each. A safe technique uses no allocator's internals, signals no
+thread, moves no memory and replaces no part of a library, so `--memory safe` uses it as well.
 """
 
 import sys
 
-# The newest Python that the tests were run with. On a later one the others are off, since its insides may differ.
+# The newest Python that was tested. On a later one only safe techniques are on, since its internals may differ.
 NEWEST_TESTED = (3, 14)
 
 # Name, whether it is safe, and what it does.
@@ -25,14 +25,14 @@ SAFE = {name for name, safe, _ in TECHNIQUES if safe}
 
 
 def is_on(config, name):
-    """Whether a technique is used with this configuration, by this interpreter."""
+    """Whether a technique is used with this configuration and interpreter."""
     if name in config.memory_without:
         return False
     return name in SAFE or (config.memory == "lean" and untested() is None)
 
 
 def untested():
-    """Why this interpreter may differ from all that the tests were run with, or None."""
+    """Why this interpreter may differ from the tested ones, or None."""
     version = sys.version_info[:2]
     if sys.implementation.name != "cpython":
         return f"the interpreter is {sys.implementation.name}, not CPython"

@@ -1,4 +1,4 @@
-"""The kinds of value an option takes, each read from text or from a Python object."""
+"""The kinds of value of options, each read from text or from a Python object."""
 
 import os
 
@@ -8,7 +8,7 @@ TIME_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Refused(Exception):
-    """A value is not of the kind; the text, if any, says more than the kind's `accepts` does."""
+    """A value is not of the kind; the text, if any, adds to the kind's `accepts`."""
 
 
 class Text:
@@ -38,7 +38,7 @@ class Path(Text):
 
 
 class File(Path):
-    """A path whose ending says what is in it."""
+    """A path whose extension gives its format."""
 
     def __init__(self, *endings):
         self.endings = endings
@@ -65,7 +65,7 @@ class Choice(Text):
 
 
 class Target(Text):
-    """ "module:attribute", dots allowed on both sides; some words may stand for more."""
+    """ "module:attribute", dots allowed on both sides, or one of `words`."""
 
     metavar = "MODULE:ATTRIBUTE"
 
@@ -111,7 +111,7 @@ class Flag:
 
 
 class AutoFlag(Flag):
-    """A flag that without a word is decided when more is known: "auto"."""
+    """A flag with a third value, "auto": decided later."""
 
     accepts = "auto, true or false"
 
@@ -141,7 +141,7 @@ class Integer:
 
 
 class Octal(Integer):
-    """File permissions: text is octal with or without 0o, a number is what it is."""
+    """File permissions: text is octal with or without 0o, a number stays."""
 
     metavar = "OCTAL"
 
@@ -177,7 +177,7 @@ class Size(Integer):
 
 
 class Seconds:
-    """A duration: a number of seconds, or text with units; 0 switches it off."""
+    """A duration: a number of seconds, or text with units; 0 turns it off."""
 
     many = False
     metavar = "TIME"
@@ -212,7 +212,7 @@ class Seconds:
 
 
 class Several:
-    """Any number of values of a kind; in one text they are separated by `separator`."""
+    """Any number of values of a kind; `separator` separates them in one text."""
 
     many = True
 
@@ -230,7 +230,7 @@ class Several:
 
 
 class Names(Several):
-    """Some names out of a list, each of the same kind of thing; one text may hold several."""
+    """Names out of a list, all of the same kind of thing; one text may hold several."""
 
     def __init__(self, thing, names):
         super().__init__(Text(), ",", "commas")

@@ -1,9 +1,9 @@
-"""Figures that all workers share: one anonymous file that the master makes and everybody maps.
+"""Counters that all workers share: one anonymous file that the master creates and every process maps.
 
-A slot for each worker, written by nobody else and read by all; layout and meaning are those of the core's package
-counters, which this must agree with. The first slot holds what the workers that are gone have counted. A slot also has
-the number of an eventfd, its bell: who has connections to spare rings it. Descriptors have the same number in all
-processes, since all of them come from the master by fork.
+Each worker has a slot, which only it writes and all read. Layout and meaning must agree with the core's package
+counters. Slot 0 holds the totals of workers that have ended. A slot also has the number of an eventfd, its bell: a
+worker with connections to spare rings it. Descriptors have the same number in all processes, since the master forks
+them all.
 """
 
 import os
@@ -13,13 +13,13 @@ VERSION = 1
 SLOT = 256  # bytes
 HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
-TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: what outlives a worker
+TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: kept after a worker ends
 TOTALS_AT = 40
 FREE, TAKEN = 0, 1
 
 
 class Counters:
-    """The table, as the master sees it."""
+    """The table, in the master."""
 
     def __init__(self, fd, slots, bells):
         self.fd, self.slots, self._bells = fd, slots, bells
@@ -33,7 +33,7 @@ class Counters:
 
     @classmethod
     def inherited(cls, fd, bells):
-        """The table of the process whose place we took; None when its layout is not ours."""
+        """The previous program's table; None when its layout is not ours."""
         magic, version, slots = HEAD.unpack(os.pread(fd, HEAD.size, 0))
         return cls(fd, slots, bells) if (magic, version, slots) == (b"SALT", VERSION, len(bells)) else None
 
@@ -41,7 +41,7 @@ class Counters:
         return self.fd, self._bells
 
     def take(self):
-        """The number of a free slot, 1 or more; 0 when there is none."""
+        """Takes a free slot; returns its number, from 1, or 0 if none is free."""
         for slot in range(1, self.slots + 1):
             if self._owned(slot)[0] == FREE:
                 os.pwrite(self.fd, OWNED.pack(TAKEN, 0, self._bells[slot - 1]), slot * SLOT)
@@ -49,24 +49,24 @@ class Counters:
         return 0
 
     def give_back(self, slot):
-        """The slot of a worker that is gone; what it counted is not forgotten."""
+        """Frees the slot of an ended worker; adds its counts to slot 0."""
         gone, all_gone = self.totals(slot), self.totals(0)
         summed = [one + other for one, other in zip(gone, all_gone, strict=True)]
         os.pwrite(self.fd, TOTALS.pack(*summed), TOTALS_AT)
         os.pwrite(self.fd, bytes(SLOT), slot * SLOT)
 
     def totals(self, slot):
-        """(requests, accepted, refused) of a slot's worker; of slot 0: of all that are gone."""
+        """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
 
     def ring(self):
-        """Asks every worker to look at the listeners. OSError, after all were asked: one could not be."""
+        """Asks every worker to check the listeners. OSError, after all were asked: one bell failed."""
         failure = None
         for bell in self._bells:
             try:
                 os.eventfd_write(bell, 1)
             except BlockingIOError:
-                pass  # it has not yet looked since the last time
+                pass  # the worker has not read the last ring yet
             except OSError as error:
                 failure = error
         if failure is not None:

@@ -1,14 +1,14 @@
 """Threads that a fork would leave behind: Python's, and those of libraries, which Python does not know.
 
-A thread is left out when all that uses it knows about fork, so that a child has it again or does without:
+A thread is exempt when its library handles fork, so that a child restarts the thread or does without it:
 
 - idle pools of OpenBLAS, which stops its threads before a fork and starts them when they are next needed
-  (pthread_atfork). Tried with numpy 2.4. The pools of OpenMP are not left out: with GNU's a child that enters a
+  (pthread_atfork). Tried with numpy 2.4. The pools of OpenMP are not exempt: with GNU's a child that enters a
   parallel region after its parent has done so waits for ever, and the others were not tried.
-- jemalloc's background thread, by its name: the child goes on without. Tried with pyarrow 26 and its jemalloc.
+- jemalloc's background thread, by its name: the child runs without it. Tried with pyarrow 26 and its jemalloc.
 
-Threads of a pool mostly have no name of their own. What they run is seen on their stacks: the libraries that the
-addresses there belong to. Where the kernel does not show that, a thread counts.
+Pool threads mostly have no name of their own. The addresses on their stacks show the libraries that they run.
+Where the kernel hides the stack, a thread counts.
 """
 
 import os
@@ -18,13 +18,13 @@ import time
 
 IDLE_POOLS = ("libopenblas", "libscipy_openblas")
 IDLE_THREADS = ("jemalloc_bg_thd",)  # comm, of 15 bytes
-BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # what any stack may show
-DEPTH = 4096  # bytes of a stack that are looked at
+BESIDE = ("libc.so", "libc-", "libpthread", "ld-linux", "libm.so", "linux-vdso", "[vdso]")  # may be on any stack
+DEPTH = 4096  # bytes of a stack to read
 TRIES, PAUSE = 50, 0.005  # s, to find a thread waiting
 
 
 def tasks():
-    """The ids of the threads of this process; none when the system does not say."""
+    """The ids of this process's threads; empty if /proc does not list them."""
     try:
         return set(map(int, os.listdir("/proc/self/task")))
     except OSError:
@@ -32,7 +32,7 @@ def tasks():
 
 
 def started_since(before):
-    """The names of the threads that are there now and were not then, and that a fork would leave behind; sorted."""
+    """The sorted names of the threads started since `before` that a fork would leave behind."""
     threading = sys.modules.get("threading")
     known = {one.native_id: one.name for one in threading.enumerate()} if threading else {}
     names = []
@@ -49,7 +49,7 @@ def started_since(before):
 
 
 def native_name(task, libraries):
-    """What to call it, such as "tokio-runtime-w of chroma.so"; None when it does no harm, or has ended."""
+    """Its name, such as "tokio-runtime-w of chroma.so"; None if the thread is exempt or has ended."""
     try:
         with open(f"/proc/self/task/{task}/comm") as file:
             name = file.read().strip()
@@ -62,7 +62,7 @@ def native_name(task, libraries):
 
 
 def libraries_on_stack(task, libraries):
-    """The names of the libraries whose code a waiting thread is in, innermost first; [] when that cannot be seen."""
+    """The libraries on the stack of a waiting thread, innermost first; [] if the stack cannot be read."""
     try:
         stack = stack_of(task)
         memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
@@ -79,7 +79,7 @@ def libraries_on_stack(task, libraries):
 
 
 def stack_of(task):
-    """The stack pointer of a thread once it waits; those of a pool may be busy for a while before they do."""
+    """The stack pointer of a thread once it waits; pool threads may be busy for a while first."""
     for _ in range(TRIES):
         with open(f"/proc/self/task/{task}/syscall") as file:
             fields = file.read().split()
@@ -90,7 +90,7 @@ def stack_of(task):
 
 
 def read_words(memory, start):
-    for size in (DEPTH, DEPTH // 8):  # the second where the stack has no more
+    for size in (DEPTH, DEPTH // 8):  # the smaller size for a stack that ends sooner
         try:
             data = os.pread(memory, size, start)
         except OSError:
@@ -100,7 +100,7 @@ def read_words(memory, start):
 
 
 def executable_maps():
-    """(start, end, base name) of each mapping of a file that holds code."""
+    """(start, end, base name) of each executable mapping of a file."""
     found = []
     with open("/proc/self/maps") as maps:
         for line in maps:

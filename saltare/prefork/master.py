@@ -1,14 +1,14 @@
 """The master forks workers, supervises them and replaces them.
 
 It never loads the core, because a Go runtime does not survive fork(2): pure Python binds the sockets, imports the app
-and waits. `_turn` is all it does: it waits for a signal, a line of a worker or a deadline, and looks at what follows.
-An idle one makes no system call.
+and waits. `_turn` is the whole loop: it waits for a signal, a line of a worker or a deadline, and acts on it. An idle
+master makes no system calls.
 
-A worker is starting until it says that it serves, then serving, then leaving, from the SIGTERM that asks it to until it
-has ended. Its number is that of its place, which a successor takes over; its slot in the table of counters is its own.
+A worker is starting until it reports that it serves, then serving, then leaving, from its SIGTERM until it has ended.
+Its number is inherited by its successor; its slot in the table of counters is its own.
 
-When the master ends, so does every worker, at once. So no failure in here ends it: what it starts answers "started" or
-"why not" (process/attempt.py); every other action goes through `_do`, which logs what failed and has the loop look at
+When the master ends, every worker ends at once. So no failure here may end it: what it starts returns "started" or
+"why not" (process/attempt.py); every other action goes through `_do`, which logs the failure and makes the loop check
 everything again a little later. Nothing depends on an event being seen the first time.
 """
 
@@ -38,41 +38,41 @@ from .worker_count import wanted_workers
 from .workers import CUT, Workers
 
 # Units: seconds.
-RETRY = 0.1  # after which what failed is tried again
-REPEATED = 10.0  # in which a failure that is the same as the last one is logged once
+RETRY = 0.1  # pause before the retry of a failed action
+REPEATED = 10.0  # a failure equal to the last one is logged once in this time
 START_RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
 
 
 class Master(Workers, Replacement):
-    """Serves one app by several processes, from `run` to its return."""
+    """Serves one app with several processes, from `run` to its return."""
 
     def __init__(self, config, command_line=False):
         self.config = config
         self.started = False  # all workers serve
-        self.graceful = True  # nobody had to be killed or cut short
+        self.graceful = True  # no worker was killed or cut short
         self.url = None  # of the first listener
         self.after_start = None  # called once all workers serve
         self._workers = {}  # by pid
         self._wanted = wanted_workers(config)
         self._queue = []  # workers to be replaced, one at a time
         self._failures = 0  # in a row
-        self._spawn_at = 0.0  # not before
-        self._stopping = 0  # how often it was told to
-        self._outcome = None  # the exception that the end is, when that is not a graceful stop
+        self._spawn_at = 0.0  # no fork before this time
+        self._stopping = 0  # number of stop requests
+        self._outcome = None  # the exception that `run` raises, unless the stop is graceful
         self._shown = set()  # failures of this start that were shown
-        self._look_again = False  # something failed
-        self._is_lost = False  # a worker, and the others have not been woken
-        self._last_failure = ("", 0.0)  # and when it was logged
+        self._look_again = False  # an action failed
+        self._is_lost = False  # a worker was lost, and the others have not been woken yet
+        self._last_failure = ("", 0.0)  # its text, and when it was logged
         self._signals = SignalPipe()
         self._spare = self._counters = self._watcher = self._spawner = None
         self._listeners = []
-        self._unreturned = []  # slots of workers that are gone, which the table did not take back
+        self._unreturned = []  # slots of ended workers that are still to be freed
         self._command = Command(origin())
         self._preload = Preload(config, self._command, command_line)
         self._trial = Trial(self._command, config.worker_start_timeout, "the workers go on with what they have")
 
     def run(self):
-        """Serves until it is stopped. The errors are a Server's; SystemExit when a worker's end is that of all."""
+        """Serves until stopped. Raises as a Server does; SystemExit when the end of a worker ends the server."""
         inherited = received() or {}
         trial = is_trial()
         self._check_process()
@@ -94,7 +94,7 @@ class Master(Workers, Replacement):
             raise self._outcome
 
     def stop(self):
-        """Stops gracefully, a second time at once. May be called from any thread while it runs."""
+        """Stops gracefully; a second call, at once. May be called from any thread while it runs."""
         self._signals.send(STOP)
 
     # ---- before the first fork ----
@@ -109,7 +109,7 @@ class Master(Workers, Replacement):
         log.configure(self.config)
 
     def _retry(self, step, *arguments):
-        """A step of the start. It ends the start when it fails, but not while there are workers that serve."""
+        """A step of the start. A failure ends the start, but is retried first while workers serve."""
         for pause in (*START_RETRIES, None):
             try:
                 return step(*arguments)
@@ -120,7 +120,7 @@ class Master(Workers, Replacement):
                 time.sleep(pause)
 
     def _open(self, inherited):
-        """Can be called again when it fails."""
+        """May be retried after a failure."""
         for worker in self._workers.values():
             os.set_inheritable(worker.pipe, False)
         if not self._listeners:
@@ -156,7 +156,7 @@ class Master(Workers, Replacement):
 
     def _supervise(self):
         for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
-            self._do("the start", step)  # a worker of the program before us may have ended meanwhile
+            self._do("the start", step)  # an inherited worker may have ended meanwhile
         if ignored.hang_ups():
             self._do("signal 1", self._on_signal, signal.SIGHUP)
         while self._workers or not self._stopping:
@@ -170,7 +170,7 @@ class Master(Workers, Replacement):
             self._do("listening to the watcher", self._changed)
         for number in self._do("reading signals", self._signals.read) or ():
             self._do(f"signal {number}", self._on_signal, number)
-        # After the signals, for one that stops us may have reached the workers as well.
+        # After the signals: one that stops us may have ended workers as well.
         self._do("waiting for children", self._reap)
         if self._is_lost and self._do("waking the workers", self._wake):
             self._is_lost = False
@@ -182,12 +182,12 @@ class Master(Workers, Replacement):
         timeout = self._timeout()
         if self._look_again:
             self._look_again = False
-            time.sleep(RETRY)  # for what fails on and on
+            time.sleep(RETRY)  # no busy loop when an action keeps failing
             timeout = 0
         return {fd for fd, _ in self._poll.poll(timeout)}
 
     def _do(self, what, action, *arguments):
-        """Calls the action and returns what it does; None when it failed, which is logged."""
+        """Calls the action and returns its result; logs a failure and returns None."""
         try:
             return action(*arguments)
         except OSError as error:
@@ -205,7 +205,7 @@ class Master(Workers, Replacement):
             log.error(f"in the master: {text}", error)
 
     def _timeout(self):
-        """Milliseconds until the next deadline; None for ever."""
+        """Milliseconds until the next deadline; None: no deadline."""
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
         if self._trial.deadline is not None:
             deadlines.append(self._trial.deadline)
@@ -249,7 +249,7 @@ class Master(Workers, Replacement):
             self._kill(worker, signal.SIGKILL)
 
     def _wake(self):
-        """Connections that only a worker was told of which is gone may wait."""
+        """The kernel may have notified only the lost worker of new connections."""
         self._counters.ring()
         return True
 
@@ -269,14 +269,14 @@ class Master(Workers, Replacement):
                 self._kill(worker, STOP_NOW)
 
     def _leave_listeners(self):
-        """The workers have their own, until they have taken what waits there; then whoever comes is refused."""
+        """The workers close their own copies once the backlog is empty; then new connections are refused."""
         for listener in self._listeners:
             self._do("closing a listener", listener.close)
 
     def _close(self):
         self._leave_listeners()
         self._trial.give_up()
-        for worker in self._workers.values():  # when an error of ours ended the loop
+        for worker in self._workers.values():  # only if an error of ours ended the loop
             end_now(worker.pid)
             shut(worker.pipe)
         if self._watcher is not None:

@@ -1,9 +1,9 @@
-"""Where the app of several workers is imported, in the master or in each of them.
+"""Decides where the app is imported: in the master, or in each worker.
 
-In the master, unless it starts threads: those do not survive the fork of a worker, and what needs them waits for ever.
-That is only known once it is imported. A process with such threads forks nobody, since locks that they hold at that
-moment would never be released in the child: the master of a command line begins once more, by exec, and leaves the
-import to its workers. A program that calls run() must not be run twice; there a child imports the app first and tells.
+The master imports it, unless the app starts threads: threads do not survive the fork of a worker, and code that needs
+them waits for ever. Only the import shows this. A process with such threads must not fork, since locks that they hold
+would never be released in the child. So a master started by the command line execs itself and leaves the import to its
+workers. A program that calls run() must not run twice; there a child imports the app first and reports.
 """
 
 import os
@@ -24,10 +24,10 @@ class Preload:
         self._config, self._command, self._command_line = config, command, command_line
         self._target, self._factory = config.app, config.factory
         self._here = False
-        self.failed = False  # the app could not be imported, in a program that took the place of another
+        self.failed = False  # a successor could not import the app
 
     def load(self, inherited, trial):
-        """Imports the app, if that is for the master to do. AppError, ConfigError; not where workers serve already."""
+        """Imports the app, if the master is to. AppError, ConfigError; neither if workers serve already."""
         if "threads" in inherited:
             self._leave_to_workers(inherited["threads"])
         elif self.by_master():
@@ -37,7 +37,7 @@ class Preload:
                 self._load_anew(inherited)
 
     def by_master(self):
-        """Whether it is the master that imports."""
+        """Whether the master imports the app."""
         return self._config.preloads()
 
     def is_here(self):
@@ -45,13 +45,13 @@ class Preload:
         return self._here
 
     def workers_config(self):
-        """The configuration that says the same to the workers."""
+        """The workers' configuration, by the same decision."""
         if not self.failed:
             return self._config
         return type(self._config)({**self._config.values(), "preload": False}, self._config.sources)
 
     def _load_anew(self, inherited):
-        """The trial went well, but something has changed since. The workers are there, and new ones may try again."""
+        """The trial passed, but files may have changed since. Workers serve, and new ones may retry the import."""
         from ..process.exit_codes import explained
 
         text, _ = explained(partial(self._load, inherited, False))
@@ -101,7 +101,7 @@ class Preload:
 
 
 def descriptors_of(inherited):
-    """What a program that took the place of another has to leave to a third."""
+    """The inherited descriptors, which a successor passes on to the next."""
     table, bells = inherited.get("counters", (None, ()))
     listeners = [fd for fds in inherited.get("listeners", {}).values() for fd in fds]
     pipes = [worker[3] for worker in inherited.get("workers", ())]
@@ -109,7 +109,7 @@ def descriptors_of(inherited):
 
 
 def threads_in_child(config):
-    """The names of the threads that an import of the app starts; [] when it starts none, or cannot report. OSError."""
+    """The names of the threads that an import of the app starts; [] if it starts none or the child fails. OSError."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = None
     try:
@@ -133,7 +133,7 @@ def threads_in_child(config):
 
 
 def report_threads(config, writer):
-    """In the child. What the app prints is the master's to print; its errors come again there."""
+    """In the child. It prints nothing: a later import prints the same output and errors."""
     import marshal
 
     from .._process import die_with_parent

@@ -1,6 +1,6 @@
-"""--reload: a program beside the master that watches files and writes the path of each that changes.
+"""--reload: a separate program that watches files and writes the path of each that changes.
 
-It is a process of its own because the master forks, and what watches has threads.
+It is a process of its own because the master forks, and the watcher has threads.
 """
 
 import os
@@ -11,11 +11,11 @@ from ..process.attempt import shut
 from ..process.programs import encoded, end_now, pairs
 
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
-STEP, LONGEST = 50, 200  # milliseconds without a further change, or in all, after which a change is told
+STEP, LONGEST = 50, 200  # milliseconds: a change is reported after STEP without another change, LONGEST at most
 
 
 class Watcher:
-    """The program, as the master sees it. OSError when it cannot be started."""
+    """The program, in the master. OSError when it cannot be started."""
 
     def __init__(self, config):
         folders = [os.path.abspath(folder) for folder in config.reload_dir or [config.app_dir]]
@@ -36,7 +36,7 @@ class Watcher:
         return self._reader
 
     def read(self):
-        """One path that has changed; "" when the program has ended."""
+        """One changed path; "" when the program has ended."""
         return os.read(self._reader, 1 << 16).decode(errors="backslashreplace").partition("\n")[0]
 
     def close(self):
@@ -48,13 +48,13 @@ class Watcher:
 
 
 def watch(folders, include, exclude):
-    """Writes a line for each change until the master has gone."""
+    """Writes a line for each change until the master has ended."""
     import signal
 
     from watchfiles import watch
 
     for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # of the terminal; the master ends us
+        signal.signal(number, signal.SIG_IGN)  # sent by the terminal; the master ends us
 
     def wanted(change, path):
         return is_wanted(path, folders, include, exclude)
@@ -85,7 +85,7 @@ def matches(path, name, patterns):
 
 
 def forget_compiled(path):
-    """A .pyc is believed when its source has the second and the size it was made of, as after two quick changes."""
+    """Python trusts a .pyc whose source has the same second and size, as after two quick changes."""
     from contextlib import suppress
     from importlib.util import cache_from_source
 

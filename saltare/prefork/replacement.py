@@ -1,4 +1,4 @@
-"""How a master replaces its workers (SIGHUP, changed files, their number), and itself by a new program."""
+"""How a master replaces its workers (SIGHUP, changed files, a new count), and itself by a new program."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from .counters import Counters
 from .spawn import LEAVING, SERVING, Worker
 from .worker_count import wanted_workers
 
-SPARE_SLOTS = 16  # for workers that leave while their successors serve, and for SIGTTIN
+SPARE_SLOTS = 16  # for workers leaving while their successors serve, and for SIGTTIN
 
 
 class Replacement:
@@ -18,7 +18,7 @@ class Replacement:
     # ---- SIGHUP ----
 
     def _renew(self):
-        """SIGHUP: other workers, with the code that is on disk now."""
+        """SIGHUP: replaces the workers, with the code now on disk."""
         if self._watcher is not None:
             self._restart()
         elif not self._preload.by_master():
@@ -30,7 +30,7 @@ class Replacement:
             self._queue_all()
 
     def _roll_over(self):
-        """Where each worker imports the app, from the folder that has the name now."""
+        """For workers that each import the app, from the folder that now has the name."""
         why = started(self._command.enter)[1]
         if why is None:
             self._queue_all()
@@ -42,7 +42,7 @@ class Replacement:
         self._queue += [one for one in self._workers.values() if one.state != LEAVING and one not in self._queue]
 
     def _forget_failures(self):
-        """What comes now is another start, by somebody's will."""
+        """A requested restart: its failures count anew."""
         self._failures, self._spawn_at = 0, 0.0
         self._shown.clear()
 
@@ -57,7 +57,7 @@ class Replacement:
     # ---- from one program to the next ----
 
     def _handover_state(self):
-        """What the next program needs to know, and the descriptors it needs to have."""
+        """The state for the next program, and the descriptors that it inherits."""
         listeners = {}
         for one in self._listeners:
             listeners.setdefault(one.key, []).append(one.fileno())
@@ -74,7 +74,7 @@ class Replacement:
         return state, kept
 
     def _adopt(self, inherited):
-        """Takes over the workers of the program whose place we took."""
+        """Takes over the workers of the previous program."""
         for pid, number, slot, pipe, state, replaces in inherited.get("workers", ()):
             worker = self._workers[pid] = Worker(pid, number, slot, pipe)
             worker.state, worker.replaces = state, replaces
@@ -83,7 +83,7 @@ class Replacement:
             worker.replaces = self._workers.get(worker.replaces)
 
     def _plan(self, inherited):
-        """What is to become of those workers: when the app is here, others are to take their places."""
+        """Queues those workers for replacement, if the master has loaded the app."""
         if not self._workers:
             return
         self.started = True
@@ -100,7 +100,7 @@ class Replacement:
             if table is not None:
                 return table
             for worker in self._workers.values():
-                worker.slot = 0  # of a table that is not ours
+                worker.slot = 0  # its slot is in the old table
         return Counters.made(self._wanted * 2 + SPARE_SLOTS)
 
     # ---- one worker after another ----
@@ -115,7 +115,7 @@ class Replacement:
         self._dismiss_surplus()
 
     def _has_slots(self, wanted):
-        """Twice as many as workers, since each may have a successor while it leaves."""
+        """Two for each worker, since it may have a successor while it leaves."""
         enough = wanted * 2 <= self._counters.slots
         if not enough:
             log.warning(f"there is no room for {wanted} workers; stop, and start again with another --workers")
@@ -127,7 +127,7 @@ class Replacement:
                 self._dismiss(worker)
 
     def _roll(self):
-        """Replaces the workers of the queue: one at a time, and the old one goes only when the new one serves."""
+        """Replaces the queued workers one at a time. The old worker leaves only when the new one serves."""
         if self._stopping or self._starting():
             return
         while self._queue and time.monotonic() >= self._spawn_at:
@@ -148,7 +148,7 @@ class Replacement:
             self._poll.unregister(self._watcher.fileno())
 
     def _restart(self):
-        """The worker goes, and when it is gone another one comes, with the code that is on disk then."""
+        """Each worker leaves first; then another starts, with the code then on disk."""
         self._forget_failures()
         for worker in self._workers.values():
             self._dismiss(worker)

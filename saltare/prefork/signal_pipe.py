@@ -1,4 +1,4 @@
-"""The signals of a master, as bytes of a pipe, and what a worker does with them."""
+"""The signals of a master, as bytes of a pipe, and how a worker resets them."""
 
 import os
 import signal
@@ -12,14 +12,14 @@ from ..process.ignored import caught
 from ..process.signals import OF_A_MASTER, STOPPING, TOGETHER, restore
 
 OF_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
-STOP = 0  # what `send` is given when nobody sent a signal
+STOP = 0  # for `send`: a stop without a signal
 
 
 class SignalPipe:
-    """Within it, signals are bytes that `read` takes out of a pipe. Afterwards they do what they did before."""
+    """A context in which `read` takes signals out of a pipe. At its end the former handlers are restored."""
 
     def __init__(self):
-        self.before = {}  # the handlers
+        self.before = {}  # the former handlers
         self._ignored = []
         self._reader = self._writer = -1
         self._wakeup_before = None
@@ -64,10 +64,10 @@ class SignalPipe:
             raise failure
 
     def leave(self):
-        """For a forked child, whose signals are its own."""
+        """For a forked child, which handles its own signals."""
         for fd in (self._reader, self._writer):
             if fd >= 0:
-                with suppress(OSError):  # whatever it says, the descriptor is closed
+                with suppress(OSError):  # the descriptor is closed even then
                     os.close(fd)
         self._reader = self._writer = -1
 
@@ -75,14 +75,14 @@ class SignalPipe:
         return self._reader
 
     def read(self):
-        """The numbers of the signals that came since, in order; of signals to stop that come together only one.
+        """The numbers of the signals since the last call, in order; signals to stop that come together count once.
 
-        OSError: nothing is lost by it; a later call returns them.
+        OSError: no signal is lost; a later call returns them.
         """
         self._taken += self._read()
         if any(number in STOPPING for number in self._taken):
             time.sleep(TOGETHER)
-            with suppress(OSError):  # what was not read is there the next time
+            with suppress(OSError):  # unread signals stay in the pipe
                 self._taken += self._read()
             self._taken = bytes(once(self._taken))
         numbers, self._taken = self._taken, b""
@@ -95,14 +95,14 @@ class SignalPipe:
             return b""
 
     def put_back(self):
-        """Those that came and were not returned are pending again, while all are blocked: exec would lose the pipe."""
+        """Makes unreturned signals pending again while all are blocked, since exec loses the pipe."""
         self._taken += self._read()
         for number in set(self._taken) - {signal.SIGCHLD}:
             signal.raise_signal(number or signal.SIGTERM)
         self._taken = b""
 
     def send(self, number):
-        """The same as the signal, or STOP, from any thread."""
+        """Acts as the signal, or STOP, from any thread."""
         try:
             os.write(self._writer, bytes([number]))
         except OSError:
@@ -110,7 +110,7 @@ class SignalPipe:
 
 
 def once(numbers):
-    """Without the signals to stop that follow one."""
+    """Keeps only the first signal to stop."""
     stops = False
     for number in numbers:
         if number not in STOPPING or not stops:
@@ -119,11 +119,11 @@ def once(numbers):
 
 
 def start_anew(handlers, mask):
-    """For a forked worker: no wake-up descriptor, and of those signals that the master heeds what they did before it.
+    """For a forked worker: clears the wake-up descriptor and restores the handlers from before the master's.
 
-    Interrupts and hang-ups of a terminal go to all its processes, so a worker lets the master decide; a child of the
-    app's does not. raw_signal is called, since `signal` makes enums of all numbers: pages written that the
-    worker shared with the master.
+    A terminal sends interrupts and hang-ups to all its processes, so a worker leaves them to the master; a child that
+    the app forks does not. It uses raw_signal: `signal` makes enums of all numbers, which writes to pages shared with
+    the master.
     """
     raw_signal.set_wakeup_fd(-1)
     restore(handlers)

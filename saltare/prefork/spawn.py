@@ -15,17 +15,17 @@ STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
 
 
 class Worker:
-    """What the master knows of one."""
+    """The master's record of one."""
 
     def __init__(self, pid, number, slot, pipe):
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
         self.served = False
         self.born = time.monotonic()
-        self.deadline = None  # what happens then depends on the state
+        self.deadline = None  # its meaning depends on the state
         self.replaces = None  # the worker that leaves once this one serves
-        self.unread = b""  # the beginning of a line
-        self.unsent = None  # a signal that it could not be sent
+        self.unread = b""  # an incomplete line
+        self.unsent = None  # a signal whose kill(2) failed, to retry
 
     def __repr__(self):
         return f"worker {self.number} (pid {self.pid})"
@@ -35,7 +35,7 @@ class Worker:
 
 
 class Berth:
-    """What a worker will have before there is one: its number, a slot in the table, and a pipe."""
+    """What a worker needs before its fork: a number, a slot in the table, and a pipe."""
 
     def __init__(self, number, slot, pipe):
         self.number, self.slot, (self.reader, self.writer) = number, slot, pipe
@@ -54,8 +54,8 @@ class Spawner:
         self._pid = os.getpid()
 
     def start(self, numbers, others):
-        """A new Worker for each of the numbers, of whom nobody knows yet, and why there are not more, or None. Of an
-        attempt that failed nothing is left. `others` are descriptors of the master's that they must not keep.
+        """Forks a Worker for each of the numbers. Returns the new Workers, and why there are not more, or None.
+        A failed attempt leaves nothing behind. `others` are descriptors of the master that workers close.
         """
         berths, why = [], None
         for number in numbers:
@@ -89,19 +89,19 @@ class Spawner:
         self._give_back(berth.slot)
 
     def _give_back(self, slot):
-        with suppress(OSError):  # a slot less
+        with suppress(OSError):  # the slot is lost then
             self._counters.give_back(slot)
 
     def _fork(self, berths, pids, others):
         """Fills in the pids. OSError: those that are 0 could not be forked.
 
-        Workers share what they have alike, down to the addresses of new objects and the versions that the interpreter
-        gives to dicts and types. So the master does nothing between two forks that they could tell from one another.
+        Workers share equal pages, down to the addresses of new objects and the versions that the interpreter gives to
+        dicts and types. So the master does nothing between two forks that would make the workers differ.
         """
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 with suppress(OSError, ValueError):  # closed, or on a full disk
-                    stream.flush()  # else the children would write it once more
+                    stream.flush()  # otherwise the children would write it again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
         own, fork = None, os.fork
         try:
@@ -116,7 +116,7 @@ class Spawner:
                 restore_mask(before)
 
     def _become_worker(self, berths, own, others, mask):
-        """In the child: leaves behind what is the master's. It does not return."""
+        """In the child: closes the master's descriptors and serves. It does not return."""
         try:
             for fd in others:
                 shut(fd)

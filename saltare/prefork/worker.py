@@ -1,6 +1,6 @@
 """A forked worker: the same server as that of a single process, on sockets that the master bound.
 
-What it has to tell, the master reads from a pipe, a line each: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
+It reports to the master by lines in a pipe: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
 """
 
 import os
@@ -19,15 +19,15 @@ from ..serve.signals import Signals
 from .signal_pipe import start_anew
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
-SEPARATOR = "\x1e"  # of the lines in a text
+SEPARATOR = "\x1e"  # replaces the line breaks of a text
 
-# What a worker is given: its configuration, the master's listeners, the descriptor of the table of counters, the number
-# of its place (from 1), its slot in the table, and the descriptor it tells the master by.
+# A worker's input: its configuration, the master's listeners, the descriptor of the table of counters, the worker's
+# number (from 1), its slot in the table, and the descriptor of its pipe to the master.
 Place = namedtuple("Place", "config listeners counters number slot pipe")
 
 
 class WorkerServer(Server):
-    """A Server whose listeners, start-up line and signals are the master's affair."""
+    """A Server that leaves listeners, start-up line and terminal signals to the master."""
 
     @classmethod
     def at(cls, place):
@@ -38,14 +38,14 @@ class WorkerServer(Server):
         return server
 
     def run(self):
-        """Serves until it is stopped; returns the exit code. What ends its start is told to the master."""
+        """Serves until stopped; returns the exit code. Reports the error that ended it to the master."""
         text, code = explained(self.run_here)
         if text:
             self._report_to_master(FAILED, text)
         return code or int(not self.graceful)
 
     def _begin(self):
-        if not self.config.preloads():  # else the master has done it
+        if not self.config.preloads():  # otherwise the master has done it
             from ..memory.shared_code import SharedCode
             from ..restart.fresh_code import FreshCode
 
@@ -59,10 +59,10 @@ class WorkerServer(Server):
         return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
 
     def _say_why(self):
-        """It is the master that was told."""
+        """The master has logged why."""
 
     def _leave(self):
-        """Once: the master's SIGTERM may follow one that came to the whole group of processes."""
+        """Once: the master's SIGTERM may follow one sent to the whole process group."""
         if self._stop.count() == 0:
             self.shutdown()
 
@@ -109,7 +109,7 @@ class WorkerServer(Server):
 
 
 def live(place, parent, handlers, mask):
-    """All of a worker's life, in the child of a fork; it does not return."""
+    """A worker's whole life, in the forked child; it does not return."""
     code, until = 1, 0.0
     try:
         start_anew(handlers, mask)
@@ -123,11 +123,11 @@ def live(place, parent, handlers, mask):
     except BaseException as error:
         log.write(log.traceback_of(error))
     finally:
-        leave(code, until)  # without taking apart what is the master's: its frames and its objects
+        leave(code, until)  # without finalizing the frames and objects inherited from the master
 
 
 class Reporter:
-    """Writes lines for the master; called with a word and a text."""
+    """Writes lines to the master; called with a word and a text."""
 
     def __init__(self, pipe):
         self._pipe = pipe

@@ -1,4 +1,4 @@
-"""How many processes are to serve."""
+"""The number of worker processes."""
 
 import os
 
@@ -8,7 +8,7 @@ def wanted_workers(config):
 
 
 def usable_cpus():
-    """The CPUs this process may run on, no more than the quota of its control group (cgroup-v2, cpu.max) is worth."""
+    """The number of CPUs this process may use, within the quota of its control group (cgroup-v2, cpu.max)."""
     cpus = len(os.sched_getaffinity(0))
     try:
         with open("/sys/fs/cgroup/cpu.max") as file:

@@ -16,9 +16,9 @@ from .spawn import LEAVING, SERVING, STARTING
 from .worker import FAILED, REPLACE, SEPARATOR, SERVES
 
 # Units: seconds.
-CUT = 3.0  # that a worker has to end once it was asked to stop at once, and beyond its own shutdown_timeout
+CUT = 3.0  # that a worker has to end after a stop at once, and beyond its own shutdown_timeout
 BRIEF = 10.0  # a life shorter than this counts as a failure
-LONGEST_PAUSE = 30.0  # between two starts of what fails again and again
+LONGEST_PAUSE = 30.0  # between two starts that keep failing
 FIRST_PAUSE = 0.25
 
 
@@ -28,7 +28,7 @@ class Workers:
     """
 
     def _missing(self):
-        """The numbers of those places that nobody fills. While files are watched the old worker goes first."""
+        """The numbers without a worker. With --reload, a leaving worker still has its number."""
         if self._stopping:
             return []
         filled = {one.number for one in self._workers.values() if one.state != LEAVING or self._watcher is not None}
@@ -49,7 +49,7 @@ class Workers:
             self._spawn(missing)
 
     def _spawn(self, numbers, replaces=None):
-        """Returns whether there is another worker for each of the numbers."""
+        """Returns whether a worker was started for each of the numbers."""
         self._do("the table of counters", self._return_slots)
         others = [worker.pipe for worker in self._workers.values()]
         if self._watcher is not None:
@@ -72,7 +72,7 @@ class Workers:
         self._spawn_at = now + min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
 
     def _read_pipe(self, worker):
-        """Takes up what a worker has written."""
+        """Handles the lines that a worker wrote."""
         data = os.read(worker.pipe, 1 << 16)
         if not data:
             self._unwatch(worker)
@@ -99,7 +99,7 @@ class Workers:
         elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
             self._start_is_over(flavour)
         if not self._starting():
-            self._do("giving memory back", finish_forking, self.config)  # nothing happens here for a long time
+            self._do("giving memory back", finish_forking, self.config)  # the master is now idle for a long time
 
     def _start_is_over(self, flavour):
         self.started = True
@@ -114,20 +114,20 @@ class Workers:
             self._queue.append(worker)
 
     def _shows_failure(self, worker, text):
-        # All workers of one start fail alike: once is enough.
+        # All workers of one start fail alike: the log shows it once.
         if text not in self._shown:
             self._shown.add(text)
             log.write(text)
 
     def _dismiss(self, worker):
-        """Asks a worker to finish what is in progress and to end."""
+        """Asks a worker to drain and end."""
         if worker.pid in self._workers and worker.state != LEAVING:
             worker.state = LEAVING
             worker.deadline = self._patience()
             self._kill(worker, signal.SIGTERM)
 
     def _patience(self):
-        """Until when a worker that leaves may take: its drain and its lifespan have shutdown_timeout each."""
+        """The deadline of a leaving worker: its drain and its lifespan have shutdown_timeout each."""
         timeout = self.config.patience()
         return time.monotonic() + 2 * timeout + CUT if timeout else None
 
@@ -136,7 +136,7 @@ class Workers:
         worker.unsent = None if sent else number
 
     def _send(self, pid, number):
-        with suppress(ProcessLookupError):  # it has ended; _reap will come by
+        with suppress(ProcessLookupError):  # it has ended; _reap removes it
             os.kill(pid, number)
         return True
 
@@ -151,7 +151,7 @@ class Workers:
                 self._do("the end of the trial", self._tried, status)
 
     def _ended(self):
-        """(pid, status) of each child of ours that has ended; as process 1 of a container also of others' orphans."""
+        """(pid, status) of each of our children that has ended; as process 1 of a container, also of orphans."""
         if os.getpid() == 1:
             yield from iter(lambda: waited(-1), None)
             return
@@ -185,7 +185,7 @@ class Workers:
 
     def _read_last_lines(self, worker):
         os.set_blocking(worker.pipe, False)
-        with suppress(BlockingIOError):  # a child of the app still has the other end
+        with suppress(BlockingIOError):  # a child of the app still holds the other end
             self._read_pipe(worker)
 
     def _unwatch(self, worker):
@@ -198,12 +198,12 @@ class Workers:
             log.warning(f"{worker} {ended(code)} while it was to end")
 
     def _cut_short(self):
-        """A worker has not ended as it was to. Of the whole it says something only when that is to end too."""
+        """A worker did not end gracefully. That makes the whole stop ungraceful, if the server is stopping."""
         if self._stopping:
             self.graceful = False
 
     def _start_failed(self, worker, code):
-        """Of the first workers one has not come to serve: there is no use in going on."""
+        """One of the first workers ended before it served: the whole start has failed."""
         if self._stopping:
             return
         if self._watcher is not None:
@@ -219,7 +219,7 @@ class Workers:
         log.error(f"{why}a change of a file starts the app again")
 
     def _lost(self, worker, code):
-        """One that was to go on has ended."""
+        """A worker ended unexpectedly."""
         self._is_lost = True
         if worker.replaces is not None:
             self._give_up_replacing(worker, code)
@@ -240,7 +240,7 @@ class Workers:
         self._queue.clear()
         limits = self.config.limit_max_requests, self.config.limit_max_rss, self.config.limit_worker_lifetime
         if any(limits) and old.state == SERVING:
-            old.deadline = time.monotonic() + LONGEST_PAUSE  # then it is tried again
+            old.deadline = time.monotonic() + LONGEST_PAUSE  # its replacement is retried then
 
 
 WORDS = {SERVES: Workers._serves, REPLACE: Workers._asks_for_replacement, FAILED: Workers._shows_failure}

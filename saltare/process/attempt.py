@@ -1,14 +1,14 @@
-"""Actions that may fail answer "started" or "why not", and no failure ends the process."""
+"""Actions that may fail: they return "started" or "why not", and no failure ends the process."""
 
 import os
 from contextlib import suppress
 from errno import EMFILE, ENFILE
 
-SPARE = 2  # descriptors: what a new worker or a handover needs when there are no others
+SPARE = 2  # descriptors: as many as a new worker or a handover needs
 
 
 def started(start, *arguments):
-    """Calls `start`; returns (what it returned, None), or (None, why not) when the system refused."""
+    """Calls `start`; returns (its result, None), or on an OSError (None, why not)."""
     try:
         return start(*arguments), None
     except OSError as error:
@@ -22,25 +22,25 @@ def reason(error):
 
 
 def shut(fd):
-    """Closes a descriptor. It is closed whatever close(2) says."""
+    """Closes a descriptor; it is closed even if close(2) fails."""
     with suppress(OSError):
         os.close(fd)
 
 
 class Spare:
-    """Descriptors that are kept for the moment when there are no others: then `attempt` gives them up."""
+    """Reserved descriptors, which `attempt` closes when no others are left."""
 
     def __init__(self):
         self._fds = []
         self.fill()
 
     def fill(self):
-        with suppress(OSError):  # another time
+        with suppress(OSError):  # filled another time
             while len(self._fds) < SPARE:
                 self._fds.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
 
     def attempt(self, make, *arguments):
-        """Calls `make`, once more without our descriptors when it is those that lack."""
+        """Calls `make`; when descriptors run out, closes ours and retries once."""
         try:
             return make(*arguments)
         except OSError as error:

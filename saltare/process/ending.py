@@ -1,7 +1,7 @@
 """How a process of ours ends: threads, exit functions, streams, exit code.
 
-The single process, a worker, and a process that becomes another program (SIGHUP) all end here, after the server itself
-has stopped. Where saltare serves in the interpreter of another program, such as a profiler, that program ends first.
+The single process, a worker, and a process that execs a new program (SIGHUP) all end here, after the server has
+stopped. Where saltare serves in the interpreter of another program, such as a profiler, that program ends first.
 """
 
 import gc
@@ -12,18 +12,18 @@ import time
 from .. import cpython, log
 
 # Units: seconds.
-GRACE = 1.0  # that threads have at least to end after a graceful stop, however long the rest of it took
-BRIEF = 0.2  # that they have when requests were cut already: enough for those that only wait for work
-QUIET = 1.0  # for which threads are waited for without a line in the log
+GRACE = 1.0  # least time for threads to end after a graceful stop, however long the drain took
+BRIEF = 0.2  # time for threads when requests were cancelled: enough for those that only wait for work
+QUIET = 1.0  # wait for threads before a line in the log
 FOR_EVER = float("inf")
 
-UNFLUSHED = 120  # exit code of an interpreter that could not write what was in its buffers
+UNFLUSHED = 120  # exit code of an interpreter that could not flush its buffers
 
 _named = set()  # threads that the log has named as left behind
 
 
 def deadline(timeout, began, graceful):
-    """Until when threads are waited for, after a stop that began at `began` (time.monotonic); `timeout` 0: for ever."""
+    """The deadline for threads, after a stop that began at `began` (time.monotonic); `timeout` 0: none."""
     now = time.monotonic()
     if not graceful:
         return now + BRIEF
@@ -31,14 +31,14 @@ def deadline(timeout, began, graceful):
 
 
 def leave(code, until, finalize=False):
-    """Ends the process with this code (negative: by that signal); `until` is when threads have had their time.
+    """Ends the process with this code (negative: by that signal); `until` is the deadline for threads.
 
-    Only with `finalize`, and when no thread is left, the interpreter also takes its objects apart. A forked worker has
-    its master's objects and frames; a parked process would read its file back.
+    The interpreter is finalized only with `finalize`, and if no thread is left. A forked worker has its master's
+    objects and frames; a parked process would read its file back.
     """
     try:
         code, alone = finish(code, until)
-    except BaseException as error:  # of a signal handler of the app's, such as SystemExit
+    except BaseException as error:  # from a signal handler of the app, such as SystemExit
         log.write(log.traceback_of(error))
         code, alone = code or 1, False
     if code < 0:
@@ -46,7 +46,7 @@ def leave(code, until, finalize=False):
 
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-        code = 128 - code  # the first process of a container does not die by a signal of its own
+        code = 128 - code  # process 1 of a container survives its own signal
     if not finalize or not alone:
         os._exit(code)
     flush_files()
@@ -54,8 +54,8 @@ def leave(code, until, finalize=False):
 
 
 def finish(code, until, waiter=None, stop_requested=None):
-    """What an interpreter does when it ends, as far as it concerns others: waits for threads, runs the exit functions,
-    writes what is buffered. Returns the code that is true after it, and whether no thread was left behind.
+    """The externally visible part of an interpreter's end: waits for threads, runs the exit functions, flushes
+    buffers. Returns the resulting code, and whether no thread was left behind.
 
     A signal to stop ends the wait for threads; `stop_requested`, if given, is a StopRequested.by_signals().
     """
@@ -65,19 +65,19 @@ def finish(code, until, waiter=None, stop_requested=None):
 
 
 def run_exit_functions():
-    """Also writes what is buffered, and returns whether that was possible."""
+    """Also flushes the streams, and returns whether that succeeded."""
     cpython.run_exit_functions()
     flushed = [flush(stream) for stream in (sys.stdout, sys.stderr)]
     return all(flushed)
 
 
 def finish_later(code, until, theirs):
-    """The same for an interpreter that is not ours alone: when it ends. It would wait for all threads without a limit;
-    now it does for `theirs`, those that were there before we were.
+    """The same for a shared interpreter, when it ends. By default it waits for all threads without a limit; now only
+    for `theirs`, those that existed before us.
     """
 
     wait = cpython.threads_shutdown()
-    waiter = Waiter(wait)  # now, for CPython 3.12 starts no thread any more when it ends
+    waiter = Waiter(wait)  # now, because CPython 3.12 starts no threads at its end
 
     def shutdown():
         cpython.set_threads_shutdown(wait)
@@ -94,7 +94,7 @@ def finish_later(code, until, theirs):
 
 
 def threads_end(until, waiter=None, stop_requested=None):
-    """Waits for the threads that an interpreter waits for. Returns whether they ended; the log names the others."""
+    """Waits for the threads that an interpreter waits for. Returns whether all ended; logs the others."""
     threading = sys.modules.get("threading")
     if threading is None:
         return True
@@ -115,9 +115,9 @@ def threads_end(until, waiter=None, stop_requested=None):
 
 
 class Waiter:
-    """Calls what an interpreter waits for threads by in a thread of its own, for it cannot be told how long to wait. It
-    also lets go threads that wait for work in executors. Before CPython 3.13 it does not return there: it waits for the
-    main thread as well. So it is the threads themselves that are waited for.
+    """Calls the interpreter's wait for threads (`shutdown`) in a thread of its own, since it has no timeout. It also
+    ends executors' idle threads. Before CPython 3.13 it does not return there, since it waits for the main thread as
+    well. So `wait` joins the threads themselves.
     """
 
     def __init__(self, shutdown):
@@ -132,7 +132,7 @@ class Waiter:
         self._shutdown()
 
     def wait(self, until):
-        """Until no thread is left that an interpreter waits for, or that time (time.monotonic) has come."""
+        """Until no thread is left that an interpreter waits for, or until `until` (time.monotonic)."""
         self._begin.set()
         while threads := lasting(sys.modules["threading"]):
             timeout = None if until == FOR_EVER else until - time.monotonic()
@@ -142,13 +142,13 @@ class Waiter:
 
 
 def lasting(threading):
-    """The threads, but for this one, that an interpreter waits for when it ends."""
+    """The threads, except this one, that an interpreter waits for at its end."""
     here = (threading.main_thread(), threading.current_thread())
     return [one for one in threading.enumerate() if not one.daemon and one not in here and not cpython.is_asyncios(one)]
 
 
 def executor_threads(loop):
-    """Those of the loop's default executor; where the loop does not show it (uvloop), of all executors."""
+    """Those of the loop's default executor; if the loop hides it (uvloop), of all executors."""
     import threading
 
     threads = cpython.executor_threads(loop)
@@ -158,7 +158,7 @@ def executor_threads(loop):
 
 
 def name_left(threads, why):
-    """Names them in the log as left behind, each once; returns whether there are any."""
+    """Logs each as left behind, once; returns whether there are any."""
     unnamed = [one for one in threads if one not in _named]
     if unnamed:
         _named.update(unnamed)
@@ -167,7 +167,7 @@ def name_left(threads, why):
 
 
 def described(threads):
-    """Their names, and where each of them is."""
+    """Their names, and the place where each runs."""
     frames = sys._current_frames()
     return ", ".join(one.name + ("" if one.ident not in frames else place(frames[one.ident])) for one in threads)
 
@@ -177,7 +177,7 @@ def place(frame, line=None):
 
 
 class StopRequested(BaseException):
-    """A signal to stop, while threads are waited for."""
+    """A signal to stop, during the wait for threads."""
 
     @classmethod
     def by_signals(cls):
@@ -187,11 +187,11 @@ class StopRequested(BaseException):
 
 
 class Raising:
-    """Within it each of the signals raises its exception, where handlers can be set: in the main thread."""
+    """A context in which each of the signals raises its exception. Only in the main thread."""
 
     def __init__(self, exceptions):
         self._exceptions, self._before, self._raises = exceptions, {}, True
-        self.taken = []  # numbers of those that came
+        self.taken = []  # numbers of the signals that came
 
     def __enter__(self):
         import signal
@@ -203,7 +203,7 @@ class Raising:
                 self._before[number] = signal.signal(number, self._raise)
 
     def __exit__(self, *exc):
-        self._raises = False  # not on the way out
+        self._raises = False  # not while handlers are restored
         import signal
 
         for number, handler in self._before.items():
@@ -223,25 +223,24 @@ def flush(stream):
     try:
         if stream is not None and not stream.closed:
             stream.flush()
-    except Exception:  # of a class of the app's it may be any
+    except Exception:  # a class of the app may raise any
         return False
     return True
 
 
 def flush_files():
-    """Writes what is in the buffers of all open files, then freezes everything, so that the interpreter does not search
-    it for garbage, which took longer than all the rest of a stop. What is not part of a cycle it takes apart all the
-    same.
+    """Flushes all open files, then freezes all objects, so that the interpreter does not search them for garbage,
+    which took longer than the rest of a stop. It still frees objects outside of cycles.
     """
     import threading
 
-    gc.unfreeze()  # to be found
+    gc.unfreeze()  # so that get_objects() finds all files
     objects = gc.get_objects()
     base = cpython.file_base()
     kinds = {kind for kind in set(map(type, objects)) if base in kind.__mro__}
     files = [one for one in objects if type(one) in kinds]
     del objects
-    # A daemon thread may be writing to one of them, for as long as nobody reads.
+    # A daemon thread may be blocked in a write to one of them.
     flushing = threading.Thread(target=lambda: [flush(one) for one in files], daemon=True)
     flushing.start()
     flushing.join(GRACE)

@@ -1,4 +1,4 @@
-"""The exit code of a process, and what it says of the exception that it ends by."""
+"""The exit code of a process, and the message for the exception that ends it."""
 
 from .. import log
 from ..cpython import raw_signal
@@ -6,8 +6,8 @@ from ..errors import AppError, ConfigError, StartError
 
 
 def explained(run):
-    """Calls `run`; returns what to say of how it ended, "" when that has been said, and the exit code; a negative one
-    is the signal to end by.
+    """Calls `run`; returns a message about its end, "" if none is needed, and the exit code; a negative code is the
+    signal to end by.
     """
     try:
         run()
@@ -25,7 +25,7 @@ def explained(run):
 
 
 def code_of(ended):
-    """The exit code that an interpreter makes of a SystemExit; its text, if it has one, goes to stderr."""
+    """The exit code that an interpreter makes of a SystemExit; its text, if any, goes to stderr."""
     if ended.code is None or isinstance(ended.code, int):
         return (ended.code or 0) & 0xFF
     log.write(f"{ended.code}\n")

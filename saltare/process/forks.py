@@ -1,21 +1,20 @@
-"""What a child that the app forks must not keep of the server: listening sockets and signals.
+"""Takes listening sockets and signals from children that the app forks.
 
-A copy of a listening socket would hold the port when the server has ended, and a signal that the child gets would be
-heard by the parent's loop and lost to the child. Connections are ended by the core whoever has a copy; programs inherit
-nothing.
+A copy of a listening socket would hold the port after the server has ended, and the parent's loop would get the
+child's signals instead of the child. The core ends connections no matter who has a copy; programs inherit nothing.
 """
 
 import os
 import signal
 from threading import get_ident
 
-_calls = set()  # of all servers of this process
+_calls = set()  # by all servers of this process
 _masks = {}  # of signals, by thread, while it forks
 _watching = False
 
 
 def call_in_child(call):
-    """From now on a forked child calls `call`, until it is taken back."""
+    """From now on a forked child calls `call`, until forget_call."""
     global _watching
     _calls.add(call)
     if not _watching:
@@ -28,7 +27,7 @@ def forget_call(call):
 
 
 def hold_signals():
-    """Whose they are is not settled before the child has left."""
+    """Blocks them until the child has its own handlers."""
     _masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 

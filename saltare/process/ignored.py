@@ -1,10 +1,10 @@
-"""Signals that mean nothing to a server, and would end or stop it as they are by default.
+"""Signals that mean nothing to a server, but would end or stop it by default.
 
-They are caught, and nothing is done. SIG_IGN would be inherited by the programs that the app starts. SIGQUIT means the
-same as SIGTERM. A SIGHUP that comes before the process serves is remembered. Whoever has set a handler of their own,
-from Python or from C (faulthandler.register), keeps it.
+They get a handler that does nothing, since programs that the app starts would inherit SIG_IGN. SIGQUIT means the same
+as SIGTERM. A SIGHUP that comes before the process serves is remembered. Handlers that others have set, from Python or
+from C (faulthandler.register), stay.
 
-raw_signal is called, since `signal` makes enums of all numbers: memory that workers share would be written.
+The code uses raw_signal: `signal` makes enums of all numbers, which writes to memory that workers share.
 """
 
 import os
@@ -17,21 +17,21 @@ EARLY = (*IGNORED, raw_signal.SIGQUIT, raw_signal.SIGHUP)
 
 DEFAULT = 0  # of _process.handler
 
-_of_python = None  # what the kernel calls where Python has a handler
-_hang_ups = 0  # that came before the process served
+_of_python = None  # the C function that handles signals with a Python handler
+_hang_ups = 0  # number of SIGHUPs before the process served
 
 
 def caught(number, frame):
-    """Does nothing. A wake-up descriptor gets the number all the same."""
+    """Does nothing. A wake-up descriptor still gets the number."""
 
 
 def terminated(number, frame):
-    """SIGQUIT before the process serves: ends it as SIGTERM does then."""
+    """SIGQUIT before the process serves: ends it as SIGTERM does."""
     os.kill(os.getpid(), raw_signal.SIGTERM)
 
 
 def remembered(number, frame):
-    """SIGHUP before the process serves: waits until it does, unless the terminal is gone."""
+    """SIGHUP before the process serves: kept until it does, unless the terminal is gone."""
     global _hang_ups
     from .terminal import hung_up
 
@@ -42,7 +42,7 @@ def remembered(number, frame):
 
 
 def hang_ups():
-    """How many were remembered; none are from then on."""
+    """Returns and clears the number remembered."""
     global _hang_ups
     count, _hang_ups = _hang_ups, 0
     return count
@@ -54,7 +54,7 @@ def ignore():
 
 
 def ignore_early():
-    """The same for a process of ours that does not serve yet, in which SIGQUIT is SIGTERM and SIGHUP can wait."""
+    """The same for a process of ours that does not serve yet: SIGQUIT acts as SIGTERM, SIGHUP waits."""
     catch((raw_signal.SIGQUIT,), terminated)
     catch((raw_signal.SIGHUP,), remembered)
     ignore()
@@ -62,7 +62,7 @@ def ignore_early():
 
 
 def hold():
-    """Blocks them until the program that comes by exec calls ignore_early(): it loses what handlers there are."""
+    """Blocks them until the next program calls ignore_early(), since exec resets the handlers."""
     raw_signal.pthread_sigmask(raw_signal.SIG_BLOCK, EARLY)
 
 
@@ -80,7 +80,7 @@ def catch(numbers, handler):
 
 
 def is_free(number):
-    """Whether nobody but us has set a handler."""
+    """Whether no other code has set a handler."""
     return is_ours(number) or _process.handler(number) == DEFAULT
 
 
@@ -89,7 +89,7 @@ def is_ours(number):
 
 
 def give_back(numbers=EARLY):
-    """The default action again, for those that still have a handler of ours."""
+    """Restores the default action of those that still have our handler."""
     for number in numbers:
         if is_ours(number):
             raw_signal.signal(number, raw_signal.SIG_DFL)

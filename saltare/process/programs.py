@@ -1,4 +1,4 @@
-"""Programs and children that this process has started: what they are given, and how they end."""
+"""Programs and children that this process has started: their arguments, and how they end."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ def waited(pid):
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return (pid, 0) if pid > 0 else None  # somebody else has waited for it
+        return (pid, 0) if pid > 0 else None  # other code has waited for it
     return (found, status) if found else None
 
 
 def end_now(pid, seconds=3.0):
-    """Kills a child of ours and waits for its end, no longer than that."""
+    """Kills a child of ours and waits up to `seconds` for its end."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with suppress(OSError):
@@ -28,7 +28,7 @@ def end_now(pid, seconds=3.0):
 
 
 def ended(code):
-    """What became of a process, in words."""
+    """How a process ended, in words."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:

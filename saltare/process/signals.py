@@ -1,4 +1,4 @@
-"""Signals that end or restart a server, and what this thread may do about signals."""
+"""Signals that stop or restart a server, and helpers to set handlers and masks."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from ..cpython import raw_signal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 OF_A_MASTER = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
-TOGETHER = 0.05  # s in which signals to stop are one: timeout(1), for example, signals a process and then its group
-STOP_NOW = int(signal.SIGRTMIN)  # from a master to a worker: what is in progress is to end as well
+TOGETHER = 0.05  # s in which signals to stop count as one: timeout(1), say, signals a process and then its group
+STOP_NOW = int(signal.SIGRTMIN)  # from a master to a worker: cancel requests in progress as well
 
 
 def in_main_thread():
-    """Also where `threading` is patched (eventlet), and takes the main thread for another one."""
+    """True also where a patched `threading` (eventlet) reports another main thread."""
     return threading.current_thread() is threading.main_thread() or threading.get_native_id() == os.getpid()
 
 
@@ -24,7 +24,7 @@ def restore(handlers):
 
 
 def restore_mask(mask):
-    """It has to be done: a process whose signals stay blocked could not be stopped."""
+    """Retries once: a process whose signals stay blocked could not be stopped."""
     with suppress(OSError):
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return

@@ -8,7 +8,7 @@ from .. import log
 
 
 def hung_up():
-    """Whether the terminal we were started on is gone, which is what SIGHUP means there."""
+    """Whether the terminal we were started on is gone, which SIGHUP then means."""
     poll = select.poll()
     for fd in range(3):
         if is_character_device(fd):

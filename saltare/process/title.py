@@ -2,11 +2,11 @@
 
 from .. import _process
 
-_app = None  # its name, in a process that the command line started: there the arguments too are ours to change
+_app = None  # the app's name, if the command line started this process: there we may change the arguments too
 
 
 def of_command_line(app):
-    """This process is `saltare APP`, so that its command line may say so."""
+    """This process is `saltare APP`, and its command line may show it."""
     global _app
     _app = app
 

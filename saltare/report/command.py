@@ -1,4 +1,4 @@
-"""`saltare memory MODULE:ATTRIBUTE`: where the memory of an app goes, and what would save some."""
+"""`saltare memory MODULE:ATTRIBUTE`: where the memory of an app goes, and how to save some."""
 
 import os
 import subprocess
@@ -12,27 +12,27 @@ from .imports import Amount
 from .page import mib, page
 
 MOST_PACKAGES = 12  # shown by name
-SMALL = 100  # KiB; what is smaller is added up
+SMALL = 100  # KiB; smaller packages are summed up
 
 
 class Row:
-    """A line of a table: its name, an Amount, and what there is to say about it."""
+    """A line of a table: its name, an Amount, and a note."""
 
     def __init__(self, kind, name, amount, note=""):
         self.kind, self.name, self.amount, self.note = kind, name, amount, note
 
 
 class Report:
-    """All that was measured, in KiB."""
+    """All measurements, in KiB."""
 
     def __init__(self, app):
         self.app = app
-        self.parts = []  # Rows: what imports added
+        self.parts = []  # Rows: the memory that imports added
         self.free = None
         self.served = None  # Weight as configured
         self.asked = ""
         self.others = []  # (name, Weight or None, why not): options first, then other servers
-        self.options = 0  # how many of them are options
+        self.options = 0  # the number of options among them
 
 
 def main(arguments):
@@ -50,7 +50,7 @@ def main(arguments):
 
 
 def own_arguments(parser, arguments):
-    """Those of the command itself, and what the others say by option name."""
+    """The command's own options, and the others by option name."""
     parser.prog = "saltare memory"
     group = parser.add_argument_group("Report")
     group.add_argument("--path", action="append", help="path to ask for; repeat it for several (default /)")
@@ -95,12 +95,12 @@ def measured(config, own):
 
 
 def park_folder():
-    """Where there is likely a disk; the folder for temporary files is often memory."""
+    """A folder likely to be on a disk; the temporary folder is often in memory."""
     return next((folder for folder in ("/var/tmp", ".") if os.access(folder, os.W_OK)), None)
 
 
 def tried(server, load):
-    """(Weight, what it says) or (None, why it did not start). The first start of two fills the cache of bytecode."""
+    """(Weight, its note) or (None, why it did not start). An extra first start fills the cache of bytecode."""
     try:
         if getattr(server, "flags", ()):
             server.weigh((["/"], 0))
@@ -151,7 +151,7 @@ def total(steps, kind):
 
 
 def progress(what):
-    """On a terminal, since all of it takes its time."""
+    """Shows progress on a terminal."""
     if sys.stderr.isatty():
         write(f"\r\033[Ksaltare memory: {what} ..." if what else "\r\033[K")
 

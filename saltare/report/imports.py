@@ -1,6 +1,6 @@
-"""What importing an app costs, package by package: run in a fresh interpreter by `saltare memory`.
+"""Measures the import of an app, package by package, in a fresh interpreter of `saltare memory`.
 
-`main` writes JSON to an inherited descriptor: the steps, each with what it added in KiB, and what malloc holds in free
+`main` writes JSON to an inherited descriptor: the steps, each with the KiB it added, and the KiB of malloc's free
 blocks at the end.
 """
 
@@ -13,7 +13,7 @@ from ..memory import lazy_ssl
 
 
 class Amount:
-    """KiB of RSS, and of it what is private to the process: heap, stacks, written data."""
+    """KiB of RSS, and the part private to the process: heap, stacks, written data."""
 
     __slots__ = ("private", "rss")
 
@@ -34,7 +34,7 @@ def held(pid="self"):
 
 
 def rollup(pid, file="smaps_rollup"):
-    """The fields of all mappings of a process, added up, in KiB."""
+    """The fields of a process's mappings, summed, in KiB."""
     fields = {}
     with open(f"/proc/{pid}/{file}", "rb") as mappings:
         for line in mappings:
@@ -45,7 +45,7 @@ def rollup(pid, file="smaps_rollup"):
 
 
 class Meter:
-    """Adds up what is imported from now on, by its top-level package, each module without those it imports itself."""
+    """Sums up imports from now on by top-level package, each module without those that it imports."""
 
     def __init__(self):
         self.added, self.modules = {}, {}
@@ -97,7 +97,7 @@ def measured(config, has_ssl):
         for name, amount, modules in meter.steps():
             steps.append((kind, name, amount, modules))
             rest -= amount
-        steps.append((kind, "", rest, 0))  # between the modules, and in the app's own calls
+        steps.append((kind, "", rest, 0))  # memory added between modules, and by the app's own calls
         meter.added.clear()
         meter.modules.clear()
         at = held()
@@ -129,7 +129,7 @@ def load_core():
 
 
 def free_blocks():
-    """KiB that malloc keeps for later; None where it does not say."""
+    """KiB in free blocks of malloc; None where unknown."""
     import ctypes
 
     class Info(ctypes.Structure):
@@ -145,7 +145,7 @@ def free_blocks():
 
 
 def main(fd, out):
-    """Imports what a server of the configuration in the descriptor `fd` would, and tells `out` what that cost."""
+    """Imports what a server of the configuration in descriptor `fd` would; writes the costs to `out`."""
     import gc
 
     from .. import _memory, log

@@ -1,4 +1,4 @@
-"""The report of `saltare memory` as one HTML page with its pictures in it."""
+"""The report of `saltare memory` as one HTML page with embedded pictures."""
 
 from html import escape
 
@@ -63,7 +63,7 @@ def cell(tag, content):
 
 
 def stacked(rows):
-    """One bar in which every part has its length; its name is in it where there is room."""
+    """One bar of all parts, to scale; a part shows its name if it fits."""
     rows = [row for row in rows if row.amount.rss > 0]
     scale = WIDTH / max(sum(row.amount.rss for row in rows), 1)
     at, shapes = 0.0, []
@@ -78,7 +78,7 @@ def stacked(rows):
 
 
 def bars(rows):
-    """A bar each: the private part dark, what is shared light."""
+    """A bar each: the private part dark, the shared part light."""
     rows = list(rows)
     scale = (WIDTH - NAMES - FIGURES) / max(*(amount.rss for _, amount in rows), 1)
     shapes = []

@@ -1,4 +1,4 @@
-"""Servers that `saltare memory` starts, asks and weighs: saltare in several ways, and other ones."""
+"""Servers that `saltare memory` starts and measures: saltare in several configurations, and others."""
 
 import http.client
 import os
@@ -14,21 +14,21 @@ from ..prefork.worker_count import wanted_workers
 from .imports import Amount, held, rollup
 
 PATIENCE = 60.0  # seconds for a server to start
-SETTLED = 1.0  # seconds after which an idle server is weighed
+SETTLED = 1.0  # seconds before an idle server is weighed
 PAUSE = 0.02
 NOT_PARKED = " memory is not parked: "
 
 
 class Weight:
-    """What a server holds, all its processes together: idle, after the requests; hot is what those touched. KiB."""
+    """A server's memory, over all its processes: idle, and after the requests; hot: touched by them. KiB."""
 
     __slots__ = ("hot", "idle", "note", "processes", "used")
 
 
 def weigh(command, port, load, inherited=(), environment=None):
-    """The Weight of the server that the command starts on the port. `load` is what to ask: (paths, how many requests).
+    """The Weight of the server that the command starts on the port. `load`: (paths, number of requests).
 
-    StartError when it does not come up. The descriptors in `inherited` are closed.
+    StartError when it does not start. The descriptors in `inherited` are closed.
     """
     with tempfile.TemporaryFile("w+") as log:
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
@@ -57,7 +57,7 @@ def weighed(pid, port, load, log):
 
 
 def of_all(pid):
-    """(Amount of all processes together, how many they are). What they share counts once."""
+    """(Amount of all processes together, their number). Shared memory counts once."""
     pids = family(pid)
     if len(pids) == 1:
         return held(pid), 1
@@ -81,7 +81,7 @@ def forget_references(pid):
 
 
 def ask(port, paths, requests):
-    """Asks for each path in turn on one connection; what the app answers is its own affair."""
+    """Requests each path in turn on one connection; ignores the responses."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     for number in range(requests):
         try:
@@ -93,7 +93,7 @@ def ask(port, paths, requests):
 
 
 def wait_until_served(popen, port, log):
-    """A server may listen before its app has started, so it has to react: to nonsense, which the app does not see."""
+    """Waits for a reply to an invalid request, which no app sees: a server may listen before its app starts."""
     deadline = time.monotonic() + PATIENCE
     while popen.poll() is None and time.monotonic() < deadline:
         try:
@@ -134,7 +134,7 @@ def free_port():
 
 
 class Saltare:
-    """As configured, but for some values and flags of the interpreter."""
+    """As configured, except for some values and interpreter flags."""
 
     def __init__(self, name, config, flags=(), **values):
         self.name, self.flags = name, flags
@@ -151,7 +151,7 @@ class Saltare:
 
 
 class Peer:
-    """Another server, with the same app and as many workers."""
+    """Another server, with the same app and number of workers."""
 
     def __init__(self, name, config):
         self.name, self._config = name, config
@@ -177,7 +177,7 @@ PEERS = {"uvicorn": uvicorn, "granian": granian}
 
 
 def variants(config, folder):
-    """What options would change; `folder` is where memory could be parked."""
+    """Servers with other options; `folder`: where to park memory."""
     if config.park_memory is None:
         yield Saltare("--park-memory DIR", config, memory="lean", park_memory=folder)
         if config.memory == "lean":

@@ -1,7 +1,7 @@
 """Keeps imports from using compiled code that is older than its source.
 
-Python looks at the second of the source's time and at its size, so that of two changes within a second the later may
-not be seen: a file that was deployed, imported and replaced at once. After SIGHUP that would be the old code.
+Python compares only the second of the source's time, and its size. It may miss the later of two changes within a
+second: a file deployed, imported and replaced at once. After SIGHUP the old code would run.
 """
 
 import os
@@ -11,7 +11,7 @@ from ..cpython import source_from_cache
 
 
 class FreshCode:
-    """Does nothing unless it is `wanted`, nor where somebody else has put a method of theirs in the same place."""
+    """Does nothing unless `wanted`, or if another library has already replaced the same method."""
 
     def __init__(self, wanted=True):
         self._wanted = wanted and "get_data" not in vars(SourceFileLoader)
@@ -26,7 +26,7 @@ class FreshCode:
 
 
 def get_data(loader, path):
-    """Of a SourceFileLoader. OSError: there is no such file, or the source has changed since; then it is compiled."""
+    """A method of SourceFileLoader. OSError: no such file, or the source is newer; then Python compiles it."""
     if path.endswith(".pyc") and is_outdated(path):
         raise FileNotFoundError(path)
     return super(SourceFileLoader, loader).get_data(path)
@@ -35,5 +35,5 @@ def get_data(loader, path):
 def is_outdated(path):
     try:
         return os.stat(path).st_mtime_ns < os.stat(source_from_cache(path)).st_mtime_ns
-    except (OSError, ValueError):  # it is not in a __pycache__
+    except (OSError, ValueError):  # not in a __pycache__
         return False

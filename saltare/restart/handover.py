@@ -1,7 +1,7 @@
-"""What a process leaves to the program that takes its place by exec, with the code that is now on disk.
+"""The handover: a process becomes, by exec, a new program with the code now on disk, and passes it its state.
 
-The process stays the same: so do its pid, its children and the descriptors that it lets pass. Signals are blocked on
-the way, for nobody could heed them; the new program takes them up when it can.
+The pid, the children and the chosen descriptors stay. Signals are blocked across the exec, since nothing could handle
+them; the new program unblocks them when it can.
 """
 
 import os
@@ -17,30 +17,30 @@ from ..process.programs import encoded, pairs
 from ..process.signals import OF_A_MASTER, restore_mask
 from .origin import MASTERS, STATE, TRIAL
 
-PASSED = 99  # exit code of a trial that went well; a program that ends for other reasons of its own does not have it
-ROOM = 16  # descriptors that an interpreter may need to start: more than any one of its imports has open
+PASSED = 99  # exit code of a trial that passed; a program that ends for another reason does not use it
+ROOM = 16  # descriptors that an interpreter may need to start: more than any of its imports has open
 
 
 class Command:
-    """How this process was started, to be done again. The same line is typed, so to speak, in the same folder."""
+    """The command that started this process, to run again, in the same folder."""
 
     def __init__(self, origin):
         self._origin = origin
         self.folder = origin.folder
 
     def repeatable(self):
-        """Whether the same command would come here again; not that of a prompt or of a program read from a pipe."""
+        """Whether the command would start the same program; false for a prompt or a program read from a pipe."""
         return bool(sys.executable) and not getattr(sys, "frozen", False) and has_program(self._origin.arguments)
 
     def try_out(self):
-        """Starts the trial and returns its pid. It ends with us. OSError."""
+        """Starts the trial; returns its pid. It ends with us. OSError."""
         path, arguments = self._program()
         environment = {**self._origin.environment, TRIAL: str(os.getpid())}
         folder = None if self.folder is None else os.fsencode(self.folder)
         return _process.spawn(os.fsencode(path), encoded(arguments), pairs(environment), folder, -1)
 
     def _program(self):
-        """(path, arguments). What its first line started is started by it again: another release may name another
+        """(path, arguments). A program started by its `#!` line is executed itself: a new release may name another
         interpreter there.
         """
         arguments = self._origin.arguments
@@ -49,12 +49,12 @@ class Command:
         return sys.executable, arguments
 
     def enter(self):
-        """Goes where the process was started, by the name it had then. OSError."""
+        """Enters the folder where the process was started, by its former name. OSError."""
         if self.folder is not None:
             os.chdir(self.folder)
 
     def check(self):
-        """OSError when `repeat` would fail for a reason that can be seen before."""
+        """OSError when `repeat` would fail for a reason known beforehand."""
         path = self._program()[0]
         if self.folder is not None:
             os.stat(self.folder)
@@ -64,9 +64,9 @@ class Command:
         check_room()
 
     def repeat(self, state, descriptors, masters=False, blocked=None):
-        """Becomes the new program. Returns only by OSError, and then nothing has changed.
+        """Becomes the new program. On OSError nothing has changed; otherwise it does not return.
 
-        `blocked` is called when signals are blocked: those that are pending then are the new program's.
+        `blocked` is called once signals are blocked: the new program gets those pending then.
         """
         import marshal
 
@@ -105,7 +105,7 @@ class Command:
 
 
 def check_room():
-    """OSError when a new program would lack descriptors and could not even say so."""
+    """OSError when a new program would lack descriptors and could not even log that."""
     taken = []
     try:
         for _ in range(ROOM):
@@ -136,7 +136,7 @@ def has_program(arguments):
 
 
 def received():
-    """What the program before us left, once; None when there was none."""
+    """The state from the previous program, once; None if there was none."""
     pid, _, fd = os.environ.pop(STATE, "").removesuffix(MASTERS).partition(":")
     if pid != str(os.getpid()):
         return None
@@ -147,12 +147,12 @@ def received():
 
 
 def is_trial():
-    """Whether this process only is to find out if the app loads."""
+    """Whether this process only tests that the app loads."""
     return os.environ.pop(TRIAL, None) == str(os.getppid())
 
 
 def end_trial():
-    """It went well. Threads of the app, which nobody will stop, do not hold it up."""
+    """The trial passed: exits at once, without waiting for threads of the app."""
     try:
         run_exit_functions()
     finally:

@@ -1,23 +1,23 @@
-"""How this process was started, and whether another program has left it something.
+"""How this process was started, and whether a previous program left it state.
 
-What follows from it is in restart/handover.py, which few processes need.
+restart/handover.py uses both; few processes load it.
 """
 
 import os
 import sys
 
 STATE = "_SALTARE_HANDOVER"  # in the environment, pid:descriptor
-MASTERS = ":master"  # behind it, when a master has left it
-TRIAL = "_SALTARE_TRIAL"  # the pid of who wants to know
+MASTERS = ":master"  # suffix of its value, if a master left the state
+TRIAL = "_SALTARE_TRIAL"  # the pid of the process that started the trial
 
 _origin = None
 
 
 class Origin:
-    """The command that started this process, taken down before the app could change any of it.
+    """The command that started this process, recorded before the app could change any of it.
 
-    `folder` is the name by which it was entered, symbolic links and all (PWD, as shells set it): where such a link is
-    the release in use, starting again means starting in another folder. None when it has no name any more.
+    `folder` is the name by which it was entered, including symbolic links (PWD, as shells set it): where such a link
+    names the current release, a restart enters another folder. None when the folder has no name any more.
     `script` says that argument 1 is a program that was started by its first line, `#!/path/of/python`.
     """
 
@@ -31,7 +31,7 @@ class Origin:
 
 
 def origin():
-    """The Origin of this process, as it was when this was first called."""
+    """The Origin of this process, recorded by the first call."""
     global _origin
     if _origin is None:
         _origin = Origin()
@@ -52,7 +52,7 @@ def current_folder():
 
 
 def interpreter_of(path):
-    """What the first line of a program names, alone and as an absolute path; else None."""
+    """The interpreter that a program's `#!` line names by absolute path, otherwise None."""
     try:
         with open(path, "rb") as file:
             line = file.readline(4096)
@@ -62,5 +62,5 @@ def interpreter_of(path):
 
 
 def is_successor():
-    """Whether there is something to receive, or to try out."""
+    """Whether this process has received state, or is a trial."""
     return STATE in os.environ or TRIAL in os.environ

@@ -1,7 +1,7 @@
-"""SIGHUP without a master: the process becomes a new program, which has the code on disk and the same sockets.
+"""SIGHUP without a master: the process becomes a new program, with the code on disk and the same sockets.
 
-A trial first finds out whether that code loads. Then the server drains while connections wait at the sockets, of which
-copies are kept, and the process becomes the new program.
+First a trial tests whether that code loads. Then the server drains, while new connections wait in the backlog of
+listening sockets kept open, and the process execs the new program.
 """
 
 import os
@@ -19,15 +19,15 @@ from .trial import Trial
 
 
 class Renewal:
-    """Of one server."""
+    """For one server."""
 
     def __init__(self, server, origin):
         self._server, self._command = server, Command(origin)
         self._trial = Trial(self._command, server.config.worker_start_timeout, "the server goes on with what it has")
-        self._loop = self._ends = self._timer = None  # while there is a trial: its pidfd, its end
+        self._loop = self._ends = self._timer = None  # during a trial: loop, pidfd, timer of its deadline
         self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
-        self._later = False  # a SIGHUP came when nothing could be done
-        self._postponed = None  # signals, when it is over
+        self._later = False  # a SIGHUP came that could not be handled yet
+        self._postponed = None  # the Postponed signals, once the loop ends
 
     def request(self, loop):
         """SIGHUP."""
@@ -77,7 +77,7 @@ class Renewal:
             status = waited(self._trial.pid)
         except OSError as error:
             log.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
-            return  # the descriptor is still ready
+            return  # the descriptor stays readable, so the loop calls again
         if status is None:
             return
         self._unwatch()
@@ -100,17 +100,17 @@ class Renewal:
             self._ends = None
 
     def give_up(self, signals):
-        """The loop is about to end, and the Signals with it."""
+        """Called before the loop and its Signals end."""
         self._unwatch()
         self._trial.give_up()
         if self._kept is not None:
             self._postponed = Postponed(signals)
 
     def follow(self, wanted, until):
-        """After the server's end: becomes the new program, if that is what it ended for and still is `wanted`.
+        """After the server has ended: becomes the new program, if that was the reason and is still `wanted`.
 
-        Threads of the app are waited for until then (time.monotonic). Returns what to serve on with, the sockets by
-        key, when the program cannot be started; None when there is nothing to do, or a signal to stop has come.
+        Waits for threads of the app until `until` (time.monotonic). Returns the sockets to serve again with, by key,
+        if the program cannot be started; None if there is nothing to do, or a signal to stop has come.
         """
         kept, self._kept = self._kept, None
         if kept is None:
@@ -122,14 +122,14 @@ class Renewal:
                 log.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
                 self._postponed.give_back()
                 return kept
-            self._server.until = time.monotonic()  # no thread is waited for any longer
+            self._server.until = time.monotonic()  # no further wait for threads
         for fd in descriptors:
             shut(fd)
         self._postponed.end()
         return None
 
     def _become(self, kept, descriptors, until):
-        """Returns when a signal to stop has come. OSError."""
+        """Returns only if a signal to stop has come. OSError."""
         self._command.check()
         stop_requested = StopRequested.by_signals()
         finish(0, until, stop_requested=stop_requested)
@@ -142,8 +142,8 @@ class Renewal:
 
 
 class Postponed:
-    """Signals between the end of a loop and what comes next: the new program, or the same server once more. They are
-    noted. To block them would not do: other threads, such as those of the core, do not.
+    """Records signals between the end of a loop and the new program, or the same server again. Blocking them would
+    not suffice: other threads, such as the core's, do not block them.
     """
 
     def __init__(self, signals):
@@ -159,18 +159,18 @@ class Postponed:
         return any(number in STOPPING for number in self._noted)
 
     def pass_on(self):
-        """To whoever unblocks them: this thread blocks them now, and exec leaves them pending."""
+        """Raises them again: this thread blocks them, and they stay pending across exec."""
         for number in dict.fromkeys(self._noted):
             signal.raise_signal(number)
 
     def give_back(self):
-        """To a server that takes them again."""
+        """For a server that runs again."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.before)
         self._signals.give_back()
         self.pass_on()
 
     def end(self):
-        """Nothing comes next. The stop that was asked for has happened."""
+        """Nothing follows: the requested stop is complete."""
         self._signals.give_back()
         for number in dict.fromkeys(self._noted):
             if number in STOPPING:

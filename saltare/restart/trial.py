@@ -1,4 +1,4 @@
-"""The code on disk, tried before it takes over: a child that starts by the same command, loads the app and ends."""
+"""The trial of the code on disk: a child that runs the same command, loads the app and exits."""
 
 import os
 import signal
@@ -11,13 +11,13 @@ from .handover import PASSED
 
 
 class Trial:
-    """One at a time. A SIGHUP that comes meanwhile is remembered, for the trial may have read older files."""
+    """One at a time. A SIGHUP during a trial starts another after it, since the first may have read older files."""
 
     def __init__(self, command, limit, otherwise):
         self.pid = None  # of the child, while there is one
         self.deadline = None  # time.monotonic() at which it is killed
-        self._command, self._limit = command, limit  # 0: it may take for ever
-        self._otherwise = otherwise  # what happens when it does not go well, for the log
+        self._command, self._limit = command, limit  # seconds; 0: no limit
+        self._otherwise = otherwise  # the consequence of a failed trial, for the log
         self._again = self._is_over = False
 
     def request(self):
@@ -41,7 +41,7 @@ class Trial:
         return True
 
     def check(self):
-        """Kills it when its time is over."""
+        """Kills it at its deadline."""
         if self.deadline is not None and self.deadline <= time.monotonic():
             self.deadline, self._is_over = None, True
             self.kill()
@@ -54,10 +54,10 @@ class Trial:
                 pass  # it has ended
             except OSError as error:
                 log.error(f"the trial (pid {self.pid}) cannot be killed: {reason(error)}")
-                self.deadline = time.monotonic() + 1  # then again
+                self.deadline = time.monotonic() + 1  # to retry
 
     def ended(self, status):
-        """It has, and was waited for. Returns "passed", "failed", or "again" when another one has begun."""
+        """Handles its exit status. Returns "passed", "failed", or "again" if another trial has begun."""
         code = os.waitstatus_to_exitcode(status)
         self.pid = self.deadline = None
         if code != PASSED:

@@ -6,7 +6,7 @@ from ..app.scope import template
 
 
 def new_core(config, options):
-    """A core; `options` are those of core_options, and what a worker adds."""
+    """A core; `options` are those of core_options and a worker's own."""
     from .._core import Core
 
     return Core(
@@ -19,7 +19,7 @@ def new_core(config, options):
 
 
 def core_options(config, guest):
-    """Option name -> whole number, in the units that the core says; 0 is off."""
+    """Option name -> integer, in the units that the core declares; 0 is off."""
     from .._core import options as units
 
     values = vars(config)
@@ -33,7 +33,7 @@ def in_units(value, unit):
 
 
 def attach(core, starter, loop, state):
-    """Gives the core what it calls."""
+    """Sets the core's callbacks."""
     core.dispatch = starter
     core.create_future = loop.create_future
     core.log = log_line
@@ -42,5 +42,5 @@ def attach(core, starter, loop, state):
 
 
 def log_line(level, line):
-    """What the core logs: 1 is of interest when debugging, 2 is a mistake of the app or the core, 3 a warning."""
+    """Logs a line of the core: level 1 is debug, 2 an error of the app or the core, 3 a warning."""
     (log.error if level == 2 else log.warning if level == 3 else log.debug)(line)

@@ -1,4 +1,4 @@
-"""What is in progress when a server stops, and how long that may go on."""
+"""The drain of a stopping server: the work in progress and its deadline."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from .. import log
 from ..app.lifespan import resolve
 from ..process import ending
 
-LEFT = []  # tasks that wait for threads which go on after a stop; dropped, they would wait for them all the same
-CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to keep the server from stopping
+LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
+CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to block the stop
 
 
 class Drained:
@@ -34,21 +34,21 @@ class Drained:
 
 
 def is_busy(core, starter):
-    """Whether something is in progress, beyond connections that wait for a request."""
+    """Whether anything is in progress, other than idle connections."""
     figures = core.stats()
     return bool(starter.tasks or figures["streams"] or figures["unsent"])
 
 
 async def cancel_all(tasks):
-    """Cancels the tasks and gives them time to clean up; returns the set of those that go on all the same."""
+    """Cancels the tasks and gives them time to clean up; returns the set of those still running."""
     for task in tasks:
         task.cancel()
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
 
 
 async def executor_ended(loop, until, at_once):
-    """Waits for the threads of the loop's executor until that time (time.monotonic), or until the future `at_once` is
-    done. Returns those that have not ended, or None when all have.
+    """Waits for the threads of the loop's executor until `until` (time.monotonic), or until the future `at_once` is
+    done. Returns those still running, or None.
     """
     task = loop.create_task(loop.shutdown_default_executor())
     await done_by(task, min(until, time.monotonic() + ending.QUIET), at_once)

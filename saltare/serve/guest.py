@@ -1,4 +1,4 @@
-"""The second driver: the core is a guest of another loop, uvloop or one that already runs."""
+"""The second driver: the core is a guest of another loop, such as uvloop or one already running."""
 
 from contextvars import copy_context
 
@@ -9,7 +9,7 @@ class Guest:
     def __init__(self, loop, core):
         self._loop, self._core = loop, core
         self._soon = False
-        # Not that of the request whose answer asks for the turn: the next request would begin in it.
+        # Not the context of the request whose response asks for the turn: the next request would start in it.
         self._context = copy_context()
         core.wake = self._turn_soon
         loop.add_reader(core.epoll_fd, self._turn)
@@ -23,7 +23,7 @@ class Guest:
         self._soon = False
         try:
             self._core.poll(0)
-        except RuntimeError:  # closed, or in a forked child: it would be asked again and again
+        except RuntimeError:  # closed, or in a forked child: the loop would call it again and again
             self.close()
             raise
         if self._core.more:
@@ -36,4 +36,4 @@ class Guest:
 
 
 def _nothing():
-    """What a turn that was scheduled before the end does."""
+    """For a turn that was scheduled before close()."""

@@ -8,7 +8,7 @@ import threading
 def in_thread(server):
     """Runs the server in a thread while the block runs, which begins once it accepts.
 
-    What ends its start, or the server later, is raised here.
+    An exception that ends the server is raised here.
     """
     decided = threading.Event()
     failure = []

@@ -1,10 +1,10 @@
-"""Loops that are not ours, by name."""
+"""Event loops other than ours, by name."""
 
 from ..errors import ConfigError
 
 
 def made_by(name):
-    """A new loop of "uvloop" or of "module:factory", else as asyncio makes them here. ConfigError: there is none."""
+    """A new loop of "uvloop" or "module:factory", otherwise asyncio's. ConfigError: the loop does not exist."""
     if name in ("auto", "asyncio"):
         from asyncio import new_event_loop
 

@@ -1,6 +1,6 @@
-"""Exceptions that are raised through an event loop, past its tasks.
+"""Exceptions that propagate through an event loop, past its tasks.
 
-asyncio hands SystemExit and KeyboardInterrupt on to whoever runs the loop. They are no reason to cut other requests.
+asyncio passes SystemExit and KeyboardInterrupt on to the caller of the loop. They must not cut other requests.
 """
 
 import os
@@ -14,7 +14,7 @@ ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
 
 
 def log_stop(loop, error):
-    """Logs that the server stops, and who raised it; the loop is not to show it again as that task's exception."""
+    """Logs that the server stops, and why. Keeps the loop from logging the same exception for its task."""
     steps = list(walk(error.__traceback__))
     of_app = [step for step in steps if not is_machinery(step.tb_frame.f_code.co_filename)]
     if of_app:
@@ -47,6 +47,6 @@ def is_machinery(filename):
 
 
 def unless_of(error, handler, loop, context):
-    """An exception handler of a loop."""
+    """A loop's exception handler."""
     if context.get("exception") is not error:
         handler(loop, context) if handler else loop.default_exception_handler(context)

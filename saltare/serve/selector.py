@@ -1,4 +1,4 @@
-"""The first driver: the core is the selector of an asyncio loop, so waiting for events is one turn of it."""
+"""The first driver: the core is the selector of an asyncio loop; each wait for events is one turn of the core."""
 
 import select
 import selectors
@@ -8,15 +8,15 @@ from .. import cpython
 
 
 class Selector(cpython.selector_base()):
-    """A selector in whose `select` the core writes, waits, reads and dispatches requests.
+    """A selector. In its `select` the core writes, waits, reads and dispatches requests.
 
-    The descriptors that the loop registers lie in the same epoll set as the connections.
+    Descriptors that the loop registers share the connections' epoll set.
     """
 
     def __init__(self, core):
         super().__init__()
         self._core = core
-        self.select = core.poll  # without a frame of Python in between
+        self.select = core.poll  # without a Python frame in between
 
     def select(self, timeout=None):
         raise NotImplementedError  # shadowed in __init__; here because the base class is abstract
@@ -56,14 +56,14 @@ def new_loop(core):
     return SelectorEventLoop(Selector(core))
 
 
-# ---- where that would not do ----
+# ---- loops that the core cannot drive ----
 
 
 def unsuitable(name):
-    """Why the loop of that name (--loop) cannot be driven by the core here; None when it can.
+    """Why the core cannot drive the loop of that name (--loop) here; None when it can.
 
-    A policy that the app has installed says which loops the app relies on: with uvloop's there is no watcher of
-    children for a loop of asyncio's. Where `selectors` is patched (gevent), our wait would keep all greenlets waiting.
+    A policy that the app has installed shows which loops the app relies on: uvloop's has no child watcher for
+    asyncio's loops. Where `selectors` is patched (gevent), our wait would block all greenlets.
     """
     if name not in ("auto", "asyncio"):
         return f"it is {name}"
@@ -78,7 +78,7 @@ def selectors_patched():
 
 
 def of_policy():
-    """A policy that makes other loops than asyncio's; none is made to find out."""
+    """A policy whose loops are not asyncio's, found without making a loop."""
     installed = cpython.installed_policy()
     policy, makers = type(installed), cpython.loop_makers(installed)
     if installed is None or all(getattr(one, "__module__", "").startswith("asyncio.") for one in makers):

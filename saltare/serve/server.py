@@ -1,6 +1,6 @@
 """A server: one app, served by one process, from the configuration to the last response.
 
-`Server.run` owns a thread and a loop; `Server.serve` is a guest of a loop that runs already. Both come to `_life`.
+`Server.run` owns a thread and a loop; `Server.serve` is a guest of a running loop. Both call `_life`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ RUNNING = "this server is running already"
 
 
 class Server:
-    """Serves one app. It can be run again after it has ended, but not twice at a time."""
+    """Serves one app. It can be run again after it has ended, but not twice at once."""
 
     def __init__(self, config: "Config") -> None:
         self.config = config
@@ -39,36 +39,36 @@ class Server:
         self.url: str | None = None  # of the first listener, while listening
         self.after_start: Callable[[], object] | None = None  # called once it accepts
         self.cleanup = None  # a Cleanup, where the process is the server's own
-        self.why_here = "a program has started the server"  # where it is not
+        self.why_here = "a program has started the server"  # otherwise
         self._loop = None
-        self._origin = None  # how the process was started, while it runs without, in the main thread
+        self._origin = None  # how the process was started, while it serves in the main thread and without a master
         self._renewal = None  # after a SIGHUP
-        self._inherited = None  # what the program before us has left
+        self._inherited = None  # the state that the previous program left
         self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
         self._stop = Stop()
-        self._uncancelled = set()  # tasks that were cancelled and go on all the same
-        self._raised = None  # what was raised through the loop: SystemExit in a task, for example
-        self.until = 0.0  # when threads of the app have had their time to end, after a run
+        self._uncancelled = set()  # tasks still running although cancelled
+        self._raised = None  # an exception that came through the loop, such as SystemExit in a task
+        self.until = 0.0  # after a run: the deadline for threads of the app
 
     def __repr__(self) -> str:
         return f"<saltare.Server {self.url or 'not running'}>"
 
     def shutdown(self) -> None:
-        """Stops gracefully; a second call ends what is still in progress. May be called from any thread."""
+        """Stops gracefully; a second call cancels requests in progress. May be called from any thread."""
         self._stop.request("shutdown() was called")
 
     # ---- with a loop of its own ----
 
     def run(self) -> None:
-        """Serves until it is stopped, by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        """Serves until stopped by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
         if in_main_thread():
             self._run_alone()
         else:
             self.run_here()
 
     def _run_alone(self):
-        """In the main thread, where SIGHUP is heard: it may make this another program, and may have made this one."""
+        """In the main thread, which handles SIGHUP: the process may exec a new program, or be a successor itself."""
         self._origin = origin()
         if is_successor():
             self._succeed()
@@ -79,7 +79,7 @@ class Server:
             self._origin = None
 
     def _run_once(self):
-        """Returns whether to serve again: what was to take over could not be started."""
+        """Returns whether to serve again, because the successor could not be started."""
         try:
             self.run_here()
         finally:
@@ -101,14 +101,14 @@ class Server:
         if self._renewal is None:
             try:
                 from ..restart.renewal import Renewal
-            except (OSError, ImportError) as error:  # no descriptor is left, say, or the package is being replaced
+            except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
                 log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.request(asyncio.get_running_loop())
 
     def run_here(self) -> None:
-        """`run` without SIGHUP: nothing takes the place of the process."""
+        """`run` without SIGHUP: no successor replaces the process."""
         self._begin()
         core = loop = None
         try:
@@ -118,7 +118,7 @@ class Server:
             loop = self._new_loop(core, guest)
             self._run_in(loop, core, guest)
         finally:
-            # The selector is of no use without its core, so the loop goes first.
+            # The loop's selector needs the core, so the loop is closed first.
             if loop is not None:
                 asyncio.set_event_loop(None)
                 loop.close()
@@ -128,7 +128,7 @@ class Server:
         self._raise_what_ended_it()
 
     def _is_guest(self):
-        """Whether the core cannot drive the loop that is asked for, and is to be a guest of it."""
+        """Whether the core cannot drive the requested loop, and becomes its guest."""
         from .selector import unsuitable
 
         why = unsuitable(self.config.loop)
@@ -156,8 +156,8 @@ class Server:
                 self._complete(loop, self._close(loop))
 
     def _complete(self, loop, coroutine):
-        """Runs the loop until the coroutine has ended, whatever is raised through the loop meanwhile: that stops the
-        server, in good order, and `run` raises it when all is over.
+        """Runs the loop until the coroutine has ended. An exception that comes through the loop meanwhile stops the
+        server gracefully; `run` raises it at the end.
         """
         task = loop.create_task(coroutine)
         while True:
@@ -175,7 +175,7 @@ class Server:
     def _stop_by(self, loop, error):
         asked = isinstance(error, (SystemExit, KeyboardInterrupt))
         if self._raised is not None and not asked:
-            raise error  # the loop does not work any more
+            raise error  # the loop is broken
         from . import raised
 
         raised.log_stop(loop, error)
@@ -189,7 +189,7 @@ class Server:
             raise error
 
     async def _close(self, loop):
-        """Ends what is left in a loop of ours, as asyncio.run does; threads of its executor have until `self.until`."""
+        """Ends the remaining tasks of our loop, as asyncio.run does; its executor's threads have until `self.until`."""
         self._stop.close()
         others = asyncio.all_tasks(loop) - self._uncancelled - {asyncio.current_task()}
         self._uncancelled |= await cancel_all(others)
@@ -208,7 +208,7 @@ class Server:
         return Signals(loop, actions)
 
     def hand_over(self):
-        """Stops for the sake of a successor; returns the listening sockets' descriptors, kept open for it, by key.
+        """Stops for a successor; returns the listening sockets' descriptors, kept open for it, by key.
 
         OSError: they cannot be kept, and nothing has changed.
         """
@@ -228,7 +228,7 @@ class Server:
     # ---- as a guest ----
 
     async def serve(self) -> None:
-        """Serves within the running loop, without signal handlers. Cancelling it ends it at once."""
+        """Serves in the running loop, without signal handlers. Cancelling it stops the server at once."""
         self._begin()
         core = None
         try:
@@ -327,7 +327,7 @@ class Server:
             starter.collect_every = self.config.gc_collect_every_n_requests
 
     async def _or_stop(self, coroutine):
-        """Waits for the coroutine, or gives it up for a stop; returns whether it came to its end."""
+        """Waits for the coroutine; a stop cancels it. Returns whether it has finished."""
         task = self._loop.create_task(coroutine)
         try:
             await asyncio.wait([task, self._stop.requested], return_when=asyncio.FIRST_COMPLETED)
@@ -350,15 +350,15 @@ class Server:
             self._renewal.served()
 
     def _say_why(self):
-        if self._stop.why is not None:  # else what was raised has been logged
+        if self._stop.why is not None:  # otherwise an exception has been logged
             log.info(f"stopping: {self._stop.why}")
 
     async def _drain(self, core, starter):
-        """Lets answers and tasks come to their end, as long as shutdown_timeout and a second stop allow."""
+        """Lets responses and tasks finish, until shutdown_timeout or a second stop."""
         self.started = False
         done = Drained(self._loop, core, starter)
         core.drain()
-        await asyncio.sleep(0)  # a turn, in which what waits at the listeners is accepted
+        await asyncio.sleep(0)  # one turn, which accepts the connections in the backlogs
         for listener in self._listeners:
             listener.close()
         await self._in_time(done.future)

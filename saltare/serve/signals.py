@@ -1,4 +1,4 @@
-"""The signals of one server, as calls that its loop makes in the main thread."""
+"""The signals of one server, which its loop handles in the main thread."""
 
 import signal
 
@@ -8,7 +8,7 @@ from ..process.signals import in_main_thread, restore
 
 
 class Signals:
-    """Within it, signals are calls that the loop makes: `actions`. Afterwards they do what they did before.
+    """A context in which the loop calls `actions` on signals. At its end the former handlers are restored.
 
     In other threads it does nothing: only the main thread may set handlers.
     """
@@ -16,8 +16,8 @@ class Signals:
     def __init__(self, loop, actions):
         self._loop, self._actions = loop, actions
         self._ignored = []
-        self.before = {}  # the handlers
-        self.afterwards = None  # the handler that they have afterwards, instead of those, until `give_back`
+        self.before = {}  # the former handlers
+        self.afterwards = None  # a handler to set at the end instead, until `give_back`
 
     def __enter__(self):
         if not in_main_thread():
@@ -25,10 +25,10 @@ class Signals:
         self._ignored = ignored.ignore()
         for number, action in self._actions.items():
             if number == signal.SIGQUIT and not ignored.is_free(number):
-                continue  # the app dumps its stacks then, say
+                continue  # the app may dump its stacks on it
             self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the program before us may have held them
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the previous program may have blocked them
         forks.call_in_child(self._leave)
         if signal.SIGHUP in self.before and ignored.hang_ups():
             self._loop.call_soon(self._actions[signal.SIGHUP])
@@ -45,12 +45,12 @@ class Signals:
 
     def give_back(self):
         for number, handler in self.before.items():
-            if handler is not None:  # None: it was not set from Python, and cannot be
+            if handler is not None:  # None: not set from Python, so Python cannot restore it
                 signal.signal(number, handler)
         ignored.give_back(self._ignored)
 
     def _leave(self):
-        """In a forked child, which has the wake-up descriptor of its parent's loop."""
+        """In a forked child, which inherits the wake-up descriptor of its parent's loop."""
         signal.set_wakeup_fd(-1)
         restore(self.before)
         ignored.give_back()

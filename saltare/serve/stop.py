@@ -1,4 +1,4 @@
-"""What has been asked of a running server: to stop, and then to stop at once."""
+"""The stop requests of a running server: the first is graceful, the second at once."""
 
 import time
 
@@ -7,7 +7,7 @@ from ..process.signals import TOGETHER
 
 
 class Stop:
-    """Of one run. It can be requested from any thread, also before the run begins."""
+    """The stop of one run. Any thread may request it, also before the run begins."""
 
     def __init__(self):
         self.requested = self.at_once = None  # futures, while running
@@ -15,11 +15,11 @@ class Stop:
         self.began = None  # when the server began to stop, by time.monotonic
         self._loop = None
         self._requests = 0
-        self._signalled = False  # by a signal that becomes a request when no other follows it
-        self._closing = False  # nothing is served any more, so that the first request is one to stop at once
+        self._signalled = False  # a signal has come, and its request follows after TOGETHER
+        self._closing = False  # the drain is over: now the first request already means at once
 
     def attach(self, loop):
-        """The run has begun, in this loop."""
+        """The run has begun in this loop."""
         self._loop = loop
         self.requested, self.at_once = loop.create_future(), loop.create_future()
         self._resolve()
@@ -32,10 +32,10 @@ class Stop:
             try:
                 loop.call_soon_threadsafe(self._resolve)
             except RuntimeError:
-                pass  # it has just ended
+                pass  # the loop has just been closed
 
     def signal(self, name, request):
-        """A signal to stop: `request` is called a moment later, once for all signals that come together."""
+        """A signal to stop. Calls `request` after TOGETHER, once for all signals that arrive meanwhile."""
         self.why = self.why or name
         if not self._signalled:
             self._signalled = True
@@ -46,7 +46,7 @@ class Stop:
         request()
 
     def raised(self, counts):
-        """What was raised through the loop stops the server; it is a request of its own if it `counts`."""
+        """An exception through the loop stops the server. It is a request of its own if it `counts`."""
         if counts:
             self._requests += 1
         self._resolve()
