@@ -168,15 +168,15 @@ struct saltare_request {
 /* ---- the outbox: what a turn reads -------------------------------------------------------------------------- */
 
 enum saltare_command_kind {
-    COMMAND_START = 1, /* arg: status; an interim response does not start the response; payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
+    COMMAND_START = 1, /* arg: status (an interim one starts nothing); payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
     COMMAND_BODY,      /* payload: bytes; flags: COMMAND_MORE */
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
     COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
-    COMMAND_TRAILERS,  /* payload: fields as in COMMAND_START; flags: COMMAND_MORE. Follows the last piece of the body, sent with COMMAND_MORE */
+    COMMAND_TRAILERS,  /* payload: fields as in COMMAND_START; flags: COMMAND_MORE. After the last piece of the body, sent with COMMAND_MORE */
     COMMAND_CONSUMED,  /* arg: bytes that the app received: of a body, plus SALTARE_PIECE_COST per piece, or of messages, plus SALTARE_WS_COST each */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
-    COMMAND_ABORT,     /* the app ended without a complete response: send 500 if nothing was sent, else close; a websocket with code 1011 */
+    COMMAND_ABORT,     /* the app ended without a complete response: 500 if nothing was sent, else close; a websocket with code 1011 */
     COMMAND_WS_ACCEPT, /* the request becomes a websocket; payload: fields as in COMMAND_START */
     COMMAND_WS_SEND,   /* payload: a message; flags: COMMAND_TEXT */
     COMMAND_WS_SEND_REF, /* payload: struct saltare_body_ref; flags: COMMAND_TEXT */
@@ -264,8 +264,8 @@ int32_t saltare_option(uint32_t index, struct saltare_option *option);
  * Owns: everything the config points to is copied, except `forked`, which is read until the server is closed. A descriptor
  * among the settings is borrowed for the call.
  * Units: those of each option.
- * Returns: a handle above 0; -EINVAL for an invalid setting; -errno of epoll_create1(2), mmap(2), timerfd_create(2)
- * or of reading the table of workers. */
+ * Returns: a handle above 0; -EINVAL for an unknown option or a value it does not take; -errno of epoll_create1(2), mmap(2), timerfd_create(2)
+ * or of opening the table of workers. */
 int64_t saltare_open(struct saltare_config *config, struct saltare_opened *opened);
 
 /* Starts to accept from n listeners, in the next turn. Once per server.
