@@ -210,7 +210,7 @@ static size_t release_files(struct way *way)
     return released;
 }
 
-/* release_files() -> int: the method for it. */
+/* release_files() -> int: the Python method. */
 static PyObject *memory_release_files(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     struct way none = {0};
