@@ -38,7 +38,7 @@
 
 /* ---- back-pressure and copying; limits.go gives the reasons ---------------------------------------------------------- */
 
-/* Bytes of a response, plus the cost of its pieces, that may be sent before C asks, by COMMAND_NOTIFY, whether the peer keeps up. */
+/* Bytes of a response, plus the cost of its pieces, that may be sent before C asks by COMMAND_NOTIFY if the peer keeps up. */
 #define SALTARE_SEND_WINDOW (48 * 1024)
 /* Largest piece, in bytes, copied by COMMAND_BODY; COMMAND_BODY_REF borrows longer ones. The same limit applies to messages. */
 #define SALTARE_INLINE (4 * 1024)
@@ -168,7 +168,7 @@ struct saltare_request {
 /* ---- the outbox: what a turn reads -------------------------------------------------------------------------- */
 
 enum saltare_command_kind {
-    COMMAND_START = 1, /* arg: status (an interim one starts nothing); payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
+    COMMAND_START = 1, /* arg: status (interim: not a start); payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
     COMMAND_BODY,      /* payload: bytes; flags: COMMAND_MORE */
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
     COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
@@ -264,8 +264,8 @@ int32_t saltare_option(uint32_t index, struct saltare_option *option);
  * Owns: everything the config points to is copied, except `forked`, which is read until the server is closed. A descriptor
  * among the settings is borrowed for the call.
  * Units: those of each option.
- * Returns: a handle above 0; -EINVAL for an unknown option or a value it does not take; -errno of epoll_create1(2), mmap(2), timerfd_create(2)
- * or of opening the table of workers. */
+ * Returns: a handle above 0; -EINVAL for an unknown option or a value it does not take; -errno of epoll_create1(2), mmap(2),
+ * timerfd_create(2) or of opening the table of workers. */
 int64_t saltare_open(struct saltare_config *config, struct saltare_opened *opened);
 
 /* Starts to accept from n listeners, in the next turn. Once per server.

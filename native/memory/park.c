@@ -162,7 +162,7 @@ PyObject *memory_prepare_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     Py_RETURN_NONE;
 }
 
-/* ---- the file, while threads are held: no malloc -------------------------------------------------------------------------------------------------- */
+/* ---- the file, while threads are held: no malloc ----------------------------------------------------------------- */
 
 static int write_piece(int fd, struct range piece, off_t offset)
 {
