@@ -1,5 +1,5 @@
-/* The awaitable that receive() and send() return: mostly one that is done at its first step, so that awaiting it never
- * leaves the app's coroutine; else one that waits for a future of the loop.
+/* The awaitable that receive() and send() return. Most are done at their first step, so awaiting them never leaves the app's
+ * coroutine; the others wait for a future of the loop.
  *
  * It has the methods of a coroutine, so create_task(receive()) works as it does with a function written in Python. */
 #include "py_awaitable.h"
@@ -7,10 +7,10 @@
 typedef struct {
     PyObject_HEAD
     module_state *state;
-    struct exchange *ex;       /* NULL: over */
+    struct exchange *ex;       /* NULL: done */
     outcome ask;
-    PyObject *future;   /* that it waits for, or NULL */
-    char again;         /* done with None as often as it is awaited */
+    PyObject *future;   /* the future it waits for, or NULL */
+    char again;         /* returns None each time it is awaited */
 } awaitable;
 
 static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome ask)
@@ -31,8 +31,8 @@ PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
 
-/* Yields a future to the task that is to wait for it, as the future's own __await__ would, with asyncio's mark on it. Not
- * through __await__, since CPython keeps hundreds of its iterators for ever, scattered over the heap. Steals the future. */
+/* Yields a future to the task that will wait for it, and sets asyncio's flag, as the future's own __await__ does. Calling
+ * __await__ would create iterators, of which CPython keeps hundreds for ever, scattered over the heap. Steals the future. */
 static PySendResult yield(awaitable *self, PyObject *future, PyObject **result)
 {
     if (PyObject_SetAttr(future, self->state->s_blocking, Py_True) < 0) {
@@ -44,11 +44,11 @@ static PySendResult yield(awaitable *self, PyObject *future, PyObject **result)
     return PYGEN_NEXT;
 }
 
-/* A step of the wait. PYGEN_NEXT: it goes on, which a second task that awaits the same may bring about. PYGEN_RETURN: it is
- * over; what the future's result is says nothing. */
+/* A step of the wait. PYGEN_NEXT: the wait continues, possibly because a second task awaits the same object. PYGEN_RETURN: the
+ * wait is over; the future's result has no meaning. */
 static PySendResult wait_on(awaitable *self, PyObject **result)
 {
-    PyObject *future = Py_NewRef(self->future); /* who is asked may close us */
+    PyObject *future = Py_NewRef(self->future); /* the calls below may close us */
     PyObject *done = PyObject_CallMethodNoArgs(future, self->state->s_done);
     int is_done = done ? PyObject_IsTrue(done) : -1;
     Py_XDECREF(done);
@@ -60,7 +60,7 @@ static PySendResult wait_on(awaitable *self, PyObject **result)
     return nothing ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-/* Asks for the outcome. PYGEN_NEXT: the wait has begun. */
+/* Calls self->ask. PYGEN_NEXT: the wait has begun. */
 static PySendResult ask(awaitable *self, PyObject **result)
 {
     if (self->ex == NULL) {
@@ -75,7 +75,7 @@ static PySendResult ask(awaitable *self, PyObject **result)
     return status;
 }
 
-/* am_send: asyncio's Task in C comes this way. */
+/* am_send: used by asyncio's Task in C. */
 static PySendResult awaitable_am_send(awaitable *self, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     if (self->again) {
@@ -89,7 +89,7 @@ static PySendResult awaitable_am_send(awaitable *self, PyObject *Py_UNUSED(arg),
     return status;
 }
 
-/* The result of a step as the iterator protocol has it. */
+/* The result of a step for the iterator protocol. */
 static PyObject *step(awaitable *self, PyObject *arg, bool from_iternext)
 {
     PyObject *result;

@@ -6,15 +6,15 @@
 
 struct exchange; /* py_exchange.h */
 
-/* What a receive() or send() comes to at this moment. PYGEN_RETURN: it is done with *result. PYGEN_NEXT: *result is a
- * future to wait for before it is asked again. PYGEN_ERROR: it ends with an exception. */
+/* The present outcome of a receive() or send(). PYGEN_RETURN: done, with *result. PYGEN_NEXT: *result is a future to wait for
+ * before the next call. PYGEN_ERROR: failed with an exception. */
 typedef PySendResult (*outcome)(struct exchange *ex, PyObject **result);
 
-/* New reference to an awaitable that asks for the outcome when it is awaited, so one that is given up has taken nothing. */
+/* New reference to an awaitable that calls `ask` only when awaited, so an abandoned awaitable loses no message. */
 PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask);
-/* New reference to one that is done with None as often as it is awaited. */
+/* New reference to an awaitable that returns None each time it is awaited. */
 PyObject *py_awaitable_none(module_state *state);
-/* Raises what throw() was given. */
+/* Raises the exception passed to throw(). */
 void py_raise_thrown(PyObject *args);
 
 extern PyType_Spec py_awaitable_spec;

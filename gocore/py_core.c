@@ -1,4 +1,4 @@
-/* type Core: a server as Python sees it; its life. Its poll() is in py_core_turn.c. */
+/* type Core: a server as Python sees it; how it is created and closed. Its poll() is in py_core_turn.c. */
 #include "py_core.h"
 
 #include <structmember.h>
@@ -35,7 +35,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
                                     .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len,
                                     .forked = py_has_forked()};
     if (py_options_read(options, settings, &config.n_settings) < 0) return -1;
-    if (self->loop.state != NULL) { /* asked after the options were read, which may have opened it */
+    if (self->loop.state != NULL) { /* checked after reading the options, which may have opened it */
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
         return -1;
     }
@@ -56,7 +56,7 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-/* One listener: (descriptor, bound to a wildcard address?, scope["server"]), which is appended to servers. */
+/* One listener: (descriptor, bound to a wildcard address?, scope["server"]). Appends scope["server"] to servers. */
 static int read_listener(PyObject *item, struct saltare_listener *listener, PyObject *servers)
 {
     int fd, wildcard;
@@ -114,7 +114,7 @@ static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
     return py_loop_call_wake(&self->loop) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* Gives up what is queued for slow peers. */
+/* Drops what is queued for slow peers. */
 static void release_queued(core *self, int64_t handle)
 {
     struct saltare_turn turn = {0};
@@ -126,7 +126,7 @@ static void release_queued(core *self, int64_t handle)
     } while (turn.n_events > 0);
 }
 
-/* Gives back what commands hold that no turn will take. They are taken out first, since the end of a body may send. */
+/* Releases what commands hold that no turn will take. Detaches the outbox first, since releasing a body may send. */
 static void release_outbox(core *self, outbox *box)
 {
     while (box->len > 0) {
@@ -135,7 +135,7 @@ static void release_outbox(core *self, outbox *box)
         *box = (outbox){0};
         for (size_t at = 0; (command = py_outbox_next(&taken, &at)) != NULL;) {
             const int kind = command->kind;
-            /* A forked child may have the outbox of a turn under way, whose descriptors are the parent's affair. */
+            /* A forked child may hold the outbox of a turn in progress; the parent owns its descriptors. */
             if (kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
             if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) py_take_back(&self->loop, ((struct saltare_body_ref *)(command + 1))->token);
         }
@@ -152,7 +152,7 @@ static PyObject *core_close(core *self, PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_RuntimeError, "close() within poll()");
         return NULL;
     }
-    self->handle = 0; /* first, so that for code that runs when exchanges end the core is closed */
+    self->handle = 0; /* first, so that code that runs when exchanges end finds the core closed */
     self->epoll_fd = -1;
     self->loop.state->cores--;
     py_exchange_end_all(&self->loop);

@@ -6,7 +6,7 @@
 #include "py_error.h"
 #include "py_fork.h"
 
-/* New reference to the key of a descriptor. NULL without exception when it is not watched. */
+/* New reference to the key of a descriptor. NULL, without an exception, if it is not watched. */
 static PyObject *key_of(core *self, PyObject *number) { return Py_XNewRef(PyDict_GetItemWithError(self->keys, number)); }
 
 int py_core_on_descriptor(core *self, const struct saltare_event *event, PyObject **ready)
@@ -14,7 +14,7 @@ int py_core_on_descriptor(core *self, const struct saltare_event *event, PyObjec
     PyObject *number = PyLong_FromUnsignedLongLong(event->stream);
     PyObject *key = number ? key_of(self, number) : NULL;
     Py_XDECREF(number);
-    if (key == NULL) return PyErr_Occurred() ? -1 : 0; /* unregistered in this very turn */
+    if (key == NULL) return PyErr_Occurred() ? -1 : 0; /* unregistered in this turn */
     long mask = (event->flags & ~(uint32_t)EPOLLOUT ? 1 : 0) | (event->flags & ~(uint32_t)EPOLLIN ? 2 : 0);
     PyObject *pair = Py_BuildValue("(Nl)", key, mask);
     if (pair == NULL) return -1;
@@ -30,7 +30,7 @@ PyObject *py_core_watch(core *self, PyObject *args)
     PyObject *key;
     if (!PyArg_ParseTuple(args, "iiO:watch", &fd, &mask, &key) || py_core_usable(self, "watch") < 0) return NULL;
     PyObject *number = PyLong_FromLong(fd);
-    PyObject *before = number ? key_of(self, number) : NULL; /* held, so that its end finds table and epoll set in agreement */
+    PyObject *before = number ? key_of(self, number) : NULL; /* held, so that its finalizer finds table and epoll set in agreement */
     int32_t status = -1;
     bool entered = number != NULL && !PyErr_Occurred() && PyDict_SetItem(self->keys, number, key) == 0;
     if (entered) status = saltare_watch(self->handle, fd, (mask & 1 ? EPOLLIN : 0) | (mask & 2 ? EPOLLOUT : 0));
@@ -50,7 +50,7 @@ PyObject *py_core_unwatch(core *self, PyObject *given)
     PyObject *number = PyLong_FromLong(fd);
     PyObject *before = number ? key_of(self, number) : NULL; /* as in watch() */
     int status = number == NULL || (before == NULL && PyErr_Occurred()) ? -1 : PyDict_DelItem(self->keys, number);
-    /* A closed descriptor has left the set by itself; and in a forked child the set is the parent's. */
+    /* Closing a descriptor removes it from the set; in a forked child the set belongs to the parent. */
     if (status == 0 && self->handle != 0 && !py_forked()) saltare_watch(self->handle, (int32_t)fd, 0);
     Py_XDECREF(number);
     Py_XDECREF(before);

@@ -22,7 +22,7 @@ static int dispatch(core *self, exchange *ex, PyObject *scope)
     return result ? 0 : -1;
 }
 
-/* Ends a stream that will have no answer, since the app could not be started on it. */
+/* Ends a stream without a response, since the app could not be started on it. */
 static int refuse(core *self, const struct saltare_event *event, exchange *ex)
 {
     if (ex != NULL) return py_exchange_fail(ex);
@@ -48,7 +48,7 @@ static int on_request(core *self, const struct saltare_event *event)
     return status;
 }
 
-/* An event of a stream whose app has not sent its last message meanwhile. */
+/* Handles an event of a stream, unless the app has sent its last message. */
 static int on_stream(core *self, const struct saltare_event *event, int (*take)(exchange *ex, const struct saltare_event *event))
 {
     exchange *ex = py_exchange_find(&self->loop, event->stream);
@@ -104,7 +104,7 @@ struct interruption {
     PyObject *type, *value, *traceback;
 };
 
-/* Keeps the exception that is set if it is one of those; any other is no request's fault and is reported where such are. */
+/* Keeps a KeyboardInterrupt or SystemExit; reports any other exception as unraisable, since it belongs to no request. */
 static void keep(core *self, struct interruption *kept)
 {
     if (kept->type == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -114,7 +114,7 @@ static void keep(core *self, struct interruption *kept)
     }
 }
 
-/* Passes on what was kept. */
+/* Raises the kept exception again. */
 static int interrupt(struct interruption *kept)
 {
     if (kept->type == NULL) return 0;
@@ -138,7 +138,7 @@ int py_core_take_events(core *self)
     return interrupt(&kept);
 }
 
-/* Descriptors come last: an app may drop one, and have another under its number, in the turn that reports the first. */
+/* Descriptors come last: in the same turn an app may close one and open another with the same number. */
 int py_core_on_events(core *self, PyObject **ready)
 {
     struct interruption kept = {0};

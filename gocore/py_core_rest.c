@@ -9,13 +9,13 @@
 #include "py_memory.h"
 #include "py_starter.h"
 
-/* A dict keeps the room of all that it ever held, unless it is cleared. */
+/* A dict keeps its largest size until it is cleared. */
 static void shrink_keys(core *self)
 {
     if (self->keys != NULL && PyDict_GET_SIZE(self->keys) == 0) PyDict_Clear(self->keys);
 }
 
-/* What a burst has made large is small again. */
+/* Releases memory that a burst has left. */
 static void shrink(core *self)
 {
     for (int i = 0; i < 2; i++) {
@@ -26,9 +26,9 @@ static void shrink(core *self)
     if (self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->loop.state->starter_type)) py_starter_shrink((starter *)self->dispatch);
 }
 
-/* What runs while a server comes to rest brings pages of code back, so they are dropped as the last thing before the wait. A
- * guest's wait is its host's.
- * In order: a lull (TURN_LULL, of Go), on_lull (of Python: garbage, free memory, pages shared again), release, the wait. */
+/* Work done in a quiet period brings pages of code back, so they are dropped just before the wait. With a guest driver the host
+ * loop waits, so they are dropped now.
+ * In order: TURN_LULL (from Go), on_lull (in Python: garbage, free memory, pages shared again), release, the wait. */
 void py_core_rest(core *self)
 {
     if (self->memory == NULL) return;
@@ -56,7 +56,7 @@ uint32_t py_core_release_before_wait(core *self, struct saltare_range *code)
         (void *)(uintptr_t)saltare_turn,
     };
     self->release_before_wait = false;
-    if (self->memory == NULL) return 0; /* taken away meanwhile */
+    if (self->memory == NULL) return 0; /* unset meanwhile */
     return (uint32_t)self->memory->release_before_wait(way, sizeof way / sizeof *way, &code->start, MOST_CODE);
 }
 

@@ -6,7 +6,7 @@
 #include "py_error.h"
 #include "py_hook.h"
 
-/* An outbox that a burst made larger than this is given back. */
+/* Units: bytes. A larger outbox, left by a burst, is freed. */
 #define OUTBOX_KEEP (256 * 1024)
 
 static int timeout_ns(PyObject *timeout, int64_t *ns)
@@ -40,7 +40,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     self->lull_goes_on = false;
     if (goes_on) turn->timeout_ns = 0;
     if (self->release_before_wait && box->len == 0 && turn->timeout_ns != 0) {
-        turn->code = code; /* found with the GIL: a child forked meanwhile would keep a lock of the dynamic linker */
+        turn->code = code; /* looked up with the GIL: a child forked meanwhile would keep the dynamic linker's lock */
         turn->n_code = py_core_release_before_wait(self, code);
     }
     int32_t status;
@@ -49,7 +49,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     Py_END_ALLOW_THREADS
     box->len = 0;
     if (box->cap > OUTBOX_KEEP) py_outbox_free(box);
-    if (self->loop.boxes[self->loop.filling].len == 0) self->loop.filling = !self->loop.filling; /* mostly one box is enough */
+    if (self->loop.boxes[self->loop.filling].len == 0) self->loop.filling = !self->loop.filling; /* usually one box is enough */
     if (status < 0) return py_raise_status(status, "poll");
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;
@@ -64,8 +64,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     return ready ? ready : Py_NewRef(self->loop.state->empty_tuple);
 }
 
-/* Whether poll() is called within poll() where it may be: the app, in its first step on a request, has the loop run (as
- * nest_asyncio allows). */
+/* Whether poll() may be called within poll(): the app runs the loop in its first step on a request, as nest_asyncio allows. */
 static bool is_nested(core *self) { return self->stepping && self->loop.thread == PyThread_get_thread_ident(); }
 
 PyObject *py_core_poll(core *self, PyObject *const *args, Py_ssize_t n)
@@ -86,7 +85,7 @@ PyObject *py_core_poll(core *self, PyObject *const *args, Py_ssize_t n)
     self->depth++;
     self->loop.thread = PyThread_get_thread_ident();
     const bool unfinished = self->n_events > 0;
-    if (unfinished) turn.timeout_ns = 0; /* its events are taken first, since the next turn invalidates them; descriptors are reported again */
+    if (unfinished) turn.timeout_ns = 0; /* pending events are handled first, since the next turn invalidates them; descriptors are reported again */
     PyObject *ready = unfinished && py_core_take_events(self) < 0 ? NULL : take_turn(self, &turn);
     self->depth--;
     self->polling = self->stepping = nested;

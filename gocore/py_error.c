@@ -1,4 +1,4 @@
-/* A failure of Go as an exception. */
+/* Errors from Go as exceptions. */
 #include "py_error.h"
 
 #include <errno.h>

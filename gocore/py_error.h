@@ -1,4 +1,4 @@
-/* py_error.h: a failure of Go as an exception. */
+/* py_error.h: errors from Go as exceptions. */
 #ifndef SALTARE_PY_ERROR_H
 #define SALTARE_PY_ERROR_H
 

@@ -1,4 +1,4 @@
-/* type Exchange: one request in the app's hands; its life and its receive(). Its send() is in py_send.c. */
+/* type Exchange: one request that the app handles, and its receive(). Its send() is in py_send.c. */
 #include "py_exchange_type.h"
 
 #include <structmember.h>
@@ -27,7 +27,7 @@ void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *even
     self->state->exchanges++;
 }
 
-/* What waits already and a piece that comes are one, so that a drip of bytes floods nobody. */
+/* Joins a new piece to the waiting body, so that many tiny pieces do not become many messages. */
 static int add_piece(exchange *ex, const void *data, Py_ssize_t size)
 {
     ex->cost += size + SALTARE_PIECE_COST;
@@ -76,7 +76,7 @@ static void exchange_dealloc(exchange *ex)
 
 /* ---- futures that wait ---------------------------------------------------------------------------------------- */
 
-/* 1: the future waits; -1 with an exception. */
+/* 1: the future is pending; -1 with an exception. */
 static int is_waiting(module_state *st, PyObject *future)
 {
     PyObject *done = PyObject_CallMethodNoArgs(future, st->s_done);
@@ -85,7 +85,7 @@ static int is_waiting(module_state *st, PyObject *future)
     return is_done < 0 ? -1 : !is_done;
 }
 
-/* Drops the futures that were given up: who asks again and again with a timeout must not leave a trail of them. */
+/* Drops cancelled futures, so that repeated receive() or send() with a timeout does not accumulate them. */
 static int drop_done(module_state *st, PyObject *list)
 {
     for (Py_ssize_t i = PyList_GET_SIZE(list) - 1; i >= 0; i--) {
@@ -112,7 +112,7 @@ PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result)
     return *result ? PYGEN_NEXT : PYGEN_ERROR;
 }
 
-/* Ends the wait of every future in *list, which is emptied first, since those woken may wait again. */
+/* Wakes every future in *list. Empties *list first, since a woken task may wait again. */
 static int wake_all(module_state *st, PyObject **list)
 {
     PyObject *futures = *list;
@@ -134,7 +134,7 @@ static int wake_all(module_state *st, PyObject **list)
 
 int py_exchange_wake_receivers(exchange *ex) { return wake_all(py_state_in(ex), &ex->receivers); }
 
-/* Nothing goes to the app or comes from it any more: every wait ends. */
+/* The exchange is over: ends every wait. */
 static int end(exchange *ex)
 {
     py_exchange_forget(ex);
@@ -144,15 +144,15 @@ static int end(exchange *ex)
 
 /* ---- receive -------------------------------------------------------------------------------------------------- */
 
-/* Tells Go what the app has taken, unless the body is read to its end. */
+/* Reports to Go what the app has received, unless the whole body has been received. */
 static int consumed(exchange *ex, Py_ssize_t cost)
 {
     if (!ex->body_open || ex->gone || cost == 0) return 0;
     return py_command(ex->loop, COMMAND_CONSUMED, 0, (uint32_t)cost, ex->stream, 0) ? 0 : -1;
 }
 
-/* Fills in the message for all that came, which is then no longer here; when that fails it still is. Runs no Python code: the
- * dict is new, and its values are bytes and bool. */
+/* Moves the waiting body into the message; on failure it stays in the exchange. Runs no Python code: the dict is new, and its
+ * values are bytes and bool. */
 static int take_body(exchange *ex, PyObject *dict)
 {
     module_state *st = py_state_in(ex);
@@ -172,7 +172,7 @@ static bool is_over(exchange *ex) { return ex->gone || ex->half_closed || ex->co
 
 static bool has_body(exchange *ex) { return ex->body.bytes != NULL; }
 
-/* The message that can be had now. NULL without exception when it is no longer there: to make it may have run any code. */
+/* The next message. NULL, without an exception, if it is gone: creating the dict may have run any code. */
 static PyObject *next_message(exchange *ex)
 {
     module_state *st = py_state_in(ex);
@@ -182,7 +182,7 @@ static PyObject *next_message(exchange *ex)
     return dict;
 }
 
-/* The app asks for a body of which nothing is here. -1 with an exception. */
+/* The app waits for a body of which nothing has arrived: sends 100 Continue if the peer expects it. -1 with an exception. */
 static int ask_for_body(exchange *ex)
 {
     if (has_body(ex) || is_over(ex)) return 0;
@@ -200,7 +200,7 @@ static PySendResult received(exchange *ex, PyObject **result)
         if (!ready) {
             PySendResult status = py_exchange_wait(ex, &ex->receivers, result);
             if (status != PYGEN_NEXT || (!has_body(ex) && !is_over(ex))) return status;
-            Py_CLEAR(*result); /* it came while the future was made */
+            Py_CLEAR(*result); /* it came while the future was created */
         } else if ((*result = next_message(ex)) != NULL || PyErr_Occurred()) {
             break;
         }
@@ -214,7 +214,7 @@ static PyObject *exchange_receive(exchange *ex, PyObject *Py_UNUSED(ignored))
     return py_awaitable_new(py_state_in(ex), ex, py_is_websocket(ex) ? py_websocket_received : received);
 }
 
-/* The app must not take a body with a hole in it for a whole one. */
+/* The app must not mistake a body with missing bytes for a complete one. */
 void py_exchange_give_up(exchange *ex)
 {
     PyObject *type, *value, *traceback;
@@ -243,11 +243,11 @@ static int half_closed(exchange *ex)
 int py_exchange_gone(exchange *ex)
 {
     ex->gone = 1;
-    if (ex->body_open) py_gathered_drop(&ex->body); /* but a request that came whole can be read, whether or not its peer waits */
+    if (ex->body_open) py_gathered_drop(&ex->body); /* a complete request can still be read */
     return end(ex);
 }
 
-/* ---- the end of the answer -------------------------------------------------------------------------------------------------- */
+/* ---- the end of the response ------------------------------------------------------------------------------------------------ */
 
 static int drained(exchange *ex)
 {

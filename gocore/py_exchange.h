@@ -1,4 +1,4 @@
-/* py_exchange.h: type Exchange, one request in the app's hands, to those that start it and bring it events. */
+/* py_exchange.h: type Exchange, one request that the app handles: how it is created and receives events. */
 #ifndef SALTARE_PY_EXCHANGE_H
 #define SALTARE_PY_EXCHANGE_H
 
@@ -8,15 +8,15 @@
 
 typedef struct exchange exchange;
 
-/* New reference, not in the core's table yet; NULL with an exception. */
+/* New reference, not yet in the core's table; NULL with an exception. */
 exchange *py_exchange_new(loop *self, const struct saltare_event *event);
-/* Takes an event of the stream but those of websockets. -1 with an exception. */
+/* Handles an event of the stream, except those of websockets. -1 with an exception. */
 int py_exchange_event(exchange *ex, const struct saltare_event *event);
-/* The peer has gone. -1 with an exception. */
+/* The peer has disconnected. -1 with an exception. */
 int py_exchange_gone(exchange *ex);
-/* The app is over without a complete answer. -1 with an exception. */
+/* The app has ended without a complete response. -1 with an exception. */
 int py_exchange_fail(exchange *ex);
-/* Whether nothing is to come from the app any more: the answer is complete, or the peer has gone. */
+/* Whether the exchange accepts no more messages: the response is complete, or the peer has disconnected. */
 bool py_exchange_is_over(const exchange *ex);
 /* New references to the app's receive and send. */
 PyObject *py_exchange_receive_method(exchange *ex);
@@ -24,15 +24,15 @@ PyObject *py_exchange_send_method(exchange *ex);
 
 /* ---- the table of a core's exchanges (py_exchange_table.c) ---- */
 
-/* The exchange of a stream that is still open, borrowed; NULL without exception. */
+/* The exchange of an open stream, borrowed; NULL, without an exception, if there is none. */
 exchange *py_exchange_find(loop *self, uint64_t stream);
-/* -1 with an exception. */
+/* Adds an exchange. -1 with an exception. */
 int py_exchange_enter(loop *self, exchange *ex);
-/* Forgets the stream of an exchange that is over. */
+/* Removes an exchange that has ended. */
 void py_exchange_forget(exchange *ex);
-/* Ends every exchange as if its peer had gone. */
+/* Ends every exchange as if its peer had disconnected. */
 void py_exchange_end_all(loop *self);
-/* Has the table end behind the last exchange. */
+/* Shrinks the table to end after the last exchange. */
 void py_exchange_shrink_table(loop *self);
 
 extern PyType_Spec py_exchange_spec;

@@ -1,4 +1,4 @@
-/* The table of a core's exchanges, by the slot of their streams. */
+/* The table of a core's exchanges, indexed by the slot of their streams. */
 #include "py_exchange_type.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* py_exchange_type.h: the inside of an Exchange, to its own files, to send() and to the websocket it may become. */
+/* py_exchange_type.h: internals of an Exchange, for its own files, for send() and for websockets. */
 #ifndef SALTARE_PY_EXCHANGE_TYPE_H
 #define SALTARE_PY_EXCHANGE_TYPE_H
 
@@ -9,47 +9,47 @@ struct exchange {
     PyObject_HEAD
     loop *loop;
     uint64_t stream;
-    gathered body;       /* of the request, as far as it came and was not received */
-    Py_ssize_t cost;     /* what that counts in COMMAND_CONSUMED */
-    PyObject *receivers; /* list of futures by which receive() waits, or NULL; their results say nothing */
+    gathered body;       /* of the request: what has arrived and the app has not received */
+    Py_ssize_t cost;     /* of that body, for COMMAND_CONSUMED */
+    PyObject *receivers; /* list of futures that receive() waits for, or NULL; their results have no meaning */
     PyObject *senders;   /* the same for send() */
-    Py_ssize_t window;   /* what may be sent before send() waits: bytes, and what pieces count besides */
-    Py_ssize_t most;     /* what window is once little is unsent */
-    int64_t declared;    /* content-length of the answer, -1: none */
-    int64_t sent;        /* bytes of its body */
-    short status;        /* of the answer that has started */
-    char body_open;      /* more of the request body is to come from Go */
+    Py_ssize_t window;   /* what may be sent before send() waits: bytes, plus the cost of pieces */
+    Py_ssize_t most;     /* window after EVENT_DRAINED */
+    int64_t declared;    /* content-length of the response, -1: none */
+    int64_t sent;        /* bytes of the response body */
+    short status;        /* of the response that has started */
+    char body_open;      /* Go will deliver more of the request body */
     char expecting;      /* the peer waits for 100 Continue */
-    char silent;         /* the answer's body is not for the peer: HEAD */
+    char silent;         /* the response body is not sent: HEAD */
     char started;
-    char trailers;       /* the answer ends with http.response.trailers */
-    char body_over;      /* and these are now awaited */
+    char trailers;       /* the response ends with http.response.trailers */
+    char body_over;      /* the body is complete; only trailers may follow */
     char complete, gone;
-    char half_closed;    /* to receive() the peer has gone, but it may still read the answer */
+    char half_closed;    /* receive() reports a disconnect, but the peer may still read the response */
 };
 
-/* Fills in a new object, of Exchange or of Socket, that the collector does not know yet. */
+/* Initialises a new Exchange or Socket that the collector does not track yet. */
 void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *event);
-/* Of both types. */
+/* Slots of both types. */
 extern PyType_Slot py_exchange_slots[];
 /* The app has sent its last message. -1 with an exception. */
 int py_exchange_complete(exchange *ex);
-/* What came is lost for lack of memory: to both sides the other is gone. The exception stays. */
+/* Ends an exchange that lost data for lack of memory: both sides see a disconnect. The exception stays set. */
 void py_exchange_give_up(exchange *ex);
 /* Ends the wait of every receive(). -1 with an exception. */
 int py_exchange_wake_receivers(exchange *ex);
-/* Enters a new future of the event loop in *list, one of the exchange's. */
+/* Adds a new future of the event loop to *list, a list of the exchange. */
 PySendResult py_exchange_wait(exchange *ex, PyObject **list, PyObject **result);
 
 static inline module_state *py_state_in(const exchange *ex) { return ex->loop->state; }
 
 static inline bool py_is_websocket(const exchange *ex) { return Py_IS_TYPE(ex, py_state_in(ex)->websocket_type); }
 
-/* ---- what an exchange calls of those above it, which include this header ---- */
+/* ---- functions that an exchange calls in files of a higher layer, which include this header ---- */
 
 /* send(message): py_send.c. */
 PyObject *py_exchange_send(exchange *ex, PyObject *message);
-/* Of a websocket: the outcome of receive(), and what it holds besides (py_websocket.c); a message of the app (py_websocket_send.c). */
+/* For a websocket: the outcome of receive(), dropping its own fields (py_websocket.c), a message of the app (py_websocket_send.c). */
 PySendResult py_websocket_received(exchange *ex, PyObject **result);
 void py_websocket_drop(exchange *ex);
 PyObject *py_websocket_send_kind(exchange *ex, PyObject *message, PyObject *type);

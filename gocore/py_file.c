@@ -1,4 +1,4 @@
-/* Files that the app sends: a path is opened, a descriptor is borrowed, and both become a descriptor that Go closes. */
+/* Files that the app sends: a path is opened, a borrowed descriptor is duplicated. Go closes the resulting descriptor. */
 #include "py_file.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ void py_file_close(struct saltare_file *part)
     part->fd = -1;
 }
 
-/* The size of a regular file; -errno, -EINVAL for what is none. */
+/* The size of a regular file; -EINVAL for any other kind of file, else -errno. */
 static int64_t size_of(int fd)
 {
     struct stat st;
@@ -58,7 +58,7 @@ int py_file_open(module_state *st, PyObject *message, const char *kind, struct s
     return -1;
 }
 
-/* An item that counts bytes. *number is left alone when there is none or None. */
+/* Reads an item that counts bytes. Leaves *number unchanged if the item is missing or None. */
 static int read_number(module_state *st, PyObject *message, PyObject *key, const char *kind, int64_t *number)
 {
     PyObject *value = py_item(message, key);
@@ -72,7 +72,7 @@ static int read_number(module_state *st, PyObject *message, PyObject *key, const
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* From where to where; errno when it cannot be. */
+/* Fills part with a duplicate of fd and the range to send. Returns 0 or an errno. */
 static int place(int fd, int64_t offset, int64_t count, struct saltare_file *part)
 {
     int64_t size = size_of(fd), from = offset >= 0 || size < 0 ? offset : lseek(fd, 0, SEEK_CUR);

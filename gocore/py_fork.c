@@ -24,7 +24,7 @@ int py_refuse_forked(void)
 
 int py_watch_fork(void)
 {
-    static char watching; /* under the GIL */
+    static char watching; /* protected by the GIL */
     if (watching) return 0;
     if (pthread_atfork(before_fork, NULL, after_fork_in_child) != 0) {
         PyErr_NoMemory();

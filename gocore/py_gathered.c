@@ -1,4 +1,4 @@
-/* Bytes put together of pieces: a request body that waits, a message that comes in frames. */
+/* Bytes joined from pieces: a request body that waits, a message that comes in frames. */
 #include "py_gathered.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@ int py_gathered_reserve(gathered *self, Py_ssize_t size)
 {
     Py_ssize_t room = self->bytes ? PyBytes_GET_SIZE(self->bytes) : 0, need = self->filled + size;
     if (self->bytes == NULL) {
-        self->bytes = PyBytes_FromStringAndSize(NULL, need); /* without content, so that it is not one of those that are shared */
+        self->bytes = PyBytes_FromStringAndSize(NULL, need); /* not from data: CPython shares some bytes objects */
         return self->bytes ? 0 : -1;
     }
     if (need <= room) return 0;

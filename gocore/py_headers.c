@@ -1,9 +1,9 @@
-/* Header fields that the app gives: checked, and laid out as a command carries them. */
+/* Header fields from the app: checked, and written in the format of a command. */
 #include "py_headers.h"
 
 #include <string.h>
 
-/* Octets that may stand in a field's name (RFC 9110 5.6.2: tchar) and in its value (5.5: no controls but HTAB). */
+/* Octets allowed in a field's name (RFC 9110 5.6.2: tchar) and in its value (5.5: no controls except HTAB). */
 enum { IN_VALUE = 1, IN_NAME = 2, IN_BOTH = 3 };
 
 static const uint8_t octets_of[256] = {
@@ -13,12 +13,12 @@ static const uint8_t octets_of[256] = {
     ['{'] = IN_VALUE,         ['|'] = IN_BOTH,          ['}'] = IN_VALUE, ['~'] = IN_BOTH,          [0x80 ... 0xff] = IN_VALUE,
 };
 
-/* More digits are no length of anything. */
+/* A content-length with more digits is rejected. */
 #define LENGTH_DIGITS 18
 #define CONTENT_LENGTH "content-length"
 
-/* A header's name or value: a bytes object, else an exception that says what was given instead. It is held meanwhile, since its
- * repr may change the app's list of headers. */
+/* Checks a header's name or value: bytes of allowed octets. The exception contains the object's repr, which may change the app's
+ * list of headers, so the object is held meanwhile. */
 static int check_octets(const headers *self, module_state *st, PyObject *octets, const char *what, uint8_t allowed)
 {
     if (!PyBytes_Check(octets)) {
@@ -40,11 +40,11 @@ static bool names_length(PyObject *name)
 {
     const char *p = PyBytes_AS_STRING(name), *want = CONTENT_LENGTH;
     if (PyBytes_GET_SIZE(name) != sizeof CONTENT_LENGTH - 1) return false;
-    while (*want && (*p | 0x20) == *want) p++, want++; /* '-' has that bit, and no other octet of a token becomes one */
+    while (*want && (*p | 0x20) == *want) p++, want++; /* '-' has that bit, and no other octet of a token becomes '-' */
     return *want == 0;
 }
 
-/* Notes the length that the app declares (RFC 9110 8.6). */
+/* Records the content-length that the app declares (RFC 9110 8.6). */
 static int read_length(headers *self, module_state *st, PyObject *value)
 {
     const char *p = PyBytes_AS_STRING(value), *end = p + PyBytes_GET_SIZE(value);
@@ -69,7 +69,7 @@ static int read_length(headers *self, module_state *st, PyObject *value)
 
 static bool is_pair(PyObject *item) { return PyTuple_Check(item) || PyList_Check(item); }
 
-/* Adds a header to what the payload takes. It was a tuple or list when it was read, but the list it is in may be the app's. */
+/* Checks a header and adds its size to the payload's. It was a tuple or list when read, but the app may have changed its list. */
 static int check_header(headers *self, module_state *st, PyObject *pair)
 {
     if (!is_pair(pair)) {
@@ -91,7 +91,7 @@ static int check_header(headers *self, module_state *st, PyObject *pair)
     return names_length(name) ? read_length(self, st, value) : 0;
 }
 
-/* New reference to the headers as a list or tuple of lists or tuples, so that reading them runs no Python code. */
+/* New reference to the headers as a list or tuple of lists or tuples, which can be read without running Python code. */
 static PyObject *pairs_of(module_state *st, PyObject *given, const char *kind)
 {
     if (!PyList_Check(given) && !PyTuple_Check(given) && Py_TYPE(given)->tp_iter == NULL && !PySequence_Check(given)) {

@@ -1,4 +1,4 @@
-/* Calls of what Python has set as an attribute. */
+/* Calls of hooks, which Python sets as attributes. */
 #include "py_hook.h"
 
 PyObject *py_call_hook(PyObject *hook, const char *name, PyObject *const *args, size_t n)

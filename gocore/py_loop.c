@@ -1,4 +1,4 @@
-/* What an exchange sees of its core: commands go out, and the event loop of a guest is woken. */
+/* The part of a core that its exchanges use: adds commands to the outbox, and wakes the event loop of a guest driver. */
 #include "py_loop.h"
 
 #include "py_hook.h"
@@ -32,7 +32,7 @@ void py_take_back(loop *self, uint64_t token)
 int py_loop_call_wake(loop *self)
 {
     if (self->wake == NULL || self->woken) return 0;
-    self->woken = true; /* until the next turn, which the call itself may take */
+    self->woken = true; /* set until the next turn, which the call itself may take */
     PyObject *result = py_call_hook(self->wake, "wake", NULL, 0);
     if (result == NULL) self->woken = false;
     Py_XDECREF(result);

@@ -1,4 +1,4 @@
-/* What the core takes of saltare._memory, once its version is known to be ours. */
+/* The core's access to saltare._memory, after a check of its version. */
 #include "py_memory.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* py_memory.h: what the core takes of saltare._memory, once its version is known to be ours. */
+/* py_memory.h: the core's access to saltare._memory, after a check of its version. */
 #ifndef SALTARE_PY_MEMORY_H
 #define SALTARE_PY_MEMORY_H
 
@@ -6,9 +6,9 @@
 
 #include "../native/memory/memory_api.h"
 
-/* What is in saltare._memory.API, for ever. NULL with ImportError when its version is another, TypeError when it is something else. */
+/* The table in saltare._memory.API, valid for ever. NULL with ImportError for another version, TypeError for another object. */
 const struct saltare_memory_api *py_memory_api(PyObject *capsule);
-/* Checks the version, if that module is imported already. -1 with ImportError. */
+/* Checks the version, if saltare._memory is already imported. -1 with ImportError. */
 int py_memory_check(void);
 
 #endif

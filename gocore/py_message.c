@@ -1,4 +1,4 @@
-/* Messages of ASGI: made, looked at, and named in errors. */
+/* ASGI messages: created, read, and named in errors. */
 #include "py_message.h"
 
 #include <string.h>

@@ -13,12 +13,12 @@
 #include "py_timerslack.h"
 #include "py_websocket.h"
 
-/* live() -> dict: what exists now in this process. All zero when no server runs. */
+/* live() -> dict: counts of what exists in this process. All zero when no server runs. */
 static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     module_state *st = py_state_of(module);
     struct saltare_live go = {0};
-    Py_BEGIN_ALLOW_THREADS /* it asks every server, and one may be in a turn */
+    Py_BEGIN_ALLOW_THREADS /* waits for each server's lock, which a turn may hold */
     if (!py_forked()) saltare_live(&go);
     Py_END_ALLOW_THREADS
     return Py_BuildValue("{snsnsnsnsKsKsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",

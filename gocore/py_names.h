@@ -1,4 +1,4 @@
-/* py_names.h: what the state of a module holds, by name; each stands here once. */
+/* py_names.h: names of what the state of a module holds, each listed once. */
 #ifndef SALTARE_PY_NAMES_H
 #define SALTARE_PY_NAMES_H
 
@@ -20,7 +20,7 @@
     DO(length_error, "ContentLengthError")  \
     DO(body_error, "UnexpectedBodyError")
 
-/* DO(member, text): methods of HTTP that scopes share. */
+/* DO(member, text): HTTP methods that scopes share. */
 #define EACH_METHOD(DO)     \
     DO(m_get, "GET")        \
     DO(m_post, "POST")      \
@@ -30,7 +30,7 @@
     DO(m_head, "HEAD")      \
     DO(m_options, "OPTIONS")
 
-/* DO(member, text): every interned str. Messages and scopes share their keys with the app's constants where those are interned too. */
+/* DO(member, text): every interned str. Messages and scopes share their keys with the app's interned constants. */
 #define EACH_NAME(DO)                                    \
     EACH_METHOD(DO)                                      \
     DO(empty_text, "")                                   \

@@ -1,4 +1,4 @@
-/* The options of a core: what each is stands in Go; C passes names and values on. */
+/* The options of a core: Go defines them; C passes names and values on. */
 #include "py_options.h"
 
 static PyObject *name_of(const struct saltare_option *option) { return PyUnicode_FromStringAndSize(option->name, option->name_len); }
@@ -16,7 +16,7 @@ static int read_value(PyObject *name, PyObject *value, uint64_t most, uint64_t *
     return -1;
 }
 
-/* 1: it is given; 0: it is not; -1 with an exception. */
+/* 1: a value is given; 0: none; -1 with an exception. */
 static int read_option(PyObject *given, const struct saltare_option *option, uint64_t *number)
 {
     PyObject *name = name_of(option);
@@ -28,7 +28,7 @@ static int read_option(PyObject *given, const struct saltare_option *option, uin
     return status < 0 ? -1 : is_given;
 }
 
-/* Some of the names are unknown. */
+/* Raises TypeError for the unknown names. */
 static void refuse(PyObject *given)
 {
     PyObject *known = py_options_units(), *names = known ? PyDict_Keys(given) : NULL;

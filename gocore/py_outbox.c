@@ -1,4 +1,4 @@
-/* The outbox: commands of the app, until the next turn takes them. */
+/* The outbox: commands of the app for the next turn. */
 #include "py_outbox.h"
 
 #define OUTBOX_FIRST 4096

@@ -1,4 +1,4 @@
-/* py_outbox.h: commands of the app, until the next turn takes them. */
+/* py_outbox.h: commands of the app for the next turn. */
 #ifndef SALTARE_PY_OUTBOX_H
 #define SALTARE_PY_OUTBOX_H
 
@@ -11,9 +11,9 @@ typedef struct {
     size_t len, cap;
 } outbox;
 
-/* Adds a command, and room for the command->len bytes of its payload, to which it returns a pointer. NULL with MemoryError. */
+/* Adds a command. Returns a pointer to room for the command->len bytes of its payload. NULL with MemoryError. */
 uint8_t *py_outbox_add(outbox *box, const struct saltare_command *command);
-/* The command at *at, which goes on to the next one; NULL at the end. Its payload is behind it. */
+/* The command at *at, followed by its payload; moves *at to the next command. NULL at the end. */
 struct saltare_command *py_outbox_next(const outbox *box, size_t *at);
 void py_outbox_free(outbox *box);
 

@@ -1,7 +1,7 @@
 /* type Run: the app's work on one request, as the coroutine that its task steps through.
  *
- * It is `await app(scope, receive, send)` and what has to be done about its end, without a Python frame of our own in
- * between. Like a coroutine it can be sent to, thrown into and closed, and it shows the app's frame to debuggers. */
+ * It does `await app(scope, receive, send)` and handles the outcome, without a Python frame of its own. Like a coroutine it
+ * has send(), throw() and close(), and it shows the app's frame to debuggers. */
 #include "py_run.h"
 
 #include "py_awaitable.h"
@@ -12,8 +12,8 @@ struct run {
     run_owner *owner;
     exchange *ex;
     PyObject *scope;
-    PyObject *steps; /* iterator of what the app returned; NULL before the first step */
-    char stepping;   /* it is in a step */
+    PyObject *steps; /* iterator of the app's awaitable; NULL before the first step */
+    char stepping;   /* a step is running */
     char over;
 };
 
@@ -34,7 +34,7 @@ bool py_run_over(run *self) { return self->over; }
 
 /* ---- steps ---------------------------------------------------------------------------------------------------- */
 
-/* Calls the app. Returns the iterator of what it returned, as `await` would take it; NULL with an exception. */
+/* Calls the app. Returns the iterator of its awaitable, as `await` gets it; NULL with an exception. */
 static PyObject *call_app(run *self)
 {
     PyObject *receive = py_exchange_receive_method(self->ex), *send = py_exchange_send_method(self->ex), *result = NULL;
@@ -59,7 +59,7 @@ static PyObject *call_app(run *self)
     return steps;
 }
 
-/* The app has returned before its answer was complete; from a websocket it may. */
+/* The app has returned before its response was complete, which is allowed for a websocket. */
 static int end_early(run *self)
 {
     int closed = py_websocket_returned(self->ex);
@@ -69,8 +69,8 @@ static int end_early(run *self)
     return result ? 0 : -1;
 }
 
-/* The app is over: called once, with the exception that ended it or without one. Returns 0 when that is the end of it, -1
- * when an exception is to be raised in the task. */
+/* The app has ended: called once, with its exception set if it raised one. Returns 0, or -1 with an exception to raise in
+ * the task. */
 static int finish(run *self)
 {
     run_owner *owner = self->owner;
@@ -101,7 +101,7 @@ static int finish(run *self)
     return py_starter_ended(owner, ex) < 0 ? -1 : status;
 }
 
-/* As any coroutine, it cannot be stepped, thrown into or closed by the app within its own step. */
+/* As with any coroutine, the app cannot call send(), throw() or close() within a step. */
 static int refuse_within_step(run *self)
 {
     if (!self->stepping) return 0;
@@ -123,7 +123,7 @@ static PySendResult run_am_send(run *self, PyObject *arg, PyObject **result)
     if (self->steps != NULL) status = PyIter_Send(self->steps, arg, result);
     self->stepping = 0;
     if (status == PYGEN_NEXT) return PYGEN_NEXT;
-    Py_CLEAR(*result); /* what an app returns has no meaning */
+    Py_CLEAR(*result); /* the app's return value is ignored */
     if (finish(self) < 0) return PYGEN_ERROR;
     *result = Py_NewRef(Py_None);
     return PYGEN_RETURN;
@@ -184,7 +184,7 @@ static PyObject *run_close(run *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* ---- what debuggers look at ----------------------------------------------------------------------------------- */
+/* ---- attributes for debuggers --------------------------------------------------------------------------------- */
 
 static PyObject *inner(run *self, void *name)
 {
@@ -197,7 +197,7 @@ static PyObject *inner(run *self, void *name)
     Py_RETURN_NONE;
 }
 
-/* The same of what is true or false. */
+/* The same for a boolean attribute. */
 static PyObject *whether(run *self, void *name)
 {
     PyObject *value = inner(self, name);
@@ -206,7 +206,7 @@ static PyObject *whether(run *self, void *name)
     Py_RETURN_FALSE;
 }
 
-/* An attribute of the app's function, or of its class where the app is an object that can be called. */
+/* An attribute of the app's function, or of its class if the app is a callable object. */
 static PyObject *of_app(run *self, const char *name)
 {
     PyObject *app = Py_NewRef(self->owner->app);
@@ -221,7 +221,7 @@ static PyObject *of_app(run *self, const char *name)
     return value;
 }
 
-/* The app's code, also before it begins and after it has ended. */
+/* The app's code; available also before its start and after its end. */
 static PyObject *code(run *self, void *Py_UNUSED(closure))
 {
     PyObject *value = inner(self, "cr_code");
@@ -232,7 +232,7 @@ static PyObject *code(run *self, void *Py_UNUSED(closure))
     Py_RETURN_NONE;
 }
 
-/* What asyncio calls a task by. */
+/* The name that asyncio shows for a task's coroutine. */
 static PyObject *name_of(run *self, void *name)
 {
     PyObject *value = inner(self, name);
@@ -253,7 +253,7 @@ static int run_traverse(run *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* The exchange and the starter are no part of a cycle that needs to be broken here, and the methods rely on them. */
+/* Keeps the exchange and the starter: the methods rely on them, and no cycle needs to be broken there. */
 static int run_clear(run *self)
 {
     Py_CLEAR(self->scope);

@@ -1,4 +1,4 @@
-/* A request view -> an ASGI scope (ASGI 3.0, HTTP 2.5). */
+/* ASGI scopes from requests (ASGI 3.0, HTTP 2.5). */
 #include "py_scope.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@ static PyObject *method_text(module_state *st, const struct saltare_request *r)
     return PyUnicode_DecodeLatin1(m, len, NULL);
 }
 
-/* The path as text: percent-decoded, octets that are no UTF-8 replaced, below the root path. */
+/* The path as text, below the root path: percent-decoded, with invalid UTF-8 replaced. */
 static PyObject *path_text(scopes *self, const struct saltare_request *r)
 {
     PyObject *path = PyUnicode_DecodeUTF8((const char *)r->path, r->path_len, "replace");
@@ -48,7 +48,7 @@ static PyObject *field_pair(module_state *st, const struct saltare_request *r, c
     }
     PyTuple_SET_ITEM(pair, 0, name);
     PyTuple_SET_ITEM(pair, 1, value);
-    PyObject_GC_UnTrack(pair); /* two bytes objects are no cycle; the collector would find out and do the same */
+    PyObject_GC_UnTrack(pair); /* two bytes objects form no cycle; the collector would untrack the tuple too */
     return pair;
 }
 
@@ -56,7 +56,7 @@ static PyObject *headers_list(module_state *st, const struct saltare_request *r)
 {
     PyObject *list = PyList_New(r->n_fields);
     if (list == NULL) return NULL;
-    PyObject_GC_UnTrack(list); /* until it is full */
+    PyObject_GC_UnTrack(list); /* hidden until it is full */
     for (uint32_t i = 0; i < r->n_fields; i++) {
         PyObject *pair = field_pair(st, r, &r->fields[i]);
         if (pair == NULL) {
@@ -80,7 +80,7 @@ static PyObject *host_text(const struct saltare_address *a)
     return PyUnicode_FromString(text);
 }
 
-/* The text of the last address is kept: behind a proxy it is always the same. */
+/* Caches the text of the last address: behind a proxy it is always the same. */
 static PyObject *client_host(scopes *self, const struct saltare_address *a)
 {
     if (self->host_text == NULL || self->host.family != a->family || memcmp(self->host.ip, a->ip, sizeof a->ip) != 0) {
@@ -92,7 +92,7 @@ static PyObject *client_host(scopes *self, const struct saltare_address *a)
     return Py_NewRef(self->host_text);
 }
 
-/* (host, port), steals host. */
+/* (host, port). Steals host. */
 static PyObject *address_tuple(PyObject *host, uint16_t port)
 {
     PyObject *number = host ? PyLong_FromLong(port) : NULL;
@@ -120,7 +120,7 @@ static PyObject *server(scopes *self, const struct saltare_request *r)
     return Py_NewRef(Py_None);
 }
 
-/* Puts value, which is stolen, under key. -1 with an exception, also when value is NULL. */
+/* Sets scope[key]. Steals value. -1 with an exception, also when value is NULL. */
 static int put(PyObject *scope, PyObject *key, PyObject *value)
 {
     if (value == NULL) return -1;
@@ -144,7 +144,7 @@ PyObject *py_subprotocols(const struct saltare_request *r)
     return list;
 }
 
-/* The extensions that every scope has a copy of. */
+/* Takes the extensions, of which every scope gets a copy. */
 static int take_extensions(scopes *self, module_state *st)
 {
     PyObject *given = Py_XNewRef(PyDict_GetItemWithError(self->template, st->s_extensions)), *extensions = NULL;
@@ -160,7 +160,7 @@ static int take_extensions(scopes *self, module_state *st)
     return self->extensions ? 0 : -1;
 }
 
-/* What scopes of websockets are copies of. */
+/* Builds the template for scopes of websockets. */
 static int make_ws_template(scopes *self, module_state *st)
 {
     Py_XSETREF(self->ws_template, PyDict_Copy(self->template));
@@ -210,14 +210,14 @@ void py_scopes_free(scopes *self)
     Py_CLEAR(self->host_text);
 }
 
-/* What a request for a websocket has of its own, and what any other has. */
+/* Sets the items that only a websocket request has, or only any other request. */
 static int put_kind(module_state *st, PyObject *scope, const struct saltare_event *event)
 {
     if (event->flags & EVENT_WEBSOCKET) return put(scope, st->s_subprotocols, py_subprotocols(event->data));
     return put(scope, st->s_method, method_text(st, event->data));
 }
 
-/* A copy of the state of the lifespan, held meanwhile: it is an attribute that may be replaced. */
+/* A copy of the lifespan state, which is held meanwhile: the attribute may be replaced. */
 static PyObject *state(scopes *self)
 {
     PyObject *lifespan = Py_XNewRef(self->lifespan);

@@ -1,4 +1,4 @@
-/* py_scope.h: a request as an ASGI scope. */
+/* py_scope.h: ASGI scopes of requests. */
 #ifndef SALTARE_PY_SCOPE_H
 #define SALTARE_PY_SCOPE_H
 
@@ -6,24 +6,24 @@
 
 #include "bridge.h"
 
-/* What the scopes of a core are made of. */
+/* What the scopes of a core are built from. */
 typedef struct {
-    PyObject *template;                    /* dict that every scope is a shallow copy of */
-    PyObject *extensions;                  /* dict of which every scope has a copy */
+    PyObject *template;                    /* dict; every scope is a shallow copy */
+    PyObject *extensions;                  /* dict; every scope has a copy */
     PyObject *ws_template, *ws_extensions; /* the same for scopes of websockets */
     PyObject *root_path;
     PyObject *servers;                     /* scope["server"] by listener */
     PyObject *lifespan;                    /* dict copied into scope["state"] */
-    PyObject *host_text;                   /* text of the last client's address */
+    PyObject *host_text;                   /* last client address as text */
     struct saltare_address host;
 } scopes;
 
-/* Prepares them from the template, a dict, and the root path, a str. -1 with an exception. */
+/* Prepares scopes from the template, a dict, and the root path, a str. -1 with an exception. */
 int py_scopes_open(scopes *self, module_state *st, PyObject *template, PyObject *root_path);
 int py_scopes_traverse(scopes *self, visitproc visit, void *arg);
-/* Drops what may be part of a cycle. */
+/* Drops fields that may be part of a cycle. */
 void py_scopes_clear(scopes *self);
-/* Drops the rest. */
+/* Drops the other fields. */
 void py_scopes_free(scopes *self);
 
 /* New reference to the scope of a request, or NULL with an exception. */

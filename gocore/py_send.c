@@ -1,8 +1,7 @@
 /* send(): the messages of the app as commands of the outbox. Bodies are in py_send_body.c, files in py_send_file.c.
  *
- * What is checked here is the app against itself: the shape of its messages, their order, and whether the body is as long as
- * declared. A message that is refused leaves no trace. What an answer means on the wire (framing, chunks, keep-alive) is
- * decided in Go, http1/framing.go. */
+ * This code checks the app's messages: their form, their order, and whether the body has the declared length. A rejected
+ * message has no effect. Go decides how a response is sent (framing, chunks, keep-alive): http1/framing.go. */
 #include "py_send.h"
 
 #include <string.h>
@@ -95,7 +94,7 @@ PyObject *py_send_start(exchange *ex, PyObject *message, const char *kind)
 
 static PyObject *send_start(exchange *ex, PyObject *message) { return py_send_start(ex, message, HTTP_START); }
 
-/* List of a (b"link", value) for each of the links. */
+/* List of (b"link", value) for each of the links. */
 static PyObject *link_headers(PyObject *links)
 {
     PyObject *values = PySequence_Tuple(links);
@@ -178,7 +177,7 @@ static const struct {
     {NULL, 0, NULL},
 };
 
-/* send() in a thread that is not the loop's: as of a coroutine, nothing happens until the loop awaits it. */
+/* send() in a thread other than the loop's: as with a coroutine, nothing happens until the loop awaits it. */
 static PyObject *send_elsewhere(exchange *ex, PyObject *message)
 {
     PyObject *send = py_exchange_send_method(ex);

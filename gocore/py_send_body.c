@@ -1,4 +1,4 @@
-/* send(): the body of an answer, and how fast the app may send it. */
+/* send(): the body of a response, and its back-pressure. */
 #include "py_send.h"
 
 #include <string.h>
@@ -6,10 +6,9 @@
 #include "py_awaitable.h"
 #include "py_message.h"
 
-/* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer has no content, as in the table of http1/framing.go. */
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5: these responses have no content, as in the table of http1/framing.go. */
 static bool has_no_content(int status) { return status == 204 || status == 205 || status == 304; }
 
-/* Whether a piece of the body is in its place. */
 int py_check_turn(exchange *ex, const char *kind)
 {
     if (py_check_open(ex, kind) < 0) return -1;
@@ -19,7 +18,6 @@ int py_check_turn(exchange *ex, const char *kind)
     return -1;
 }
 
-/* Whether a body of so many bytes, the piece at hand included, fits a head. */
 int py_check_fit(exchange *ex, const char *kind, int status, int64_t declared, int64_t sent, bool more)
 {
     module_state *st = py_state_in(ex);
@@ -34,7 +32,6 @@ int py_check_fit(exchange *ex, const char *kind, int status, int64_t declared, i
     return -1;
 }
 
-/* Whether a piece of so many bytes has its place in the answer. */
 int py_check_piece(exchange *ex, const char *kind, int64_t size, bool more)
 {
     return py_check_turn(ex, kind) < 0 ? -1 : py_check_fit(ex, kind, ex->status, ex->declared, ex->sent + size, more);
@@ -42,7 +39,7 @@ int py_check_piece(exchange *ex, const char *kind, int64_t size, bool more)
 
 int py_more_flag(exchange *ex, bool more) { return more || ex->trailers ? COMMAND_MORE : 0; }
 
-/* The outcome of a send() that waits. */
+/* The outcome of a waiting send(). */
 static PySendResult drained(exchange *ex, PyObject **result)
 {
     if (ex->gone) {
@@ -62,7 +59,6 @@ PyObject *py_pace(exchange *ex, int64_t size)
     return py_awaitable_new(py_state_in(ex), ex, drained);
 }
 
-/* The same after a piece of the body. */
 PyObject *py_after_piece(exchange *ex, int64_t size, int64_t cost, bool more)
 {
     module_state *st = py_state_in(ex);
@@ -99,7 +95,7 @@ static PyObject *send_bytes(exchange *ex, PyObject *body, bool more, const char 
     return failed < 0 ? NULL : py_after_piece(ex, size, SALTARE_PIECE_COST, more);
 }
 
-/* The same with any contiguous buffer. */
+/* send_bytes for any contiguous buffer. */
 static PyObject *send_buffer(exchange *ex, PyObject *body, bool more, const char *kind)
 {
     Py_buffer view;

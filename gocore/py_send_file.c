@@ -6,7 +6,7 @@
 #include "py_file.h"
 #include "py_message.h"
 
-/* Sends a part of a file that has its place. Its descriptor is taken in any case. */
+/* Sends a checked part of a file. Takes over its descriptor in any case. */
 static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
 {
     int64_t size = (int64_t)part->len;
@@ -24,7 +24,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
     return py_after_piece(ex, size, SALTARE_FILE_COST, more);
 }
 
-/* A file that has grown since its length was declared is sent up to there. */
+/* Limits a file that has grown to the length declared before. */
 static void cut_to(struct saltare_file *part, int64_t left)
 {
     if (left >= 0 && left < (int64_t)part->len) part->len = (uint64_t)left;
@@ -57,7 +57,7 @@ PyObject *py_send_zero_copy(exchange *ex, PyObject *message)
     return NULL;
 }
 
-/* Adds the content-length of a file to headers that have none. */
+/* Adds the content-length of a file to headers without one. */
 static int add_length(PyObject *pairs, uint64_t size)
 {
     PyObject *text = PyBytes_FromFormat("%zu", (size_t)size);
@@ -67,14 +67,14 @@ static int add_length(PyObject *pairs, uint64_t size)
     return status;
 }
 
-/* The head of a file: the message's, and a content-length unless it declares one. Only when the file fits is it sent. */
+/* Sends the message's head, with a content-length unless it declares one, but only if the file fits it. */
 static int start_file(exchange *ex, PyObject *message, struct saltare_file *part)
 {
     module_state *st = py_state_in(ex);
     headers given, all = {0};
     long status = py_read_status(st, message, SALTARE_SENDFILE, 200);
     if (status < 0 || py_read_headers(&given, st, message, SALTARE_SENDFILE) < 0) return -1;
-    PyObject *pairs = given.pairs ? PySequence_List(given.pairs) : PyList_New(0); /* ours, so that it stays as it is checked */
+    PyObject *pairs = given.pairs ? PySequence_List(given.pairs) : PyList_New(0); /* a new list, unchanged after the check */
     int failed = pairs == NULL || py_headers_read(&all, st, pairs, SALTARE_SENDFILE) < 0 || py_headers_check(&all, st) < 0 ? -1 : 0;
     if (failed == 0) {
         cut_to(part, all.content_length);
@@ -90,7 +90,7 @@ static int start_file(exchange *ex, PyObject *message, struct saltare_file *part
     return failed;
 }
 
-/* As a first message it brings its own head; after http.response.start it is http.response.pathsend. */
+/* As the first message it includes the head; after http.response.start it acts as http.response.pathsend. */
 PyObject *py_send_file(exchange *ex, PyObject *message)
 {
     struct saltare_file part;

@@ -1,13 +1,13 @@
-/* type Starter: gives each request a task of its own, and lets the app take its first step at once.
+/* type Starter: creates a task for each request, and runs the app's first step at once.
  *
- * Most apps answer without ever waiting. A task that is scheduled for later costs them a handle, a place in the loop's
- * queue and a second trip through the loop, 15 % of all that a small request costs. CPython 3.12 has eager tasks; before,
- * the first step is intercepted: a Task asks its loop, by call_soon, to run it, and here that very call is taken and run
- * when the task is complete. In both cases the step runs as any step does: in the task's context, as the current task.
+ * Most apps respond without waiting. Scheduling a task for later costs a handle, an entry in the loop's queue and a second
+ * iteration of the loop: 15 % of the cost of a small request. CPython 3.12 has eager tasks. Before 3.12 the first step is
+ * intercepted: a new Task schedules itself with call_soon of its loop; the Starter takes that call and runs it when the task is
+ * complete. In both cases the step runs in the task's context, as the current task.
  *
- * The loop is left to take the first step in debug mode, since it names what blocks it; where asyncio.Task was replaced by a
- * class written in Python, before 3.12; for a request that is dispatched by a loop within a step of the app (nest_asyncio), or
- * by another's loop that can be; and with a task factory. */
+ * The loop runs the first step itself in debug mode, where it reports steps that block it; before 3.12, if asyncio.Task was
+ * replaced by a Python class; for a request dispatched by a loop that runs within a step of the app (nest_asyncio), or by a
+ * loop not ours that may run so; and with a task factory. */
 #include "py_starter.h"
 
 #include <structmember.h>
@@ -21,17 +21,17 @@
 struct starter {
     run_owner owner; /* first */
     PyObject *loop;
-    PyObject *tasks;      /* exchange -> task, of those that have not ended */
+    PyObject *tasks;      /* exchange -> task, for tasks that have not ended */
     PyObject *on_idle;
     PyObject *collect; /* called every collect_every requests */
     unsigned int collect_every, since_collect;
     PyObject *task_type, *task_names, *name, *get_task_factory, *get_debug, *create_task;
     tasklist list;            /* of asyncio, when intercepting */
-    PyObject *current_tasks;  /* the same: its dict of the task in a step, by loop */
-    PyObject *loop_call_soon; /* of the loop, when ours is in its place */
+    PyObject *current_tasks;  /* asyncio's dict of current tasks by loop, when intercepting */
+    PyObject *loop_call_soon; /* the loop's own, when ours replaces it */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
-    char ours; /* the loop: the core is its selector */
+    char ours; /* the loop is ours: the core is its selector */
 };
 
 static int check_ready(starter *self)
@@ -52,16 +52,15 @@ static PyObject *pass_on(starter *self, PyObject *const *args, Py_ssize_t n, PyO
     return result;
 }
 
-/* Whether a callback is a step of asyncio's Task in C. One in Python (as nest_asyncio makes them all) is left to the loop. */
+/* Whether a callback is a step of asyncio's Task in C. The loop runs steps of Tasks in Python (nest_asyncio makes all so). */
 static bool is_step(PyObject *callback)
 {
     const char *name = strrchr(Py_TYPE(callback)->tp_name, '.');
     return strcmp(name ? name + 1 : Py_TYPE(callback)->tp_name, "TaskStepMethWrapper") == 0;
 }
 
-/* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. What the
- * constructor allocates may run a finalizer that makes another task: the last of the steps is ours, those before it are the
- * loop's. */
+/* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. Allocations of
+ * the constructor may run a finalizer that creates other tasks: the last step is ours, earlier ones go to the loop. */
 static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
     if (!self->intercepting || n != 1 || names == NULL || PyTuple_GET_SIZE(names) != 1 || !is_step(args[0])) return pass_on(self, args, n, names);
@@ -85,8 +84,8 @@ static PyObject *make_task(starter *self, PyObject *coroutine, bool at_once)
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-/* Whether a loop that is not ours may be run within a step (nest_asyncio marks such loops). The callback that gives the core a
- * turn cannot run within itself, so there no step of the app must be taken in it. */
+/* Whether a loop that is not ours may run within a step (nest_asyncio marks such loops). The callback that runs the core's turn
+ * cannot run within itself, so with such a loop it must not run a step of the app. */
 static bool may_nest(starter *self) { return !self->ours && PyObject_HasAttr(self->loop, self->owner.state->s_nest_patched); }
 
 static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
@@ -100,7 +99,7 @@ static int run_step(starter *self)
 {
     PyObject *step = self->step, *context = self->context, *result = NULL;
     self->step = self->context = NULL;
-    if (step == NULL) return 0; /* the loop has it */
+    if (step == NULL) return 0; /* the loop runs it */
     if (PyContext_CheckExact(context) && PyContext_Enter(context) == 0) {
         result = PyObject_CallNoArgs(step);
         if (PyContext_Exit(context) < 0) Py_CLEAR(result);
@@ -112,7 +111,7 @@ static int run_step(starter *self)
     return result ? 0 : -1;
 }
 
-/* The first step of a task whose call_soon was intercepted; it is in asyncio's list of tasks meanwhile. */
+/* The first step of a task whose call_soon was intercepted; the task is in asyncio's list of tasks meanwhile. */
 static int first_step(starter *self, PyObject *task, run *coroutine)
 {
     PyObject *reference = py_tasklist_enter(&self->list, task), *type, *value, *traceback;
@@ -124,7 +123,7 @@ static int first_step(starter *self, PyObject *task, run *coroutine)
     return status;
 }
 
-/* Whether the loop has a task in a step: then it cannot have another, since we are called by a loop run within that step. */
+/* Whether the loop has a current task. If so, a loop within that task's step called us, and no other task can step. */
 static bool has_current(starter *self)
 {
     PyObject *current = self->current_tasks;
@@ -148,7 +147,7 @@ static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
 
 #endif
 
-/* What the loop answers to a method without arguments, compared with an object. -1 with an exception. */
+/* Whether a method without arguments returns an object. -1 with an exception. */
 static int answers(PyObject *method, PyObject *object)
 {
     PyObject *answer = PyObject_CallNoArgs(method);
@@ -156,7 +155,7 @@ static int answers(PyObject *method, PyObject *object)
     return answer ? answer == object : -1;
 }
 
-/* In debug mode the loop takes every step, so that it names those that block. */
+/* In debug mode the loop runs every step, so that it reports those that block. */
 static PyObject *new_task(starter *self, run *coroutine, bool at_once)
 {
     int plain = answers(self->get_task_factory, Py_None), quiet = plain < 0 ? -1 : answers(self->get_debug, Py_False);
@@ -164,7 +163,7 @@ static PyObject *new_task(starter *self, run *coroutine, bool at_once)
     return plain ? plain_task(self, coroutine, at_once && quiet) : PyObject_CallOneArg(self->create_task, (PyObject *)coroutine);
 }
 
-/* starter(exchange, scope): what Core.dispatch is set to. */
+/* starter(exchange, scope): the value of Core.dispatch. */
 static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     exchange *ex;
@@ -210,7 +209,7 @@ int py_starter_ended(run_owner *owner, exchange *ex)
     return 0;
 }
 
-/* A dict keeps the room of all that it ever held, unless it is cleared. */
+/* A dict keeps its largest size until it is cleared. */
 void py_starter_shrink(starter *self)
 {
     if (self->tasks != NULL && PyDict_GET_SIZE(self->tasks) == 0) PyDict_Clear(self->tasks);
@@ -227,7 +226,7 @@ static PyObject *task_argument_names(void)
 #endif
 }
 
-/* Where tasks cannot be eager by themselves, a loop of ours lets us see their call_soon. */
+/* Without eager tasks, we override call_soon of our own loop. */
 #if PY_VERSION_HEX >= 0x030C0000
 
 static int intercept(starter *Py_UNUSED(self), int Py_UNUSED(ours)) { return 0; }
@@ -280,7 +279,7 @@ static int starter_init(starter *self, PyObject *args, PyObject *kwargs)
     return self->owner.state ? 0 : -1;
 }
 
-/* detach(): the loop has its own call_soon again; whoever kept ours may go on to call it. */
+/* detach(): restores the loop's own call_soon; references to ours remain callable. */
 static PyObject *starter_detach(starter *self, PyObject *Py_UNUSED(ignored))
 {
     if (self->attached) {

@@ -1,4 +1,4 @@
-/* py_starter.h: type Starter, which gives each request a task, to the core. */
+/* py_starter.h: type Starter, which creates a task for each request, for the core. */
 #ifndef SALTARE_PY_STARTER_H
 #define SALTARE_PY_STARTER_H
 
@@ -10,7 +10,7 @@ typedef struct starter starter;
 
 /* Starts the app on a request; at_once: its first step may be taken now. -1 with an exception. */
 int py_starter_start(starter *self, exchange *ex, PyObject *scope, bool at_once);
-/* Gives back what a burst of requests has left. */
+/* Releases memory that a burst of requests has left. */
 void py_starter_shrink(starter *self);
 
 extern PyType_Spec py_starter_spec;

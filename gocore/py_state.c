@@ -1,10 +1,10 @@
-/* The state of a module: what is made when it is imported, and what becomes of it. */
+/* The state of a module: created at import, freed after the last of its objects. */
 #include "py_state.h"
 
 #include "bridge.h"
 
-/* The state lies apart from the module: when an interpreter ends, the collector frees the module before the last of its
- * objects, and these still count themselves out. */
+/* The state is allocated apart from the module: when an interpreter ends, the collector frees the module before the last of
+ * its objects, which still decrement the counters. */
 module_state *py_state_of(PyObject *module) { return *(module_state **)PyModule_GetState(module); }
 
 module_state *py_state(PyTypeObject *type)

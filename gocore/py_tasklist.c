@@ -1,15 +1,15 @@
-/* asyncio's list of all tasks, at a lower price for those that end with their first step, before CPython 3.12.
+/* asyncio's list of all tasks, at a lower cost for tasks that end with their first step, before CPython 3.12.
  *
- * The list, behind asyncio.all_tasks(), is a WeakSet written in Python: to enter a task and to drop it again is 5 % of a
- * small request. CPython 3.12 has a list of its own for eager tasks. Here, `add` of that one set is shadowed by a function
- * that does nothing while a thread makes a task of ours; what is in the list, a weak reference, is entered and taken out
- * again directly. A task that goes on after its first step is entered as any other. */
+ * The list, behind asyncio.all_tasks(), is a WeakSet written in Python: adding and removing a task takes 5 % of the time of a
+ * small request. CPython 3.12 has a separate list for eager tasks. Here, `add` of that set is overridden by a function that
+ * does nothing while a thread creates a task of ours; a weak reference is added to the set's data and removed directly. A task
+ * that continues after its first step is added as any other. */
 #include "py_tasklist.h"
 
 #if PY_VERSION_HEX < 0x030C0000
 
-/* Of this thread: whether a task of ours is made, and the one that was left out last. What its constructor allocates may run a
- * finalizer that makes a task, so the last one is ours: a constructor enters its task when it has allocated all it needs. */
+/* Per thread: whether a task of ours is being created, and the last task left out. Allocations of its constructor may run a
+ * finalizer that creates tasks. The last one is ours: a constructor adds its task after all its allocations. */
 static _Thread_local bool leaving_out;
 static _Thread_local PyObject *left_out;
 

@@ -5,19 +5,19 @@
 #include "py_state.h"
 
 typedef struct {
-    PyObject *add;        /* enters a task */
+    PyObject *add;        /* adds a task */
     PyObject *references; /* set of weak references, the content of the list */
 } tasklist;
 
-/* Finds the list, and shadows its `add`. -1 with an exception. */
+/* Finds the list, and overrides its `add`. -1 with an exception. */
 int py_tasklist_open(tasklist *self);
-/* New reference to asyncio's dict of the task in a step, by loop; NULL with an exception. */
+/* New reference to asyncio's dict of current tasks, by loop; NULL with an exception. */
 PyObject *py_tasklist_current(void);
-/* Whether the task that this thread makes now stays out of it. */
+/* Sets whether a task that this thread creates stays out of the list. */
 void py_tasklist_leave_out(bool yes);
-/* Enters a task for its first step. New reference, to be given to py_tasklist_settle; NULL with an exception. */
+/* Adds a task for its first step. New reference, to pass to py_tasklist_settle; NULL with an exception. */
 PyObject *py_tasklist_enter(tasklist *self, PyObject *task);
-/* After the first step: takes the task out again, or enters it for good. Steals reference. -1 with an exception. */
+/* After the first step: removes the task, or adds it for good. Steals reference. -1 with an exception. */
 int py_tasklist_settle(tasklist *self, PyObject *task, PyObject *reference, bool goes_on);
 
 #endif

@@ -1,9 +1,9 @@
-/* Keeps Go's monitor thread from waking every 20 microseconds.
+/* Timer slack that keeps Go's monitor thread from waking every 20 microseconds.
  *
  * The Go runtime has a thread (sysmon) that looks for goroutines that block others. It sleeps 20 us at a time while there
- * is work and takes 3 % of a core, for goroutines that the core does not have. How exactly a thread's sleeps are timed is
- * its timer slack (prctl(2)), which a new thread inherits; so the slack is raised while the runtime starts its threads,
- * and put back when the module is initialised. */
+ * is work and takes 3 % of a CPU core, though this code has no such goroutines. A thread's timer slack (prctl(2)) sets the
+ * precision of its sleeps, and new threads inherit it. So the slack is raised while the runtime starts its threads, and
+ * restored when the module is initialised. */
 #include "py_timerslack.h"
 
 #include <sys/prctl.h>

@@ -1,8 +1,8 @@
-/* py_timerslack.h: how exactly sleeps of threads are timed. */
+/* py_timerslack.h: the timer slack of threads. */
 #ifndef SALTARE_PY_TIMERSLACK_H
 #define SALTARE_PY_TIMERSLACK_H
 
-/* Undoes what loading the library did to the importing thread. */
+/* Restores the timer slack of the importing thread, which loading the library raised. */
 void py_restore_timer_slack(void);
 
 #endif

@@ -1,8 +1,8 @@
-/* type Socket: a request for a websocket and the websocket itself; its life and its receive().
+/* type Socket: a request for a websocket and the websocket itself, and its receive().
  *
- * It is an Exchange that may go on: until it is accepted, and when it is denied, what it sends is an answer as any other.
- * Each message becomes one object: decoded where it lies when it came in one piece, else put together in a bytes object that
- * has room for all that its frames announce. */
+ * It is an Exchange that may become a websocket. If the app denies it, it sends an ordinary response. Each message becomes one
+ * object: a message in one piece is decoded in place, others are joined in a bytes object with room for the announced
+ * length of their frames. */
 #include "py_websocket_type.h"
 
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "py_message.h"
 #include "py_scope.h"
 
-/* ---- messages that wait ---------------------------------------------------------------------------------------- */
+/* ---- waiting messages ------------------------------------------------------------------------------------------ */
 
 #define MAILBOX_FIRST 8
 
 static mail *letters(mailbox *box) { return box->more ? box->more : &box->one; }
 
-/* Makes room behind the last message. */
+/* Makes room after the last message. */
 static int grow(mailbox *box)
 {
     uint32_t cap = box->more ? 2 * box->cap : MAILBOX_FIRST;
@@ -33,7 +33,7 @@ static int grow(mailbox *box)
     return 0;
 }
 
-/* Steals the object, in any case. */
+/* Steals the object, even on failure. */
 static int post(mailbox *box, PyObject *object, Py_ssize_t cost)
 {
     uint32_t cap = box->more ? box->cap : 1;
@@ -45,7 +45,7 @@ static int post(mailbox *box, PyObject *object, Py_ssize_t cost)
     return 0;
 }
 
-/* Takes the first message out; whoever took it owns its object. */
+/* Removes the first message; the caller owns its object. */
 static void unpost(mailbox *box)
 {
     box->first++;
@@ -102,7 +102,7 @@ static PyObject *object_of(const struct saltare_event *event, const char *data, 
     return event->flags & EVENT_TEXT ? PyUnicode_DecodeUTF8(data, size, NULL) : PyBytes_FromStringAndSize(data, size);
 }
 
-/* The message that was put together; what it was put together in is given up. */
+/* The joined message; the buffer is dropped. */
 static PyObject *whole(websocket *ws, const struct saltare_event *event)
 {
     PyObject *bytes = ws->partial.bytes;
@@ -117,7 +117,7 @@ static PyObject *whole(websocket *ws, const struct saltare_event *event)
     return text;
 }
 
-/* Takes a piece; the last one makes a message that waits. */
+/* Takes a piece; the last one completes a waiting message. */
 static int take(websocket *ws, const struct saltare_event *event)
 {
     Py_ssize_t size = (Py_ssize_t)event->len;
@@ -167,7 +167,7 @@ int py_websocket_event(exchange *ex, const struct saltare_event *event)
 
 /* ---- receive --------------------------------------------------------------------------------------------------- */
 
-/* What can be had now. */
+/* What receive() can return now. */
 typedef enum { NOTHING, CONNECT, MESSAGE, DISCONNECT } having;
 
 static having having_of(websocket *ws)
@@ -177,9 +177,9 @@ static having having_of(websocket *ws)
     return ws->ex.gone || ws->ex.complete ? DISCONNECT : NOTHING;
 }
 
-/* These fill in a message, which is a new dict, so that no Python code runs. -1 with an exception. */
+/* These fill in a message. Its dict is new, so no Python code runs. -1 with an exception. */
 
-/* The first message that waits, taken only if nothing fails. */
+/* The first waiting message; on failure it stays. */
 static int take_message(websocket *ws, PyObject *dict)
 {
     exchange *ex = &ws->ex;
@@ -209,7 +209,7 @@ static int tell_end(websocket *ws, PyObject *dict)
     return failed ? -1 : 0;
 }
 
-/* The message of what can be had. NULL without exception when that is another by now: to make it may have run any code. */
+/* The message for `what`. NULL, without an exception, if that has changed: creating the dict may have run any code. */
 static PyObject *next_message(websocket *ws, having what)
 {
     module_state *st = ws->ex.loop->state;
@@ -233,7 +233,7 @@ PySendResult py_websocket_received(exchange *ex, PyObject **result)
         if (what == NOTHING) {
             PySendResult status = py_exchange_wait(ex, &ex->receivers, result);
             if (status != PYGEN_NEXT || having_of(ws) == NOTHING) return status;
-            Py_CLEAR(*result); /* it came while the future was made */
+            Py_CLEAR(*result); /* it came while the future was created */
         } else if ((*result = next_message(ws, what)) != NULL || PyErr_Occurred()) {
             break;
         }
@@ -242,7 +242,7 @@ PySendResult py_websocket_received(exchange *ex, PyObject **result)
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
-/* ---- its end --------------------------------------------------------------------------------------------------- */
+/* ---- close ----------------------------------------------------------------------------------------------------- */
 
 int py_websocket_close(websocket *ws, uint16_t code, PyObject *reason)
 {
@@ -256,7 +256,7 @@ int py_websocket_close(websocket *ws, uint16_t code, PyObject *reason)
     if (ws->accepted) ws->code = code;
     empty(&ws->box);
     py_gathered_drop(&ws->partial);
-    PyObject *before = ws->reason; /* of the app's, maybe of a type of its own */
+    PyObject *before = ws->reason; /* from the app, possibly of a subclass */
     ws->reason = Py_XNewRef(reason);
     int status = py_exchange_complete(ex);
     Py_XDECREF(before);

@@ -1,6 +1,6 @@
 /* send() of a websocket: the messages of the app as commands of the outbox.
  *
- * A message that is refused leaves no trace. Frames, compression and the close handshake are made in Go. */
+ * A rejected message has no effect. Go handles frames, compression and the close handshake. */
 #include "py_websocket_type.h"
 
 #include "py_message.h"
@@ -17,7 +17,7 @@
 
 static module_state *state_of(websocket *ws) { return ws->ex.loop->state; }
 
-/* Whether the handshake is still to be answered. */
+/* Checks that the handshake has no response yet. */
 static int check_unanswered(websocket *ws, const char *kind)
 {
     if (py_check_open(&ws->ex, kind) < 0) return -1;
@@ -36,14 +36,14 @@ static int check_accepted(websocket *ws, const char *kind)
 
 /* ---- accept ---------------------------------------------------------------------------------------------------- */
 
-/* Whether the peer speaks the subprotocol; a str or None. -1 with an exception. */
+/* Checks that the peer offers the subprotocol, a str or None. -1 with an exception. */
 static int check_offered(websocket *ws, PyObject *subprotocol)
 {
     if (!PyUnicode_Check(subprotocol)) {
         PyErr_Format(state_of(ws)->type_error, ACCEPT ": subprotocol must be a str or None, not %.100s", Py_TYPE(subprotocol)->tp_name);
         return -1;
     }
-    PyObject *offered = Py_NewRef(ws->offered); /* until it is accepted, which the comparison may do */
+    PyObject *offered = Py_NewRef(ws->offered); /* held: the comparison may accept the websocket, which drops it */
     int found = PySequence_Contains(offered, subprotocol);
     if (found == 0) {
         PyErr_Format(state_of(ws)->value_error, ACCEPT ": the peer did not offer the subprotocol %R, but %R", subprotocol, offered);
@@ -52,7 +52,7 @@ static int check_offered(websocket *ws, PyObject *subprotocol)
     return found > 0 ? 0 : -1;
 }
 
-/* Those fields are the handshake's own. */
+/* Rejects fields that the handshake sets itself. */
 static int check_no_handshake(websocket *ws, const headers *fields)
 {
     Py_ssize_t n = fields->pairs ? PySequence_Fast_GET_SIZE(fields->pairs) : 0;
@@ -67,7 +67,7 @@ static int check_no_handshake(websocket *ws, const headers *fields)
     return 0;
 }
 
-/* The headers of the message, and one that names the subprotocol. */
+/* The headers of the message, plus one that names the subprotocol. */
 static PyObject *accept_pairs(const headers *given, PyObject *subprotocol)
 {
     PyObject *pairs = given->pairs ? PySequence_List(given->pairs) : PyList_New(0);
@@ -116,7 +116,7 @@ static PyObject *send_accept(websocket *ws, PyObject *message)
 
 /* ---- send ------------------------------------------------------------------------------------------------------ */
 
-/* A message of which an object is kept alive while Go needs its bytes, when they are many. */
+/* Sends a message. Copies a short one; keeps the owner of a longer one alive while Go needs its bytes. */
 static PyObject *put_message(websocket *ws, PyObject *owner, const void *bytes, Py_ssize_t size, int flags)
 {
     exchange *ex = &ws->ex;
@@ -125,7 +125,7 @@ static PyObject *put_message(websocket *ws, PyObject *owner, const void *bytes, 
     return failed < 0 ? NULL : py_pace(ex, size + SALTARE_WS_COST);
 }
 
-/* A str keeps its UTF-8, so a broadcast encodes it once. */
+/* A str caches its UTF-8, so a broadcast encodes it once. */
 static PyObject *send_text(websocket *ws, PyObject *text)
 {
     Py_ssize_t size;
@@ -165,7 +165,7 @@ static PyObject *send_message(websocket *ws, PyObject *message)
     module_state *st = state_of(ws);
     if (check_accepted(ws, SEND) < 0) return NULL;
     PyObject *bytes = py_item(message, st->s_bytes), *text = PyErr_Occurred() ? NULL : py_item(message, st->s_text);
-    /* looking at the items may have run any code */
+    /* checked again: reading the items may have run any code */
     PyObject *result = PyErr_Occurred() || check_accepted(ws, SEND) < 0 ? NULL : send_object(ws, bytes, text);
     Py_XDECREF(bytes);
     Py_XDECREF(text);
@@ -174,7 +174,7 @@ static PyObject *send_message(websocket *ws, PyObject *message)
 
 /* ---- close ----------------------------------------------------------------------------------------------------- */
 
-/* RFC 6455 7.4.1, 7.4.2: what an app may say, which are not 1004 to 1006 and 1015. -1 with an exception. */
+/* The close code: RFC 6455 7.4.1, 7.4.2 forbid 1004 to 1006 and 1015 for apps. -1 with an exception. */
 static long code_of(module_state *st, PyObject *message)
 {
     PyObject *number = py_item(message, st->s_code);
@@ -190,7 +190,7 @@ static long code_of(module_state *st, PyObject *message)
     return -1;
 }
 
-/* New reference to the reason, or NULL: with an exception when it is not allowed. */
+/* New reference to the reason, or NULL; with an exception if it is not allowed. */
 static PyObject *reason_of(module_state *st, PyObject *message)
 {
     PyObject *reason = py_item(message, st->s_reason);
@@ -209,7 +209,7 @@ static PyObject *reason_of(module_state *st, PyObject *message)
     return reason;
 }
 
-/* Before the websocket is accepted, this refuses it. */
+/* Before the websocket is accepted, a close denies it. */
 static PyObject *send_close(websocket *ws, PyObject *message)
 {
     module_state *st = state_of(ws);
@@ -222,7 +222,7 @@ static PyObject *send_close(websocket *ws, PyObject *message)
     return failed < 0 ? NULL : Py_NewRef(st->sent);
 }
 
-/* ---- an answer instead ----------------------------------------------------------------------------------------- */
+/* ---- a response instead ---------------------------------------------------------------------------------------- */
 
 static PyObject *send_response_start(websocket *ws, PyObject *message)
 {

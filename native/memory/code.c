@@ -1,14 +1,14 @@
-/* saltare._memory: equal parts of code objects exist once, whichever functions they belong to.
+/* saltare._memory: equal parts of code objects are shared by all functions.
  *
- * The compiler and marshal make the names of the locals for every module anew, and the bytes that say what kind of variable
- * each is for every function. They are immutable, so nobody can tell when one takes the place of its equals; what that frees is
- * used by the modules that follow. Only code that nobody else has seen yet is touched: an interpreter that executes it keeps
- * pointers to its parts. Source: Include/cpython/code.h, _PyEval_EvalFrameDefault. */
+ * The compiler and marshal create new names of locals for every module, and new bytes with the kinds of the variables for every
+ * function. They are immutable, so one object can replace its equals unnoticed; later modules use the memory that this frees.
+ * Only code that nothing else has seen yet is changed: an interpreter that executes code keeps pointers to its parts.
+ * Source: Include/cpython/code.h, _PyEval_EvalFrameDefault. */
 #include "memory.h"
 
 #include <structmember.h>
 
-/* Replaces *part by the first that was equal to it. Returns 0, or -1 with an exception. */
+/* Replaces *part by the first equal object. Returns 0, or -1 with an exception. */
 static int share_part(PyObject **part, PyObject *known)
 {
     PyObject *own = *part;
@@ -30,8 +30,8 @@ static int share_parts_of_function(PyCodeObject *code, PyObject *known)
 #endif
 }
 
-/* Of all functions within an object that has one reference, if it is code. The code of modules and classes itself runs once
- * and goes: its parts, many of them large, would stay for our sake. Returns 0, or -1 with an exception. */
+/* Shares the parts of all functions within an object, if it is code with one reference. Skips code of modules and classes: it
+ * runs once and is freed, but sharing would keep its parts, many of them large. Returns 0, or -1 with an exception. */
 static int share_parts(PyObject *object, PyObject *known)
 {
     if (!PyCode_Check(object) || Py_REFCNT(object) != 1) return 0;
@@ -45,12 +45,12 @@ static int share_parts(PyObject *object, PyObject *known)
 
 /* ---- the method ----------------------------------------------------------------------------------------------- */
 
-/* A get_code of loaders that shares the parts of what another one returns. It is no Python function, since its frame would be
- * seen in the traceback of a syntax error, and those of importlib for its sake. */
+/* A get_code for loaders that shares the parts of the code that another get_code returns. It is not a Python function: the
+ * traceback of a syntax error would then show its frame, and those of importlib too. */
 typedef struct {
     PyObject_HEAD
-    PyObject *get_code; /* owned; the other one */
-    PyObject *known;    /* owned; a dict of each part to itself. NULL: nothing is shared any more */
+    PyObject *get_code; /* owned; the original */
+    PyObject *known;    /* owned; dict from each part to itself. NULL: sharing has stopped */
 } Sharing;
 
 static PyObject *sharing_call(PyObject *object, PyObject *args, PyObject *kwargs)
@@ -65,7 +65,7 @@ static PyObject *sharing_call(PyObject *object, PyObject *args, PyObject *kwargs
     return code;
 }
 
-/* As a function: itself by way of the class, bound by way of an instance. */
+/* As for a function: access through the class returns it unbound, through an instance bound. */
 static PyObject *sharing_descr_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
 {
     if (instance == NULL || instance == Py_None) return Py_NewRef(self);
@@ -111,7 +111,7 @@ static PyObject *sharing_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     return (PyObject *)self;
 }
 
-/* stop(): from now on it does what the other one does. Returns None. */
+/* stop(): stops sharing; the original get_code still runs. Returns None. */
 static PyObject *sharing_stop(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Py_CLEAR(((Sharing *)self)->known);

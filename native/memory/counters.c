@@ -1,10 +1,10 @@
-/* Counters in code objects, which may differ in a page that goes back to its file.
+/* Counters in code objects, which may differ when a page goes back to its file.
  *
- * Python 3.11 counts the first calls of a function in its code object (co_warmup) before it specializes the code. So to call a
- * function of a parked or shared page leaves that page different in nothing but counters, which may as well begin again.
+ * Python 3.11 counts the first calls of a function in its code object (co_warmup) before it specializes the code. So calling a
+ * function on a parked or shared page changes only counters on that page, and resetting these does no harm.
  *
- * Where the counters are is recorded, never guessed: before memory is parked, the code objects of all functions that the
- * collector knows are found, and each is kept alive for the rest of the process, so that its address stays that of a counter. */
+ * The addresses of the counters are recorded, never guessed. Before memory is parked, the code objects of all functions that
+ * the collector tracks are found and kept alive for the rest of the process, so their addresses stay valid. */
 #include "memory.h"
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
@@ -12,22 +12,22 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Objects beyond are not recorded, and the pages of their counters stay the process's own. */
+/* Further objects are not recorded, and the pages of their counters stay private to the process. */
 #define MOST_CODE_OBJECTS ((size_t)1 << 18)
 #define UNIT 16 /* bytes; pymalloc and malloc align to it */
 
-/* The word of 8 bytes within a code object that holds the counter, and the counter's bits of it. */
+/* Offset in a code object of the 8-byte word that holds the counter, and the counter's bits in that word. */
 #define WORD (offsetof(PyCodeObject, co_warmup) & ~(size_t)7)
 #define BITS ((uint64_t)0xffff << 8 * (offsetof(PyCodeObject, co_warmup) - WORD))
 
-/* Outside of the heap, which is about to be parked: the code objects in ascending order, in units from the first one on. */
+/* Outside the heap, which will be parked: the code objects in ascending order, as offsets from the first, in units. */
 static struct {
     uintptr_t first;
     const uint32_t *places;
     size_t n;
 } recorded;
 
-/* While they are looked for. Borrowed references; `found` outlives no call that could drop one. */
+/* State of the search. Borrowed references: `found` is not used after a call that could drop one. */
 struct search {
     PyCodeObject **found;
     size_t n;
@@ -47,7 +47,7 @@ static int in_order(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* Takes a reference to each object, once, and records where they are. */
+/* Takes one reference to each object, and records its address. */
 static void record(struct search *search)
 {
     size_t n = 0;
@@ -61,7 +61,7 @@ static void record(struct search *search)
     recorded.n = 0;
     for (size_t i = 0; i < n; i++) {
         const uintptr_t place = ((uintptr_t)search->found[i] - first) / UNIT;
-        if (place > UINT32_MAX || (uintptr_t)search->found[i] % UNIT != first % UNIT) continue; /* 64 GiB away */
+        if (place > UINT32_MAX || (uintptr_t)search->found[i] % UNIT != first % UNIT) continue; /* over 64 GiB away, or unaligned */
         Py_INCREF(search->found[i]);
         places[recorded.n++] = (uint32_t)place;
     }
@@ -69,7 +69,7 @@ static void record(struct search *search)
     recorded.places = places;
 }
 
-/* Adds the code of each function in a list. */
+/* Adds the code of each function in a list of objects. */
 static void search_functions(struct search *search, PyObject *objects)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(objects); i++) {
@@ -86,7 +86,7 @@ PyObject *memory_record_counters(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     PyObject *collector = PyImport_ImportModule("gc");
     PyObject *objects = collector ? PyObject_CallMethod(collector, "get_objects", NULL) : NULL;
     Py_XDECREF(collector);
-    if (objects == NULL || !PyList_Check(objects)) { /* some memory more, and no harm */
+    if (objects == NULL || !PyList_Check(objects)) { /* costs only memory */
         Py_XDECREF(objects);
         PyErr_Clear();
         Py_RETURN_NONE;
@@ -101,7 +101,7 @@ PyObject *memory_record_counters(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     Py_RETURN_NONE;
 }
 
-/* Whether a code object begins at an address. */
+/* Whether a recorded code object begins at an address. */
 static bool is_code(uintptr_t at)
 {
     if (recorded.n == 0 || at < recorded.first || (at - recorded.first) % UNIT != 0) return false;
@@ -118,7 +118,7 @@ static bool is_code(uintptr_t at)
     return low < recorded.n && recorded.places[low] == place;
 }
 
-/* A counter at its end (0) has had the code specialized and stays. */
+/* A counter that reached 0 specialized the code, so that difference counts. */
 bool differ_in_counter(uintptr_t at, uint64_t now, uint64_t before)
 {
     return ((now ^ before) & ~BITS) == 0 && (now & BITS) != 0 && is_code(at - WORD);

@@ -1,13 +1,13 @@
-/* Arenas from before the recording began, page by page.
+/* Pages of arenas that are older than the recording.
  *
- * Python tells nobody where its arenas are. But a page on which a small object of Python lies is certainly part of one, if
- * the object was allocated by pymalloc and is no constant of a library. */
+ * Python does not expose the addresses of its arenas. But a page with a small Python object is part of an arena if pymalloc
+ * allocated the object, and it is not a constant of a library. */
 #include "memory.h"
 
 #include <link.h>
 #include <unistd.h>
 
-/* The collector's words before an object, and those of its dict and weak references. */
+/* Bytes before an object: the words of the collector, of its dict and its weak references. */
 #define MOST_BEFORE_OBJECT (4 * sizeof(void *))
 
 #define NO_PAGE 0
@@ -46,7 +46,7 @@ size_t early_pages_outside(const struct early_pages *early, struct range outside
 
 /* ---- which objects -------------------------------------------------------------------------------------------- */
 
-/* At least what was allocated for it. Numbers keep their length in a way that changes with Python's version. */
+/* Upper bound of an object's allocated size. Unknown for ints: how they store their length depends on Python's version. */
 static size_t most_bytes(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
@@ -94,7 +94,7 @@ static int add_with_parts(PyObject *object, void *early)
     return 0;
 }
 
-/* What a library brought along, as constants and static types, lies in its own memory. */
+/* Removes pages of a library: its constants and static types lie in its own segments, not in arenas. */
 static int forget_library(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *early)
 {
     for (int i = 0; i < object->dlpi_phnum; i++) {

@@ -1,24 +1,24 @@
-/* Before memory is parked or shared: what is written from then on lies together.
+/* Preparation for parking and sharing, so that later writes touch few pages.
  *
- * One word written makes a page the process's own. Two habits of the interpreter scatter words:
+ * Writing one word makes a page private to the process. The interpreter scatters writes in two ways:
  *
- *   - pymalloc lays new objects into the holes of its pools (Objects/obmalloc.c). Filled, there are none, and new objects come
- *     to lie side by side in pools of their own. What fills them is never freed: some 1 % of the heap.
- *   - the cache of attributes looked up on types (Objects/typeobject.c) holds a reference to each name, and drops that of the
- *     name it replaces. Empty, it has none to drop. */
+ *   - pymalloc puts new objects into the holes of its pools (Objects/obmalloc.c). Once the holes are filled, new objects lie
+ *     side by side in new pools. The filling blocks are never freed: some 1 % of the heap.
+ *   - the cache of attributes looked up on types (Objects/typeobject.c) holds a reference to each name, and drops the
+ *     reference to a name it replaces. An empty cache has none to drop. */
 #include "memory.h"
 
-#define STEP 16 /* from a size of blocks to the next; bytes */
+#define STEP 16 /* between block sizes; bytes */
 
-/* For one size: should the rule below ever fail, an end, and all is given back. Units: bytes. */
+/* Limit for one block size, if the rule below ever fails; all blocks are then freed. Units: bytes. */
 #define MOST_FILLED ((size_t)8 << 20)
 
-/* Takes blocks of a size until a pool has given all it can hold, one after the other: it was free, and pymalloc begins a free
- * pool only when no other of that size has a hole. Its blocks are given back. */
+/* Allocates blocks of a size until one pool has supplied all its blocks in sequence. That pool was free, and pymalloc starts a
+ * free pool only when no other pool of that size has a hole. Frees the blocks of that pool. */
 static void fill_holes(size_t size)
 {
     const size_t whole = (POOL - sizeof(struct pool_header)) / size;
-    void **last = NULL; /* each holds the address of the one before */
+    void **last = NULL; /* each block holds the address of the previous one */
     size_t of_pool = 0, taken = 0;
     for (; of_pool < whole && taken < MOST_FILLED / size; taken++) {
         void **block = PyObject_Malloc(size);
@@ -34,8 +34,8 @@ static void fill_holes(size_t size)
     }
 }
 
-/* start_fresh(): to be called once, when garbage is collected and before gc.freeze(). Does nothing where parking was not
- * prepared, as with another allocator than pymalloc. Returns None. */
+/* start_fresh(): call it once, after garbage collection and before gc.freeze(). Does nothing if parking was not prepared, as
+ * with an allocator other than pymalloc. Returns None. */
 PyObject *memory_start_fresh(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (!parking_is_prepared()) Py_RETURN_NONE;

@@ -1,22 +1,23 @@
-/* Holding every other thread of the process still, in the handler of a signal.
+/* Holding every other thread of the process in a signal handler.
  *
- * A signal ends a call that sleeps, and the kernel begins only some of them again (signal(7)): poll(2), nanosleep(2) or a recv(2) with
- * a timeout come back with EINTR, which many a library takes for an error. So a thread is sent one only where nobody can tell:
+ * A signal interrupts a sleeping system call, and the kernel restarts only some calls (signal(7)): poll(2), nanosleep(2) or a
+ * recv(2) with a timeout return EINTR, which many libraries treat as an error. So a thread gets a signal only where it goes
+ * unnoticed:
  *
- *   - it sleeps in futex(2), private to the process and without a timeout, which SA_RESTART does begin again;
- *   - or it sleeps in a system call of Go's runtime, in our core, which repeats those itself.
+ *   - the thread sleeps in a futex(2), private to the process and without a timeout, which SA_RESTART restarts;
+ *   - or it sleeps in a system call of Go's runtime, in our core, which retries those itself.
  *
- * It must still be there when the signal comes. All threads are looked at twice. When each has been found in such a sleep both times
- * and has not run in between, there was a moment at which all of them slept. From then on nobody is left who could wake one: a
- * timeout cannot, and nobody from outside, since the futex is private; Go's threads wake only each other, and the caller wakes none.
- * Where it does not come to that, nothing is held, and what was to be done meanwhile is left undone.
+ * The thread must still sleep when the signal arrives. Each thread is examined twice. If both times all are in such a sleep
+ * and none has run in between, there was a moment when all of them slept. From then on nothing can wake one: not a timeout, not
+ * another process, since the futex is private; Go's threads wake only each other, and the caller wakes none. Otherwise no thread
+ * is held, and the caller's work is skipped.
  *
- * They are held all the same, because a signal from outside could be handled by one of them.
+ * Sleeping threads are held too, because one of them could handle a signal from outside.
  *
- * Go's threads write to Go's own heap, but also to malloc's: a thread that Go starts takes its record and the table of its
- * thread-local variables from there.
+ * Go's threads write to Go's own heap, but also to malloc's: it holds the record and the table of thread-local variables of each
+ * thread that Go starts.
  *
- * From the first thread that is held to the last that is released nothing here may call malloc or touch a Python object. */
+ * While any thread is held, this code must not call malloc or touch a Python object. */
 #include "memory.h"
 
 #include <dlfcn.h>
@@ -33,22 +34,22 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The threads are looked at again after so long, or when one more is held. */
+/* Time until threads are examined again, unless one more is held before. */
 #define LOOK_AGAIN_NS 500000L
 
-/* ---- the held ------------------------------------------------------------------------------------------------- */
+/* ---- held threads --------------------------------------------------------------------------------------------- */
 
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
 {
     syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
-/* On the thread's alternate stack if it has one, as Go's goroutines need it. */
+/* Runs on the thread's alternate stack if it has one, as goroutines need it. */
 static void on_hold(int Py_UNUSED(number), siginfo_t *info, void *Py_UNUSED(context))
 {
     int saved = errno;
     struct held_thread *thread = info->si_value.sival_ptr;
-    if (info->si_code != SI_QUEUE || info->si_pid != getpid() || thread == NULL) return; /* nobody of ours sent it */
+    if (info->si_code != SI_QUEUE || info->si_pid != getpid() || thread == NULL) return; /* not our signal */
     struct hold *hold = thread->hold;
     thread->stack = (uintptr_t)&saved;
     atomic_store(&thread->held, 1);
@@ -61,7 +62,7 @@ static void on_hold(int Py_UNUSED(number), siginfo_t *info, void *Py_UNUSED(cont
 
 /* ---- the list of threads -------------------------------------------------------------------------------------- */
 
-/* Reads a file of /proc, up to size - 1 bytes, and ends it with a NUL. */
+/* Reads a file of /proc, up to size - 1 bytes, and terminates the text with a NUL. */
 static bool read_file(int folder, const char *path, char *text, size_t size)
 {
     int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
@@ -72,7 +73,7 @@ static bool read_file(int folder, const char *path, char *text, size_t size)
     return n > 0;
 }
 
-/* The number behind a word of a status file; 0 when it is not there. */
+/* The number after a word of a status file; 0 if the word is missing. */
 static unsigned long long number_in(const char *text, const char *word, int base)
 {
     const char *found = strstr(text, word);
@@ -90,7 +91,7 @@ static bool is_blocked(int tasks, pid_t id, int signal)
     return read_file(tasks, path, text, sizeof text) && blocks(text, signal); /* else it has ended */
 }
 
-/* How many threads the kernel counts: its list may pass over one while another ends. */
+/* How many threads the kernel counts. Its list may omit one while another ends. */
 static uint64_t threads_of_process(int tasks)
 {
     char text[4096];
@@ -105,7 +106,7 @@ struct entry { /* of getdents64(2) */
     char name[];
 };
 
-/* Calls `take` with each thread that the kernel lists, but for the caller, as long as it returns true. Returns whether it always did. */
+/* Calls `take` for each thread that the kernel lists, except the caller, until it returns false. Returns whether it never did. */
 static bool each_thread(int tasks, bool (*take)(pid_t id, void *context), void *context)
 {
     _Alignas(struct entry) char entries[4096];
@@ -123,9 +124,9 @@ static bool each_thread(int tasks, bool (*take)(pid_t id, void *context), void *
     return n == 0;
 }
 
-/* ---- who sleeps, and in what ---------------------------------------------------------------------------------- */
+/* ---- sleeping threads and their calls ------------------------------------------------------------------------- */
 
-/* The core lies beside this very object. */
+/* The core is in the same folder as this object. */
 static int look_for_core(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *core)
 {
     Dl_info own;
@@ -148,13 +149,13 @@ struct range find_core(void)
     return core;
 }
 
-/* A line of /proc/self/task/N/syscall, proc_pid_syscall(5): what a sleeping thread has called, and where it did. */
+/* A line of /proc/self/task/N/syscall, proc_pid_syscall(5): the system call of a sleeping thread, and the caller's address. */
 struct call {
     long number;
     unsigned long arguments[6], stack, place;
 };
 
-/* False while it runs, and where it waits for something else than a system call, as for a page. */
+/* False if the thread runs, or waits for something other than a system call, such as a page. */
 static bool read_call(int tasks, pid_t id, struct call *call)
 {
     char path[32], text[256];
@@ -165,7 +166,7 @@ static bool read_call(int tasks, pid_t id, struct call *call)
                   &argument[4], &argument[5], &call->stack, &call->place) == 9;
 }
 
-/* A wait that only another thread of this process can end, and that is begun again after a signal. */
+/* A wait that only another thread of this process can end, and that the kernel restarts after a signal. */
 static bool is_endless_wait(const struct call *call)
 {
     const int operation = (int)call->arguments[1], command = operation & FUTEX_CMD_MASK;
@@ -173,13 +174,13 @@ static bool is_endless_wait(const struct call *call)
            call->arguments[3] == 0;
 }
 
-/* The threads as they were found when they were last looked at. */
+/* One examination of all threads. */
 struct round {
     struct hold *hold;
     int tasks;
     struct range core;
     uint32_t n;
-    bool changed; /* since they were looked at before */
+    bool changed; /* since the previous round */
     struct hold_refusal refusal;
 };
 
@@ -191,7 +192,7 @@ static struct seen_thread *seen_before(struct round *round, pid_t id)
     return NULL;
 }
 
-/* Takes note of a thread. Returns whether it may be sent a signal, if nobody wakes it. */
+/* Examines a thread. Returns whether it may be sent a signal, if nothing wakes it before. */
 static bool look_at_thread(pid_t id, void *context)
 {
     struct round *round = context;
@@ -203,7 +204,7 @@ static bool look_at_thread(pid_t id, void *context)
     if (before != NULL && before->is_of_core) return true;
     round->refusal = (struct hold_refusal){"has ended", id};
     if (!read_file(round->tasks, path, text, sizeof text)) return false;
-    round->refusal.why = DEAF; /* for good, or for a moment as while a thread is made */
+    round->refusal.why = DEAF; /* for good, or briefly, as while a thread is created */
     if (blocks(text, round->hold->signal)) return false;
     const uint64_t switches = number_in(text, "\nvoluntary_ctxt_switches:", 10) + number_in(text, "\nnonvoluntary_ctxt_switches:", 10);
     round->refusal.why = "is running";
@@ -219,7 +220,7 @@ static bool look_at_thread(pid_t id, void *context)
     return true;
 }
 
-/* Looks at all of them. Returns whether it has found what it found before: then each has slept since. */
+/* Examines all threads. Returns whether nothing has changed: then each has slept since the previous round. */
 static bool all_sleep(struct round *round)
 {
     const uint32_t before = round->n;
@@ -255,7 +256,7 @@ static int send_signal(struct hold *hold, pid_t id)
     return errno;
 }
 
-/* Asks a thread to hold still unless it does. Returns whether it is to be waited for; *refusal says why it may be in vain. */
+/* Asks a thread to hold unless it does. Returns whether to wait for it; *refusal says why waiting may fail. */
 static bool ask(struct hold *hold, int tasks, pid_t id, struct hold_refusal *refusal)
 {
     struct held_thread *thread = find_thread(hold, id);
@@ -268,7 +269,7 @@ static bool ask(struct hold *hold, int tasks, pid_t id, struct hold_refusal *ref
         *refusal = (struct hold_refusal){"is one too many", id};
         return true;
     }
-    if (is_blocked(tasks, id, hold->signal)) { /* for good, or for a moment as while a thread is made */
+    if (is_blocked(tasks, id, hold->signal)) { /* for good, or briefly, as while a thread is created */
         *refusal = (struct hold_refusal){DEAF, id};
         return true;
     }
@@ -299,7 +300,7 @@ static int64_t now_ns(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* Waits until all sleep where they may be sent a signal. */
+/* Waits until all threads sleep where they may be sent a signal. */
 static struct hold_refusal find_sleeping(struct hold *hold, int tasks, struct range core, int64_t deadline)
 {
     const struct timespec look_again = {0, LOOK_AGAIN_NS};
@@ -325,7 +326,7 @@ static struct hold_refusal hold_all(struct hold *hold, int tasks, int64_t deadli
     }
 }
 
-/* The highest real-time signal that nobody uses; 0 when there is none. */
+/* The highest unused real-time signal; 0 if there is none. */
 static int free_signal(struct sigaction *before)
 {
     for (int number = SIGRTMAX; number >= SIGRTMIN; number--) {
@@ -374,7 +375,7 @@ void release_threads(struct hold *hold)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     atomic_store(&hold->released, 1);
     futex(&hold->released, FUTEX_WAKE, INT32_MAX, NULL);
-    sigaction(hold->signal, &ignore, NULL); /* drops what is pending, which by default would end the process */
+    sigaction(hold->signal, &ignore, NULL); /* drops pending signals, whose default action ends the process */
     sigaction(hold->signal, &hold->before, NULL);
     pthread_sigmask(SIG_SETMASK, &hold->mask, NULL);
 }

@@ -1,16 +1,16 @@
 /* Which memory is parked.
  *
- * Only memory we know: pymalloc's arenas, recorded by an allocator of arenas from before the app was imported, malloc's heap
- * below the break, and the variables of the interpreter, its built-in types above all. The kernel must agree that it is private
- * and writable. Never any other mapping:
+ * Only known memory: pymalloc's arenas, recorded by an arena allocator since before the app was imported, malloc's heap below
+ * the break, and the variables of the interpreter, mainly its built-in types. The kernel must confirm that it is private and
+ * writable. No other mapping is parked:
  *
- *   - an allocator bundled in an extension takes MADV_DONTNEED to mean zeros, where a file brings the old bytes back;
- *   - a block that malloc has mapped would be moved by mremap(2) past its end in the file, so until then malloc maps none
- *     (M_MMAP_MAX): its large blocks lie in the heap as well;
+ *   - an allocator bundled in an extension expects zeros after MADV_DONTNEED, but a file mapping brings the old bytes back;
+ *   - mremap(2) would move a block mapped by malloc past its end in the file. So until parking malloc maps none (M_MMAP_MAX):
+ *     its large blocks lie in the heap too;
  *   - stacks, thread-local storage and Go's heap belong to others.
  *
- * malloc and pymalloc themselves rely on neither: free pages that malloc_trim(3) drops hold nothing, and what it takes from
- * the system anew, by brk(2) or mmap(2), is anonymous and zero as before. */
+ * malloc and pymalloc rely on neither: free pages that malloc_trim(3) drops hold nothing, and new memory from brk(2) or mmap(2)
+ * is anonymous and zero as before. */
 #include "memory.h"
 
 #include <errno.h>
@@ -23,10 +23,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* Pages that were never touched cost nothing where they are; so many in a row are worth two mappings more. */
+/* Untouched pages cost nothing unless parked. A hole of at least this many pages is worth two more mappings. */
 #define HOLE_PAGES 16
 
-/* ---- before threads are held ---------------------------------------------------------------------------------- */
+/* ---- before threads are held: may allocate -------------------------------------------------------------------- */
 
 uintptr_t find_first_break(void)
 {
@@ -35,12 +35,12 @@ uintptr_t find_first_break(void)
     size_t n = stat ? fread(text, 1, sizeof text - 1, stat) : 0;
     if (stat != NULL) fclose(stat);
     text[n] = '\0';
-    char *field = strrchr(text, ')'); /* behind field 2, the name */
+    char *field = strrchr(text, ')'); /* end of field 2, the name */
     for (int i = 2; field != NULL && i < 47; i++) field = strchr(field + 1, ' ');
     return field ? strtoul(field, NULL, 10) : 0;
 }
 
-/* The writable segment of the object that the interpreter is in: libpython, or the program. */
+/* Finds the writable segment of the object with the interpreter: libpython, or the program. */
 static int look_for_variables(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *variables)
 {
     const uintptr_t page = PAGE, one = (uintptr_t)&PyType_Type;
@@ -61,7 +61,7 @@ struct range find_variables(void)
     return variables;
 }
 
-/* ---- while they are: no malloc -------------------------------------------------------------------------------- */
+/* ---- while threads are held: no malloc ------------------------------------------------------------------------ */
 
 static void sort(struct range *ranges, size_t n)
 {
@@ -107,7 +107,7 @@ static void add_piece(struct parking *parking, struct range piece)
     }
 }
 
-/* Adds what is resident of a range, but for holes not worth it. */
+/* Adds the resident pages of a range, including small holes. */
 static void add_resident(struct parking *parking, struct range range)
 {
     unsigned char resident[1024];
@@ -137,8 +137,8 @@ static void drop(struct range zeros)
     if (size_of(zeros) >= HOLE_PAGES * PAGE) madvise((void *)zeros.start, size_of(zeros), MADV_DONTNEED);
 }
 
-/* Gives back what is zero for a while, in anonymous memory: untouched it is zero as well. A table that has just doubled, such as
- * that of interned strings, has so much room: moved into the file it would have to be read and kept. */
+/* Drops long runs of zeros in anonymous memory, which reads as zero again. A table that has just doubled, such as that of
+ * interned strings, has such runs; in the file they would be read and kept. */
 static void drop_zeros(struct range range)
 {
     unsigned char resident[1024];
@@ -170,15 +170,15 @@ static void add_common(struct parking *parking, struct mapping mapping, struct r
 static void look_at_mapping(struct mapping mapping, void *context)
 {
     struct parking *parking = context;
-    if (mapping.inode != 0) { /* variables with a value to begin with are mapped from the object's file */
+    if (mapping.inode != 0) { /* initialised variables are mapped from the object's file */
         add_common(parking, mapping, parking->variables);
         return;
     }
     for (size_t i = 0; i < parking->n_known; i++) add_common(parking, mapping, parking->known[i]);
 }
 
-/* A line of /proc/self/maps: "start-end rights offset major:minor inode path". Returns whether the mapping is private and may be
- * read and written. */
+/* A line of /proc/self/maps: "start-end rights offset major:minor inode path". Returns whether the mapping is private, readable
+ * and writable. */
 static bool read_line(const char *line, struct mapping *mapping)
 {
     char *at;

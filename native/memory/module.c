@@ -1,6 +1,6 @@
-/* saltare._memory: what a process needs of malloc and of its file mappings to be small.
+/* saltare._memory: keeps a process small, through malloc and its file mappings.
  *
- * C alone, and apart from the core, because a process that must not load Go needs it too. */
+ * C only, and separate from the core, because a process that must not load Go needs it too. */
 #include "memory.h"
 
 #include "memory_api.h"
@@ -17,15 +17,15 @@
 
 /* ---- malloc --------------------------------------------------------------------------------------------------- */
 
-/* One arena, since Python's threads allocate under the GIL. The sizes are those that glibc begins with; set, they stay, where
- * they would grow with use and keep freed memory.
+/* One arena, since Python's threads allocate under the GIL. The sizes are glibc's initial values. Setting them keeps them fixed;
+ * otherwise they grow with use and keep freed memory.
  * Units: bytes. */
 #define ARENAS 1
 #define TRIM_THRESHOLD (128 * 1024)
 #define TOP_PAD (128 * 1024)
 #define MMAP_THRESHOLD (128 * 1024)
 
-/* configure(): malloc settings, and no transparent huge pages, in which a touched byte costs 2 MiB. Returns None. */
+/* configure(): sets malloc options, and disables transparent huge pages, where one touched byte costs 2 MiB. Returns None. */
 static PyObject *memory_configure(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     mallopt(M_ARENA_MAX, ARENAS);
@@ -36,7 +36,7 @@ static PyObject *memory_configure(PyObject *Py_UNUSED(module), PyObject *Py_UNUS
     Py_RETURN_NONE;
 }
 
-/* trim(): gives malloc's free memory back to the system. Returns None. */
+/* trim(): releases malloc's free memory to the system. Returns None. */
 static PyObject *memory_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     malloc_trim(0);
@@ -46,7 +46,7 @@ static PyObject *memory_trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
 /* held() -> int: anonymous memory of the process, in bytes. */
 static PyObject *memory_held(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) { return PyLong_FromSize_t(bytes_held()); }
 
-/* heap() -> int: how large malloc's heap is, in bytes; 0 where /proc does not say where it begins. */
+/* heap() -> int: size of malloc's heap, in bytes; 0 if /proc does not show its start. */
 static PyObject *memory_heap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     static uintptr_t first_break;
@@ -54,7 +54,7 @@ static PyObject *memory_heap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
     return PyLong_FromSize_t(first_break == 0 ? 0 : (uintptr_t)sbrk(0) - first_break);
 }
 
-/* free_blocks() -> (n, bytes): what malloc has free. It looks at each of them. */
+/* free_blocks() -> (n, bytes): malloc's free blocks. Visits each of them. */
 static PyObject *memory_free_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #if __GLIBC_PREREQ(2, 33)
@@ -68,28 +68,28 @@ static PyObject *memory_free_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UN
 
 /* ---- file mappings --------------------------------------------------------------------------------------------
  *
- * Code and constants that only start-up needed are pages of files; dropped from this process they stay in the page
- * cache, and whatever is used again comes back by a minor fault. Two witnesses must agree that a range may go:
+ * Code and constants that only start-up needed are pages of files. Dropped from this process, they stay in the page
+ * cache, and a minor fault brings back each page that is used again. Two sources must agree that a range may be dropped:
  *
- *   - the dynamic linker says that it is a segment of a loaded ELF object that was never writable. It is asked under
- *     its lock, so no other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
- *   - the kernel says (maps, pagemap) that it is a private mapping of a file that cannot be written to, and that no page of it is
- *     anonymous, or swapped out: nobody has written to it all the same, as debuggers and text relocations do.
+ *   - the dynamic linker lists it as a segment of a loaded ELF object that was never writable. Its lock is held, so no
+ *     other thread can unmap the object meanwhile; relocated data (RELRO) is part of a writable segment.
+ *   - the kernel (maps, pagemap) lists it as a private, read-only mapping of a file, without anonymous or swapped pages. Such pages
+ *     would show that something, such as a debugger or text relocations, has written to it.
  *
- * What the core drops once more, a moment later, rests on the same words: of objects that are never unloaded. */
+ * The core drops some ranges again a moment later, without a new check: those of objects that are never unloaded. */
 
-/* Mapped, not allocated: the heap was trimmed just before, and may be shared. Objects beyond are left alone. */
+/* Mapped, not allocated: the heap was just trimmed, and may be shared. Further mappings are not dropped. */
 #define MOST_CLEAN 4096
-#define MOST_SEGMENTS 16 /* of one object that are not writable; linkers make three */
+#define MOST_SEGMENTS 16 /* read-only ones of one object; linkers create three */
 
-/* Of an entry of pagemap(5). */
+/* Bits of an entry of pagemap(5). */
 #define PRESENT (1ULL << 63)
 #define SWAPPED (1ULL << 62)
 #define OF_FILE (1ULL << 61)
 #define ENTRIES 512 /* read together */
 
 struct clean {
-    struct range ranges[MOST_CLEAN]; /* mappings of files that are private and not writable */
+    struct range ranges[MOST_CLEAN]; /* private, read-only mappings of files */
     size_t n;
     int pagemap;
     struct range stack; /* of the main thread */
@@ -97,7 +97,7 @@ struct clean {
     struct way *way;
 };
 
-/* What runs between here and a wait: the objects that hold the addresses, which are never unloaded, and what was dropped of them. */
+/* Code that runs between here and a wait: addresses in its objects, which are never unloaded, and the ranges dropped of these. */
 struct way {
     const void *const *addresses;
     size_t n_addresses;
@@ -128,7 +128,7 @@ static bool is_of_file(const struct clean *clean, struct range wanted)
     return false;
 }
 
-/* Whether no page of it was written to; false where /proc does not tell. */
+/* Whether no page of a range was written to; false if /proc does not show it. */
 static bool is_clean(const struct clean *clean, struct range wanted)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -157,7 +157,7 @@ static bool is_on(const struct way *way, const struct dl_phdr_info *object)
     return false;
 }
 
-/* The table of segments is itself in the first of them: it is read to its end before that one is dropped. */
+/* The table of segments lies in the first segment, so it is read completely before that segment is dropped. */
 static int release_object(struct dl_phdr_info *object, size_t Py_UNUSED(size), void *data)
 {
     struct clean *clean = data;
@@ -181,8 +181,8 @@ static int release_object(struct dl_phdr_info *object, size_t Py_UNUSED(size), v
     return 0;
 }
 
-/* Drops what deep calls have left of the main thread's stack, below this frame, which is small and the last, and those of
- * the calls made here. Another thread's is left alone. */
+/* Drops unused pages of the main thread's stack, which deep calls have left: those below this small frame and the frames of
+ * its calls. Leaves the stacks of other threads alone. */
 __attribute__((noinline)) static void release_stack(struct range stack)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -192,9 +192,9 @@ __attribute__((noinline)) static void release_stack(struct range stack)
     madvise((void *)stack.start, end - stack.start, MADV_DONTNEED);
 }
 
-/* Drops the pages of read-only ELF segments, and of the stack. Returns the size of the segments, in bytes; 0 where /proc is
- * not to be read.
- * Threads: with the GIL, for the dynamic linker's lock must not be held in a fork. */
+/* Drops the pages of read-only ELF segments, and of the stack. Returns the size of the segments, in bytes; 0 if /proc cannot
+ * be read.
+ * Threads: with the GIL, since the dynamic linker's lock must not be held in a fork. */
 static size_t release_files(struct way *way)
 {
     struct clean *clean = mmap(NULL, sizeof *clean, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -210,14 +210,14 @@ static size_t release_files(struct way *way)
     return released;
 }
 
-/* release_files() -> int: the same. */
+/* release_files() -> int: the Python method. */
 static PyObject *memory_release_files(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     struct way none = {0};
     return PyLong_FromSize_t(release_files(&none));
 }
 
-/* The same on the way to a wait; memory_api.h tells more. */
+/* The same before a wait; see memory_api.h. */
 static size_t release_before_wait(const void *const *addresses, size_t n, uintptr_t *ranges, size_t room)
 {
     struct way way = {addresses, n, (struct range *)ranges, room, 0};

@@ -1,12 +1,12 @@
 /* Parking: the cold heap moves into a file that is mapped in its place.
  *
- * Same bytes, same addresses. But a page that nobody touches is no longer anybody's memory, one that is read is page cache,
- * which the kernel can drop and read again, and one that is written becomes private to the process once more.
+ * Bytes and addresses stay the same. But an untouched page no longer takes memory, a page that is read is page cache, which the
+ * kernel can drop and read again, and a page that is written becomes private to the process again.
  *
- * A file that is itself memory (memfd_create) saves nothing of that, but a process and the children it forks then have
- * something to give pages back to: see repark.c.
+ * A file in memory (memfd_create) saves none of that, but a process and its forked children can then return equal pages to the
+ * file: see repark.c.
  *
- * Which memory is parked, and why no other: known.c. */
+ * known.c says which memory is parked, and why no other. */
 #include "memory.h"
 
 #include <dlfcn.h>
@@ -21,11 +21,11 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-/* malloc's own M_MMAP_MAX. */
+/* malloc's default M_MMAP_MAX. */
 #define MMAP_MAX 65536
 /* How long to wait until all threads are held. Units: ns. */
 #define PATIENCE 200000000LL
-/* Into memory: bytes that are there twice meanwhile. */
+/* For a file in memory: bytes that exist twice during the move. */
 #define MOVED_AT_ONCE ((size_t)1 << 20)
 
 /* ---- arenas ---------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@
 
 static void record(struct parking *parking, uintptr_t start, size_t size)
 {
-    if (start % PAGE != 0 || size % PAGE != 0) return; /* from an allocator of arenas that is not the usual one */
+    if (start % PAGE != 0 || size % PAGE != 0) return; /* from an unusual arena allocator */
     for (size_t i = 0; i < MOST_ARENAS; i++) {
         uintptr_t none = 0;
         if (!atomic_compare_exchange_strong(&parking->arenas[i].start, &none, CLAIMED)) continue;
@@ -69,10 +69,10 @@ static void arena_free(void *context, void *start, size_t size)
     parking->inner.free(parking->inner.ctx, start, size);
 }
 
-/* Of this process; NULL before memory_prepare_parking. */
+/* Per process; NULL before memory_prepare_parking. */
 static struct parking *prepared;
 
-/* The same, NULL also where somebody else has been told of arenas since. */
+/* `prepared`; NULL also if another arena allocator was installed since. */
 static struct parking *find_parking(void)
 {
     return find_arena_allocator().alloc == arena_alloc ? prepared : NULL;
@@ -82,28 +82,28 @@ bool parking_is_prepared(void) { return find_parking() != NULL; }
 
 /* ---- before the app is imported ------------------------------------------------------------------------------- */
 
-/* Where the object begins that an address is in; NULL: in none. */
+/* Start of the ELF object that contains an address; NULL: none. */
 static void *object_of(const void *address)
 {
     Dl_info info;
     return address != NULL && dladdr(address, &info) ? info.dli_fbase : NULL;
 }
 
-/* Whether an object defines malloc. A program that is linked to a fixed address, as Debian's Python is, has an entry for each
- * function of others whose address it takes, but that is no definition. */
+/* Whether an object defines malloc. A program linked to a fixed address, such as Debian's Python, has an entry for each external
+ * function whose address it takes, but that is not a definition. */
 static bool defines_malloc(const struct link_map *object)
 {
     void *handle = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
     if (handle == NULL) return false;
     Dl_info info;
     ElfW(Sym) *symbol = NULL;
-    void *found = dlsym(handle, "malloc"); /* in the object, or in what it needs */
+    void *found = dlsym(handle, "malloc"); /* in the object or its dependencies */
     const bool defined = found != NULL && dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol != NULL && symbol->st_shndx != SHN_UNDEF;
     dlclose(handle);
     return defined && info.dli_fbase == object_of(object->l_ld);
 }
 
-/* The first object that defines it counts, in the order of their loading. */
+/* The first object that defines malloc counts, in load order. */
 static bool malloc_is_of_glibc(void)
 {
     struct link_map *object = NULL;
@@ -138,7 +138,7 @@ static const char *unsuitable(void)
 }
 
 /* prepare_parking(): records arenas from now on, and keeps malloc's large blocks in its heap until park(). Returns None.
- * RuntimeError: parking is impossible here. Once is enough. */
+ * RuntimeError: parking is impossible here. Further calls have no effect. */
 PyObject *memory_prepare_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     const char *why = unsuitable();
@@ -162,7 +162,7 @@ PyObject *memory_prepare_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     Py_RETURN_NONE;
 }
 
-/* ---- the file: while threads are held, so no malloc ------------------------------------------------------------------------------------------------- */
+/* ---- the file, while threads are held: no malloc ----------------------------------------------------------------- */
 
 static int write_piece(int fd, struct range piece, off_t offset)
 {
@@ -175,7 +175,7 @@ static int write_piece(int fd, struct range piece, off_t offset)
     return 0;
 }
 
-/* Writes all pieces, and has them on the disk: what were lost on its way there could not be read back. Returns 0 or an errno. */
+/* Writes all pieces, and syncs them to the disk: lost data could not be read back. Returns 0 or an errno. */
 static int write_pieces(const struct parking *parking, int fd)
 {
     off_t offset = 0;
@@ -187,17 +187,17 @@ static int write_pieces(const struct parking *parking, int fd)
     return fsync(fd) < 0 ? errno : 0;
 }
 
-/* Whether a piece is there after a failed mmap(2), as when there are too many mappings. */
+/* Whether a piece is still mapped after a failed mmap(2), as with too many mappings. */
 static bool is_mapped(struct range piece) { return msync((void *)piece.start, size_of(piece), MS_ASYNC) == 0; }
 
-/* One that is not is made anew from the file. */
+/* Restores an unmapped piece from the file. */
 static void restore(int fd, struct range piece, off_t offset)
 {
     const int flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
     if (mmap((void *)piece.start, size_of(piece), PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) abort();
     while (piece.start < piece.end) {
         ssize_t n = pread(fd, (void *)piece.start, size_of(piece), offset);
-        if (n <= 0) abort(); /* nothing in this process could go on */
+        if (n <= 0) abort(); /* the process cannot continue */
         piece.start += (size_t)n;
         offset += n;
     }
@@ -219,14 +219,14 @@ static size_t map_pieces(const struct parking *parking, int fd)
     size_t mapped = 0;
     off_t offset = 0;
     for (size_t i = 0; i < parking->n_pieces; i++) {
-        mapped += map_piece(fd, parking->pieces[i], offset, MADV_RANDOM); /* a page that is read does not bring its neighbours */
+        mapped += map_piece(fd, parking->pieces[i], offset, MADV_RANDOM); /* reading a page does not load its neighbours */
         offset += (off_t)size_of(parking->pieces[i]);
     }
     return mapped;
 }
 
-/* Where the file is memory: a little at a time, so that little is there twice. Returns 0 or an errno, with which the rest
- * stays where it is. */
+/* For a file in memory: moves a little at a time, so that little exists twice. Returns 0 or an errno; then the remaining
+ * pieces are not moved. */
 static int move_pieces(const struct parking *parking, int fd, size_t *moved)
 {
     off_t offset = 0;
@@ -236,7 +236,7 @@ static int move_pieces(const struct parking *parking, int fd, size_t *moved)
             part.end = piece.end - part.start > MOVED_AT_ONCE ? part.start + MOVED_AT_ONCE : piece.end;
             int error = write_piece(fd, part, offset);
             if (error != 0) return error;
-            *moved += map_piece(fd, part, offset, MADV_POPULATE_READ); /* all of it counts as memory of this process, as it did */
+            *moved += map_piece(fd, part, offset, MADV_POPULATE_READ); /* all of it still counts as memory of this process */
             offset += (off_t)size_of(part);
         }
     }
@@ -261,14 +261,14 @@ static bool on_disk;
 
 bool is_parked_on_disk(void) { return on_disk; }
 
-/* Why nothing was parked: an errno, or a reason, about a thread if that is not 0. */
+/* Why nothing was parked: an errno, or a reason; about a thread unless thread is 0. */
 struct obstacle {
     int error;
     const char *why;
     pid_t thread;
 };
 
-/* A thread whose stack is memory we park would go on writing to it. */
+/* A thread whose stack is in parked memory would keep writing to it. */
 static struct obstacle stack_in_the_way(const struct parking *parking)
 {
     const struct hold *hold = &parking->hold;
@@ -283,17 +283,17 @@ static int park_pieces(const struct parking *parking, int fd, size_t *parked)
 {
     off_t size = 0;
     for (size_t i = 0; i < parking->n_pieces; i++) size += (off_t)size_of(parking->pieces[i]);
-    /* Reserved, where the file system can: a full disk says so before anything is written. */
+    /* Reserves space where the file system can, so that a full disk fails before anything is written. */
     if (size > 0 && fallocate(fd, 0, 0, size) < 0 && errno != EOPNOTSUPP) return errno;
     int error = write_pieces(parking, fd);
     if (error == 0) *parked = map_pieces(parking, fd);
     return error;
 }
 
-/* How pieces get into a file. Returns 0 or an errno, and counts the bytes that were mapped. */
+/* Moves pieces into a file. Returns 0 or an errno, and adds the bytes mapped to *bytes. */
 typedef int way(const struct parking *parking, int fd, size_t *bytes);
 
-/* With every other thread held. */
+/* Holds every other thread meanwhile. */
 static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first_break, way *into, size_t *parked)
 {
     find_known(parking, first_break);
@@ -328,7 +328,7 @@ static void raise_obstacle(struct obstacle obstacle)
     }
 }
 
-/* Returns how many bytes, or NULL with an exception. */
+/* Returns the bytes parked, or NULL with an exception. */
 static PyObject *park_into(PyObject *arg, way *into)
 {
     int fd = PyObject_AsFileDescriptor(arg);
@@ -355,13 +355,13 @@ static PyObject *park_into(PyObject *arg, way *into)
         raise_obstacle(obstacle);
         return NULL;
     }
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* so that the page cache does not hold what nobody has asked for yet */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* keeps the page cache free of pages not needed yet */
     return PyLong_FromSize_t(parked);
 }
 
-/* park(fd) -> int: moves the heap into the empty file fd, from its beginning, maps it, and returns the bytes parked. To be
- * called once. The file may be closed afterwards, unless it is to be given to repark().
- * OSError: of the file. RuntimeError: any other reason. Nothing has changed then. */
+/* park(fd) -> int: moves the heap into the empty file fd, from its start, maps the file, and returns the bytes parked. Call it
+ * once. The file may be closed afterwards, unless repark() needs it.
+ * OSError: of the file. RuntimeError: any other reason. On error nothing has changed. */
 PyObject *memory_park(PyObject *Py_UNUSED(module), PyObject *fd)
 {
     PyObject *parked = park_into(fd, park_pieces);
@@ -369,10 +369,10 @@ PyObject *memory_park(PyObject *Py_UNUSED(module), PyObject *fd)
     return parked;
 }
 
-/* share(fd) -> int: the same with a file that is memory. OSError: there was too little; part of the heap may be in it. */
+/* share(fd) -> int: the same with a file in memory. OSError: out of memory; part of the heap may be in the file. */
 PyObject *memory_share(PyObject *Py_UNUSED(module), PyObject *fd) { return park_into(fd, move_pieces); }
 
-/* file_system(fd) -> int: the magic number of the file system that a file lies on, as in statfs(2). */
+/* file_system(fd) -> int: the magic number of a file's file system, as in statfs(2). */
 PyObject *memory_file_system(PyObject *Py_UNUSED(module), PyObject *arg)
 {
     struct statfs about;

@@ -1,41 +1,41 @@
-/* After a burst: what is free within pymalloc's arenas goes back to the system.
+/* Releasing free memory within pymalloc's arenas to the system, after a burst.
  *
- * pymalloc (Objects/obmalloc.c) gives an arena of 1 MiB back when nothing at all lies in it, and keeps one such arena; of its
- * other arenas, free pools stay as they were written. So all free pools are taken, by blocks of the largest size, until pymalloc
- * asks for a new arena, and are given back, the last first. Then the new arena is the one that is kept, hardly touched, and empty
- * ones before it go. Of every other pool the pages behind the header are dropped: in a free pool they hold nothing but a list
- * of free blocks, for the case that the same size is wanted again, and a pool of no size has none.
+ * pymalloc (Objects/obmalloc.c) frees an arena of 1 MiB only when it is completely empty, and keeps one such arena. In its other
+ * arenas, free pools stay in memory. So all free pools are allocated, by blocks of the largest size, until pymalloc asks for a
+ * new arena, and are freed again, the last first. Then pymalloc keeps the new arena, hardly touched, and frees older empty ones.
+ * In every other pool the pages after the header are dropped. In a free pool they hold only a list of free blocks, in case
+ * the same size is needed again; a pool without a size has no list.
  *
- * A pool that was never written to costs a page then. One arena at most has such, since pymalloc asks for another only when it
- * has no free pool. Nothing is done before the process has grown, or has freed as much: the quiet period before may have been
- * within a burst, as of handlers that all wait, whose pools are free only now.
+ * A pool that was never written to then costs a page. At most one arena has such pools, since pymalloc asks for another only
+ * when it has no free pool. Nothing is done until the process has grown, or has freed as much: the last quiet period may have
+ * been within a burst, such as handlers that all wait, whose pools are free only now.
  *
- * It is done in slices, since a MiB takes 0.7 ms with the GIL. Between two of them the pools taken so far are in use, as
- * anybody else sees it: who allocates meanwhile gets others. */
+ * The work is done in slices, since a MiB takes 0.7 ms with the GIL. Between slices the pools taken so far are in use, so other
+ * allocations get other pools. */
 #include "memory.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
 
 #define LARGEST_INDEX (LARGEST_SMALL / 16 - 1)
-#define BLOCKS ((POOL - sizeof(struct pool_header)) / LARGEST_SMALL) /* of a pool, of that size */
-#define LAST_OFFSET (POOL - LARGEST_SMALL)                           /* at which a block may begin */
-#define NO_INDEX 0xffff                                              /* of a pool whose blocks have no size: DUMMY_SIZE_IDX */
+#define BLOCKS ((POOL - sizeof(struct pool_header)) / LARGEST_SMALL) /* of that size in a pool */
+#define LAST_OFFSET (POOL - LARGEST_SMALL)                           /* of the last block */
+#define NO_INDEX 0xffff                                              /* of a pool without a block size: DUMMY_SIZE_IDX */
 
-/* By how much a process must have grown, in bytes, or how many blocks it must have freed: as much in small objects. */
+/* Minimum growth of the process, in bytes, or minimum number of blocks freed: as much in small objects. */
 #define GROWTH ((size_t)256 << 10)
 #define FREED ((Py_ssize_t)(GROWTH / 64))
 
-/* In all: 128 MiB of pools. What there is beyond stays, since the same pools come first the next time. Units: blocks. */
+/* In all: 128 MiB of pools. Further pools stay, since the same pools come first the next time. Units: blocks. */
 #define MOST_TAKEN (8192 * BLOCKS)
 
-/* Before arenas were watched. */
+/* The arena allocator before arenas were watched. */
 static PyObjectArenaAllocator arenas_before;
 
-static size_t least;          /* bytes the process held, since start-up or when pools were last released */
-static Py_ssize_t most_in_use; /* blocks, of the times that were looked at since */
-static atomic_bool more_wanted; /* an arena; several interpreters may allocate at a time */
-static _Thread_local struct range given_back; /* the last arena, by this thread */
+static size_t least;          /* fewest bytes held, since start-up or the last release of pools */
+static Py_ssize_t most_in_use; /* most blocks seen in use since then */
+static atomic_bool more_wanted; /* a new arena was requested; several interpreters may allocate at a time */
+static _Thread_local struct range given_back; /* the last arena freed by this thread */
 
 /* Source: proc(5), statm. */
 size_t bytes_held(void)
@@ -60,7 +60,7 @@ static void watched_free(void *Py_UNUSED(context), void *start, size_t size)
     arenas_before.free(arenas_before.ctx, start, size);
 }
 
-/* watch_arenas(): what the process holds is what it needs; what comes from now on is a burst's. Nothing is done where pymalloc
+/* watch_arenas(): takes the memory held now as the baseline; later growth counts as a burst. Installs no watcher if pymalloc
  * is not in use. Returns None. */
 PyObject *memory_watch_arenas(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -80,7 +80,7 @@ PyObjectArenaAllocator find_arena_allocator(void)
     return now.alloc == watched_alloc ? arenas_before : now;
 }
 
-/* No debugger or tracemalloc has come between: they would be told of our blocks, or add to them. */
+/* Whether no debug allocator or tracemalloc was installed: they would record our blocks, or enlarge them. */
 static bool is_undisturbed(void)
 {
     PyObjectArenaAllocator arenas;
@@ -90,17 +90,17 @@ static bool is_undisturbed(void)
     return arenas.alloc == watched_alloc && blocks.ctx == NULL;
 }
 
-/* What a block holds that was taken. */
+/* Content of a taken block. */
 struct taken {
     struct taken *before;
-    bool whole; /* it is the first of its pool, and stands for all of them */
+    bool whole; /* the first block of a full pool, which stands for all its blocks */
 };
 
 static struct pool_header *header_of(const struct taken *block) { return (struct pool_header *)pool_of(block); }
 
 static struct taken *block_of(struct pool_header *pool, size_t i) { return (struct taken *)((char *)(pool + 1) + i * LARGEST_SMALL); }
 
-/* Whether a block lies in a pool as we know them: PyObject_Malloc may be somebody else's. */
+/* Whether a block lies in a pool of the known layout: PyObject_Malloc may be another allocator's. */
 static bool is_pymallocs(const struct taken *block)
 {
     const struct pool_header *pool = header_of(block);
@@ -108,14 +108,14 @@ static bool is_pymallocs(const struct taken *block)
     return mapped && pool->size_index == LARGEST_INDEX && pool->last_offset == LAST_OFFSET && pool->n_used <= BLOCKS;
 }
 
-/* Of all its blocks, each is in use. */
+/* Whether all blocks are in use. */
 static bool is_full(const struct pool_header *pool)
 {
     return pool->n_used == BLOCKS && pool->free_block == NULL && pool->size_index == LARGEST_INDEX && pool->last_offset == LAST_OFFSET &&
            pool->next_offset > LAST_OFFSET;
 }
 
-/* All but the first page of a pool. Returns how many bytes. */
+/* Drops all but the first page of a pool. Returns how many bytes. */
 static size_t drop(struct pool_header *pool)
 {
     const size_t page = PAGE;
@@ -123,17 +123,17 @@ static size_t drop(struct pool_header *pool)
     return madvise((char *)pool + page, POOL - page, MADV_DONTNEED) == 0 ? POOL - page : 0;
 }
 
-/* Where the work stands between two slices. Under the GIL. */
+/* State of the work between slices. Protected by the GIL. */
 static struct {
     enum { IDLE, TAKING, GIVING_BACK } state;
     struct taken *last, *before_pool;
     size_t of_pool, n; /* blocks taken: of the last pool, in all */
     size_t released;   /* bytes */
-    bool stopped;      /* before all were taken: what is left is for the next quiet period */
+    bool stopped;      /* before all were taken: the rest waits for the next quiet period */
 } work;
 
-/* Takes as many blocks, or those that are left. Whole pools are dropped at once: together they may be more than the machine has.
- * Returns whether there are more. */
+/* Takes up to `most` blocks. Drops the pages of full pools at once: together they may exceed the machine's memory. Returns whether
+ * there are more. */
 static bool take_free_pools(size_t most)
 {
     for (size_t i = 0; i < most; i++) {
@@ -154,7 +154,7 @@ static bool take_free_pools(size_t most)
     return true;
 }
 
-/* Frees all blocks of a pool, and drops what they were. Returns how many bytes. */
+/* Frees all blocks of a pool, and drops their pages. Returns how many bytes. */
 static size_t give_back_pool(struct pool_header *pool)
 {
     given_back = (struct range){0, 0};
@@ -165,7 +165,7 @@ static size_t give_back_pool(struct pool_header *pool)
     return drop(pool);
 }
 
-/* The last that was taken comes first, as many pools. Returns whether there are more. */
+/* Frees up to `most` pools, the last taken first. Returns whether there are more. */
 static bool give_back_pools(size_t most)
 {
     for (size_t i = 0; i < most && work.last != NULL; i++) {
@@ -180,7 +180,7 @@ static bool give_back_pools(size_t most)
     return work.last != NULL;
 }
 
-/* Blocks of pymalloc that hold objects. 0: Python does not tell, or would read the header of each pool of a heap that is parked. */
+/* Blocks of pymalloc that hold objects. 0: Python has no count, or would read each pool header of a heap parked on disk. */
 static Py_ssize_t blocks_in_use(void)
 {
     if (is_parked_on_disk()) return 0;
@@ -193,7 +193,7 @@ static Py_ssize_t blocks_in_use(void)
     return blocks < 0 ? 0 : blocks;
 }
 
-/* in_use() -> int: blocks of pymalloc that hold objects; 0 where that is not known. Price: 1 ms for 500 MiB of them. */
+/* in_use() -> int: blocks of pymalloc that hold objects; 0 if unknown. Cost: 1 ms for 500 MiB of them. */
 PyObject *memory_in_use(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) { return PyLong_FromSsize_t(blocks_in_use()); }
 
 static void begin(void)
@@ -213,9 +213,9 @@ static void begin(void)
     }
 }
 
-/* release_pools(pools=0, stop=False) -> int or None: a slice of the work, in which so many pools are taken or given back; 0: all of
- * it. `stop`: no more are to be taken. None: there is more to do. Else bytes of pools that were dropped, or had not been touched;
- * 0 when the process has hardly changed. Best begun when garbage is collected and malloc trimmed. */
+/* release_pools(pools=0, stop=False) -> int or None: a slice of the work: takes or frees up to `pools` pools; 0: does all of it.
+ * `stop`: takes no more. Returns None if there is more to do, else the bytes of pools dropped, or not touched before; 0 if the
+ * process has hardly changed. Start it after garbage collection and trimming of malloc. */
 PyObject *memory_release_pools(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_ssize_t pools = 0;

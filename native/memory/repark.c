@@ -1,16 +1,16 @@
-/* Parking again: pages that were written to and hold once more what the file holds.
+/* Parking again: pages that were written to and equal the file again.
  *
- * To call a Python function counts its references up and down again, and that alone makes a page of parked memory, or of
- * memory shared with other workers, the process's own. Dropped, it is the file's again: the same bytes.
+ * Calling a Python function raises and lowers its reference count. That alone makes a page of parked memory, or of memory shared
+ * with other workers, private to the process. When the page is dropped, it comes from the file again, with the same bytes.
  *
- * Workers also write the same to the same page, since they began as copies of one process and did the same since. The first
- * of them puts such a page into a second file, the pool, at the place that it has in the first; the others find it there, and
- * all of them map that one. A page of the pool is written once, before anybody maps it: it is there if it is not zero.
+ * Workers also write the same bytes to the same page, since they began as copies of one process and did the same work. The
+ * first worker puts such a page into a second file, the pool, at the offset that it has in the first. The others find it there,
+ * and all map it. A page of the pool is written once, before any process maps it; a page that is not zero is present.
  *
- * Only what is in memory is compared with: nothing waits for a disk while threads are held. And only what is the same byte for
- * byte goes back, or differs only in counters that were recorded: what a page holds is not for us to judge.
+ * Pages are compared only with file pages in memory: nothing waits for a disk while threads are held. Only pages that are equal
+ * byte for byte, except for recorded counters, go back to the file.
  *
- * While the process serves, it is done in slices: so many pages, then the threads go on and the loop turns. */
+ * While the process serves, the work is done in slices: after some pages the threads continue and the loop runs. */
 #include "memory.h"
 
 #include <errno.h>
@@ -27,14 +27,14 @@
 #define OF_FILE (1ULL << 61)
 #define OURS_ALONE (1ULL << 56)
 
-#define ENTRIES 512 /* looked at together */
-#define ENTRIES_COST 4 /* of reading so many entries, in pages compared */
-/* Pages compared before a process serves: some 25 ms. One that has written to more of its heap will not share much of it. */
+#define ENTRIES 512 /* read together */
+#define ENTRIES_COST 4 /* of reading ENTRIES entries, in pages compared */
+/* Pages compared before a process serves: some 25 ms. A process that has written to more of its heap will not share much. */
 #define MOST_COMPARED 16384
 
-/* Another process looks into the pool: how often to try again, a millisecond later. While requests are served, not at all. */
+/* Attempts to lock the pool while another process uses it, a millisecond apart. While requests are served: one. */
 #define MOST_TRIES 200
-/* Each page taken from the pool by itself makes two mappings more, and each slice reads the list of them all: 3 ms. The kernel
+/* Each single page mapped from the pool adds two mappings, and each slice reads the list of all mappings: 3 ms. The kernel
  * allows a process 65,530. */
 #define MOST_MAPPINGS 4096
 
@@ -47,22 +47,22 @@
 #endif
 
 struct reparking {
-    int file, pool;   /* pool: -1 when there is none */
-    bool looks;       /* into the pool, which nobody else changes meanwhile */
+    int file, pool;   /* pool: -1: none */
+    bool looks;       /* may use the pool, which no other process changes meanwhile */
     int pagemap;
     uintptr_t page;   /* bytes */
-    bool waits;       /* the file's file system does not tell what is in memory */
-    size_t mappings, compared, most; /* most: to be compared */
+    bool waits;       /* the file system cannot read without waiting */
+    size_t mappings, compared, most; /* most: limit of compared */
     size_t reparked;  /* bytes */
-    uintptr_t begin;  /* what lies before has been looked at */
-    uintptr_t next;   /* where the next slice begins; 0: all was looked at */
-    struct range run; /* of pages in a row that the pool has */
+    uintptr_t begin;  /* memory before it has been examined */
+    uintptr_t next;   /* start of the next slice; 0: all was examined */
+    struct range run; /* consecutive pages that the pool has */
     off_t run_offset;
 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Does not wait for a disk, where that can be asked for. */
+/* Does not wait for a disk, if the file system supports that. */
 static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, off_t offset)
 {
     if (fd == work->file && !work->waits) {
@@ -74,9 +74,9 @@ static ssize_t read_file(struct reparking *work, int fd, void *bytes, size_t n, 
     return pread(fd, bytes, n, offset);
 }
 
-#define WORDS 512 /* looked at together */
+#define WORDS 512 /* compared together */
 
-/* `now` lies in memory. */
+/* `now` is the address in memory, so that counters can be looked up. */
 static bool are_alike(const uint64_t *now, const uint64_t *before)
 {
     if (memcmp(before, now, WORDS * sizeof *now) == 0) return true;
@@ -88,10 +88,10 @@ static bool are_alike(const uint64_t *now, const uint64_t *before)
 
 static bool are_zero(const uint64_t *words) { return words[0] == 0 && memcmp(words, words + 1, (WORDS - 1) * sizeof *words) == 0; }
 
-/* What there is in a file at the place of a page. */
+/* How a page of a file compares with the page in memory. */
 struct likeness {
     bool known;
-    bool alike; /* what the page holds, byte for byte but for counters */
+    bool alike; /* equal byte for byte, except counters */
     bool zero;
 };
 
@@ -110,14 +110,14 @@ static struct likeness compare(struct reparking *work, int fd, uintptr_t at, off
 
 /* ---- the pool ------------------------------------------------------------------------------------------------- */
 
-/* Maps the pool in place of the pages that have been found in it. */
+/* Maps the pool in place of the pages found in it. */
 static void map_run(struct reparking *work)
 {
     if (size_of(work->run) > 0) work->reparked += map_piece(work->pool, work->run, work->run_offset, MADV_POPULATE_READ);
     work->run.end = work->run.start;
 }
 
-/* One page that differs from that of the file. */
+/* Handles a page that differs from the file. */
 static void look_into_pool(struct reparking *work, uintptr_t at, off_t offset)
 {
     if (work->mappings >= MOST_MAPPINGS) return;
@@ -137,7 +137,7 @@ static void look_into_pool(struct reparking *work, uintptr_t at, off_t offset)
     work->run.end = at + work->page;
 }
 
-/* Whether the pool is one still and may be looked into, by one process at a time until it is sealed. */
+/* Whether the pool is valid and may be used: by one process at a time until it is sealed. */
 static bool enter_pool(int pool, int most_tries, bool *locked)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -160,7 +160,7 @@ static void leave_pool(int pool)
 
 /* ---- mappings ------------------------------------------------------------------------------------------------- */
 
-/* One page that was written to. `fd` is the file that is mapped there; pages that a child still has are not ours alone. */
+/* Handles a page that was written to. `fd` is the file mapped there; pages that a child still has are not ours alone. */
 static void repark_page(struct reparking *work, int fd, uintptr_t at, off_t offset, bool ours_alone)
 {
     struct likeness likeness = compare(work, fd, at, offset);
@@ -171,14 +171,14 @@ static void repark_page(struct reparking *work, int fd, uintptr_t at, off_t offs
     }
 }
 
-/* Whether this slice is over; then the next one begins at an address. */
+/* Whether this slice is over; then the next one begins at `at`. */
 static bool is_over(struct reparking *work, uintptr_t at)
 {
     if (work->next == 0 && work->compared >= work->most) work->next = at;
     return work->next != 0;
 }
 
-/* The pages of a mapping from one address on, some of those that one read of pagemap tells of. */
+/* Handles pages of a mapping from `at` on, with the entries of one read of pagemap. */
 static void repark_pages(struct reparking *work, int fd, const uint64_t *entries, size_t n, struct mapping mapping, uintptr_t at, bool looks)
 {
     for (size_t i = 0; i < n; i++, at += work->page) {
@@ -188,12 +188,12 @@ static void repark_pages(struct reparking *work, int fd, const uint64_t *entries
     }
 }
 
-/* One mapping of a file. */
+/* Handles a mapping of a file. */
 static void repark_mapping(struct reparking *work, int fd, struct mapping mapping)
 {
     uint64_t entries[ENTRIES];
     const uintptr_t page = work->page;
-    /* Locked pages (mlock) do not leave memory, so they refuse this too, and MADV_DONTNEED; mmap would take them all the same. */
+    /* Locked pages (mlock) reject MADV_COLD and MADV_DONTNEED, since they must stay in memory; mmap would replace them anyway. */
     const bool looks = work->looks && fd != work->pool && madvise((void *)mapping.range.start, page, MADV_COLD) == 0;
     uintptr_t at = mapping.range.start < work->begin ? work->begin : mapping.range.start;
     while (at < mapping.range.end && !is_over(work, at)) {
@@ -219,7 +219,7 @@ static void look_at_mapping(struct mapping mapping, void *context)
     if (mapped->work->next != 0 || mapping.inode == 0 || mapping.range.end <= mapped->work->begin || !was_parked(mapping.range.start, mapping.offset)) return;
     if (mapping.inode == mapped->pool.st_ino && mapping.device == mapped->pool.st_dev) {
         repark_mapping(mapped->work, mapped->work->pool, mapping);
-    } else if (mapping.inode == mapped->file.st_ino) { /* some file systems give another device here than in stat(2) */
+    } else if (mapping.inode == mapped->file.st_ino) { /* some file systems show another device here than in stat(2) */
         repark_mapping(mapped->work, mapped->work->file, mapping);
     }
 }
@@ -243,12 +243,12 @@ static int repark_all(struct reparking *work, int64_t patience, struct hold_refu
     return error;
 }
 
-/* repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives those pages of memory back to the file of park() that hold what it
- * holds, and shares others by the pool: a file that is memory, as large, empty at first, with seals; -1: there is none.
- * With `pages`, a slice: from the address `begin` on, until so many pages were compared; next is where another begins, 0 when
- * all was looked at. Without, all of it, at a time when nobody waits.
- * OSError: of the files or of /proc. RuntimeError: a thread could not be held still.
- * Threads: one caller at a time, since a lock of a file is a process's. */
+/* repark(fd, pool, begin=0, pages=0) -> (bytes, next): returns pages that equal the file of park() to that file, and shares
+ * others through the pool: a file in memory of the same size, empty at first, with seals; -1: none.
+ * With `pages`, a slice: from the address `begin` on, until that many pages were compared; `next` is the start of the next
+ * slice, 0 if all was examined. Without `pages`, the whole memory; use that when no request waits.
+ * OSError: of the files or of /proc. RuntimeError: a thread could not be held.
+ * Threads: one caller at a time, since a file lock belongs to a process. */
 PyObject *memory_repark(PyObject *Py_UNUSED(module), PyObject *args)
 {
     struct reparking work = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};

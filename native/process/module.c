@@ -1,6 +1,6 @@
-/* saltare._process: a process's name, its end with its parent, its signals' handlers, and programs that end with it.
+/* saltare._process: process titles, death with the parent, signal handlers, and programs that end with their parent.
  *
- * C alone, for the master needs it and must not load Go. */
+ * C only, because the master needs it and must not load Go. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -20,7 +20,7 @@ struct area {
     size_t len;
 };
 
-/* Where the kernel reads this process's arguments from (proc(5): arg_start and arg_end of stat); len 0 when it does not say. */
+/* The memory from which the kernel reads this process's arguments (proc(5): arg_start and arg_end of stat); len 0: unknown. */
 static struct area arguments(void)
 {
     struct area area = {NULL, 0};
@@ -30,15 +30,15 @@ static struct area arguments(void)
     size_t n = fread(line, 1, sizeof line - 1, stat);
     fclose(stat);
     line[n] = '\0';
-    const char *field = strrchr(line, ')'); /* the end of field 2, in which anything may stand */
+    const char *field = strrchr(line, ')'); /* the end of field 2, which may contain any character */
     for (int number = 2; field != NULL && number < 48; number++) field = strchr(field + 1, ' ');
     unsigned long start, end;
     if (field == NULL || sscanf(field, "%lu %lu", &start, &end) != 2 || end <= start) return area;
     return (struct area){(char *)start, end - start};
 }
 
-/* set_title(name: str, arguments: str | None): the name that ps and top show, of which the kernel keeps 15 bytes; and the
- * command line that ps -f and htop show, as much of it as the present one has room for. Returns None. */
+/* set_title(name: str, arguments: str | None): sets the name that ps and top show, of which the kernel keeps 15 bytes, and the
+ * command line that ps -f and htop show, cut to the size of the present one. Returns None. */
 static PyObject *process_set_title(PyObject *Py_UNUSED(module), PyObject *args)
 {
     const char *name, *line;
@@ -50,15 +50,15 @@ static PyObject *process_set_title(PyObject *Py_UNUSED(module), PyObject *args)
     if (area.len > 0) {
         size_t n = (size_t)len < area.len - 1 ? (size_t)len : area.len - 1;
         memcpy(area.start, line, n);
-        memset(area.start + n, 0, area.len - n); /* the last byte a NUL: else the kernel reads on in the environment */
+        memset(area.start + n, 0, area.len - n); /* the last byte must be NUL, else the kernel reads on into the environment */
     }
     Py_RETURN_NONE;
 }
 
 /* ---- the parent ----------------------------------------------------------------------------------------------- */
 
-/* die_with_parent(): SIGKILL when the thread that forked this process ends. A parent that has ended before is the caller's to
- * notice. Returns None. */
+/* die_with_parent(): requests SIGKILL when the thread that forked this process ends. The caller must check for a parent that has
+ * ended before. Returns None. */
 static PyObject *process_die_with_parent(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
@@ -67,8 +67,8 @@ static PyObject *process_die_with_parent(PyObject *Py_UNUSED(module), PyObject *
 
 /* ---- signals --------------------------------------------------------------------------------------------------- */
 
-/* handler(number) -> what the kernel calls at that signal: 0 for the default action, 1 for none, else an address, which is the
- * same for all handlers set from Python. The module signal does not know of handlers that C has set. ValueError: no signal. */
+/* handler(number) -> the kernel's handler for a signal: 0 for the default action, 1 for ignore, else an address, the same for
+ * all handlers set from Python. The signal module does not know handlers set by C. ValueError: no such signal. */
 static PyObject *process_handler(PyObject *Py_UNUSED(module), PyObject *number)
 {
     long value = PyLong_AsLong(number);
@@ -83,22 +83,22 @@ static PyObject *process_handler(PyObject *Py_UNUSED(module), PyObject *number)
 
 /* ---- a program ------------------------------------------------------------------------------------------------- */
 
-/* Why not posix_spawn(3): it has no prctl. Why not fork(2) and Python code in the child: a server has threads, and one whose
- * memory is large or nearly used up cannot be copied. The child of vfork(2) runs in our memory while we wait, up to its exec. */
+/* posix_spawn(3) has no prctl. fork(2) with Python code in the child fails too: a server has threads, and a process whose memory
+ * is large or nearly exhausted cannot be copied. The child of vfork(2) runs in our memory until its exec, while we wait. */
 struct program {
-    const char *path, *folder; /* folder NULL: the one we are in */
+    const char *path, *folder; /* folder NULL: the current one */
     char **arguments, **environment;
     int output; /* becomes descriptor 1; -1 leaves that alone */
     pid_t parent;
 };
 
-/* What the child could not do, written into our memory. */
+/* An error of the child, written into our memory. */
 struct failure {
     volatile int number;       /* errno; 0: the program runs */
-    const char *volatile what; /* the file it was about */
+    const char *volatile what; /* the file concerned */
 };
 
-/* In the child, with all signals blocked: a handler of ours would run in our memory. */
+/* Runs in the child, with all signals blocked: our handlers would run in the parent's memory. */
 static void become(const struct program *program, struct failure *failure)
 {
     sigset_t none;
@@ -111,7 +111,7 @@ static void become(const struct program *program, struct failure *failure)
     }
     failure->what = program->path;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) goto failed;
-    if (getppid() != program->parent) _exit(127); /* it ended before that */
+    if (getppid() != program->parent) _exit(127); /* the parent ended before the prctl */
     if (program->output >= 0 && dup2(program->output, STDOUT_FILENO) < 0) goto failed;
     if (program->folder != NULL && chdir(program->folder) < 0) {
         failure->what = program->folder;
@@ -125,7 +125,7 @@ failed:
     _exit(127);
 }
 
-/* The child's pid, or -1 with failure filled in: what is NULL when there was no child. */
+/* The child's pid, or -1 with failure filled in; what is NULL if there was no child. */
 static pid_t start(const struct program *program, struct failure *failure)
 {
     sigset_t all, before;
@@ -147,8 +147,8 @@ static pid_t start(const struct program *program, struct failure *failure)
     return pid;
 }
 
-/* The bytes of a tuple of bytes as a vector for execve(2), to be freed by PyMem_Free; they stay the tuple's. NULL with an
- * exception set. */
+/* A tuple of bytes as a vector for execve(2). Owns: free the vector by PyMem_Free; the tuple owns the bytes. NULL with an
+ * exception. */
 static char **vector(PyObject *tuple)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);
@@ -159,7 +159,7 @@ static char **vector(PyObject *tuple)
     }
     strings[n] = NULL;
     for (Py_ssize_t i = 0; i < n; i++) {
-        if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(tuple, i), &strings[i], NULL) < 0) { /* also for a NUL in it */
+        if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(tuple, i), &strings[i], NULL) < 0) { /* fails also for an embedded NUL */
             PyMem_Free(strings);
             return NULL;
         }
@@ -168,10 +168,10 @@ static char **vector(PyObject *tuple)
 }
 
 /* spawn(path: bytes, arguments: (bytes, ...), environment: (b"NAME=VALUE", ...), folder: bytes | None, output: int) -> pid.
- * Starts a program that is killed when the calling thread ends, with all signals as a new program has them (what was
- * ignored stays so), in `folder`, its stdout at `output` unless that is -1. Waits until it runs.
- * Owns: the child is the caller's to wait for. Threads: any; the GIL is held meanwhile.
- * Returns its pid; OSError, with the name of the file that is to blame, when it does not run: then there is no child. */
+ * Starts a program that is killed when the calling thread ends, with default signal handling (ignored signals stay ignored),
+ * in `folder`, with stdout at `output` unless that is -1. Waits until it runs.
+ * Owns: the caller must wait for the child. Threads: any; holds the GIL meanwhile.
+ * Returns its pid; OSError, with the name of the file concerned, if it does not run: then there is no child. */
 static PyObject *process_spawn(PyObject *Py_UNUSED(module), PyObject *args)
 {
     struct program program = {.parent = getpid()};

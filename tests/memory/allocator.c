@@ -1,4 +1,4 @@
-/* Preloaded: a malloc that is not the C library's, as jemalloc, tcmalloc and mimalloc are used. */
+/* Preloaded library: a malloc other than the C library's, as jemalloc, tcmalloc and mimalloc are used. */
 #include <stddef.h>
 
 void *__libc_malloc(size_t size);

@@ -1,11 +1,11 @@
-/* Preloaded: system calls of parking that answer as the environment says.
+/* Preloaded library: system calls used by parking, with results set by the environment.
  *
- * FAKE_FSTATFS=magic   every file lies on that kind of file system
+ * FAKE_FSTATFS=magic   every file is on that kind of file system
  * FAKE_FSYNC=errno     fsync(2) fails
- * FAKE_MMAP=n          the n-th mapping of a file over existing memory fails, and takes what was there along
- * FAKE_MMAP=-n         from the n-th on every mapping over existing memory fails, as when there are too many */
+ * FAKE_MMAP=n          the n-th mapping of a file over existing memory fails, and unmaps that memory
+ * FAKE_MMAP=-n         from the n-th on every mapping over existing memory fails, as with too many mappings */
 #define _GNU_SOURCE
-#define _FILE_OFFSET_BITS 64 /* as Python's headers have it: the names end in 64 */
+#define _FILE_OFFSET_BITS 64 /* as in Python's headers: the names end in 64 */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -35,7 +35,7 @@ int fsync(int fd)
 
 static long fake_mmap;
 
-/* Once: `environ` itself may be in the memory that a mapping takes along. */
+/* Read once: a failing mapping may unmap `environ` itself. */
 __attribute__((constructor)) static void ask_for_mmap(void) { fake_mmap = asked("FAKE_MMAP"); }
 
 void *mmap(void *start, size_t size, int rights, int flags, int fd, off_t offset)

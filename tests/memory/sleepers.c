@@ -1,7 +1,7 @@
-/* Threads as native libraries have them: each sleeps in one kind of call, and counts how often that ends with EINTR.
+/* Threads like those of native libraries: each sleeps in one kind of call, and counts how often the call fails with EINTR.
  *
- * SLEEPERS_COUNTS in the environment is a file that the counts are in, two longs for each kind; the processes that load the library
- * share them. */
+ * The environment variable SLEEPERS_COUNTS names the file for the counts, two longs for each kind; all processes that load the
+ * library share them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLEEP_MS 4 /* short enough for many rounds, long enough that a thread mostly sleeps */
+#define SLEEP_MS 4 /* short enough for many rounds, long enough that a thread sleeps most of the time */
 
 struct counts {
     _Atomic long rounds, interrupted;
@@ -70,7 +70,7 @@ static int sleeps_in_recv(void)
     return (int)recv(pair[0], &byte, 1, 0);
 }
 
-/* A pair of threads wakes each other: each waits without a timeout, and then sleeps in poll(2). */
+/* Two threads wake each other: each waits without a timeout, then sleeps in poll(2). */
 static sem_t turns[2];
 
 static int takes_turns(int which)
@@ -133,7 +133,7 @@ static int find(const char *name)
     return -1;
 }
 
-/* Starts a thread of that kind, which never ends. Returns 0. */
+/* Starts a thread of a kind; the thread never ends. Returns 0. */
 int start_sleeper(const char *name)
 {
     pthread_t thread;

@@ -1,4 +1,4 @@
-/* Threads of the kinds that native libraries start, and an allocator such as they bundle. */
+/* Threads like those of native libraries, and an allocator like those that they bundle. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>
@@ -109,7 +109,7 @@ int start_on_heap(void) { return start(idle, NULL, 1); }
 int start_suspended(void) { return start(suspended, NULL, 0); }
 void stop_all(void) { atomic_store(&stop, 1); }
 
-/* ---- an allocator of its own, to which memory that was given up is zero --------------------------------------- */
+/* ---- a bundled allocator, which expects dropped memory to be zero --------------------------------------------- */
 
 #define POOL (8 << 20)
 
@@ -123,7 +123,7 @@ int pool_fill(void)
     return 0;
 }
 
-/* How many bytes are not zero once the pool was given up. */
+/* How many bytes are not zero after the pool was dropped. */
 long pool_dirty_after_giving_up(void)
 {
     long dirty = 0;
