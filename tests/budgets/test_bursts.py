@@ -51,7 +51,7 @@ def connect(server):
 
 
 class Burst:
-    """Peers of one server that send the same request. `peers`: how many; `reached`: whether the burst is at its peak."""
+    """Peers of one server that send the same request. `peers`: how many; `reached`: whether the burst is at peak."""
 
     def __init__(self, server, peers):
         self.server = server

@@ -66,7 +66,7 @@ def parked(folder):
 
 
 def refused(folder, *_):
-    """Asserts that parking fails with this reason and changes nothing. malloc then maps large blocks again."""
+    """Prints why parking fails, and checks that nothing has changed. malloc maps large blocks again."""
     try:
         park(folder)
         print("parked")
@@ -78,7 +78,7 @@ def refused(folder, *_):
 
 
 def go_on():
-    """The state of a process with a part of its heap parked."""
+    """Works like a process with a part of its heap parked."""
     for _ in range(3):
         Canary.now.churn(1000)
         gc.collect()

@@ -50,7 +50,7 @@ def repark(folder, library):
 
 
 def repark_beside_others(folder, library):
-    """While threads write continuously, some of them Python threads, no page returns to the file and nothing is lost."""
+    """While threads write continuously, some of them Python's, no page returns to the file and nothing is lost."""
     canary = parked(folder)
     for number in range(6):
         assert library.start_busy(number + 1) == 0
@@ -103,7 +103,7 @@ def looks_like_a_counter(folder, library):
     address = ctypes.addressof(ctypes.c_char.from_buffer(data))
     pages = range(-address % 4096, len(data) - 4096, 4096)
     for page in pages:
-        data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # a fake code object: its type, and co_warmup below
+        data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # the type, and co_warmup below
         data[page + 52 : page + 54] = b"\x01\x00"
     parked(folder)
     for page in pages:

@@ -68,7 +68,7 @@ def partly(folder, library):
 
 
 def variables(folder, library):
-    """The interpreter's threads are parked with the rest, and work."""
+    """The interpreter's variables are parked with the rest, and work."""
     canary = parked(folder)
     name = "saltare-heap" if folder == "memory" else str(folder)
 

@@ -92,7 +92,7 @@ def test_where_little_has_come_all_is_done(memory):
 
 
 def test_a_full_collection_is_not_tried_where_much_has_come(memory):
-    """As many as three million objects."""
+    """The memory of three million objects."""
     made = cleanup()
     memory.sizes["held"] += 200 * MIB
     run(made.steps())
@@ -194,7 +194,7 @@ def test_what_has_come_counts_at_its_worst():
 
 
 def test_a_collection_is_tried_where_few_objects_are_left():
-    """What there is to check decides, not the size of the process, which is not smaller yet; nothing repeats in a burst."""
+    """The number of objects decides, not the process size, which is not smaller yet; no repeat within a burst."""
     clock, objects = [0.0], [50_000]
 
     def work():

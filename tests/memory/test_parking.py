@@ -81,7 +81,7 @@ def test_libraries(program):
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_ENABLE_SHARED"), reason="there is no libpython to link with")
 def test_an_interpreter_at_a_fixed_address(command, tmp_path):
-    """Like Debian's. It has an own entry for each function whose address it takes, such as malloc(3)."""
+    """Like Debian's. It has its own entry for each function whose address it takes, such as malloc(3)."""
     (tmp_path / "python.c").write_text(PROGRAM)
     variables = sysconfig.get_config_vars()
     flags = [f"-I{sysconfig.get_path('include')}", f"-L{variables['LIBDIR']}", f"-Wl,-rpath,{variables['LIBDIR']}"]

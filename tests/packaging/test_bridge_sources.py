@@ -1,4 +1,4 @@
-"""The files of the bridge: which may include which, that each is small, and that the bridge's contracts are complete."""
+"""The files of the bridge: which may include which, that each is small, and that its contracts are complete."""
 
 import re
 from graphlib import TopologicalSorter

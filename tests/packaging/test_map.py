@@ -17,7 +17,7 @@ def map_lines():
 
 
 def files_on_the_map():
-    """Names with a path are in gocore, and so are names without one, unless this line or an earlier one names a folder."""
+    """Names with a path are in gocore, as are names without, unless their line or an earlier one names a folder."""
     found, folder = set(), ""
     for line in map_lines():
         if not line.startswith("\t"):
