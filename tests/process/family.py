@@ -95,7 +95,7 @@ def killed_at_the_end(pid):
 
 
 class Load:
-    """Clients that send requests continuously while the block runs. They replace a kept connection only when a response says so.
+    """Clients that send requests while the block runs. They replace a kept connection only when a response says so.
 
     `answers` has the bodies in order, `failures` what went wrong: (body of the client's last response, error).
     """

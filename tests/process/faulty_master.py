@@ -5,7 +5,7 @@ A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as J
     {"id": 7, "phase": "armed", "call": "os.fork", "nth": 2}
 
 On the signal ARM it reads the plan and writes `counts-ID`: how often each call was made since the last time. From then
-on the nth call fails, and `fired-ID` is written. With phase "start" or "successor", such a program reads it at its start.
+on the nth call fails, and `fired-ID` is written. In phase "start" or "successor" such a program reads it at once.
 `counts-exec` and `counts-end` are written before the program execs another one, or ends.
 
 The list of calls is read from the source of saltare's modules, so that a new call is not forgotten.

@@ -42,7 +42,7 @@ async def without_collector(scope, receive, send):
 
 
 async def growing(scope, receive, send):
-    """Creates many objects that stay, and reports which generations are collected afterwards, none of them by Python itself."""
+    """Creates many objects that stay, and reports which generations are collected then, none by Python itself."""
     assert scope["type"] == "http"
     gc.set_threshold(0)
     KEPT.extend((number, float(number)) for number in range(500_000))

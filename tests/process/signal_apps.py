@@ -128,7 +128,7 @@ async def profile():
 
 
 async def broken_pipe():
-    """Writing to a closed pipe raises an exception and does not end the process; a child has the default disposition."""
+    """Writing to a closed pipe raises and does not end the process; a child has the default disposition."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -69,7 +69,7 @@ def test_raised_outside_of_requests(start, raw, arguments, where, what):
 
 
 def test_a_handler_of_the_app_that_exits(start, raw):
-    """It replaced the server's handler, and raises wherever the main thread is: in the wait for events, or in the app."""
+    """It replaced the server's, and raises wherever the main thread is: in the wait for events, or in the app."""
     server = start(env={"STARTUP": "signals"})
     ask(raw, server, "quick")
     assert server.stop() == 5
@@ -106,7 +106,7 @@ def program(code, **more):
 
 @SERVERS
 def test_an_app_that_cancels_all_tasks(start, raw, arguments):
-    """The server's handler too, which is logged."""
+    """The server's own task too, which is logged."""
     server = start(arguments)
     raw(server).send(GET % b"cancel_all")
     assert server.wait() == 1

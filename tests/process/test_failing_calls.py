@@ -16,7 +16,7 @@ from rawsocket import Raw
 
 TIMES = int(os.environ.get("TEST_CALLS", 2))  # how many calls of each function fail, one at a time; 100 for all
 TIMES_OF_TWO_PROGRAMS = (TIMES + 1) // 2  # where each takes seconds
-# Calls that may fail without a log line: the master repeats them at once, has an alternative, or does not depend on them.
+# Calls that may fail without a log line: the master repeats them, has an alternative, or does not need them.
 SILENT = (
     "os.close", "socket.close", "os.open", "os.pipe2", "os.getcwd", "os.listdir", "os.memfd_create", "os.write",
     "signal.pthread_sigmask", "_signal.pthread_sigmask", "signal.set_wakeup_fd", "_signal.set_wakeup_fd",

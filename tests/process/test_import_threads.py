@@ -96,7 +96,7 @@ def test_no_preload_says_nothing(start, kind):
 
 @KIND
 def test_preload_forks_all_the_same(start, kind):
-    """A user who sets the option is warned unless the library is known to survive."""
+    """A user who asks for the fork gets it, with a warning."""
     server = start(kind, "--workers", "2", "--preload")
     assert ask(server, "/imported") == str(server.pid)
     server.wait_for_log(f"has started threads at import ({KINDS[kind][1]})")

@@ -155,7 +155,7 @@ def test_an_app_that_dies_waits_for_the_next_change(reloading, folder):
 
 
 def test_a_stream_does_not_hold_it_up(reloading, folder, raw):
-    """It is cancelled after a moment, and the log says why."""
+    """It is cut off after a moment, and the log says by what."""
     server = reloading()
     stream = raw(server).get("/stream")
     stream.read_until(b"event")

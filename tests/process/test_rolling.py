@@ -222,7 +222,7 @@ def test_a_stop_in_the_middle_of_it(served):
 
 
 def test_a_stop_just_before_the_new_program_is_a_stop(tmp_path):
-    """The log goes to a pipe that the new program does not have."""
+    """The signal is in a pipe that the new program does not have."""
     (tmp_path / "program.py").write_text(APP.replace("VERSION", "b'given'") + STOPPED_WHILE_IT_GIVES_WAY)
     server = Process([sys.executable, "program.py"], tmp_path / "log", cwd=tmp_path)
     server.popen.send_signal(signal.SIGHUP)
