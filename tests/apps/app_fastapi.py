@@ -258,7 +258,7 @@ app.add_middleware(GZipMiddleware, minimum_size=1000)
 app.add_middleware(Timing)
 bare = (
     build()
-)  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so these run without it
+)  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so the tests for these go without it
 
 
 def make_app():

@@ -81,7 +81,7 @@ def test_requests_go_on_in_a_storm_of_signals(serving, raw):
 
 
 def test_sigurg(serving, raw):
-    """The Go runtime sends SIGURG to its own threads to interrupt them. An app that sets a handler later gets it too."""
+    """The Go runtime interrupts its own threads with SIGURG. An app that sets a handler later gets it too."""
     server = serving()
     assert ask(raw, server, "hello") == "hello"
     os.kill(server.pid, signal.SIGURG)

@@ -172,7 +172,7 @@ def test_changes_within_a_second(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
-    """What it does at import differs from how the server was started."""
+    """What the app changes at import must not apply to a new start of the server."""
     text = (
         "import os\nVERSION += os.environ.get('LEFT', ' clean').encode()\nos.environ['LEFT'] = ' left'\nos.chdir('/')\n"
     )
@@ -224,7 +224,7 @@ def test_a_program_that_is_gone(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_no_descriptor_is_left(start, tmp_path, options):
-    """Neither at SIGHUP nor, with workers, when one has died. It continues when there are some again."""
+    """Neither at SIGHUP nor, with workers, when one has died. The server continues once descriptors are free again."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, *options)

@@ -252,7 +252,7 @@ def test_a_stuck_worker_gets_no_new_connections(cli_server, raw):
 
 
 def test_a_connection_does_not_wait_for_a_worker_that_gets_stuck(cli_server, raw, marks):
-    """It may be left to the worker with fewer connections, which has just entered a long handler; then it is accepted after all."""
+    """It may be left to the worker with fewer, which has just entered a long handler; then it is accepted after all."""
     server = cli_server("worker_apps:app", "--workers", "2", "--keep-alive-timeout", "30", env=marks.env)
     first = raw(server)
     light = first.get("/pid").read_response().body

@@ -162,7 +162,7 @@ def cpu_seconds(pid):
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_out_of_descriptors(cli_server, raw, loop):
-    """Peers with a request in progress are served, new ones are refused, nothing spins, and it ends when a peer leaves."""
+    """Peers with a request in progress are served, new ones refused, nothing spins, and it ends when a peer leaves."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = cli_server(

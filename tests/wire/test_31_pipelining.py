@@ -61,7 +61,7 @@ def test_answers_keep_the_order_whatever_they_take(serve_by, raw):
 
 
 def test_the_next_request_is_not_looked_at_before_the_answer_is_complete(serve, raw):
-    """So that any response to the first one, such as a redirect or a refusal, comes before it."""
+    """So that any effect of the first request, such as a redirect or a refusal, comes before it."""
     entered, go_on = [], threading.Event()
 
     async def app(scope, receive, send):

@@ -176,7 +176,7 @@ LATE_MISTAKES = {
 @pytest.mark.parametrize("declared", [True, False], ids=["length", "no length"])
 @pytest.mark.parametrize("name", LATE_MISTAKES)
 def test_a_mistake_within_the_answer_ends_it_visibly(serve, raw, name, declared, version):
-    """The client never takes the half for the whole: bytes or the last chunk are missing, or the connection is reset."""
+    """The client never takes the half for the whole: bytes or the last chunk are missing, or it is reset."""
     mistaken, logged = LATE_MISTAKES[name]
 
     async def app(scope, receive, send):

@@ -192,7 +192,7 @@ def in_segments(client, parts, sent):
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("form", ["bytes", "chunks", "chunks at once"])
 def test_a_drip_of_single_bytes(cli_server, raw, form, loop):
-    """Data that arrives while the app is busy becomes few messages, however it was cut, and most of it waits in the kernel."""
+    """Data that arrives while the app is busy becomes few messages, however cut, and mostly waits in the kernel."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = cli_server("wire_apps:hoard", "--lifespan", "off", "--loop", loop)
