@@ -153,7 +153,7 @@ def test_no_interim_answer_when_the_declared_length_is_over_the_cap(serve, raw):
     assert client.read_response().status == 413
 
 
-# --- going away
+# --- disconnects
 
 
 def test_receive_waits_until_the_client_goes(serve_on, raw):

@@ -142,7 +142,7 @@ def test_server_sent_events_until_the_client_leaves(server, client):
     assert "Traceback" not in server.logs()
 
 
-# --- work besides the answer
+# --- work besides the response
 
 
 def test_background_tasks_run_after_the_answer(client):

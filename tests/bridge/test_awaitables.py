@@ -53,7 +53,7 @@ def test_pieces_come_as_they_arrive(bare):
     assert result(waiting) == message(b"ef")
 
 
-# ---- given up ----
+# ---- dropped, closed or cancelled ----
 
 
 def never_stepped(awaitable):
@@ -139,7 +139,7 @@ def test_sends_given_up_leave_no_futures_behind(bare):
     peer.close()
 
 
-# ---- twice, and together ----
+# ---- awaited twice, and by several ----
 
 
 def test_a_receive_is_awaited_once(bare):

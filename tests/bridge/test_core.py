@@ -233,7 +233,7 @@ def test_on_empty_that_raises(bare):
             bare.core.poll(0)
 
 
-# ---- the end of a core nobody closed ----
+# ---- the end of a core that was not closed ----
 
 
 def cycle():

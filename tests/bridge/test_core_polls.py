@@ -111,7 +111,7 @@ def test_wake_is_called_by_what_receive_asks_for(bare):
     assert calls == [1, 1]
 
 
-# ---- within one another ----
+# ---- nested turns ----
 
 
 def test_poll_within_poll(bare):

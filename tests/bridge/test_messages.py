@@ -11,7 +11,7 @@ from evil import LENGTH, Evil, body, fail, start
 import saltare
 from bare import BODY, START, result
 
-# ---- taken ----
+# ---- accepted ----
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_more_body_may_be_anything_with_a_truth(bare):
     assert peer.read_response().body == b"xxxxx"
 
 
-# ---- refused ----
+# ---- rejected ----
 
 
 @pytest.mark.parametrize("message", [None, 3, b"", [], "http.response.start", [("type", "http.response.start")]])

@@ -10,7 +10,7 @@ from evil import LENGTH, Evil, EvilBytes, body, start
 import saltare
 from bare import BODY, START, Done, step
 
-# ---- messages that change while they are looked at ----
+# ---- messages that change while send() reads them ----
 
 
 def test_an_iterator_of_headers_that_sends_first(bare):
@@ -216,7 +216,7 @@ def test_a_large_body_nobody_may_see_is_let_go(bare):
     bare.until(lambda: sys.getrefcount(octets) == before)
 
 
-# ---- how much may be said before the app waits ----
+# ---- how much send() accepts before the app waits ----
 
 
 START_OPEN = {"type": "http.response.start", "status": 200}

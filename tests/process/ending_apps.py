@@ -81,7 +81,7 @@ async def app(scope, receive, send):
     if scope["path"] == "/stream":
         await asyncio.sleep(3600)
     if scope["path"].startswith(("/task", "/callback")):
-        await asyncio.sleep(0.5)  # while the other task raises
+        await asyncio.sleep(0.5)  # while the task or callback raises
     await send({"type": "http.response.body", "body": b"ended"})
 
 

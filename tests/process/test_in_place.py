@@ -44,7 +44,7 @@ def is_in_place(server):
     return SERVED_IN_PLACE in server.logs()
 
 
-# ---- the interpreter that is as a new one would be makes way for it ----
+# ---- an unmodified interpreter execs a new one ----
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_an_interpreter_was_started_with(arguments, expected):
     assert touched.program(arguments.split()) == expected
 
 
-# ---- where something was done to it, it goes on ----
+# ---- a modified interpreter serves itself ----
 
 LAUNCHER = """
 import runpy, sys
@@ -188,7 +188,7 @@ def test_a_hook_at_the_start_of_the_interpreter(start, raw, tmp_path, hook, modu
 
 
 def test_a_hook_that_only_leaves_a_mark_in_the_environment(start, raw, tmp_path):
-    """It would not act a second time."""
+    """The hook would not act a second time."""
     code = "import os, builtins\nif os.environ.pop('ARMED', None): builtins.HOOKED = True\n"
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(code)
@@ -319,7 +319,7 @@ def test_a_master_in_place(start, raw, tmp_path, arguments):
     assert server.stop() == 0
 
 
-# ---- patched loops, and loops of others ----
+# ---- patched loops, and third-party loops ----
 
 # What the app does at import, and the module of the loop that then runs.
 LOOPS = {

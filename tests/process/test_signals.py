@@ -109,7 +109,7 @@ def test_a_fault_is_shown_by_faulthandler(serving, raw):
     assert "goroutine" not in log
 
 
-# --- run() in the main thread of somebody's program
+# --- run() in the main thread of a program
 
 
 def program(code):

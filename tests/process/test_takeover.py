@@ -70,7 +70,7 @@ def hang_up(server):
     server.popen.send_signal(signal.SIGHUP)
 
 
-# ---- however it was started ----
+# ---- ways to start ----
 
 
 def relative(folder):

@@ -205,7 +205,7 @@ server.run()
 """
 
 
-# ---- who serves what ----
+# ---- which worker serves what ----
 
 
 def shares(clients, rounds=6):

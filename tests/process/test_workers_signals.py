@@ -19,7 +19,7 @@ from family import (
 from harness import wait_until
 from rawsocket import Raw
 
-# ---- signals to all of them ----
+# ---- signals to all processes ----
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -123,7 +123,7 @@ def test_more_than_there_are_slots_for_is_refused(cli_server):
     assert len(workers(server)) == 9
 
 
-# ---- from a program ----
+# ---- started by a program ----
 
 
 def script(tmp_path, text):
@@ -227,7 +227,7 @@ except saltare.StartError as error:
     assert go.startswith("StartError workers cannot be forked by a process that has served itself")
 
 
-# ---- in the long run ----
+# ---- many starts and stops ----
 
 STARTS = int(os.environ.get("TEST_STARTS", 20))  # 1,000 for a long run
 

@@ -151,7 +151,7 @@ def test_debug_mode_that_is_switched_on_and_off(serve, raw):
         assert peer.get(path).read_response().body == b"ok"
 
 
-# ---- a loop that is run within a step ----
+# ---- a loop run within a step ----
 
 PROGRAM = """
     import asyncio, sys, threading

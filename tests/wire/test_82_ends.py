@@ -158,7 +158,7 @@ def test_a_drain(serve_by, meet):
     assert app.heard == [disconnect(1012)] * 20
 
 
-# ---- silence ----
+# ---- keepalive ----
 
 
 def test_an_idle_peer_is_asked_whether_it_is_there(serve_by, meet):
