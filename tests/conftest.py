@@ -1,13 +1,13 @@
-"""Fixtures shared by every test folder: servers, raw sockets, and the check that nothing is left.
+"""Fixtures shared by every test folder: servers, raw sockets, and the check that tests leave nothing behind.
 
-serve(app, **options)   a server in a thread of this process, ended with the test or with its `with` block
+serve(app, **options)   a server in a thread of this process; it stops at the end of the test or of its `with` block
 module_serve            the same for a whole test module
-cli_server(app, *args)  `python -m saltare app *args --port 0` in the folder of the test file
+cli_server(app, *args)  `python -m saltare app *args --port 0`, run in the folder of the test file
 module_cli_server       the same for a whole test module
 raw(server, timeout)    a raw socket to a server (rawsocket.Raw), closed with the test
-free_port               a TCP port of 127.0.0.1 that nobody had a moment ago
+free_port               a TCP port of 127.0.0.1 that was free a moment ago
 
-The classes behind them are in harness.py and rawsocket.py, which every test may import.
+The classes behind these fixtures are in harness.py and rawsocket.py, which every test may import.
 """
 
 import contextlib
@@ -38,11 +38,11 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     if config.getoption("--adversary"):
-        config.option.timeout_method = "thread"  # what a signal's handler raises may be lost in a finalizer
+        config.option.timeout_method = "thread"  # an exception raised by a signal handler may be lost in a finalizer
 
 
 @pytest.fixture(autouse=True)
-def adversary(request, nothing_left):  # so it has ended when is looked what is left
+def adversary(request, nothing_left):  # depends on nothing_left, so the adversary ends before that fixture checks
     if not request.config.getoption("--adversary") or request.node.get_closest_marker("no_adversary"):
         yield
         return
@@ -55,12 +55,12 @@ def adversary(request, nothing_left):  # so it has ended when is looked what is 
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a script; programs under test would inherit it
+):  # ignored, as in a background job of a script; programs under test would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first: run in parallel, they would otherwise be what the others wait for at the end."""
+    """Put files with slow tests first. In a parallel run the other workers would otherwise wait for them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -87,13 +87,13 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True)
 def nothing_left(request, caplog):
-    """After the last server of this process has ended the core owns nothing: no object, no buffer, no handle."""
+    """After the last server of this process has ended, the core owns nothing: no object, no buffer, no handle."""
     yield
     for phase in ("setup", "call", "teardown"):
-        caplog.get_records(phase).clear()  # what was logged with a traceback keeps the objects of its frames
+        caplog.get_records(phase).clear()  # tracebacks in logged records keep the objects of their frames alive
     core = sys.modules.get("saltare._core")
     if core is None or ALIVE or request.node.stash.get(FAILED, False):
-        return  # so does the traceback of a failed test
+        return  # the traceback of a failed test keeps them too
     deadline = time.monotonic() + 5
     while any(core.live().values()) and time.monotonic() < deadline:
         gc.collect()

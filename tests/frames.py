@@ -1,4 +1,4 @@
-"""WebSocket frames over a raw socket: whatever a peer may say, right or wrong."""
+"""WebSocket frames over a raw socket, valid and invalid."""
 
 import random
 import struct
@@ -9,7 +9,7 @@ from rawsocket import Raw
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1 = 0x80, 0x40
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-MASKS = random.Random(5)  # the same in each process of a test run: frames are part of tests' names
+MASKS = random.Random(5)  # fixed: test names contain frames and must be equal in each process of a run
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 FIELDS = (
     "Upgrade: websocket",
@@ -20,7 +20,7 @@ FIELDS = (
 
 
 class Frame(NamedTuple):
-    """One frame of a server: `opcode`, without FIN only when `fragment`, and its payload."""
+    """One frame from a server: `opcode`, without FIN only when `fragment`, and its payload."""
 
     opcode: int
     payload: bytes
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
 
 
 def frame(opcode, payload=b"", fin=FIN, rsv=0, mask=None, masked=True, length=None):
-    """A frame as a client sends it; `length` is what it claims to hold."""
+    """A frame as a client sends it; `length` overrides the length that the frame declares."""
     size = len(payload) if length is None else length
     bit = 0x80 if masked else 0
     head = bytes([fin | rsv | opcode])
@@ -77,13 +77,13 @@ class Peer(Raw):
         return Frame(first & 0x0F, self.read_exactly(size), not first & FIN, bool(first & RSV1))
 
     def read_close(self):
-        """The code and the reason of the next frame, a Close after which the server ends the connection."""
+        """The code and reason of the next frame, which must be a Close, after which the server ends the connection."""
         opcode, payload, *_ = self.read_frame()
         assert opcode == CLOSE, (opcode, payload)
         return (struct.unpack("!H", payload[:2])[0] if payload else None), payload[2:].decode()
 
     def ended(self):
-        """Whether nothing follows but the end."""
+        """Whether the server sends nothing more before it closes."""
         try:
             return self.read_all() == b""
         except ConnectionResetError:

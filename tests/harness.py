@@ -1,4 +1,4 @@
-"""Servers as tests start them: in a thread of this process, or by the command line in one of their own."""
+"""Servers for tests: in a thread of this process, or started from the command line in a process of their own."""
 
 import contextlib
 import logging
@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-HANG = 30  # seconds; no test expects to wait this long, it only ends those that would wait for ever
+HANG = 30  # seconds; no test expects to wait this long, the limit only ends tests that would wait for ever
 
 
 class Journal(logging.Handler):
-    """What the server logs, kept as text."""
+    """Collects what the server logs, as text."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ ALIVE = set()  # the servers of this process that have not ended
 
 
 def wait_until(condition, tell=lambda: "it did not come to that"):
-    """Returns when condition() holds; fails with what tell() says when it never does."""
+    """Wait until condition() holds; fail with the text from tell() when it never does."""
     deadline = time.monotonic() + HANG
     while not condition():
         assert time.monotonic() < deadline, tell()
@@ -39,10 +39,10 @@ def wait_until(condition, tell=lambda: "it did not come to that"):
 
 
 class Logged:
-    """What both kinds of server share: `.logs()` is all they have logged so far."""
+    """Common part of both kinds of server: `.logs()` returns everything logged so far."""
 
     def wait_for_log(self, text):
-        """An answer may be out before the line about it is written."""
+        """Wait for the text: a response may arrive before its log line is written."""
         wait_until(lambda: text in self.logs(), lambda: f"{text!r} was not logged, but:\n{self.logs()}")
 
 
@@ -77,7 +77,7 @@ class Running(Logged):
 
 @contextlib.contextmanager
 def starter(running=None):
-    """A function that starts servers, and their end. `running(app, **options)` is saltare.running unless given."""
+    """Starts servers and stops them afterwards. `running(app, **options)` is saltare.running by default."""
     import saltare
 
     with contextlib.ExitStack() as stack:
@@ -131,7 +131,7 @@ class Process(Logged):
             raise AssertionError(f"still running {HANG} s after it was told to stop:\n{self.logs()}") from None
 
     def end(self):
-        """For the fixture: one that the test has not ended must end gracefully."""
+        """For the fixture: a server that the test has not stopped must stop gracefully."""
         if self.popen.poll() is None:
             code = self.stop()
             assert code == 0, f"exit code {code}:\n{self.logs()}"
@@ -139,7 +139,7 @@ class Process(Logged):
 
 @contextlib.contextmanager
 def process_starter(folder, logs):
-    """A function that starts `python -m saltare` in `folder`, with stderr in a file in `logs`, and their end."""
+    """A function that starts `python -m saltare` in `folder`, stderr in a file in `logs`; servers stop afterwards."""
     with contextlib.ExitStack() as stack:
 
         def start(app, *args, env=None, **popen):

@@ -1,4 +1,4 @@
-"""What a process holds, and what an interpreter holds that only imported the app."""
+"""Memory of a process, and of an interpreter that has only imported the app."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ print(open("/proc/self/smaps_rollup").read())
 
 
 def held(pid):
-    """(RSS, private), in KiB; private is what is anonymous: heap, stacks, written data."""
+    """(RSS, private), in KiB; private means anonymous memory: heap, stacks, written data."""
     return parse(Path(f"/proc/{pid}/smaps_rollup").read_text())
 
 
@@ -25,7 +25,7 @@ def parse(rollup):
 
 
 def held_in(pid, field, *marks):
-    """KiB that a field of /proc/PID/smaps ("Rss", "Anonymous") has for those mappings whose first line holds all marks."""
+    """KiB of a field of /proc/PID/smaps ("Rss", "Anonymous"), over the mappings whose first line holds all marks."""
     total, counts = 0, False
     with open(f"/proc/{pid}/smaps") as lines:
         for line in lines:
@@ -37,7 +37,7 @@ def held_in(pid, field, *marks):
 
 
 def environment(cache):
-    """Bytecode is cached, as it is where a wheel was installed: compiling leaves garbage in the heap."""
+    """Bytecode is cached, as after installing a wheel: compiling leaves garbage in the heap."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPYCACHEPREFIX": str(cache)}
 

@@ -1,4 +1,4 @@
-"""A raw socket with just enough HTTP to read answers; what is sent is sent as it is."""
+"""A raw socket with just enough HTTP to read responses; it sends bytes unchanged."""
 
 import socket
 import struct
@@ -9,7 +9,7 @@ from harness import HANG
 
 
 class Answer(NamedTuple):
-    """One answer as it came: header names lower-cased, values as text; `head` has the exact bytes."""
+    """One response as received: header names lower-cased, values as text; `head` has the exact bytes."""
 
     status: int
     reason: str
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class Raw:
-    """A socket and the little HTTP needed to read answers off it; whatever is sent is sent as it is."""
+    """A socket with the little HTTP needed to read responses; it sends bytes unchanged."""
 
     def __init__(self, server, timeout=HANG):
         if isinstance(server, int):
@@ -57,7 +57,7 @@ class Raw:
         return piece
 
     def read_until(self, end):
-        """Everything up to and with `end`; EOFError when the peer closes before."""
+        """Everything up to and including `end`; EOFError when the peer closes before that."""
         while end not in self._unread:
             if not self._more():
                 raise EOFError(f"closed after {self._unread!r}")
@@ -78,14 +78,14 @@ class Raw:
         return data[:size]
 
     def read_all(self):
-        """Everything up to the peer's close."""
+        """Everything until the peer closes."""
         while self._more():
             pass
         data, self._unread = self._unread, b""
         return data
 
     def read_response(self, method="GET"):
-        """The next answer, interim ones included; `method` of the request decides whether a body follows."""
+        """The next response, interim ones included; `method` of the request decides whether a body follows."""
         head = self.read_until(b"\r\n\r\n")
         start, *lines = head[:-4].decode("latin-1").split("\r\n")
         _, status, reason = (start + " ").split(" ", 2)
@@ -113,7 +113,7 @@ class Raw:
         self.socket.close()
 
     def reset(self):
-        """Leaves so that the server knows at once."""
+        """Close with a reset, so that the server notices at once."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 

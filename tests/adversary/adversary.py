@@ -1,18 +1,18 @@
-"""The collector as an adversary: whenever it may run, a finalizer acts on what is alive.
+"""The garbage collector as an adversary: whenever it runs, a finalizer acts on live objects.
 
-On CPython 3.10 and 3.11 it may run within any allocation of a container; from 3.12 on only between two instructions of
-Python code, so there the same is tried by what C calls: comparisons, iterators, hooks, and the end of objects.
+On CPython 3.10 and 3.11 it may run within any allocation of a container. From 3.12 on it runs only between two
+bytecode instructions, so there the tests use Python code that C calls: comparisons, iterators, hooks, destructors.
 """
 
 import gc
 import sys
 
 WITHIN_ALLOCATIONS = sys.version_info < (3, 12)
-FREED = 20  # more objects than have come into a free list since the last full collection, which empties them all
+FREED = 20  # more objects than any free list can gain since the last full collection, which empties them all
 
 
 class Trap:
-    """A cycle of garbage; its finalizer springs, and sets the next one."""
+    """A garbage cycle whose finalizer acts and then creates the next cycle."""
 
     def __init__(self, adversary):
         self.itself, self.adversary = self, adversary
@@ -24,11 +24,11 @@ class Trap:
 
 
 class Ballast:
-    """Alive; a few more than the threshold, so that the very next allocation collects."""
+    """Live objects; a few more than the threshold, so that the very next allocation collects."""
 
 
 class Adversary:
-    """Within it, `act()` is called whenever the collector runs. What it raises is of no interest."""
+    """Within the block, `act()` is called whenever the collector runs. Its exceptions are ignored."""
 
     def __init__(self, act):
         self.act, self.acting, self.set = act, False, False
@@ -53,19 +53,19 @@ class Adversary:
         self.before = gc.get_threshold()
         self.set = True
         Trap(self)
-        gc.set_threshold(1, 1 << 30, 1 << 30)  # young objects are enough, and the others many
+        gc.set_threshold(1, 1 << 30, 1 << 30)  # only young collections; older generations hold many objects
         return self
 
     def __exit__(self, *exc):
         self.set = False
         gc.set_threshold(*self.before)
-        gc.collect()  # the last one
+        gc.collect()  # collect the last trap
 
 
 class AtAllocation:
-    """Calls `act()` at the allocation number `nth` of a container within `call()`, which runs no Python code before.
+    """Calls `act()` at the `nth` allocation of a container within `call()`, which must run no Python code before it.
 
-    `reached` says whether there was such an allocation. Does nothing where the collector does not run within allocations.
+    `reached` says whether there was such an allocation. Does nothing where the collector does not run in allocations.
     """
 
     def __init__(self, nth, act):
@@ -88,7 +88,7 @@ class AtAllocation:
         before = gc.get_threshold()
         gc.collect()
         gc.disable()
-        held = [[(i,), (i, i), (i, i, i), [i], {i: i}] for i in range(FREED)]  # what comes from there is no allocation
+        held = [[(i,), (i, i), (i, i, i), [i], {i: i}] for i in range(FREED)]  # empties free lists
         Trap(self)
         gc.set_threshold(1, 1 << 30, 1 << 30)
         gc.enable()
@@ -102,7 +102,7 @@ class AtAllocation:
 
 
 def at_each_allocation(scenario, most=40):
-    """Calls scenario(nth) for nth from 0; it returns whether its AtAllocation was reached. Returns how many were."""
+    """Calls scenario(nth) for nth from 0 while its AtAllocation is reached, which it returns. Returns the count."""
     for nth in range(most):
         if not scenario(nth):
             return nth

@@ -1,4 +1,4 @@
-"""What these tests share with those of the border."""
+"""Fixtures shared with the tests of the bridge."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What an app may do while the border looks at its objects, each in a process of its own: `python faults_of_calls.py NAME`.
+"""What an app may do while the bridge reads its objects, a process per case: `python faults_of_calls.py NAME`.
 
-A fault that comes back ends the process by a signal, or by an assertion. test_faults.py runs them all, with an allocator
-that overwrites what is freed. This file has what those of the faults share.
+A regression ends the process by a signal or a failed assertion. test_faults.py runs every case with an allocator
+that overwrites freed memory. This file holds what the cases share.
 """
 
 import sys

@@ -1,10 +1,10 @@
-"""What a finalizer does while the border allocates: the collector runs within each allocation of a call, in turn."""
+"""A finalizer acts while the bridge allocates: the collector runs within each allocation of a call in turn."""
 
 import asyncio
 import gc
 import socket
 
-from faults import fault, main  # first: it makes the path to what follows
+from faults import fault, main  # first: it sets the path for the imports below
 
 # isort: split
 
@@ -35,7 +35,7 @@ def a_reader_is_removed_while_it_is_reported():
 
 
 def messages_and(end):
-    """A WebSocket ends while the message for what came is made; one and several of them wait."""
+    """A WebSocket ends while the message for a frame is created, with one receiver waiting and with several."""
     bare = Bare()
     for n in (1, 20):
 
@@ -89,7 +89,7 @@ def another_takes_the_message_while_it_is_made():
 
 @fault
 def another_takes_the_body_while_its_message_is_made():
-    """Whoever comes too late waits."""
+    """A late caller waits."""
     bare = Bare()
     taken = []
 
@@ -173,7 +173,7 @@ def lists_are_emptied_while_a_scope_is_made():
     bare = Bare()
 
     def empty_all():
-        """Whatever list is found that somebody is about to fill."""
+        """The finalizer changes every list that it finds while another function is about to fill it."""
         for one in gc.get_objects():
             if type(one) is list and len(one) == FIELDS:
                 one.clear()

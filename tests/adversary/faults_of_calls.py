@@ -1,10 +1,10 @@
-"""What the Python code does that the border calls: comparisons, iterators, hooks, and the end of objects."""
+"""What Python code may do when the bridge calls it: comparisons, iterators, hooks, destructors."""
 
 import asyncio
 import functools
 import socket
 
-from faults import fault, main  # first: it makes the path to what follows
+from faults import fault, main  # first: it sets the path for the imports below
 
 # isort: split
 
@@ -87,7 +87,7 @@ def a_repr_frees_the_header_that_it_is_of():
 
 @fault
 def the_end_of_headers_sends():
-    """What a list of headers drops when it is read may send in its turn: it must find the message that was sent."""
+    """An object dropped while a header list is read may call send() itself: it must see the message already sent."""
 
     class Last(bytes):
         def __del__(self):
@@ -149,7 +149,7 @@ def options_that_open_the_core_they_are_for():
 
 
 class Key:
-    """A selector key whose end acts."""
+    """A selector key with a destructor that acts."""
 
     def __init__(self, act):
         self.act = act
@@ -194,7 +194,7 @@ def a_descriptor_changes_hands_in_the_turn_that_reports_it():
         peer.socket._socket.send(GET)
         while len(bare.exchanges) <= n:
             seen = bare.core.poll(1)
-        assert list(seen) in ([], [("new", 1)]), seen  # of the turn that dispatched
+        assert list(seen) in ([], [("new", 1)]), seen  # of the turn that dispatched it
         bare.core.unwatch(left.fileno())
         bare.exchanges[n].fail()
         peer.close()
@@ -202,7 +202,7 @@ def a_descriptor_changes_hands_in_the_turn_that_reports_it():
 
 @fault
 def a_hook_that_takes_itself_away():
-    """With an object of C that looks at itself once more after its call."""
+    """With a C object that reads its own state once more after its call."""
 
     def ended(name):
         def act():
@@ -232,7 +232,7 @@ def a_hook_that_takes_itself_away():
 
 
 def waits_for_what(request, end, types):
-    """receive() whose future is made while what it waits for comes, or what it is about ends."""
+    """receive() creates its future while the expected event arrives, or while its exchange ends."""
     bare = Bare()
     peer, exchange = bare.ask(request)
 
@@ -276,7 +276,7 @@ def a_websocket_ends_while_receive_begins_to_wait():
 
 @fault
 def an_app_that_steps_itself():
-    """As any coroutine, the one that a task has of the app cannot be stepped, thrown into or closed within its own step."""
+    """Like any coroutine, the app's coroutine cannot be stepped, thrown into or closed within its own step."""
     seen = []
 
     async def app(scope, receive, send):

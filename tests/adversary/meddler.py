@@ -1,4 +1,4 @@
-"""What a finalizer may do to a server that it finds alive: without harm to what a test expects, or the worst."""
+"""What a finalizer may do to a live server: harmless actions that no test notices, and harmful ones."""
 
 import contextlib
 import gc
@@ -11,7 +11,7 @@ KINDS = ("Core", "Exchange", "Socket", "Awaitable", "Run", "Starter")
 
 
 def alive():
-    """Objects of the border, by the name of their type."""
+    """Live objects of the bridge, by type name."""
     found = {kind: [] for kind in KINDS}
     for one in gc.get_objects():
         if type(one).__module__ == "saltare._core":
@@ -20,10 +20,10 @@ def alive():
 
 
 class Meddler:
-    """`act()` does one thing, chosen by chance, to one of the objects that are alive.
+    """`act()` does one random thing to one live object.
 
-    Harmless: it looks, replaces hooks by their equals and the state by a copy, begins what it gives up, sends what is refused,
-    and uses memory that was just freed.
+    Harmless actions: read, replace hooks by equal ones and the state by a copy, start a receive and cancel it, send
+    a message that is rejected, and use memory that was just freed.
     """
 
     def __init__(self, seed=0):
@@ -51,7 +51,7 @@ class Meddler:
 
     def refused(self):
         sent = self.any("Exchange", "Socket").send({"type": "nothing", "headers": [(b"a", b"b")]})
-        sent.close()  # in a thread that is not the loop's: nobody will await it
+        sent.close()  # in a thread other than the loop's: nobody will await it
 
     def hooks(self):
         core = self.any("Core")
@@ -93,7 +93,7 @@ MESSAGES = [
 
 
 class Vandal(Meddler):
-    """The same, and the worst: sends, receives, fails, cancels, steps, empties lists, and drops tasks that are not its own."""
+    """Harmful actions too: send, receive, fail, cancel, step, empty lists, and drop tasks of others."""
 
     def __init__(self, seed=0):
         super().__init__(seed)
@@ -131,9 +131,9 @@ class Vandal(Meddler):
 
 @contextlib.contextmanager
 def meddling():
-    """Has a harmless meddler act whenever the collector runs, on what is made from now on."""
+    """Run a harmless meddler whenever the collector runs, on objects created from now on."""
     gc.collect()
-    gc.freeze()  # so that the looks at what is alive are quick
+    gc.freeze()  # so that listing live objects is quick
     meddler = Meddler()
     try:
         with Adversary(meddler.act):

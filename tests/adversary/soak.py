@@ -1,6 +1,6 @@
-"""A server under a collector that does the worst, until it has had COUNT requests and messages: `python soak.py [COUNT]`.
+"""A server under a harmful collector until it has served COUNT requests and messages: `python soak.py [COUNT]`.
 
-Prints what is alive at the beginning and at the end, and fails when something is left. Its clients are a process of their own.
+Prints the live objects at the start and at the end, and fails when any are left over. Clients run in a second process.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "bridge")]
 
 COUNT = 5000
 CONNECTIONS = 8
-DEPTH = 16  # requests that a client sends before it reads
-PATIENCE = 0.5  # seconds; an answer that the adversary has taken away does not come
+DEPTH = 16  # requests that a client sends before it reads responses
+PATIENCE = 0.5  # seconds; a response that the adversary has destroyed never arrives
 PHASES = 10
-OFTEN, SELDOM = 0.1, 0.003  # of the allocations: something harmless, the worst
-LEFT_MIB = 3.0  # resident memory that may be more in the last phase than in the third: caches, not what was served
+OFTEN, SELDOM = 0.1, 0.003  # share of the allocations: a harmless action, a harmful one
+LEFT_MIB = 3.0  # allowed growth of resident memory from the third phase to the last, for caches
 
 
 # ---- the clients ---------------------------------------------------------------------------------------------------------
 
 
 def peer(port, number):
-    """One connection after the other, each until it ends."""
+    """One connection after another, each until it ends."""
     from frames import BINARY, Peer, close, frame, text
     from rawsocket import Raw
 
@@ -69,7 +69,7 @@ def clients(port):
 
 
 class App:
-    """Echoes, and counts what it has had."""
+    """Echoes, and counts requests and messages."""
 
     def __init__(self):
         self.served = 0
@@ -115,7 +115,7 @@ def figures(app):
 
 
 class Soak:
-    """Runs the server in this thread, with the adversary in it; a phase ends with a look at the figures."""
+    """Runs the server in this thread, with the adversary in it; each phase ends with a reading of the figures."""
 
     def __init__(self, count):
         from meddler import Meddler, Vandal
@@ -137,7 +137,7 @@ class Soak:
 
     def begin(self):
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda loop, context: None)  # tasks that the adversary has broken
+        loop.set_exception_handler(lambda loop, context: None)  # for tasks that the adversary has broken
         self.watching = loop.create_task(self.watch())
 
     async def watch(self):
@@ -158,7 +158,7 @@ class Soak:
             self.server.shutdown()
 
     def sometimes(self):
-        """The looks at what is alive cost the most, so not at each allocation."""
+        """Listing live objects costs the most, so it is not done at each allocation."""
         chance = self.vandal.random.random()
         if chance < SELDOM:
             self.vandal.act()

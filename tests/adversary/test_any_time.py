@@ -1,4 +1,4 @@
-"""Everything in any order, and within any allocation or at the end of any object: nothing crashes, hangs or is left."""
+"""Any operation in any order, within any allocation or destructor: nothing crashes, hangs or leaks."""
 
 import gc
 import socket
@@ -31,7 +31,7 @@ MESSAGES = [
 
 
 class Everywhere(Monkey):
-    """With WebSockets, descriptors, and a hand on what it finds within the objects of the border."""
+    """With WebSockets, descriptors, and changes to objects found inside those of the bridge."""
 
     def __init__(self, seed):
         super().__init__(seed)

@@ -1,4 +1,4 @@
-"""No code that the border lets run, at whatever moment, brings it down: each case in a process of its own."""
+"""No code that the bridge calls can crash it, at any moment: each case runs in its own process."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from harness import HANG
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_border_survives(name):
-    # An allocator that overwrites what is freed, so that whoever still looks at it finds nonsense; ASan brings its own.
+    # An allocator that overwrites freed memory, so that a later read finds garbage; ASan brings its own.
     malloc = os.environ.get("PYTHONMALLOC", "debug")
     command = [sys.executable, "-X", "faulthandler", FAULTS[name].__code__.co_filename, name]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The soak, for a few seconds; SALTARE_SOAK gives the count of a long one."""
+"""The soak test for a few seconds; SALTARE_SOAK sets the count for a long run."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COUNT = int(os.environ.pop("SALTARE_SOAK", "5000"))  # not left there: a server refuses options that it does not know
+COUNT = int(os.environ.pop("SALTARE_SOAK", "5000"))  # removed: a server rejects unknown options
 
 
 @pytest.mark.timeout(300 + COUNT // 100)

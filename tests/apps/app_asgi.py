@@ -5,7 +5,7 @@ import json
 
 
 async def body_of(receive):
-    """The whole request body; None when the client left before its end."""
+    """The whole request body; None when the client disconnected before its end."""
     pieces = []
     while True:
         message = await receive()
@@ -28,7 +28,7 @@ async def hello(scope, receive, send):
 
 
 async def echo(scope, receive, send):
-    """Answers with what came in, as JSON; ?stream=N answers with N bytes in pieces of 16 KiB instead."""
+    """Responds with what it received, as JSON; ?stream=N responds with N bytes in pieces of 16 KiB instead."""
     assert scope["type"] == "http"
     if scope["query_string"].startswith(b"stream="):
         return await stream(int(scope["query_string"][7:]), send)
@@ -58,7 +58,7 @@ async def stream(size, send):
 
 
 def lifespan_with(state, serve_http):
-    """`serve_http` behind a lifespan that leaves `state` for the requests."""
+    """`serve_http` behind a lifespan that sets `state` for the requests."""
 
     async def app(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -81,7 +81,7 @@ def body(data=b"", more=False):
 
 
 def sends(*messages):
-    """An app that sends these messages whatever was asked; on /ok it behaves."""
+    """An app that sends these messages for every request; on /ok it responds correctly."""
 
     async def app(scope, receive, send):
         assert scope["type"] == "http"

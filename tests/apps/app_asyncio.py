@@ -1,4 +1,4 @@
-"""An app that uses its loop to the full: each path runs the case of that name."""
+"""An app that uses many features of its loop: each path runs the case of that name."""
 
 import asyncio
 import json
@@ -74,5 +74,5 @@ async def exception_handler():
 
 @case
 async def busy():
-    """Blocks the loop, as a careless app does."""
+    """Blocks the loop, as a faulty app does."""
     time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A FastAPI app with a bit of everything."""
+"""A FastAPI app that uses most features."""
 
 import asyncio
 import hashlib
@@ -26,8 +26,8 @@ from pydantic import BaseModel, Field
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-EVENTS = []  # what happened outside of answers, for the tests to look at
-GO_ON = threading.Event()  # what waiting endpoints wait for
+EVENTS = []  # what happened outside of responses, for the tests to check
+GO_ON = threading.Event()  # waiting endpoints wait for this
 TOGETHER = threading.Barrier(4)
 
 
@@ -185,7 +185,7 @@ async def in_loop():
 
 @router.get("/meet")
 def meet():
-    """Answers only when as many requests as the barrier has parties are inside at once."""
+    """Responds only when as many requests as the barrier has parties are inside at once."""
     return {"place": TOGETHER.wait(20)}
 
 
@@ -258,7 +258,7 @@ app.add_middleware(GZipMiddleware, minimum_size=1000)
 app.add_middleware(Timing)
 bare = (
     build()
-)  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so these are looked at without it
+)  # BaseHTTPMiddleware hides disconnects and ends broken streams cleanly, so the tests for these go without it
 
 
 def make_app():

@@ -1,4 +1,4 @@
-"""An app that goes through its lifespan as it is told to."""
+"""An app whose lifespan follows a list of steps."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from app_asgi import hello
 
 
 class App:
-    """Goes through the lifespan as told by `steps`, and keeps what happened."""
+    """Runs the lifespan as `steps` says, and records what happened."""
 
     def __init__(self, startup="complete", shutdown="complete"):
         self.startup, self.shutdown = startup, shutdown

@@ -1,4 +1,4 @@
-"""A Litestar app: handlers sync and async, validation, streams, events, uploads, errors."""
+"""A Litestar app: sync and async handlers, validation, streams, events, uploads, errors."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""A Quart app: views sync and async, streams in both directions, background tasks, sessions, errors."""
+"""A Quart app: sync and async views, streams in both directions, background tasks, sessions, errors."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""One chat, written for each framework: it greets with the path, echoes text and bytes, and leaves at "bye"."""
+"""One chat, written for each framework: it greets with the path, echoes text and bytes, and closes on "bye"."""
 
 
 def fastapi():

@@ -1,7 +1,7 @@
-"""The cases of app_asyncio: what an app may do with its loop, one coroutine each."""
+"""The cases of app_asyncio: what an app may do with its loop, one coroutine per case."""
 
 CASES = {}
-RESULTS = {}  # what outlives the request that made it
+RESULTS = {}  # results that outlive the request that produced them
 
 
 def case(function):

@@ -67,7 +67,7 @@ def work_in_child(connection):
 
 
 def in_child(method):
-    """Starts a child, waits for what it says and for its end; blocks, so it belongs in a thread or a short case."""
+    """Starts a child, waits for its output and its exit. It blocks, so call it in a thread or a short case."""
     context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     child = context.Process(target=work_in_child, args=(theirs,))

@@ -1,4 +1,4 @@
-"""Cases: connections, servers, datagrams and pipes of the app's own."""
+"""Cases: connections, servers, datagrams and pipes that the app opens."""
 
 import asyncio
 import os
@@ -105,7 +105,7 @@ async def sock_calls():
 
 @case
 async def readers_and_writers_of_pipes():
-    """add_reader, add_writer, their replacement and removal, and a descriptor that is used again."""
+    """add_reader, add_writer, replacing and removing them, and a reused descriptor."""
     loop = asyncio.get_running_loop()
     seen = []
     for number in range(5):

@@ -120,7 +120,7 @@ async def shield():
 @case
 async def current_task():
     task = asyncio.current_task()
-    await asyncio.sleep(0)  # a task that has not waited yet may be missing in all_tasks()
+    await asyncio.sleep(0)  # all_tasks() may miss a task that has not waited yet
     return [task is not None, task in asyncio.all_tasks(), task.get_loop() is asyncio.get_running_loop()]
 
 
@@ -152,7 +152,7 @@ async def get():
 
 @case
 async def context(name):
-    """Many of these at once: each sees what it has set itself, and starts with nothing."""
+    """Many requests at once: each sees only the values it has set itself, and starts with none."""
     before = request_name.get()
     request_name.set(name)
     await asyncio.sleep(0.005)

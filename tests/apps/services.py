@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as tests need them: started by an ordinary user in a folder of its own."""
+"""PostgreSQL and Redis for tests, started by an ordinary user in a temporary folder."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from harness import HANG, unused_port
 
 
 def program(name):
-    """Where a program is, Debian's folders for PostgreSQL included; without it the test is skipped, loudly."""
+    """Path of a program, also in Debian's PostgreSQL folders; skips the test when it is missing, with a reason."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     found = shutil.which(name) or (str(installed[0]) if installed else None)
     if found is None:
@@ -27,7 +27,7 @@ def program(name):
 
 
 def ordinary_user(*names):
-    """Popen's arguments to be the first of these users that exists, when we are root; both programs refuse root."""
+    """Popen's arguments to run as the first of these users that exists, when we are root; both programs refuse root."""
     if os.getuid() != 0:
         return {}
     for name in (*names, "nobody"):
@@ -47,7 +47,7 @@ def folder_of(user):
 
 @contextlib.contextmanager
 def process(command, log, **popen):
-    """Runs a server from when it says that it is ready, as both do in the same words, and ends it."""
+    """Runs a server from its ready message, which both programs write in the same words, and stops it."""
     with open(log, "wb") as out:
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **popen)
     try:

@@ -1,4 +1,4 @@
-"""What of an app's messages reaches the client: framing, order and keep-alive."""
+"""How an app's messages reach the client: framing, order and keep-alive."""
 
 import http
 import threading
@@ -190,7 +190,7 @@ def test_the_app_goes_on_after_its_answer(serve_on, raw):
 
 
 def test_an_app_that_is_not_a_coroutine_function(serve, raw):
-    """A callable that returns an awaitable, as functools.partial and classes do."""
+    """A callable that returns an awaitable, like functools.partial objects and callable instances."""
 
     class App:
         def __call__(self, scope, receive, send):

@@ -1,4 +1,4 @@
-"""Apps that use asyncio to the full while served, on our selector and as a guest of uvloop."""
+"""Apps that use many features of asyncio while served, on our selector and as a guest of uvloop."""
 
 import os
 import signal
@@ -76,8 +76,8 @@ def test_case(ask, name):
 
 
 def test_every_case_again_and_all_at_once(ask):
-    """Whatever a case has left in the loop or in the selector must not disturb the others."""
-    apart = {"signals", "exception_handler", "process_pool", "spawned_child"}  # they set what is global, or take long
+    """Anything a case leaves in the loop or in the selector must not disturb the others."""
+    apart = {"signals", "exception_handler", "process_pool", "spawned_child"}  # these change global state, or take long
     names = [name for name in EXPECTED if name not in apart]
     with ThreadPoolExecutor(8) as pool:
         results = dict(zip(names * 2, pool.map(ask, names * 2), strict=True))
@@ -132,7 +132,7 @@ def test_context_variables_do_not_stay_on_a_connection(server):
 
 
 def test_signals_reach_a_loop_that_waits(server, ask):
-    """Sent from outside while the server sleeps in the kernel with nothing else to wake it."""
+    """The signal comes from outside while the server sleeps in the kernel with nothing else to wake it."""
     ask("signals")
     before = len(ask("received_signals"))
     os.kill(server.pid, signal.SIGUSR1)
@@ -150,7 +150,7 @@ def test_a_busy_loop_loses_nothing(server, ask):
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_every_case_in_development_mode(cli_server, loop):
-    """`-X dev` and asyncio's debug mode find what is not awaited, not closed, or called from the wrong thread."""
+    """`-X dev` and asyncio's debug mode report missing awaits, open resources and calls from the wrong thread."""
     server = cli_server("app_asyncio:app", *LOOPS[loop], env={"PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"})
     for name in EXPECTED:
         assert httpx.get(f"{server.url}/{name}", timeout=25).json() == EXPECTED[name], name

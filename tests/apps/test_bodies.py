@@ -1,4 +1,4 @@
-"""What an app receives: bodies in all sizes, limits, waiting for more, and clients that go away."""
+"""What an app receives: bodies of all sizes, limits, back-pressure, and clients that disconnect."""
 
 import asyncio
 import hashlib
@@ -90,7 +90,7 @@ def test_a_slow_client_byte_by_byte(serve_on, raw):
 
 
 def test_an_app_that_does_not_read_stops_the_sender(serve, raw):
-    """Back-pressure: of 64 MiB only what the kernel and 64 KiB hold is taken until the app asks."""
+    """Back-pressure: of 64 MiB the server reads only what the kernel and 64 KiB hold until the app calls receive()."""
     go_on = threading.Event()
 
     async def app(scope, receive, send):
@@ -153,7 +153,7 @@ def test_no_interim_answer_when_the_declared_length_is_over_the_cap(serve, raw):
     assert client.read_response().status == 413
 
 
-# --- going away
+# --- disconnects
 
 
 def test_receive_waits_until_the_client_goes(serve_on, raw):
@@ -240,11 +240,11 @@ def test_send_raises_once_the_client_has_gone(serve_on, raw):
     assert told.wait(20)
     assert isinstance(raised[0], ClientDisconnected) and isinstance(raised[0], OSError)
     server.stop()
-    assert "Traceback" not in server.logs()  # a client that leaves is not the app's mistake
+    assert "Traceback" not in server.logs()  # a disconnect is not an error of the app
 
 
 def test_a_waiting_receive_can_be_cancelled(serve_on, raw):
-    """As frameworks do: wait for the disconnect beside the work, and drop the wait when the work is done."""
+    """As frameworks do: wait for the disconnect during the work, and cancel the wait when the work is done."""
 
     async def app(scope, receive, send):
         await receive()

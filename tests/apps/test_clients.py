@@ -1,4 +1,4 @@
-"""Clients that people use against one echoing app: httpx, aiohttp, requests, http.client, curl."""
+"""Common clients against one echoing app: httpx, aiohttp, requests, http.client, curl."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ import requests
 
 from app_asgi import echo
 
-DATA = bytes(range(256)) * 2000  # 512,000 bytes of every value
+DATA = bytes(range(256)) * 2000  # 512,000 bytes with every value
 
 
 def digest(data):
@@ -42,7 +42,7 @@ def test_httpx(serve_on):
         assert (head.status_code, head.content) == (200, b"")
         assert int(head.headers["content-length"]) > 100
         assert len(client.get("/?stream=300000").content) == 300000
-        assert len({client.get("/").json()["client"][1] for _ in range(10)}) == 1  # one connection for all
+        assert len({client.get("/").json()["client"][1] for _ in range(10)}) == 1  # one connection for all requests
 
 
 def test_httpx_async(serve_on):
@@ -151,7 +151,7 @@ def test_curl(serve_on, curl):
 
 
 def test_curl_uploads(serve_on, curl):
-    """A body over 1 MiB makes curl ask with Expect: 100-continue; -T - sends it chunked."""
+    """A body over 1 MiB makes curl send Expect: 100-continue; -T - sends it chunked."""
     url = serve_on(echo, max_request_body=0).url
     data = DATA * 8
     seen = json.loads(curl(url, "--data-binary", "@-", "-H", "Expect: 100-continue", data=data))

@@ -1,4 +1,4 @@
-"""Apps that hold pools of asyncpg and redis-py, against PostgreSQL and Redis servers of our own."""
+"""Apps that hold pools of asyncpg and redis-py, with PostgreSQL and Redis servers started here."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ async def roll_back(request):
 
 
 async def slow_query(request):
-    """Twenty of these at once share five connections."""
+    """Twenty requests at once share five connections."""
     value = await request.state.pool.fetchval("SELECT $1::int FROM pg_sleep(0.01)", int(request.query_params["n"]))
     return JSONResponse(value)
 
@@ -72,7 +72,7 @@ async def export(request):
 
 
 async def notifications(request):
-    """Server-sent events out of LISTEN; the client's first event tells that it listens."""
+    """Server-sent events from LISTEN; the first event tells the client that the app listens."""
 
     async def events():
         messages = asyncio.Queue()

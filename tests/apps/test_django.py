@@ -48,7 +48,7 @@ def test_streams(client):
 def test_a_client_that_leaves_a_stream(client):
     with client.stream("GET", "/endless/") as reply:
         assert next(reply.iter_lines()) == "data: tick"
-    # A view that is cancelled within send() leaves its generator to the collector, in a cycle with its exception.
+    # Cancelling a view within send() leaves its generator to the collector, in a cycle with its exception.
     wait_until(lambda: gc.collect() >= 0 and "stream over" in EVENTS, lambda: f"the stream goes on: {EVENTS}")
 
 
@@ -96,7 +96,7 @@ def test_many_at_once(server):
 
 
 def test_root_path(serve):
-    """Behind a proxy that takes the prefix off; Django calls it SCRIPT_NAME."""
+    """Behind a proxy that strips the prefix; Django calls the prefix SCRIPT_NAME."""
     seen = httpx.get(serve(app, root_path="/shop").url + "/sync/").json()
     assert seen["path"] == "/shop/sync/"
 

@@ -1,4 +1,4 @@
-"""FastAPI served, over httpx: inputs, answers, streams, background work, threads, errors, lifespan."""
+"""FastAPI served, over httpx: inputs, responses, streams, background work, threads, errors, lifespan."""
 
 import asyncio
 import hashlib
@@ -142,7 +142,7 @@ def test_server_sent_events_until_the_client_leaves(server, client):
     assert "Traceback" not in server.logs()
 
 
-# --- work besides the answer
+# --- work besides the response
 
 
 def test_background_tasks_run_after_the_answer(client):
@@ -206,7 +206,7 @@ def test_lifespan_and_state(server, client):
 
 
 def test_root_path(serve):
-    """Behind a proxy that takes the prefix off."""
+    """Behind a proxy that strips the prefix."""
     url = serve(app, root_path="/api/v1").url
     assert httpx.get(url + "/items/3").json()["number"] == 3
     assert httpx.get(url + "/openapi.json").json()["servers"] == [{"url": "/api/v1"}]

@@ -1,4 +1,4 @@
-"""A gateway: an app that passes requests on to another server, as streams in both directions."""
+"""A gateway: an app that forwards requests to another server, as streams in both directions."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
 
 def gateway_to(url):
     async def pass_on(request):
-        """Passes every header on, those that belong to a connection included, as careless gateways do."""
+        """Forwards every header, hop-by-hop headers included, as faulty gateways do."""
         url = f"{request.url.path}?{request.url.query}"
         client, headers = request.state.client, request.headers.raw
         outgoing = client.build_request(request.method, url, headers=headers, content=request.stream())

@@ -1,4 +1,4 @@
-"""The lifespan protocol: order, modes, failures, and what the process says of them."""
+"""The lifespan protocol: order, modes, failures, and what the process logs about them."""
 
 import asyncio
 import subprocess
@@ -64,7 +64,7 @@ def test_shutdown_that_fails_is_logged(serve_on, how):
 
 
 def test_what_startup_begins_lives_as_long_as_the_server(serve_on):
-    """Tasks, and an async context manager that a task of the lifespan holds, as connection pools do."""
+    """Tasks, and an async context manager held by a task of the lifespan, as connection pools do."""
     events = []
 
     async def app(scope, receive, send):

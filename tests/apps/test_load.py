@@ -1,4 +1,4 @@
-"""Many clients, large answers and slow readers at once."""
+"""Many clients, large responses and slow readers at once."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ def test_five_hundred_at_once(serve_on):
 
 
 def test_five_hundred_requests_inside_the_app(serve_on):
-    """None is answered before all of them are in."""
+    """No request gets a response before all of them have arrived."""
     inside = []
 
     async def app(scope, receive, send):
@@ -69,7 +69,7 @@ def test_connections_that_come_and_go(serve_on, raw):
 
 
 def test_aborted_requests_among_others(serve_on, raw):
-    """Clients that leave at every stage of a request take nobody with them."""
+    """Clients that disconnect at every stage of a request do not disturb others."""
     server = serve_on(echo)
     partial = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
     for end in range(0, len(partial), 7):
@@ -96,7 +96,7 @@ def test_clients_that_leave_a_pipeline(serve_on, raw):
 
 
 def test_every_kind_of_client_at_once(serve_on, raw):
-    """Random apps under random clients; afterwards everybody who stayed has the right answer."""
+    """Random apps with random clients: every client that stayed has the right response."""
 
     async def app(scope, receive, send):
         dice = random.Random(scope["path"])
@@ -196,7 +196,7 @@ def test_a_slow_reader_holds_up_its_own_app_only(serve_on, raw):
     slow = raw(server).get()
     slow.read_until(b"\r\n\r\n")
     assert [httpx.get(server.url + "/hello").status_code for _ in range(20)] == [200] * 20
-    assert not finished.wait(0.5)  # back-pressure has stopped the app, whatever the time
+    assert not finished.wait(0.5)  # back-pressure has stopped the app, no matter how long it has run
     assert len(progress) < 128
     slow.read_exactly(64 * MIB)
     assert finished.wait(20)

@@ -1,4 +1,4 @@
-"""The mistakes of apps: what the client sees of them, what the log says, and that the server goes on."""
+"""Errors of apps: what the client sees, what the log says, and that the server continues to serve."""
 
 import asyncio
 import contextlib
@@ -189,7 +189,7 @@ def test_an_app_that_cancels_itself(serve_on, raw):
 
 
 def test_messages_to_a_request_that_is_over(serve_on, raw):
-    """An app may keep send and receive for as long as it likes, even beyond the server."""
+    """An app may keep send and receive as long as it likes, even after the server has ended."""
     kept = []
 
     async def app(scope, receive, send):

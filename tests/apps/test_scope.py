@@ -1,4 +1,4 @@
-"""The HTTP scope, key by key, as ASGI 3.0 with its HTTP part 2.5 has it."""
+"""The HTTP scope, key by key, as specified in ASGI 3.0, HTTP part 2.5."""
 
 import socket
 
@@ -200,7 +200,7 @@ def test_unix_socket(serve, raw, tmp_path):
 
 
 def test_root_path(scope_of):
-    """The proxy has taken the prefix off the target; `path` includes it again, as `root_path` says."""
+    """The proxy has stripped the prefix from the target; `path` includes it again, as `root_path` says."""
     scope = scope_of(get("/items%20?a"), root_path="/api")
     assert (scope["root_path"], scope["path"], scope["query_string"]) == ("/api", "/api/items ", b"a")
     assert scope["raw_path"] in (b"/items%20", b"/api/items%20")

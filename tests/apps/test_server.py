@@ -155,7 +155,7 @@ def test_serve_gives_the_callers_loop_back_as_it_was():
             pass
         assert asyncio.get_running_loop() is loop
         assert loop.get_exception_handler() is handler
-        assert await asyncio.to_thread(lambda: 7) == 7  # its executor was not shut down with the server
+        assert await asyncio.to_thread(lambda: 7) == 7  # the server did not shut down the loop's executor
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
@@ -205,7 +205,7 @@ def test_the_same_server_again():
 
 
 def test_a_server_calls_another(serve_on):
-    """A gateway: the app of one is a client of the other, in the same process."""
+    """A gateway: the app of one server is a client of the other, in the same process."""
     inner = serve_on(hello)
 
     async def gateway(scope, receive, send):

@@ -209,7 +209,7 @@ def test_stacked_base_http_middlewares(serve_on):
 
 
 def test_a_file_is_sent_by_the_kernel_through_middlewares(serve_on, folder):
-    """FileResponse says where the file is instead of reading it, since the scope offers that."""
+    """FileResponse sends the path instead of reading the file, since the scope offers that extension."""
     kinds = []
 
     async def through(request, call_next):

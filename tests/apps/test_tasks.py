@@ -18,7 +18,7 @@ from harness import wait_until
 
 @pytest.fixture
 def reply_of(serve_on, raw):
-    """The body that an app answers with, on the third request of a connection."""
+    """The body with which an app responds to the third request of a connection."""
 
     def reply_of(app, **options):
         client = raw(serve_on(app, lifespan="off", **options))
@@ -109,7 +109,7 @@ def test_wrapped_by_middlewares(reply_of):
 
 
 def test_receive_by_two_tasks_at_once(serve_on, raw):
-    """Each message goes to one of them, and the end to both."""
+    """Each message goes to one receiver, and the end to both."""
     messages, both = [], threading.Event()
 
     async def app(scope, receive, send):
@@ -146,7 +146,7 @@ def test_the_task_of_a_request(serve_on, raw):
 
 
 def test_current_task_is_right_before_the_first_wait(serve_on, raw):
-    """Structured concurrency, timeouts and cancel scopes all rest on it."""
+    """Structured concurrency, timeouts and cancel scopes all depend on it."""
 
     async def app(scope, receive, send):
         task = asyncio.current_task()
@@ -182,7 +182,7 @@ def test_context_variables_of_one_request_never_reach_another(serve_on, raw):
 
 
 def test_an_app_that_never_waits(reply_of):
-    """Its task is over with its first step, without a turn of the loop."""
+    """Its task is done after its first step, without a turn of the loop."""
 
     async def app(scope, receive, send):
         for message in (start(), body(b"at once")):

@@ -1,4 +1,4 @@
-"""Chats of every framework, with the clients that people use."""
+"""The chat of every framework, with common clients."""
 
 import asyncio
 import json

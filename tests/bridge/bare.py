@@ -1,4 +1,4 @@
-"""A core without a server around it: the test dispatches, steps what is awaited, and says when a turn is taken."""
+"""A core without a server around it: the test dispatches, steps awaitables, and decides when to take a turn."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ def new_core(**options):
 
 
 class Bare:
-    """`core`, its `exchanges` in the order they came, and the `lines` it logged. `loop` gives futures and is closed."""
+    """`core`, its `exchanges` in order of arrival, and the `lines` it logged. `loop` makes futures and is closed."""
 
     def __init__(self, **options):
         self.loop = asyncio.new_event_loop()
@@ -76,11 +76,11 @@ class Bare:
             peer.close()
         self.core.close()
         self.listener.close()
-        self.__dict__.clear()  # pytest holds on to us for a while
+        self.__dict__.clear()  # pytest keeps a reference to us for a while
 
 
 class Turning:
-    """A peer's socket in the thread of the core: where it would wait, the core takes a turn."""
+    """A peer's socket in the core's thread: where it would block, the core takes a turn instead."""
 
     def __init__(self, sock, core):
         self._socket, self._core = sock, core
@@ -108,7 +108,7 @@ class Turning:
 
 
 def step(awaitable):
-    """One step: the future it waits for, or what it is done with as Done."""
+    """One step: the future it waits for, or Done with its result."""
     try:
         return awaitable.send(None)
     except StopIteration as stop:
@@ -121,7 +121,7 @@ class Done:
 
 
 def result(awaitable):
-    """What an awaitable that need not wait is done with."""
+    """The result of an awaitable that need not wait."""
     done = step(awaitable)
     assert isinstance(done, Done), f"it waits for {done!r}"
     return done.value
@@ -131,7 +131,7 @@ def waits(awaitable):
     """The future of an awaitable that has to wait."""
     future = step(awaitable)
     assert not isinstance(future, Done), f"it is done with {future.value!r}"
-    future._asyncio_future_blocking = False  # as the task that is given the future does
+    future._asyncio_future_blocking = False  # as a task does with the future that it gets
     return future
 
 
@@ -144,7 +144,7 @@ def in_spite_of(interruption, call):
 
 
 class polling:
-    """A second thread polls the core, without a pause, while the block runs."""
+    """A second thread polls the core continuously while the block runs."""
 
     def __init__(self, core):
         self.core = core

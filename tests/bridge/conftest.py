@@ -1,4 +1,4 @@
-"""Fixtures for the border: a bare core, and none left behind."""
+"""Fixtures for the bridge: bare cores, and a check that none is left open."""
 
 import gc
 
@@ -9,7 +9,7 @@ from bare import Bare
 
 @pytest.fixture
 def make_bare():
-    """A function that opens bare cores; they are closed with the test."""
+    """A function that opens bare cores; they are closed at the end of the test."""
     made = []
 
     def make(**options):

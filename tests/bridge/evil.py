@@ -1,11 +1,11 @@
-"""Messages that tests of send() begin from, and objects that run the test wherever the core looks at them."""
+"""Messages from which tests of send() start, and objects that call the test wherever the core reads them."""
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = (b"content-length", b"2")
 
 
 class Evil:
-    """Runs a function of the test wherever the core looks at it."""
+    """Calls a function of the test wherever the core reads it."""
 
     def __init__(self, act):
         self.act = act

@@ -1,4 +1,4 @@
-"""What receive() and send() return: coroutines to asyncio, of which each may be given up, or awaited twice."""
+"""The awaitables of receive() and send(): coroutines to asyncio, which may be closed or awaited twice."""
 
 import asyncio
 import gc
@@ -53,7 +53,7 @@ def test_pieces_come_as_they_arrive(bare):
     assert result(waiting) == message(b"ef")
 
 
-# ---- given up ----
+# ---- dropped, closed or cancelled ----
 
 
 def never_stepped(awaitable):
@@ -139,7 +139,7 @@ def test_sends_given_up_leave_no_futures_behind(bare):
     peer.close()
 
 
-# ---- twice, and together ----
+# ---- awaited twice, and by several ----
 
 
 def test_a_receive_is_awaited_once(bare):
@@ -194,7 +194,7 @@ def test_two_tasks_that_wait_for_the_same_receive(bare):
 
 
 class Closing:
-    """A future that closes the awaitable that waits for it as soon as it is asked."""
+    """A future that closes the awaitable waiting for it as soon as it is read."""
 
     waiting = None
 

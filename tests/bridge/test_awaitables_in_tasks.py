@@ -1,4 +1,4 @@
-"""What receive() and send() return, at the end of a response and in tasks of asyncio."""
+"""The awaitables of receive() and send(), at the end of a response and in asyncio tasks."""
 
 import asyncio
 import threading
@@ -88,7 +88,7 @@ def test_a_send_waits_while_its_peer_does_not_read(bare):
     for _ in range(10):
         bare.core.poll(0)
     exchange.send({"type": "http.response.body"})
-    assert future.done()  # there is nothing to wait for any more
+    assert future.done()  # there is nothing left to wait for
     assert result(waiting) is None
     assert len(peer.read_response().body) == 1 << 20
 
@@ -206,7 +206,7 @@ def test_asyncio_reads_a_body(serve, raw, read, pieces, debug):
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_asyncio_gathers_two_receives(serve, raw, debug):
-    """The second piece follows once the first has been taken: waiting together, they would be one message."""
+    """The peer sends the second piece after the first was received: together they would be one message."""
     waiting, taken = threading.Event(), threading.Event()
 
     async def app(scope, receive, send):

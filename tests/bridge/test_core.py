@@ -1,4 +1,4 @@
-"""A core by itself: how it is opened, what it calls, how it ends, and what a forked child may do with it."""
+"""The core by itself: how it opens, what it calls, how it ends, and what a forked child may do with it."""
 
 import gc
 import os
@@ -22,7 +22,7 @@ LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True
 
 
 def test_threads_are_as_they_were():
-    """Loading Go makes sleeps of the importing thread inexact for a moment, so that Go's own are; its CPUs are untouched."""
+    """Loading Go sets the importing thread's timer slack for a moment, so Go's threads inherit it; CPUs stay."""
     code = """
 import os
 slack = open("/proc/self/timerslack_ns").read()
@@ -233,11 +233,11 @@ def test_on_empty_that_raises(bare):
             bare.core.poll(0)
 
 
-# ---- the end of a core nobody closed ----
+# ---- the end of a core that was not closed ----
 
 
 def cycle():
-    """A bare core that refers to itself in every way it can, with exchanges in every state."""
+    """A bare core that refers to itself in every possible way, with exchanges in every state."""
     bare = Bare()
     core = bare.core
     core.state = {"core": core}
@@ -290,7 +290,7 @@ def test_an_exchange_outlives_its_core(make_bare):
 
 
 def in_a_child(check):
-    """Runs the check in a forked child; its exit code says whether it passed."""
+    """Runs the check in a forked child; the exit code says whether it passed."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -343,7 +343,7 @@ def test_a_forked_child_never_calls_into_the_core(bare):
 
     in_a_child(check)
     right.send(b"x")
-    bare.until(lambda: list(bare.core.poll(0)) == [("key", 1)])  # still in the set that the child shared
+    bare.until(lambda: list(bare.core.poll(0)) == [("key", 1)])  # still in the epoll set that the child shared
     assert result(exchange.receive())["body"] == b"abc"
     bare.answer(exchange)
     assert peer.read_response().body == b"ok"

@@ -1,4 +1,4 @@
-"""Options of the core: each is a row of the options' table and a setter of Go; in between are names and values."""
+"""Options of the core: each is a row of the options table and a setter in Go, connected by names and values."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from saltare.options.table import BY_NAME
 from saltare.options.values import Flag, Integer, Seconds, Size
 from saltare.serve.core import core_options
 
-OWN = {"guest", "debug", "counters", "slot", "retire_requests", "retire_rss"}  # of the process, not of its users
+OWN = {"guest", "debug", "counters", "slot", "retire_requests", "retire_rss"}  # set by the process, not by users
 
 
 def test_each_option_is_a_row_of_the_table_or_the_servers_own():

@@ -1,4 +1,4 @@
-"""Turns of a core: poll() and what it calls in between, descriptors of the application, signals, guests."""
+"""Turns of a core: poll() and what it calls, descriptors of the app, signals, guests."""
 
 import select
 import signal
@@ -111,7 +111,7 @@ def test_wake_is_called_by_what_receive_asks_for(bare):
     assert calls == [1, 1]
 
 
-# ---- within one another ----
+# ---- nested turns ----
 
 
 def test_poll_within_poll(bare):
@@ -252,7 +252,7 @@ def test_a_descriptor_that_is_unwatched_in_the_turn_that_reports_it(bare):
     peer.socket._socket.send(GET)
     time.sleep(0.05)
     seen = list(bare.core.poll(1))
-    assert seen in ([], [("key", 1)])  # by the order in which epoll reported them
+    assert seen in ([], [("key", 1)])  # depends on the order in which epoll reported them
     assert list(bare.core.poll(0)) == []
     assert peer.read_response().body == b"ok"
     left.close(), right.close()
@@ -292,7 +292,7 @@ def test_a_signal_ends_the_wait_and_its_handler_runs(bare):
     before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        while not seen:  # a turn may end before its time: Go's runtime has a signal of its own
+        while not seen:  # a turn may end early: Go's runtime has a signal of its own
             bare.core.poll(HANG)
         signal.signal(signal.SIGALRM, lambda *_: 1 / 0)
         signal.setitimer(signal.ITIMER_REAL, 0.05)

@@ -1,4 +1,4 @@
-"""Interpreters that end, or are others than the main one, with parts of a core still there."""
+"""Interpreters that end, and subinterpreters, with parts of a core still alive."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from bare import BODY, GET, START, Bare, new_core, post, result, waits
 
 
 def run(code, *flags):
-    """Runs the code in an interpreter that looks at what its allocator gives back; returns what it wrote to stderr."""
+    """Runs the code in an interpreter whose allocator checks what is freed; returns its stderr."""
     code = PREAMBLE.format(here=str(HERE), tests=str(HERE.parent)) + code
     command = [sys.executable, "-X", "dev", "-W", "ignore", *flags, "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=HANG)

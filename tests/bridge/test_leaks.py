@@ -1,4 +1,4 @@
-"""Everything the border does, again and again: afterwards there is not one object, reference or block more."""
+"""Everything the bridge does, repeated: afterwards no object, reference or memory block is left over."""
 
 import asyncio
 import gc
@@ -183,7 +183,7 @@ def references():
 
 
 def tidy(bare):
-    """What the harness keeps itself."""
+    """Objects that the harness itself keeps."""
     bare.exchanges.clear(), bare.scopes.clear(), bare.lines.clear()
     bare.peers.clear()
     for _ in range(3):
@@ -204,7 +204,7 @@ def test_nothing_is_left_of(bare, work, count):
 
     rounds()
     grown = [-rounds() + rounds() for _ in range(4)]
-    # A leak grows by ROUNDS each time; caches of the interpreter by a few, now and then.
+    # A leak grows by ROUNDS each time; the interpreter's caches grow by a few, now and then.
     assert min(grown) < ROUNDS / 2, grown
     assert live()["exchanges"] == live()["awaitables"] == live()["borrowed"] == 0
 

@@ -1,4 +1,4 @@
-"""What the core takes of saltare._memory: only that of its own version, which is checked when they first meet."""
+"""What the core takes from saltare._memory: only an API of its own version, which it checks at first use."""
 
 import ctypes
 import subprocess
@@ -10,7 +10,7 @@ from bare import new_core
 from harness import HANG
 from saltare import _memory
 
-NAME, OTHER_NAME = b"saltare._memory.API", b"another.API"  # a capsule does not hold its name
+NAME, OTHER_NAME = b"saltare._memory.API", b"another.API"  # a capsule does not copy its name
 NEW = ctypes.pythonapi.PyCapsule_New
 NEW.restype, NEW.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 OTHER = (ctypes.c_uint32 * 4)(1 << 31)
@@ -18,7 +18,7 @@ REFUSED = (
     f"saltare._core needs version [0-9]+ of saltare._memory.API, which has version {1 << 31}: install saltare again"
 )
 
-# An older or newer saltare._memory, or one that is no module, is there when the core is imported.
+# The core is imported while an older or newer saltare._memory, or an object that is no module, is present.
 PROGRAM = """
 import ctypes, sys, types
 new = ctypes.pythonapi.PyCapsule_New

@@ -1,4 +1,4 @@
-"""Every allocation of the border fails once: an error is told, nothing crashes, leaks or hangs."""
+"""Every allocation of the bridge fails once: each failure is reported, nothing crashes, leaks or hangs."""
 
 import socket
 import sys
@@ -14,7 +14,7 @@ MOST = 400  # allocations that one operation may make
 
 
 class failing:
-    """Within it, the allocation number `nth` fails, and with `stays` all after it."""
+    """Within the block, the `nth` allocation fails, and with `stays` all after it."""
 
     def __init__(self, nth, stays):
         self.nth, self.stop = nth, 0 if stays else nth + 1
@@ -27,12 +27,12 @@ class failing:
 
 
 def quiet(error):
-    """In place of a hook that needs memory to say that there is none."""
+    """Replaces a hook that needs memory to report that there is none."""
 
 
 @pytest.fixture
 def every_allocation(monkeypatch):
-    """Calls attempt(failing) with each allocation failing in turn, until there is none left that it makes."""
+    """Calls attempt(failing) with each allocation failing in turn, until the operation makes no more."""
     monkeypatch.setattr(sys, "unraisablehook", quiet)
 
     def each(attempt, stays):
@@ -46,7 +46,7 @@ def every_allocation(monkeypatch):
 
 @pytest.fixture
 def warm(bare):
-    """A core that has room in its outbox, as any has that served a while: what is lost for lack of memory can be said."""
+    """A core with room in its outbox, as after serving for a while: it can report what it loses for lack of memory."""
     for _ in range(3):
         peer, exchange = bare.ask()
         bare.answer(exchange)
@@ -55,7 +55,7 @@ def warm(bare):
 
 
 def outcome(peer):
-    """What a peer sees in the end: a status, or None when the connection just ends."""
+    """What a peer finally sees: a status, or None when the connection just ends."""
     try:
         return peer.read_response().status
     except (EOFError, ConnectionError):
@@ -125,7 +125,7 @@ def take(exchange):
 
 
 def take_all(exchange):
-    """The body, or None when it ends by a disconnect."""
+    """The body, or None when it ends with a disconnect."""
     body, more = b"", True
     while more:
         message = take(exchange)
@@ -151,7 +151,7 @@ def test_a_receive_that_fails_has_taken_nothing(bare, every_allocation, stays):
                 pass
             except MemoryError:
                 failed = True
-        # From 3.12 on a StopIteration is made at once, and when that fails the message in it is lost, though not silently.
+        # From 3.12 on StopIteration is created at once; if that fails, the message is lost, with an error.
         if box[0] is None and sys.version_info < (3, 12):
             assert take_all(exchange) == b"abc"
         coroutine.close()

@@ -1,4 +1,4 @@
-"""What send() takes as a message, and what it refuses."""
+"""Which messages send() accepts, and which it rejects."""
 
 import array
 import collections
@@ -11,7 +11,7 @@ from evil import LENGTH, Evil, body, fail, start
 import saltare
 from bare import BODY, START, result
 
-# ---- taken ----
+# ---- accepted ----
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_more_body_may_be_anything_with_a_truth(bare):
     assert peer.read_response().body == b"xxxxx"
 
 
-# ---- refused ----
+# ---- rejected ----
 
 
 @pytest.mark.parametrize("message", [None, 3, b"", [], "http.response.start", [("type", "http.response.start")]])
@@ -202,7 +202,7 @@ def test_what_is_no_dict(bare, message):
         (start(headers=[(b"a", "b")]), TypeError, "value must be bytes, not str: 'b'"),
         (start(headers=[(bytearray(b"a"), b"b")]), TypeError, "not bytearray"),
         (start(headers=[(b"a", memoryview(b"b"))]), TypeError, "not memoryview"),
-        (start(headers=[(b"a", Evil(fail))]), (ZeroDivisionError, TypeError), None),  # by the version of CPython
+        (start(headers=[(b"a", Evil(fail))]), (ZeroDivisionError, TypeError), None),  # depends on CPython's version
         (start(headers=[(b"", b"b")]), ValueError, "empty name"),
         (start(headers=[LENGTH, (b"a b", b"c")]), ValueError, "0x20"),
         (start(headers=[LENGTH, (b"a", b"b\r\nc: d")]), ValueError, "0x0d"),
@@ -242,7 +242,7 @@ def test_a_piece_that_is_refused_leaves_no_trace(bare, message, error, text):
 
 @pytest.mark.parametrize("where", ["name", "value"])
 def test_an_octet_that_passes_here_passes_in_the_core(bare, where):
-    """The rules of fields stand on both sides of the border: here so that the app is told, there so that nothing slips by."""
+    """Both sides of the bridge check field syntax: C to raise in the app, Go so that nothing slips through."""
     passed = []
     for octet in map(bytes, zip(range(256), strict=True)):
         peer, exchange = bare.ask()

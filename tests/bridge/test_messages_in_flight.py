@@ -1,4 +1,4 @@
-"""Messages that change while send() looks at them, bodies that are borrowed, and how much is taken before the app waits."""
+"""Messages that change while send() reads them, borrowed bodies, and how much send() accepts before the app waits."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from evil import LENGTH, Evil, EvilBytes, body, start
 import saltare
 from bare import BODY, START, Done, step
 
-# ---- messages that change while they are looked at ----
+# ---- messages that change while send() reads them ----
 
 
 def test_an_iterator_of_headers_that_sends_first(bare):
@@ -159,7 +159,7 @@ PIECE = 1 << 20
 
 
 def piece():
-    """Bytes of which nobody else has a reference."""
+    """Bytes to which nobody else has a reference."""
     return bytes(bytearray(PIECE))
 
 
@@ -216,7 +216,7 @@ def test_a_large_body_nobody_may_see_is_let_go(bare):
     bare.until(lambda: sys.getrefcount(octets) == before)
 
 
-# ---- how much may be said before the app waits ----
+# ---- how much send() accepts before the app waits ----
 
 
 START_OPEN = {"type": "http.response.start", "status": 200}
@@ -240,7 +240,7 @@ def descriptors():
     ids=["a byte", "nothing", "a buffer", "hints", "trailers", "files", "empty files"],
 )
 def test_an_app_that_says_little_again_and_again_waits(bare, tmp_path, before, message):
-    """Each piece counts what it costs, so that thousands of the smallest do not wait in one turn."""
+    """Each piece counts its overhead, so that thousands of tiny ones do not wait in one turn."""
     peer, exchange = bare.ask()
     most = 200
     if before == "trailers":

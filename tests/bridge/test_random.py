@@ -1,4 +1,4 @@
-"""Everything in any order, also from within one another: nothing crashes, hangs or is left."""
+"""Any operation in any order, also nested: nothing crashes, hangs or leaks."""
 
 import gc
 import random
@@ -29,7 +29,7 @@ BODIES = [b"", b"ok", bytes(5000), bytes(100_000), bytearray(9000), memoryview(b
 
 
 class Monkey:
-    """Acts on a bare core: as peers, as an app, as a loop; what it hands over acts in its turn when it is looked at."""
+    """Acts on a bare core as peers, app and loop; objects it passes act in turn when they are read."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)

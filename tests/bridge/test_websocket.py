@@ -1,4 +1,4 @@
-"""The border of a WebSocket: order mistakes, wrong messages, every awaitable, memory errors."""
+"""The bridge of a WebSocket: messages out of order, wrong messages, every awaitable, memory errors."""
 
 import asyncio
 import sys

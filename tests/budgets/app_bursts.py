@@ -1,4 +1,4 @@
-"""Requests that wait for their peers, for a while or for a word from outside, and what the core holds meanwhile."""
+"""Requests that wait for their peers, for a time or for an outside event, and what the core holds meanwhile."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ WAIT = 5  # seconds: a quiet period begins within
 
 
 class Uploads:
-    """Bytes that came so far."""
+    """Bytes received so far."""
 
     seen = 0
 
@@ -40,14 +40,14 @@ async def read(receive):
 
 
 async def pour(send, piece):
-    """For as long as the peer is there."""
+    """Responds until the peer disconnects."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     while True:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def talk(receive, send):
-    """Floods whoever says something."""
+    """Floods every peer that sends something."""
     await receive()
     await send({"type": "websocket.accept"})
     while (await receive())["type"] != "websocket.disconnect":

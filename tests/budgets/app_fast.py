@@ -1,4 +1,4 @@
-"""A small FastAPI app, of which the floor and the server's share are measured."""
+"""A small FastAPI app, for measuring the floor and the server's share."""
 
 from fastapi import FastAPI
 

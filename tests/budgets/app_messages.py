@@ -1,4 +1,4 @@
-"""WebSockets: /echo sends back, /swallow counts, /flood sends without end; anything else only waits."""
+"""WebSockets: /echo sends back, /swallow counts, /flood sends without end; every other path only waits."""
 
 
 async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""An app that answers in every way, and says in the end what the core still has."""
+"""An app that responds in every way, and finally reports what the core still holds."""
 
 import asyncio
 import atexit

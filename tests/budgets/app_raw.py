@@ -28,7 +28,7 @@ async def app(scope, receive, send):
 
 
 async def modules(scope, receive, send):
-    """Answers with the modules that its process has loaded."""
+    """Responds with the modules that its process has loaded."""
     if scope["type"] != "http":
         raise ValueError("no lifespan")
     await send({"type": "http.response.start", "status": 200, "headers": []})

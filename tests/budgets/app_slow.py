@@ -1,4 +1,4 @@
-"""An app that reads what comes, and says what the core holds while it answers."""
+"""An app that reads request bodies, and reports what the core holds."""
 
 import json
 
@@ -15,7 +15,7 @@ async def app(scope, receive, send):
 
 
 async def read(receive):
-    """False when the peer left before the end of its body."""
+    """False when the peer disconnected before the end of its body."""
     while (message := await receive())["type"] == "http.request":
         if not message["more_body"]:
             return True

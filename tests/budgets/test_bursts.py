@@ -1,7 +1,7 @@
-"""What a burst made a process grow by goes back to the system: after each kind of burst, all of them at the same time.
+"""The memory a process gains in a burst goes back to the system: after each kind of burst, and after all kinds at once.
 
-Unix sockets, since thousands of TCP connections with full buffers take a GiB of the kernel's memory. In the environment:
-BUDGET_BURSTS sets how many bursts, 3 unless given; BUDGET_PEERS how many peers each has, of those that the kind has here.
+It uses Unix sockets, since thousands of TCP connections with full buffers take a GiB of kernel memory. Environment:
+BUDGET_BURSTS is the number of bursts, 3 by default; BUDGET_PEERS replaces the number of peers of each burst.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from harness import wait_until
 from rawsocket import Raw
 
 BURSTS = int(os.environ.get("BUDGET_BURSTS", "3"))
-LEFT = 1024  # KiB of private memory; mostly it is a third of that
-PATIENCE = 45  # seconds after the last burst: the core gives back after 30, and has Python clean up once more
+LEFT = 1024  # KiB of private memory; usually a third of that
+PATIENCE = 45  # seconds after the last burst: the core releases after 30, then has Python clean up once more
 LULL = 4  # seconds after which an idle server has cleaned up
 BODY = 60_000
 
@@ -38,7 +38,7 @@ def live(server):
 
 
 def connect(server):
-    """Waits for room in the backlog, for which a unix socket with a timeout does not."""
+    """Waits for room in the backlog; connect() on a Unix socket with a timeout does not."""
     found = []
 
     def attempt():
@@ -51,7 +51,7 @@ def connect(server):
 
 
 class Burst:
-    """Peers of one server that ask for the same. `peers`: how many; `reached`: when they have what the burst is about."""
+    """Peers of one server that send the same request. `peers`: how many; `reached`: whether the burst is at peak."""
 
     def __init__(self, server, peers):
         self.server = server
@@ -69,7 +69,7 @@ class Burst:
         wait_until(lambda: live(self.server)["connections"] == 1)
 
     def end(self, raws):
-        """Peers that leave."""
+        """Disconnects the peers."""
 
 
 class SlowReaders(Burst):

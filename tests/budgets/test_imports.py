@@ -1,4 +1,4 @@
-"""What is loaded, and by whom: imports are memory."""
+"""Which modules are loaded, and by whom: imports are memory."""
 
 import json
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# What a Go program pays for even when it is not used.
+# Packages a Go program pays for even when it does not use them.
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
-# Of the package: what reads and checks options, and what other ways of serving need.
+# Modules of the package that read and check options, or serve in other ways.
 ONLY_AT_START = """cli launch.cli options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
 report.command report.imports report.page report.servers""".split()
 

@@ -1,6 +1,6 @@
-"""Very many requests of every kind leave a server as large as it was, with nothing in it.
+"""After very many requests of every kind a server is as large as before, and holds nothing.
 
-BUDGET_REQUESTS in the environment sets how many: 30,000 unless given, 300,000 before a release.
+BUDGET_REQUESTS in the environment sets the number: 30,000 by default, 300,000 before a release.
 """
 
 import ast
@@ -22,7 +22,7 @@ def request(method, target, *fields, body=b""):
 
 
 SMALL = [request("GET", "small"), request("HEAD", "small"), request("GET", "unread"), request("GET", "polled")]
-KINDS = [  # requests that are sent together, and whether the server closes the connection after the last
+KINDS = [  # requests sent together, and whether the server closes the connection after the last one
     (SMALL * 12, False),
     ([request("GET", "large"), request("GET", "stream")], False),
     ([request("POST", "echo", "Content-Length: 5", body=b"hello")] * 4, False),
@@ -38,7 +38,7 @@ KINDS = [  # requests that are sent together, and whether the server closes the 
 
 
 def exchange(server, requests, closes, times):
-    """Sends the requests over one connection, as often as told, and reads the answers."""
+    """Sends the requests over one connection that many times, and reads the responses."""
     done = 0
     with Raw(server) as peer:
         for _ in range(times):
@@ -53,7 +53,7 @@ def exchange(server, requests, closes, times):
 
 
 def leave(server):
-    """Goes away in the middle: of a head, of a body, of an answer."""
+    """Disconnects in the middle of a head, a body or a response."""
     for begun in (b"GET / HT", request("POST", "echo", "Content-Length: 50", body=b"x"), request("GET", "endless")):
         with Raw(server) as peer:
             peer.send(begun)
@@ -75,7 +75,7 @@ def descriptors(server):
 
 
 def idle(server, most):
-    """Until the server has noticed that all connections have gone."""
+    """Waits until the server has noticed that all connections are closed."""
     deadline = time.monotonic() + HANG
     while descriptors(server) > most:
         assert time.monotonic() < deadline, f"{descriptors(server)} descriptors, {most} at first"

@@ -1,4 +1,4 @@
-"""Budgets of memory, as differences to what is measured in the same test."""
+"""Memory budgets, as differences from a baseline measured in the same test."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from harness import HANG
 
 TESTS = Path(__file__).parents[1]
 MIB = 1024  # KiB
-# 1.5 MiB is the aim; the table of interned strings, which doubles when it is full, may cost half a MiB beyond that here:
+# The aim is 1.5 MiB. The table of interned strings doubles when full, which may cost another half MiB here:
 # this FastAPI has some 500 names fewer than fit.
 FASTAPI_RSS, FASTAPI_PRIVATE = 3 * MIB, 1 * MIB
 IMPORT = 0.3 * MIB
@@ -23,8 +23,8 @@ PARKED_IDLE, PARKED_USED = (18 * MIB, 7 * MIB), (20 * MIB, 8 * MIB)  # RSS and p
 PARKED_SHARE = 0.45  # of the RSS of the floor
 CONNECTIONS, PER_CONNECTION = 5000, 250  # bytes
 DESCRIPTORS = CONNECTIONS + 200
-BODIES, BODY = 500, 60_000  # of the connections; bytes of each that come, of some more that do not at first
-VALLEY = 2 * MIB  # over the idle server before: one arena that Python keeps, and pools of others it has touched since
+BODIES, BODY = 500, 60_000  # of the connections; bytes of each that are sent, some after a delay
+VALLEY = 2 * MIB  # over the idle server before: one arena that Python keeps, and pools of other arenas touched since
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_SMALL = GET.replace(b"/ ", b"/small ", 1)
 LULL, SETTLING = 4, 40  # seconds
@@ -52,7 +52,7 @@ def test_import_saltare():
 
 
 def test_fastapi_idle(cli_server, cache):
-    """Median of three; the first start of each only fills the cache of bytecode."""
+    """Median of three; the first start of each only fills the bytecode cache."""
     floors, servers = [], []
     for _ in range(4):
         floors.append(floor("app_fast", cache))
@@ -68,9 +68,9 @@ def test_fastapi_idle(cli_server, cache):
 
 
 def test_fastapi_parked(cli_server, cache, tmp_path):
-    """Idle, and after requests; all of it far below the floor."""
+    """Idle, and after requests; both far below the floor."""
     floor_rss, floor_private = floor("app_fast", cache)
-    for _ in range(2):  # the first fills the cache of bytecode
+    for _ in range(2):  # the first run fills the bytecode cache
         server = cli_server("app_fast:app", "--park-memory", tmp_path, env=environment(cache))
         server.wait_for_log("memory")
         if f"of memory in {tmp_path}" not in server.logs():
@@ -106,7 +106,7 @@ def enough_descriptors():
 
 
 def test_an_idle_connection(cli_server):
-    """Each has been answered once, and waits."""
+    """Each connection has had one response, and waits."""
     enough_descriptors()
     options = ("--header-timeout", 0, "--keep-alive-timeout", 600, "--max-concurrent-connections", CONNECTIONS + 100)
     server = cli_server("app_raw:app", *options)
@@ -127,7 +127,7 @@ def test_an_idle_connection(cli_server):
 
 @pytest.mark.slow
 def test_after_a_burst(cli_server):
-    """Many connections and large bodies at a time leave little behind, even while one connection stays."""
+    """Many connections and large bodies at once leave little behind, even while one connection stays open."""
     enough_descriptors()
     options = ("--header-timeout", 0, "--keep-alive-timeout", 600, "--max-concurrent-connections", CONNECTIONS + 100)
     server = cli_server("app_mixed:app", *options, env={"BUDGET_REPORT": os.devnull})
@@ -144,7 +144,7 @@ def test_after_a_burst(cli_server):
     peak = held(server.pid)
     for client in clients:
         client.close()
-    for _ in range(SETTLING):  # until then the core keeps records for connections that may come back
+    for _ in range(SETTLING):  # until then the core keeps records for connections that may return
         time.sleep(1)
         after = held(server.pid)
         if after[0] - before[0] <= VALLEY:

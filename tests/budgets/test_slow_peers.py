@@ -1,6 +1,6 @@
-"""Very many peers that send as slowly as they can: all are ended, and nobody else notices.
+"""Very many peers that send as slowly as possible: the server ends all of them, and other clients notice nothing.
 
-BUDGET_ATTACKERS in the environment sets how many of each kind: 1,000 unless given, 5,000 before a release.
+BUDGET_ATTACKERS in the environment sets the number of each kind: 1,000 by default, 5,000 before a release.
 """
 
 import json
@@ -19,16 +19,16 @@ from rawsocket import Raw
 ATTACK = Path(__file__).parents[2] / "benchmarks" / "attackers.py"
 ATTACKERS = int(os.environ.get("BUDGET_ATTACKERS", "1000"))
 TIMEOUT = 3  # seconds, of heads and of bodies
-PATIENCE = 60  # seconds; the server may be slow on a busy machine, but it must end them all
-SLACK = 4096  # KiB that the process may take more for whatever reason
-HEAD = 512 + 128  # bytes: a buffer for the head so far, and the record of a connection
+PATIENCE = 60  # seconds; the server may be slow on a busy machine, but must end all of them
+SLACK = 4096  # KiB by which the process may grow for any other reason
+HEAD = 512 + 128  # bytes: a buffer for the partial head, and the record of a connection
 BODY = 128 + 128 + 5 * 1024  # bytes: two records, and the app's task with its scope and frames, 3.3 KiB on Python 3.11
 BODIES = {"declared", "chunked", "silent", "trickling"}
 
 
 @pytest.fixture
 def attack():
-    """A function that begins an attack of so many heads and bodies, and returns when all are there."""
+    """A function that starts an attack with that many heads and bodies, and returns when all are connected."""
     attacks = []
 
     def begin(server, **counts):
@@ -61,7 +61,7 @@ def enough_descriptors(count):
 
 
 def refused(attack, count):
-    """The kinds of attackers that there were; all of them must have been answered 408 and ended."""
+    """The kinds of attackers so far; all of them must have been ended with a 408 response."""
     said, _ = attack.communicate(timeout=PATIENCE + HANG)
     kinds = json.loads(said)
     assert sum(kind["begun"] for kind in kinds.values()) == count
@@ -80,7 +80,7 @@ def live(server):
 
 
 def normal_use(server, attacks):
-    """Asks on a kept connection, and each time on a new one too, until the attacks are over; the most RSS seen, in KiB."""
+    """Sends requests on a kept and on a new connection until the attacks are over; returns the peak RSS in KiB."""
     asked, peak = 0, 0
     with Raw(server) as kept:
         while asked < 200 or any(attack.poll() is None for attack in attacks):

@@ -1,4 +1,4 @@
-"""System calls of an idle server, and of one request, as strace sees them."""
+"""System calls of an idle server, and of one request, as strace reports them."""
 
 import re
 import shutil
@@ -14,14 +14,14 @@ from harness import HANG
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
-CALM = 3.7  # seconds after which the clean-up after the last request is done; the deadlines of heads are still to come
+CALM = 3.7  # the clean-up after the last request is done by then, and no deadline of a head has come yet
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 READS, WRITES, WAITS = (
     {"read", "recvfrom", "recvmsg"},
     {"write", "sendto", "sendmsg", "writev"},
     {"epoll_wait", "epoll_pwait"},
 )
-# Of the Go runtime's own threads; they have nothing to do with a request.
+# Calls of the Go runtime's own threads, which have nothing to do with a request.
 OTHERS = {"futex", "nanosleep", "tgkill", "getpid", "rt_sigreturn", "sched_yield", "restart_syscall"}
 LINE = re.compile(r"^\d+ +(\w+)\(", re.M)
 

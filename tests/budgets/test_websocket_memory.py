@@ -12,7 +12,7 @@ from test_memory import DESCRIPTORS, enough_descriptors
 
 MIB = 1 << 20
 KIB_OF_MIB = 1024
-IDLE, PER_SOCKET = 5000, 4500  # of which the core's records are 376, the rest is the app's task, scope and frames
+IDLE, PER_SOCKET = 5000, 4500  # 376 of it are the core's records, the rest is the app's task, scope and frames
 GIB = 1 << 30
 
 
@@ -49,7 +49,7 @@ def no_more_than(server, mib):
 
 
 def test_a_gibibyte_in_fragments(cli_server):
-    """Over ws_max_size, so it ends by 1009 and is not read to its end."""
+    """The message exceeds ws_max_size, so the connection ends with 1009 and the rest is not read."""
     server = server_of(cli_server)
     piece = frame(CONTINUATION, bytes(MIB // 4), fin=0)
     with no_more_than(server, 2), Peer(server) as peer:
@@ -57,7 +57,7 @@ def test_a_gibibyte_in_fragments(cli_server):
             peer.send(frame(BINARY, bytes(MIB // 4), fin=0))
             for _ in range(GIB // (MIB // 4)):
                 peer.send(piece)
-        with contextlib.suppress(ConnectionError):  # who goes on sending may lose it
+        with contextlib.suppress(ConnectionError):  # a peer that continues to send may lose the Close frame
             assert peer.read_close() == (1009, "the message is over ws_max_size")
 
 
@@ -71,7 +71,7 @@ def test_a_gibibyte_in_messages(cli_server):
 
 
 def test_peers_that_never_read(cli_server):
-    """Each may cost 1 MiB and a message, in bytes objects of the app's."""
+    """Each connection may cost 1 MiB and a message, in bytes objects of the app."""
     server = server_of(cli_server)
     peers = 10
     with no_more_than(server, 1.2 * peers), contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a master and several workers hold in all, and each worker for itself."""
+"""What a master and several workers hold together, and each worker alone."""
 
 import time
 from pathlib import Path
@@ -7,11 +7,11 @@ from measure import environment, floor
 
 WORKERS = 4
 PRIVATE_PER_WORKER = 3.7 * 1024  # KiB
-OVER_IMPORT = 3 * 1024  # KiB of all processes together, over the RSS of one that has only imported the app
+OVER_IMPORT = 3 * 1024  # KiB of all processes together, above the RSS of a process that has only imported the app
 
 
 def pss(pid):
-    """KiB of the process, in which a page that several share counts by its part."""
+    """PSS of the process, in KiB: a shared page counts in proportion."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     return int(fields["Pss"].split()[0])
 
@@ -24,7 +24,7 @@ def children(pid):
 
 
 def test_four_workers_idle(cli_server, tmp_path, capsys):
-    """The second start, since the first fills the cache of bytecode."""
+    """The second start, since the first fills the bytecode cache."""
     for _ in range(2):
         server = cli_server("app_fast:app", "--workers", WORKERS, env=environment(tmp_path))
         time.sleep(0.5)

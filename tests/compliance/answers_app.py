@@ -1,4 +1,4 @@
-"""An app with a path for each kind of answer."""
+"""An app with a path for each kind of response."""
 
 from echo_app import read_body
 

@@ -1,4 +1,4 @@
-"""What Autobahn's fuzzing client talks to: every message comes back."""
+"""The app that Autobahn's fuzzing client tests: it echoes every message."""
 
 
 async def app(scope, receive, send):

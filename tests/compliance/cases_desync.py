@@ -1,4 +1,4 @@
-"""Cases beside the corpus: ways in which two readers of one connection have been led to see different requests."""
+"""Cases besides the corpus: known ways to make two readers of one connection see different requests."""
 
 GET = "GET /next HTTP/1.1\r\nHost: example.com\r\n\r\n"
 LENGTH = "Content-Length: 5\r\n"

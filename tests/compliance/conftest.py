@@ -16,7 +16,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Where this folder is not named, as `make compliance` does, most is left out: the judges may not be installed."""
+    """Unless this folder is named, as in `make compliance`, most tests are skipped: the judges may not be installed."""
     named = any("compliance" in argument for argument in config.invocation_params.args)
     if collection_path.name.startswith("test_") and not named:
         return collection_path.name not in NEED_NO_PROGRAM

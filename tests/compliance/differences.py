@@ -1,4 +1,4 @@
-"""Compares saltare's reading of each case with every peer's, and makes the table of differences."""
+"""Compares saltare's reading of each case with every peer's, and writes the table of differences."""
 
 import importlib
 import sys
@@ -46,10 +46,10 @@ STRICTER = """\
 
 
 def verdict(ours, theirs):
-    """How saltare's reading stands to a peer's: "same", "stricter", "laxer" or "other".
+    """How saltare's reading compares with a peer's: "same", "stricter", "laxer" or "other".
 
-    Stricter is a refusal where the peer goes on, laxer the opposite, both after the same requests. Everything else, such as
-    two requests where the peer sees one, or an end elsewhere, is "other".
+    Stricter: saltare refuses where the peer goes on; laxer: the opposite; both after the same requests. All else,
+    such as two requests where the peer sees one, or a different end, is "other".
     """
     if ours.means(theirs):
         return "same"
@@ -69,7 +69,7 @@ class Difference(NamedTuple):
 
 
 def compare(readings):
-    """Every Difference from saltare's readings."""
+    """A Difference for every reading that is not saltare's."""
     return [
         Difference(case, peer, found)
         for case, ours in readings["saltare"].items()
@@ -91,7 +91,7 @@ def load_reasons():
 
 
 def unexplained(differences, reasons):
-    """(differences in which saltare is not the strict one and nothing says why, reasons that nothing needs)"""
+    """(unexplained differences in which saltare is not the stricter one, reasons that no difference needs)"""
     need = {(d.case, d.peer): d for d in differences if d.verdict != "stricter"}
     return [need[key] for key in need if key not in reasons], [key for key in reasons if key not in need]
 
@@ -113,7 +113,7 @@ def told(reading):
 
 
 def grouped(readings, peers, case):
-    """The peers' readings of a case in words, each once, with the peers it is from."""
+    """The distinct readings of a case in words, each with the peers that have it."""
     groups = defaultdict(list)
     for peer in peers:
         groups[told(readings[peer][case])].append(peer)
@@ -121,7 +121,7 @@ def grouped(readings, peers, case):
 
 
 def rows(readings, differences, why):
-    """The lines of one part of the table; cases that are read alike and have the same reason share one."""
+    """The lines of one part of the table; cases with equal readings and the same reason share a line."""
     peers = defaultdict(list)
     for difference in differences:
         peers[difference.case].append(difference.peer)

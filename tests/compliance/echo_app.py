@@ -1,8 +1,8 @@
-"""The ASGI app of the servers that are compared: it answers with the method, the target and the body it saw."""
+"""The ASGI app of the compared servers: it responds with the method, target and body of the request."""
 
 
 async def read_body(receive):
-    """The whole body; None when the peer left before its end."""
+    """The whole body; None when the peer disconnected before its end."""
     body = b""
     more = True
     while more:

@@ -1,4 +1,4 @@
-"""Messages in bytes that have come whole: answers of servers, and requests as a proxy passes them on."""
+"""Parses complete HTTP messages: responses of servers, and requests as a proxy forwards them."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ class Message(NamedTuple):
 
 
 class Unread:
-    """Bytes that are taken from the front; Incomplete when there are not enough."""
+    """Bytes taken from the front; Incomplete when there are too few."""
 
     def __init__(self, data):
         self.data = data
@@ -68,7 +68,7 @@ class Unread:
 
 
 def answers(data):
-    """The whole answers in `data`, without interim ones. A field `seen` tells of what request each is."""
+    """The complete responses in `data`, without interim ones. A field `seen` identifies the request of each."""
     unread = Unread(data)
     while unread.data:
         try:

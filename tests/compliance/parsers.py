@@ -1,11 +1,11 @@
-"""Parsers that are libraries, fed with the same octets: h11, and llhttp through httptools."""
+"""Parsers that are libraries, given the same octets: h11, and llhttp through httptools."""
 
 import h11
 import httptools
 
 
 class H11:
-    """h11 as a server uses it: each request is answered before the next is read."""
+    """h11 as a server uses it: each request gets its response before the next is read."""
 
     def __init__(self):
         self.requests = []
@@ -58,7 +58,7 @@ class Llhttp:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.end = self.end or "closes"  # the rest is another protocol's
+            self.end = self.end or "closes"  # the rest belongs to another protocol
         except httptools.HttpParserError:
             self.end = self.end or "refused 400"
 

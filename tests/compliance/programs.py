@@ -1,4 +1,4 @@
-"""Servers and proxies that are programs of their own: how each is started, and its version."""
+"""Servers and proxies that run as programs: how each is started, and its version."""
 
 import contextlib
 import importlib.metadata
@@ -16,13 +16,13 @@ DEBIAN = {"nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"]}
 
 
 class Config(string.Template):
-    """The configurations are full of dollar signs."""
+    """With another delimiter, since the configurations are full of dollar signs."""
 
     delimiter = "%"
 
 
 def version(name):
-    """The version by which a peer's behaviour is known: of a distribution, or Debian's program without Debian's suffix."""
+    """The version that determines a peer's behaviour: of a distribution, or of a Debian program without its suffix."""
     if name not in DEBIAN:
         return importlib.metadata.version(name)
     said = subprocess.run(DEBIAN[name], capture_output=True, text=True, check=True)
@@ -37,7 +37,7 @@ def accepts(port):
 
 @contextlib.contextmanager
 def program(command, port, folder):
-    """The port of a program, once it accepts connections there; `folder` keeps what it says."""
+    """The port of a program, once it accepts connections there; `folder` keeps its output."""
     log = folder / "output"
     with open(log, "wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -69,7 +69,7 @@ def nginx_origin(folder):
 
 
 def nginx_proxy(folder, upstream):
-    """`upstream` is "host:port" or "unix:/path"; what it complains about is in errors.log of the folder."""
+    """`upstream` is "host:port" or "unix:/path"; complaints go to errors.log in the folder."""
     config, port = configured("nginx-proxy.conf", folder, upstream=upstream)
     return program(["nginx", "-p", folder, "-e", "stderr", "-c", config], port, folder)
 
@@ -80,7 +80,7 @@ def haproxy(folder, upstream):
 
 
 def granian(folder):
-    """hyper, a Rust library, reads for it."""
+    """hyper, a Rust library, is its parser."""
     folder.mkdir(parents=True, exist_ok=True)
     port = unused_port()
     options = ["--interface", "asgi", "--http", "1", "--no-ws", "--workers", "1", "--port", str(port)]

@@ -1,14 +1,14 @@
-"""What each peer makes of each case of the corpus: which requests it accepts, and how that ends.
+"""How each peer reads each case of the corpus: which requests it accepts, and how the case ends.
 
-A reading is the requests that were accepted, each as (method, target, body), and then one of
+A reading is the accepted requests, each as (method, target, body), followed by one of
 
-    refused STATUS   an answer of 400 or more that is the server's own
-    dropped          closed without such an answer, though nothing had announced the close
-    closes           closed, as the last answer said it would be
-    ready            a further request on the same connection is read as what it is
-    wants more       such a request is swallowed: the last one of the case has not ended
+    refused STATUS   the server itself responded with 400 or more
+    dropped          closed without such a response, although nothing had announced the close
+    closes           closed, as the last response announced
+    ready            another request on the same connection is read as a request
+    wants more       such a request is swallowed: the last request of the case has not ended
 
-The last two are told apart by sending AFTER once nobody has anything more to say: that is how smuggling works, too.
+To tell the last two apart, AFTER is sent once nobody sends any more. Request smuggling works the same way.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ from recorder import origin
 CORPUS = Path(__file__).parent.parent / "corpus"
 AFTER = b"GET /after HTTP/1.1\r\nHost: after\r\n\r\n"
 AFTER_SEEN = ("GET", "/after", b"")
-QUIET = 1  # seconds without a byte from anybody
+QUIET = 1  # seconds without a byte from any peer
 LEFT_OUT = {
     "200-upgrade-websocket": "who speaks WebSocket leaves HTTP here; who does not, answers",
 }
-UNSTABLE = {  # 400 or not, and passed on as it is when not, from one run to the next
+UNSTABLE = {  # in one run refused with 400, in the next forwarded
     ("haproxy", "400-chunk-trailer-space-before-colon"),
 }
 PATIENCE = {"header_timeout": 300, "body_timeout": 300, "keep_alive_timeout": 300, "max_request_body": 0}
@@ -54,13 +54,13 @@ class Reading(NamedTuple):
         return self.end == "wants more"
 
     def means(self, other):
-        """The same requests and the same kind of end: which status refuses, and who closes when, is not looked at."""
+        """Compares the requests and the kind of end; ignores which status refuses and who closes when."""
         mine, its = (self.requests, self.refuses, self.wants_more), (other.requests, other.refuses, other.wants_more)
         return mine == its
 
 
 def corpus():
-    """{case: its octets} of the corpus and of cases_desync.py, without what is left out."""
+    """{case: its octets} of the corpus and of cases_desync.py, except excluded cases."""
     cases = {path.stem: path.read_bytes() for path in sorted(CORPUS.glob("*.http"))} | CASES
     return {name: data for name, data in cases.items() if name not in LEFT_OUT}
 
@@ -87,7 +87,7 @@ class Client:
         self.socket.setblocking(False)
 
     def send(self, data):
-        with contextlib.suppress(ConnectionError):  # it may be refused before it is all sent
+        with contextlib.suppress(ConnectionError):  # the peer may refuse before everything is sent
             self.socket.sendall(data)
 
     def receive(self):
@@ -101,7 +101,7 @@ class Client:
             self.socket.close()
 
     def said(self):
-        """(requests accepted, the end that shows by now or None); HTTP/1.0 needs no announcement of a close"""
+        """(accepted requests, the end so far or None); HTTP/1.0 needs no announcement of a close"""
         requests, last = [], None
         for last in answers(self.received):
             if last.status >= 400:
@@ -115,9 +115,9 @@ class Client:
 
 
 def listen(clients, ports):
-    """Takes what comes until all have said what they have to say.
+    """Reads until all peers have sent everything.
 
-    That is when nothing has come for a while, and then each peer has answered somebody else, and still nothing has come.
+    That is when nothing came for a while, each peer then responded to another client, and still nothing came.
     """
     with selectors.DefaultSelector() as selector:
         for client in clients:
@@ -131,7 +131,7 @@ def listen(clients, ports):
 
 
 def take(selector, timeout):
-    """Receives until nothing comes for `timeout` seconds; whether anything came."""
+    """Receives until nothing comes for `timeout` seconds; returns whether anything came."""
     came = False
     while selector.get_map() and (events := selector.select(timeout)):
         came = True
@@ -173,9 +173,9 @@ def read_by_servers(ports, cases):
 
 
 def plain(request):
-    """The target as all tell it: some leave out the authority of an absolute one, some a "?" with nothing after it.
+    """The target in a common form: some peers omit the authority of an absolute target, some an empty query's "?".
 
-    The answer to a HEAD has no room to tell the body.
+    The response to a HEAD cannot carry the body.
     """
     method, target, body = request
     path = re.sub(r"^https?://[^/?]+", "", target, flags=re.IGNORECASE)
@@ -186,7 +186,7 @@ def plain(request):
 
 @contextlib.contextmanager
 def many_sockets():
-    """Thousands of descriptors are allowed meanwhile."""
+    """Raises the limit of descriptors to thousands meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -208,7 +208,7 @@ def serving():
 
 
 def everybody(folder):
-    """({peer: {case: Reading}}, {case: the words in which saltare refused it})"""
+    """({peer: {case: Reading}}, {case: the words with which saltare refused it})"""
     cases = corpus()
     with contextlib.ExitStack() as stack:
         stack.enter_context(many_sockets())
@@ -231,7 +231,7 @@ def everybody(folder):
 
 
 def saltare_and_parsers():
-    """{peer: {case: Reading}} without those that are programs."""
+    """{peer: {case: Reading}} without the peers that are programs."""
     cases = corpus()
     with many_sockets(), serving() as saltare:
         readings, _ = read_by_servers({"saltare": saltare.port}, cases)

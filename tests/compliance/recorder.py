@@ -1,4 +1,4 @@
-"""The origin behind a proxy: it reads what the proxy makes of a request, and answers with what it saw."""
+"""The origin behind a proxy: it reads the forwarded request, and responds with what it saw."""
 
 import contextlib
 import socketserver
@@ -8,7 +8,7 @@ from messages import Incomplete, Unread
 
 
 class Recorder(socketserver.StreamRequestHandler):
-    """Reads a request at a time; one whose framing is declared twice is told as such, for no proxy may pass that on."""
+    """Reads one request at a time. Marks one that declares its framing twice: no proxy may forward that."""
 
     def handle(self):
         received = b""

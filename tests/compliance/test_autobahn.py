@@ -1,7 +1,7 @@
-"""Autobahn's fuzzing client, the judge of WebSocket: hundreds of conversations, each with a verdict of its own.
+"""Autobahn's fuzzing client judges the WebSocket: hundreds of conversations, each with its own verdict.
 
-The suite is a program for Python 2.7, which the machine may have (PYTHON27 names it); else this is skipped. All of it takes
-half an hour, most of it for compression: ARGS="--sections 1,2" chooses.
+The suite needs Python 2.7 (PYTHON27 names the interpreter) and is skipped without it. A full run takes half an hour,
+mostly for compression: ARGS="--sections 1,2" selects sections.
 """
 
 import collections
@@ -50,7 +50,7 @@ def python27():
 
 @pytest.fixture(scope="module")
 def wstest(pytestconfig):
-    """The suite's program, in an environment that is kept."""
+    """The suite's program, in a virtual environment that is kept."""
     home = pytestconfig.cache.mkdir("autobahn")
     program = home / "bin" / "wstest"
     if not program.exists():

@@ -1,4 +1,4 @@
-"""Does saltare read every case of the corpus as strictly as its peers do, or say why not?"""
+"""Does saltare read every case of the corpus as strictly as its peers, or give a reason?"""
 
 import difflib
 

@@ -1,4 +1,4 @@
-"""What REDbot and httplint, outside judges of HTTP messages, say of the answers."""
+"""How REDbot and httplint, independent judges of HTTP messages, rate the responses."""
 
 import json
 import subprocess
@@ -20,9 +20,9 @@ from harness import HANG
 
 
 class Judge(HttpMessageHandler):
-    """thor, which reads for REDbot, takes the bytes of a connection as answers to the given methods; `judged` has a linter for each final answer.
+    """thor, REDbot's parser, reads responses to the methods; `judged` has a linter for each final response.
 
-    `fields` are those of the requests. `errors` are faults of framing.
+    `fields` are those of the requests. `errors` are framing errors.
     """
 
     default_state = States.WAITING
@@ -34,7 +34,7 @@ class Judge(HttpMessageHandler):
         super().__init__()
 
     def read(self, data):
-        """All that a connection brought up to its close."""
+        """Everything that a connection sent before it closed."""
         self.handle_input(data)
         if self._input_state is States.HEADERS_DONE and self._input_delimit is Delimiters.CLOSE:
             self.input_end([])
@@ -84,7 +84,7 @@ def asked(method, fields):
 
 
 class Case(NamedTuple):
-    """What is sent, the methods in it, the statuses that come, and fields of the request that the judge has to know."""
+    """What is sent, its methods, the statuses expected, and request fields that the judge has to know."""
 
     data: bytes
     methods: list
@@ -139,7 +139,7 @@ CASES = {
     "501 CONNECT": one(501, b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "CONNECT"),
     "505": one(505, get("length", version="2.0")),
 }
-ACCEPTED = {  # what httplint warns of, and why that is no fault of the server
+ACCEPTED = {  # httplint warnings that are accepted, and why they are no fault of the server
     "STATUS_BAD_REQUEST": "a status that blames the client",
     "STATUS_URI_TOO_LONG": "a status that blames the client",
     "STATUS_VERSION_NOT_SUPPORTED": "a status that blames the client",
@@ -168,7 +168,7 @@ def test_httplint(server, raw, name):
 
 @pytest.mark.parametrize("path", ANSWERS)
 def test_redbot(server, path):
-    """REDbot asks by itself, again where there is an ETag, and judges what it gets."""
+    """REDbot sends its own requests, repeats them where there is an ETag, and judges the responses."""
     redbot = Path(sys.executable).with_name("redbot")
     command = [redbot, "-o", "har", f"{server.url}/{path}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * HANG, check=True)

@@ -1,4 +1,4 @@
-"""Is saltare as strict as h11 and llhttp, or says why not? The part of test_differences.py that needs no program."""
+"""Is saltare as strict as h11 and llhttp, or gives a reason? The part of test_differences.py that needs no program."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_saltare_is_the_strict_one_or_says_why(found):
 
 
 def test_what_is_refused_by_saltare_alone(found):
-    """The parsers know that something is refused, and saltare knows more."""
+    """The parsers only report that something is refused; saltare also reports why."""
     refused = {peer: {case for case, reading in found[peer].items() if reading.refuses} for peer in found}
     assert all(len(refused[peer]) > 50 for peer in PARSERS)
     assert len(refused["saltare"] - refused["h11"] - refused["llhttp"]) > 10

@@ -1,4 +1,4 @@
-"""nginx and HAProxy in front, on connections that are kept: nothing is lost, repeated, mixed up or cut."""
+"""nginx and HAProxy as reverse proxies on kept connections: nothing is lost, repeated, mixed up or truncated."""
 
 import ast
 import csv
@@ -14,7 +14,7 @@ from rawsocket import Raw
 
 @pytest.fixture
 def upstream(request, module_cli_server, tmp_path):
-    """A server, and how a proxy names it."""
+    """A server, and its address in a proxy's configuration."""
     if request.param == "unix":
         server = module_cli_server("traffic_app:app", "--uds", tmp_path / "saltare.sock")
         return server, server.url
@@ -66,8 +66,8 @@ def test_traffic(proxy, upstream, tmp_path, request, record_property):
     del sent["left"], seen["count"]
     seen.pop("left", None)
     assert seen == sent
-    assert connections < requests / 10, "they were not kept"  # on a unix socket all have the same address, None
-    assert len(server.logs().splitlines()) == 1, server.logs()[:2000]  # it has said where it listens, and nothing since
+    assert connections < requests / 10, "they were not kept"  # on a Unix socket all addresses are None
+    assert len(server.logs().splitlines()) == 1, server.logs()[:2000]  # it has logged only the start-up line
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(done.items()))
     way = "a unix socket" if address.startswith("unix") else f"{connections:,} TCP connections"
     figures = f"{proxy} over {way}: {done.total():,} requests in {seconds:.0f} s: {kinds}"

@@ -1,4 +1,4 @@
-"""Debian's HTTP tools as judges: h2load and ab count answers, slowhttptest says whether slow clients keep others out."""
+"""Debian's HTTP tools as judges: h2load and ab count responses, slowhttptest checks that slow clients block nobody."""
 
 import csv
 import re
@@ -15,13 +15,13 @@ SLOW_SECONDS = 15
 
 @pytest.fixture(scope="module")
 def server(module_cli_server):
-    """Its limits on slow clients are far below what the tools wait for."""
+    """Limits on slow clients far below what the tools wait for."""
     timeouts = [f"--{name}-timeout=5" for name in ("header", "body", "write", "keep-alive")]
     return module_cli_server("traffic_app:app", *timeouts)
 
 
 def said_by(*command, timeout=10 * HANG):
-    """What a tool prints, without colours."""
+    """The output of a tool, without colours."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
@@ -45,12 +45,12 @@ def test_h2load(server, path, pipelined):
 
 @pytest.mark.parametrize("kept", [[], ["-k"]], ids=["closed", "kept"])
 def test_ab_speaks_http_1_0(server, kept):
-    """It checks that every body has the length of the first."""
+    """ab checks that every body has the length of the first."""
     text = said_by("ab", "-q", *kept, "-n", REQUESTS // 4, "-c", 20, f"{server.url}/small/token")
     assert figures(text, r"Complete requests: +(\d+)\nFailed requests: +(\d+)\n") == [REQUESTS // 4, 0]
     assert "Non-2xx" not in text
     if kept:
-        # every thousandth answer is the last of its connection, and is not counted
+        # every thousandth response is the last of its connection, and is not counted
         assert figures(text, r"Keep-Alive requests: +(\d+)")[0] > 0.99 * REQUESTS / 4
 
 
@@ -64,7 +64,7 @@ def test_ab_speaks_http_1_0(server, kept):
     ids=["slow head", "slow body", "slow reading"],
 )
 def test_slow_clients_keep_nobody_out(server, tmp_path, mode, path):
-    """slowhttptest asks for an answer every second by a client of its own, and writes down whether it came."""
+    """slowhttptest sends a probe request every second, and records whether a response came."""
     report = ["-g", "-o", tmp_path / "report", "-v", 1]
     clients = ["-c", SLOW, "-r", SLOW, "-i", 1, "-l", SLOW_SECONDS, "-p", HANG]
     text = said_by("slowhttptest", *mode, *clients, *report, "-u", f"{server.url}/{path}")
@@ -74,5 +74,5 @@ def test_slow_clients_keep_nobody_out(server, tmp_path, mode, path):
     assert all(int(row["Service Available"]) > 0 for row in rows), rows
     if mode == [
         "-H"
-    ]:  # the others' clients make progress, or have more to read after the close than the tool waits for
+    ]:  # in other attacks clients make progress, or have more to read after the close than the tool waits for
         assert "No open connections left" in text

@@ -1,4 +1,4 @@
-"""WebSockets behind nginx and HAProxy, and from a browser's page."""
+"""WebSockets behind nginx and HAProxy, and from a page in a browser."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def test_behind(proxy, cli_server, tmp_path):
 
 
 def test_a_browser(cli_server, tmp_path):
-    """Chromium opens the example's chat, says something, and leaves."""
+    """Chromium opens the example's chat, sends a message, and leaves."""
     server = cli_server("main:app", cwd=EXAMPLE)
     page = f"{server.url}/chat?name=browser&say=h%C3%A9llo"
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", page]

@@ -1,4 +1,4 @@
-"""Clients that send a mix of requests, each on a connection of its own that it keeps, and check every answer."""
+"""Clients that each send a mix of requests on one kept connection, and check every response."""
 
 import random
 import threading
@@ -11,7 +11,7 @@ CLIENTS = 16
 
 
 class Client(threading.Thread):
-    """Sends `size` requests to the port. `sent` counts them by path and `done` by kind; `error` is what went wrong."""
+    """Sends `size` requests to the port. `sent` counts them by path, `done` by kind; `error` is the first failure."""
 
     def __init__(self, port, size, seed):
         super().__init__(name=f"client {seed}")
@@ -127,7 +127,7 @@ KINDS, WEIGHTS = list(MIX), list(MIX.values())
 
 
 def run(port, requests):
-    """(requests done by kind, requests sent by path, what went wrong)"""
+    """(requests done by kind, requests sent by path, errors)"""
     clients = [Client(port, requests // CLIENTS, seed) for seed in range(CLIENTS)]
     for client in clients:
         client.start()

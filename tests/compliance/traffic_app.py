@@ -1,11 +1,11 @@
-"""The app behind the proxies: answers of every framing, each made from what was asked, and a count of requests and of who sent them."""
+"""The app behind the proxies: responses of every framing, made from their requests, and counts by sender."""
 
 from collections import Counter
 
 from echo_app import read_body
 
 LARGE = 100_000
-HUGE = 2_000_000  # more than the kernel takes off the server's hands
+HUGE = 2_000_000  # more than the kernel buffers
 PIECE = 25_000
 COUNT = Counter()
 PEERS = set()
@@ -51,7 +51,7 @@ ANSWERS = {
     "large": in_chunks,
     "huge": lambda token, body, headers: with_length(bytes(HUGE)),
     "echo": lambda token, body, headers: with_length(token + body),
-    "left": in_chunks,  # to nobody
+    "left": in_chunks,  # for a peer that has left
     "nothing": lambda token, body, headers: (204, [], []),
     "tagged": conditional,
     "count": lambda token, body, headers: with_length(repr((dict(COUNT), len(PEERS))).encode()),

@@ -1,4 +1,4 @@
-"""What the configuration tests share: loading apart from this machine's environment, and the command."""
+"""Shared by the configuration tests: loading without this machine's environment, and the command."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from saltare.options import sources
 
 
 def surroundings(**added):
-    """This process's environment without options of ours, and what is added."""
+    """This process's environment without saltare's options, plus the given variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SALTARE_")}
     return {**kept, **added}
 
@@ -27,7 +27,7 @@ def load(tmp_path):
 
 @pytest.fixture
 def refused(load):
-    """The one line of the ConfigError that a load ends in."""
+    """The message of the ConfigError that a load raises."""
 
     def line(*arguments, **more):
         with pytest.raises(config_error()) as caught:
@@ -47,7 +47,7 @@ def config_error():
 
 @pytest.fixture
 def command(tmp_path):
-    """Runs `python -m saltare` in an empty folder until it ends."""
+    """Runs `python -m saltare` in an empty folder until it exits."""
 
     def run(*arguments, env=None, flags=(), **more):
         return subprocess.run(

@@ -13,11 +13,11 @@ from saltare import cpython
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "saltare"
 EXTENSIONS = {"_core", "_core_full", "_memory", "_process"}
-# Modules of no folder, which every folder may use; they use each other only.
+# Modules outside the folders, which every folder may use; they import only each other.
 GROUND = {"asgi", "cpython", "errors", "log", "log_config", "toml"}
-# What programs and commands import: nothing in a folder imports these, but for the version.
+# Entry points of programs and commands: no folder imports these, except for the version.
 DOORS = {"", "__main__", "cli"}
-# For each folder, those it may import from.
+# For each folder, the folders it may import from.
 MAY_USE = {
     "options": set(),
     "process": set(),
@@ -31,7 +31,7 @@ MAY_USE = {
     "report": {"options", "process", "app", "listen", "memory", "restart", "serve", "prefork", "launch"},
 }
 MOST_LINES = 400
-# Documented, though they begin with an underscore.
+# Documented, although they begin with an underscore.
 DOCUMENTED = {"_exit", "_current_frames", "_xoptions", "_replace", "_fields_"}
 
 FILES = {
@@ -46,7 +46,7 @@ def is_package(name):
 
 
 def folder(name):
-    """The folder of a module; "" for those of none."""
+    """The folder of a module; "" for a module outside the folders."""
     return name if name and is_package(name) else name.rpartition(".")[0]
 
 
@@ -66,7 +66,7 @@ def imported(name, tree):
                 inner = f"{source}.{one.name}".strip(".")
                 if inner in FILES or inner in EXTENSIONS:
                     yield inner
-                elif (source, one.name) != ("", "__version__"):  # which is there before any module is
+                elif (source, one.name) != ("", "__version__"):  # defined before any module is
                     yield source
 
 
@@ -143,7 +143,7 @@ def is_private(name):
 
 
 def private_names(tree):
-    """(name, line) of every private name that a module takes from elsewhere."""
+    """(name, line) of every private name that a module takes from another package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             yield node.attr, node.lineno

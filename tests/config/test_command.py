@@ -1,4 +1,4 @@
-"""The command without a server: what it says about itself, bad options, apps that cannot be imported."""
+"""The command without a server: what it prints about itself, bad options, apps that cannot be imported."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def line_of(result):
 
 @pytest.fixture
 def report(command, tmp_path):
-    """What the app sees of its process while it is imported."""
+    """What the app sees of its process during the import."""
     (tmp_path / "report.py").write_text(REPORT)
 
     def seen(*arguments, **more):
@@ -266,7 +266,7 @@ def test_closed_standard_streams_are_not_reused(tmp_path):
 
 
 def test_interrupted_before_it_serves(tmp_path):
-    # In short sleeps: a signal that comes just before one is seen after it.
+    # Short sleeps: a signal that arrives just before a sleep is handled after it.
     (tmp_path / "slow.py").write_text(
         "print('importing', flush=True)\nimport time\nfor _ in range(600): time.sleep(0.1)\n"
     )

@@ -1,4 +1,4 @@
-"""README.md and docs/: links lead somewhere, options exist, and messages that are quoted are those of the code."""
+"""README.md and docs/: links have a target, options exist, and quoted messages are those of the code."""
 
 import re
 from pathlib import Path
@@ -15,9 +15,9 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*[a-z0-9]")
 GAP = "…"  # where a quoted message varies
-WORDS = 4  # of a quoted message, in a row, that have to stand in the code
+WORDS = 4  # consecutive words of a quoted message that must appear in the code
 
-# What stands in commands of other programs, or in those of our own that saltare --help does not list.
+# Options in commands of other programs, or in our own commands that saltare --help does not list.
 OTHERS = {
     "--listen",  # debugpy
     "--pid",  # py-spy
@@ -27,7 +27,7 @@ OTHERS = {
 
 
 def anchors(path):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub generates them."""
     found = set()
     for heading in re.findall(r"^#+ (.*)", FENCE.sub("", path.read_text()), re.MULTILINE):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -36,7 +36,7 @@ def anchors(path):
 
 
 def dead(document, link):
-    """Whether a relative link of the document leads nowhere."""
+    """Whether a relative link of the document has no target."""
     name, _, anchor = link.partition("#")
     target = document.parent / name if name else document
     return not target.exists() or (anchor != "" and anchor not in anchors(target))
@@ -64,7 +64,7 @@ def accepted(command):
 
 
 def of_other_servers(text):
-    """The options in the first column of the tables, which is what users of other servers write."""
+    """The options in the first column of the tables, where options of other servers are listed."""
     return {name for line in text.splitlines() if line.startswith("|") for name in OPTION.findall(line.split("|")[1])}
 
 
@@ -76,14 +76,14 @@ def test_options_exist(accepted):
 
 
 def source():
-    """The code as text, in which a string that is written in several parts is one."""
+    """The code as text, with adjacent string parts joined."""
     files = [*sorted((ROOT / "saltare").rglob("*.py")), *sorted((ROOT / "gocore").rglob("*.go"))]
     text = "\n".join(path.read_text() for path in files).replace('\\"', '"')
     return re.sub(r"\"\s*\n\s*f?\"", "", text)
 
 
 def quoted(text):
-    """The messages among the symptoms, which stand in the first column: what has a gap, or some words."""
+    """The messages in the first column of the symptoms: text with a gap, or of several words."""
     for line in text.splitlines():
         if line.startswith("|"):
             for code in re.findall(r"`([^`]+)`", line.split(" | ")[0]):
@@ -92,7 +92,7 @@ def quoted(text):
 
 
 def stands_in(code, message):
-    """Whether some words of the message that follow each other do so in the code: WORDS, or all of its longest part."""
+    """Whether the code has WORDS consecutive words of the message, or all of its longest part."""
     words = max(message.split(GAP), key=len).strip(" ;:").split()
     runs = [words[start : start + WORDS] for start in range(max(1, len(words) - WORDS + 1))]
     return any(" ".join(run) in code for run in runs)

@@ -1,4 +1,4 @@
-"""From "module:attribute" to the app: what is found, and the message for each way it is not."""
+"""From "module:attribute" to the app: what is found, and the message for each failure."""
 
 import sys
 
@@ -11,7 +11,7 @@ from saltare.options import sources
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An app folder; modules of it are forgotten afterwards."""
+    """An app folder; its modules are forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     before = set(sys.modules)

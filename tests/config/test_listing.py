@@ -1,4 +1,4 @@
-"""Options written out: what --print-config prints is a file that says the same, and the table of docs/options.md."""
+"""Options as text: --print-config prints a file with the same meaning, and the table of docs/options.md is current."""
 
 import subprocess
 import sys

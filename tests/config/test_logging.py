@@ -1,4 +1,4 @@
-"""Log lines: without logging, with the handlers of the user, and never lost."""
+"""Log lines: without logging, with the user's handlers, and never lost."""
 
 import io
 import json
@@ -19,7 +19,7 @@ OWN = ("saltare", "saltare.error")
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    """Our state and loggers as in a new process."""
+    """saltare's state and loggers, as in a new process."""
     for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0)):
         monkeypatch.setattr(log, name, value)
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
@@ -41,7 +41,7 @@ def configure(tmp_path):
 
 @pytest.fixture
 def root(monkeypatch):
-    """Called in a test, gives the root logger these handlers; pytest adds its own only after the fixtures are made."""
+    """Gives the root logger these handlers. Call it in the test, since pytest adds its own after the fixtures."""
 
     def having(*handlers):
         monkeypatch.setattr(logging.root, "handlers", list(handlers))

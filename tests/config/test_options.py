@@ -1,4 +1,4 @@
-"""Options from four sources: which one wins, what is refused and in which words."""
+"""Options from four sources: which source wins, what is rejected, and the messages."""
 
 import os
 import sys
@@ -159,7 +159,7 @@ def test_permissions_without_a_unix_socket(refused, load):
     assert load({"uds_permissions": "600", "bind": ["a:1", "unix:/x"]}).uds_permissions == 0o600
 
 
-# Refusals: the option as its source spells it, what was given, what is accepted
+# Rejections: the option as its source spells it, the value given, the values accepted
 
 
 def test_keyword_refused(refused):
@@ -213,7 +213,7 @@ def test_unknown_names(refused, given, env, hint):
     assert hint in refused(given, env)
 
 
-# What Kubernetes sets for services named saltare and saltare-web-2, each with a named port.
+# Variables that Kubernetes sets for services named saltare and saltare-web-2, each with a named port.
 SERVICE_LINKS = {
     "SALTARE_SERVICE_HOST": "10.0.0.1",
     "SALTARE_SERVICE_PORT": "8000",
@@ -233,7 +233,7 @@ SERVICE_LINKS = {
 
 @pytest.fixture
 def warnings(monkeypatch):
-    """What is logged as a warning, however other tests have left the loggers."""
+    """The warnings logged, however other tests have left the loggers."""
     lines = []
     monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
     return lines

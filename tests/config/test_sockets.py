@@ -1,4 +1,4 @@
-"""Listening sockets: each way to get one, and one clear line for each way not to."""
+"""Listening sockets: each way to get one, and one clear line for each failure."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ def descriptors():
 
 
 def answers(listener):
-    """Whether a connection to it is accepted."""
+    """Whether the socket accepts a connection."""
     with socket.socket(listener.socket.family) as client:
         client.connect(listener.socket.getsockname())
         listener.socket.accept()[0].close()
@@ -96,7 +96,7 @@ def test_ipv6_only(listen):
     (six,) = listen(host="[::]", port=0)
     assert six.wildcard
     assert six.url == f"http://[::]:{six.address[1]}"
-    # The same port is free for IPv4: the socket does not take it as well.
+    # The same port is free for IPv4: the socket does not claim it as well.
     (four,) = listen(host="0.0.0.0", port=six.address[1])
     assert answers(four)
 
@@ -299,7 +299,7 @@ def test_fd(listen):
         assert listener.address == given.getsockname()
         assert answers(listener)
         listener.close()
-        given.getsockname()  # The giver's descriptor is still open.
+        given.getsockname()  # The original descriptor is still open.
 
 
 def test_fd_of_a_unix_socket(listen, tmp_path):

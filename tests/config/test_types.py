@@ -1,4 +1,4 @@
-"""What type checkers say of programs that use saltare."""
+"""What type checkers report for programs that use saltare."""
 
 import os
 import re
@@ -91,7 +91,7 @@ with running("main:app") as other:
 
 
 def checked(command, tmp_path, text):
-    """The numbers of the lines of a program that the checker refuses, and what it says."""
+    """The line numbers that the checker rejects, and its output."""
     path = tmp_path / "program.py"
     path.write_text(text)
     environment = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)}
@@ -106,7 +106,7 @@ def mistakes():
 def test_mypy(tmp_path):
     pytest.importorskip("mypy", reason="mypy is not installed")
     cache = f"--cache-dir={tmp_path / 'cache'}"
-    # silent: it checks the program, not the package.
+    # silent: it checks the program, not the package
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", cache, "--no-error-summary"]
     assert checked(command, tmp_path, PROGRAM) == ([], "")
     assert checked(command, tmp_path, MISTAKES)[0] == mistakes()

@@ -1,4 +1,4 @@
-"""Each kind of value: what it makes of text and of Python objects, and what it refuses."""
+"""Each kind of value: how it converts text and Python objects, and what it rejects."""
 
 from pathlib import PurePosixPath
 

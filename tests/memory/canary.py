@@ -1,4 +1,4 @@
-"""Objects that tell whether a byte of them has changed, and memory that is parked with them in it."""
+"""Objects that detect a change of any of their bytes, and parking memory with them in it."""
 
 import gc
 import hashlib
@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from saltare import _memory
 from saltare.memory import park as parking
 
-PAGES_EACH = 24 << 20  # bytes of Python objects that every program has, small ones and large ones
+PAGES_EACH = 24 << 20  # bytes of Python objects that every program has, small and large
 
 
 class Canary:
-    """Objects of every size, with a digest of what they hold."""
+    """Objects of every size, with a digest of their contents."""
 
     def __init__(self, size=PAGES_EACH, seed=1):
         self.random = random.Random(seed)
@@ -66,7 +66,7 @@ def parked(folder):
 
 
 def refused(folder, *_):
-    """Says why, and that nothing has changed. malloc maps large blocks again."""
+    """Prints why parking fails, and checks that nothing has changed. malloc maps large blocks again."""
     try:
         park(folder)
         print("parked")
@@ -78,7 +78,7 @@ def refused(folder, *_):
 
 
 def go_on():
-    """As a process does of whose heap a part is parked."""
+    """Works like a process with a part of its heap parked."""
     for _ in range(3):
         Canary.now.churn(1000)
         gc.collect()
@@ -88,7 +88,7 @@ def go_on():
 
 
 def resident(begin, size):
-    """Bytes of memory that there are for a range of addresses."""
+    """Bytes of resident memory in a range of addresses."""
     with open("/proc/self/pagemap", "rb") as pagemap:
         pagemap.seek(begin // 4096 * 8)
         entries = pagemap.read((begin + size) // 4096 * 8 - begin // 4096 * 8)
@@ -96,7 +96,7 @@ def resident(begin, size):
 
 
 def inode_at(address):
-    """Of the file that is mapped at an address; 0: none."""
+    """The inode of the file mapped at an address; 0: none."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         begin, end = (int(number, 16) for number in line.split()[0].split("-"))
         if begin <= address < end:

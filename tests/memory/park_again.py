@@ -1,4 +1,4 @@
-"""Programs of park_programs.py whose pages go back to the file, or are shared by way of the pool."""
+"""Programs of park_programs.py whose pages return to the file, or are shared through the pool."""
 
 import ctypes
 import gc
@@ -23,7 +23,7 @@ from saltare.memory import park as parking
 
 
 def repark(folder, library):
-    """What was read in Python, and so written to for a moment, goes back; what was changed stays."""
+    """Pages that Python only read, and so wrote to briefly, return to the file; changed pages stay."""
     canary = parked(folder)
     for _ in range(5):
         canary.check()
@@ -50,7 +50,7 @@ def repark(folder, library):
 
 
 def repark_beside_others(folder, library):
-    """While threads write at every moment, some of them Python's, nothing goes back, and nothing is lost."""
+    """While threads write continuously, some of them Python's, no page returns to the file and nothing is lost."""
     canary = parked(folder)
     for number in range(6):
         assert library.start_busy(number + 1) == 0
@@ -83,7 +83,7 @@ def repark_beside_others(folder, library):
 
 
 def repark_in_slices(folder, library):
-    """Each looks at so many pages and no more, and together they give back what one call would."""
+    """Each call checks that many pages at most, and together they release what one call would."""
     canary = parked(folder)
     canary.check()
     begin, held, pages = 0, [private()], 10
@@ -98,12 +98,12 @@ def repark_in_slices(folder, library):
 
 
 def looks_like_a_counter(folder, library):
-    """A page of data that has changed stays as it is, also where that looks like a code object's count of its calls (3.11)."""
+    """A changed page of data stays, even where the change looks like a code object's call counter (3.11)."""
     data = bytearray(1 << 20)
     address = ctypes.addressof(ctypes.c_char.from_buffer(data))
     pages = range(-address % 4096, len(data) - 4096, 4096)
     for page in pages:
-        data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # the type, and below co_warmup
+        data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # the type, and co_warmup below
         data[page + 52 : page + 54] = b"\x01\x00"
     parked(folder)
     for page in pages:
@@ -114,7 +114,7 @@ def looks_like_a_counter(folder, library):
 
 
 def counters(folder, library):
-    """To have called functions keeps none of their pages, although Python 3.11 has counted the calls in their code."""
+    """Calling functions keeps none of their pages, although Python 3.11 has counted the calls in their code."""
     namespace = {}
     body = "".join(f"    x = x + {n} if x > {n} else x - 1\n" for n in range(40))
     exec("".join(f"def f{n}(x):\n{body}    return x\n" for n in range(2000)), namespace)
@@ -128,7 +128,7 @@ def counters(folder, library):
     assert private() - before < written / 5, (written, private() - before)
     assert [function(5) for function in functions] == results
 
-    # What has been specialized stays so: that is more than a counter.
+    # Specialized code stays: that is more than a counter.
     warm = functions[:100]
     for function in warm * 50:
         function(5)
@@ -138,7 +138,7 @@ def counters(folder, library):
     assert [function.__code__._co_code_adaptive for function in warm] == specialized
     assert [function(5) for function in functions] == results
 
-    # A counter's address is never that of anything else.
+    # Nothing else ever has the address of a counter.
     code = [weakref.ref(function.__code__) for function in functions]
     namespace = function = None
     del functions, warm
@@ -148,7 +148,7 @@ def counters(folder, library):
 
 
 def room_is_not_moved(folder, library):
-    """Pages that hold nothing but zeros do not come into the file: they are as if nobody had touched them."""
+    """Pages of zeros are not written to the file: they are like untouched pages."""
     room = bytearray(b"x") * (1 << 20)
     for at in range(0, len(room), 4096):
         room[at : at + 4096] = bytes(4096)
@@ -166,7 +166,7 @@ def room_is_not_moved(folder, library):
 
 
 class Changed:
-    """A block of pages that processes change, alike and each for itself."""
+    """A block of pages that processes change, identically and each for itself."""
 
     PAGE = 4096
     PAGES = 2048
@@ -179,7 +179,7 @@ class Changed:
         self.expected = [bytes(self.data[self.place(at)]) for at in range(self.PAGES)]
 
     def place(self, at):
-        begin = -(id(self.data) + 64) % self.PAGE + at * self.PAGE  # no matter where exactly pages begin
+        begin = -(id(self.data) + 64) % self.PAGE + at * self.PAGE  # wherever pages begin
         return slice(begin, begin + self.PAGE)
 
     def change(self, at, what):
@@ -193,7 +193,7 @@ class Changed:
 
 
 def in_turn(number, pipes, work):
-    """Forks a child that works and tells ints; it begins, and goes on after each, when it is written to."""
+    """Forks a child that works and reports ints; it starts, and continues after each int, when it is written to."""
     reader, writer = os.pipe()
     go, gone = os.pipe()
     pid = os.fork()
@@ -214,7 +214,7 @@ def in_turn(number, pipes, work):
 
 
 class Barrier:
-    """Processes leave it within a microsecond."""
+    """Processes leave it within a microsecond of each other."""
 
     def __init__(self, parties):
         self.rounds, self.parties = mmap.mmap(-1, parties), parties
@@ -227,7 +227,7 @@ class Barrier:
 
 
 def alike(folder, library):
-    """What processes change in the same way is there once; what one has changed for itself is its own."""
+    """Identical changes of several processes are stored once; a change of one process is its own."""
     changed = Changed()
     barrier = Barrier(4)
     canary = parked(folder)
@@ -241,13 +241,13 @@ def alike(folder, library):
             changed.change(at, "own" if number % 2 else "zero")
         own = os.fork()
         if own == 0:
-            time.sleep(0.3)  # meanwhile its parent gives pages back
+            time.sleep(0.3)  # meanwhile its parent releases pages
             changed.check()
             os._exit(0)
         parking.repark()
         assert os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]) == 0
         before = private()
-        parking.repark()  # only now: a page that a child still has is not ours alone
+        parking.repark()  # only now: a page that a child still has is not exclusively ours
         yield before - private()
         changed.check()
         for rounds in range(40):
@@ -283,7 +283,7 @@ def alike(folder, library):
 
 
 def sealed_pool(folder, library):
-    """What is in the pool is shared on; nothing comes into it."""
+    """Pages in the pool stay shared; none is added."""
     changed = Changed()
     parked(folder)
     parking.open_pool()

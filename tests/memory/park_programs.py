@@ -1,7 +1,7 @@
-"""Programs that park their memory and then do what is hard on it: `park_programs.py NAME FOLDER [LIBRARY]`.
+"""Programs that park their memory and then stress it: `park_programs.py NAME FOLDER [LIBRARY]`.
 
-With "memory" as the folder they share it as a master does. Each prints what it has found, and ends with an AssertionError when
-a byte is wrong. Names in ctypes' LIBRARY are those of threads.c.
+With "memory" as the folder they share it as a master does. Each prints its findings, and fails with an AssertionError
+when a byte is wrong. ctypes' LIBRARY has the functions of threads.c.
 """
 
 import ctypes
@@ -22,11 +22,11 @@ from canary import Canary, go_on, park, parked, private
 from saltare import _memory
 from saltare.memory import park as parking
 
-FUTEX = ("202", "98")  # its number, on x86-64 and aarch64
+FUTEX = ("202", "98")  # system call number of futex, on x86-64 and aarch64
 
 
 def give_way(folder, library):
-    """What is parked is the process's own memory no more, until it is written to."""
+    """Parked memory is no longer private memory of the process until it is written to."""
     gc.collect()
     gc.freeze()
     _memory.trim()
@@ -39,21 +39,21 @@ def give_way(folder, library):
 
 
 def allocate(folder, library):
-    """Everything that gives memory back or asks for more."""
+    """Everything that releases memory or requests more."""
     canary = parked(folder)
     for _ in range(5):
         canary.churn(3000)
         large = [bytes([i]) * (1 << 20) for i in range(20)]
-        many = [str(i) * 3 for i in range(300_000)]  # arenas come
+        many = [str(i) * 3 for i in range(300_000)]  # new arenas are mapped
         assert all(block == bytes([i]) * (1 << 20) for i, block in enumerate(large))
         assert all(text == str(i) * 3 for i, text in enumerate(many))
-        del large, many  # and go
+        del large, many  # and unmapped
         gc.collect()
         _memory.trim()
         canary.check()
     Canary.now = None
     kept, canary.kept = canary.kept, {}
-    kept.clear()  # the parked arenas go as well
+    kept.clear()  # the parked arenas are freed as well
     gc.collect()
     _memory.trim()
     Canary(8 << 20, seed=2).check()
@@ -61,14 +61,14 @@ def allocate(folder, library):
 
 
 def partly(folder, library):
-    """Not all of it could be mapped."""
+    """Only a part of it could be mapped."""
     assert park(folder) > 0
     Canary.now.check()
     go_on()
 
 
 def variables(folder, library):
-    """Those of the interpreter are parked with the rest, and work."""
+    """The interpreter's variables are parked with the rest, and work."""
     canary = parked(folder)
     name = "saltare-heap" if folder == "memory" else str(folder)
 
@@ -102,7 +102,7 @@ def variables(folder, library):
 
 
 def lie_together(folder, library):
-    """New objects lie in no pool that has old ones, of whatever size they are."""
+    """New objects share no pool with old ones, whatever their size."""
     old = [bytes(size) for _ in range(3000) for size in range(0, 470, 16)]
     del old[::2], old[::3]  # holes everywhere
     gc.collect()
@@ -176,7 +176,7 @@ def week(folder, library):
 
 
 def leave(folder, library):
-    """Interpreter's end, with everything alive."""
+    """The interpreter ends with everything still alive."""
     import atexit
 
     canary = parked(folder)
@@ -212,7 +212,7 @@ def dump(folder, library):
 
 
 def wait(folder, library):
-    """For debuggers: tells its pid, waits for a line."""
+    """For debuggers: prints its pid, then waits for a line."""
     canary = parked(folder)
 
     def here_we_wait():

@@ -1,4 +1,4 @@
-"""Programs of park_programs.py that are refused, reach a limit, or use large libraries."""
+"""Programs of park_programs.py that are refused parking, reach a limit, or use large libraries."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ from saltare.memory import park as parking
 
 
 def half(folder, library):
-    """There was no room for more of it."""
+    """The file had no room for more."""
     file_limit(folder, library)
     assert "saltare-heap" in Path("/proc/self/maps").read_text()
     go_on()
@@ -42,7 +42,7 @@ def no_signal_left(folder, library):
 
 
 def ring(registers):
-    """An io_uring, with a registered buffer or without; None where that is not permitted."""
+    """An io_uring, with or without a registered buffer; None where that is not permitted."""
     libc = ctypes.CDLL(None)
     fd = libc.syscall(425, 4, ctypes.create_string_buffer(120))  # io_uring_setup(2)
     if fd < 0:
@@ -74,7 +74,7 @@ def file_limit(folder, library):
 
 
 def large_blocks(folder, library):
-    """malloc's large blocks lie in the heap until parked, and in mappings of their own afterwards."""
+    """malloc puts large blocks in the heap until parking, and in mappings of their own afterwards."""
     heap = ctypes.CDLL(None).sbrk
     heap.restype, heap.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
 
@@ -92,7 +92,7 @@ def large_blocks(folder, library):
 
 
 def nothing_left_behind(folder, library):
-    """The file has no name, and nobody else may open it."""
+    """The file has no name, and no other process may open it."""
     parked(folder)
     assert os.listdir(folder) == []
     mapped = {row.split()[4] for row in Path("/proc/self/maps").read_text().splitlines() if str(folder) in row}
@@ -119,7 +119,7 @@ def libraries(folder, library):
     numpy.save(Path(folder, "model.npy"), weights)
     mapped = numpy.load(Path(folder, "model.npy"), mmap_mode="r")
     loaded = numpy.load(Path(folder, "model.npy"))
-    product = loaded @ loaded.T  # starts the threads of its BLAS
+    product = loaded @ loaded.T  # starts the BLAS threads
     image = Image.linear_gradient("L").resize((900, 900))
     engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
     with engine.begin() as connection:

@@ -30,7 +30,7 @@ def idle_pool(folder, library):
 
 
 def busy_threads(folder, library):
-    """They allocate and write at every moment, without the GIL."""
+    """They allocate and write continuously, without the GIL."""
     for number in range(6):
         assert library.start_busy(number + 1) == 0
     refused(folder)
@@ -42,14 +42,14 @@ def busy_threads(folder, library):
 
 
 def wait_for_sleep(thread):
-    """Until it is asleep in a system call."""
+    """Waits until it sleeps in a system call."""
     call = Path(f"/proc/self/task/{thread.native_id}/syscall")
     while call.read_text().startswith(("running", "-1")):
         time.sleep(0.001)
 
 
 def long_read(folder, library):
-    """A thread sleeps in read(2), whose buffer would lie in what is parked."""
+    """A thread sleeps in read(2) with a buffer in the memory to be parked."""
     reading, writing = os.pipe()
     got = []
     thread = threading.Thread(target=lambda: got.append(os.read(reading, 300)))
@@ -62,7 +62,7 @@ def long_read(folder, library):
 
 
 def waits(folder, library):
-    """Threads in the waits of Python: their locks lie in what is parked."""
+    """Threads in Python's waits: their locks are in the memory to be parked."""
     event, condition, results = threading.Event(), threading.Condition(), []
 
     def with_event():
@@ -88,7 +88,7 @@ def waits(folder, library):
 
 
 def wait_with_timeout(folder, library):
-    """Python would begin it again, but nobody can tell it from that of a library."""
+    """Python would restart it, but it cannot be told apart from a library's call."""
     event = threading.Event()
     thread = threading.Thread(target=event.wait, args=(3600,))
     thread.start()
@@ -99,7 +99,7 @@ def wait_with_timeout(folder, library):
 
 
 def beside_sleeper(folder, library):
-    """SLEEPER is what the thread of a native library sleeps in; it is left alone."""
+    """The thread of a native library sleeps in SLEEPER; it is not interrupted."""
     sleepers, kind = ctypes.CDLL(os.environ["SLEEPERS"]), os.environ["SLEEPER"].encode()
     canary = parked(folder)
     assert sleepers.start_sleeper(kind) == 0
@@ -114,7 +114,7 @@ def beside_sleeper(folder, library):
 
 
 def waits_in_join(thread):
-    """Whether it sleeps there, rather than waits for the GIL on its way, with a timeout. Source: proc(5), syscall."""
+    """Whether it sleeps in that call, and not in a timed wait for the GIL on its way. Source: proc(5), syscall."""
     frame = sys._current_frames()[thread.ident]
     names = []
     while frame is not None:
@@ -126,7 +126,7 @@ def waits_in_join(thread):
 
 
 def from_a_thread(folder, library):
-    """The main thread is one of those held."""
+    """The main thread is one of the held threads."""
     done = []
 
     def begin():

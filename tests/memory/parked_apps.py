@@ -1,4 +1,4 @@
-"""Apps whose answers come out of a large heap."""
+"""Apps whose responses come from a large heap."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,7 @@ import os
 
 from fastapi import FastAPI
 
-# What only start-up needed, what is asked for now and then, and what every request needs.
+# Data that only start-up needed, that some requests need, and that every request needs.
 TABLE = {number: {"name": f"item {number}", "tags": [str(number)] * 5} for number in range(20_000)}
 BLOB = bytes(range(256)) * 20_000
 fast = FastAPI()

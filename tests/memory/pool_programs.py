@@ -1,4 +1,4 @@
-"""Programs that have bursts, and give back what is free afterwards: `pool_programs.py NAME`.
+"""Programs with bursts that release free memory afterwards: `pool_programs.py NAME`.
 
 Each prints "right", or ends with an AssertionError.
 """
@@ -27,7 +27,7 @@ MIB = 1024  # KiB
 
 
 def burst(mib=40):
-    """Objects of all small sizes; of every 2000, the one that stays has another size."""
+    """Objects of all small sizes; one of every 2000 stays, and has another size."""
     return [bytes(16 * (i % 29) + 1) for i in range(mib * 4000)]
 
 
@@ -45,7 +45,7 @@ def settled():
 
 
 def release():
-    """KiB that are dropped."""
+    """KiB that were released."""
     _memory.trim()
     return _memory.release_pools() >> 10
 
@@ -61,7 +61,7 @@ def empty_arenas():
 
 
 def pinned_arenas():
-    """In each of them something stays."""
+    """An object stays in each of them."""
     before = settled()
     kept = burst()
     pins = kept[::2000]
@@ -73,12 +73,12 @@ def pinned_arenas():
     left = private() - before
     assert abs(pinned - left - released) < 4 * MIB, (pinned, left, released)
     assert left < pinned * 0.5, (pinned, left)
-    assert release() == 0  # it has not grown
+    assert release() == 0  # memory has not grown
     right(pins)
 
 
 def within_a_burst():
-    """A quiet period comes while all of it is in use, as of requests that wait; the next one finds its end."""
+    """A quiet period begins while everything is in use, as by waiting requests; the next period finds it free."""
     before = settled()
     kept = burst()
     release()
@@ -90,7 +90,7 @@ def within_a_burst():
 
 
 def youngest_stay():
-    """The arena that was allocated last is the fullest, and has pools that were never used."""
+    """The arena allocated last is the fullest, and has pools that were never used."""
     for youngest in range(4000, 24_000, 4000):
         before = settled()
         kept = burst()
@@ -106,7 +106,7 @@ def youngest_stay():
 
 
 def again():
-    """Burst after burst, into arenas that are there."""
+    """Burst after burst, into existing arenas."""
     before = settled()
     held, pins = [], []
     for _ in range(6):
@@ -121,16 +121,16 @@ def again():
 
 
 def no_peak():
-    """Pools that were dropped are not brought back for a look at them."""
+    """Released pools are not brought back by checking them."""
     settled()
     kept = burst()
     pins = kept[::2000]
     del kept
     assert release() > 10 * MIB
     grown = bytearray(b"x") * (2 << 20), [bytes(470) for _ in range(3 * 2100)]
-    Path("/proc/self/clear_refs").write_text("5")  # the peak
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak RSS
     held = private()
-    assert _memory.release_pools() > 10 << 20  # they are looked at
+    assert _memory.release_pools() > 10 << 20  # they are checked
     status = Path("/proc/self/status").read_text()
     peak, files = (int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("VmHWM", "RssFile"))
     assert peak - files - held < 5 * MIB, (peak, files, held)
@@ -139,7 +139,7 @@ def no_peak():
 
 
 def untouched():
-    """What was never written to costs a page of each pool, in one arena."""
+    """Untouched memory costs a page of each pool, in one arena."""
     settled()
     kept, grown, released = [], [], 0
     for _ in range(10):
@@ -234,7 +234,7 @@ def forked():
 
 
 def parked():
-    """In the memory file of a process that forks, and as its workers do that import the app themselves."""
+    """In the memory file of a process that forks, and in workers that import the app themselves."""
     _memory.prepare_parking()
     _memory.watch_arenas()
     canary = Canary()
@@ -253,7 +253,7 @@ def parked():
 
 
 def in_slices():
-    """Each takes and gives back so many pools; what is allocated between two of them is left alone."""
+    """Each call checks and releases that many pools; it leaves pools allocated between two calls alone."""
     pools = 64
     settled()
     pins = burst()[::2000]
@@ -268,7 +268,7 @@ def in_slices():
     assert released > 10 * MIB * 1024 and held[0] - private() > 10 * MIB
     right(pins)
     assert all([len(one) for one in some] == [16 * (i % 29) + 1 for i in range(100)] for some in between)
-    more = burst()[::2000]  # now it is stopped after a few
+    more = burst()[::2000]  # it is now stopped after a few
     before, taken = private(), 0
     while _memory.release_pools(pools, taken >= 5) is None:
         taken += 1
@@ -307,7 +307,7 @@ def mapped():
 
 
 def slow_collections():
-    """Collections take long within bursts. After them, the lists in which Python keeps free objects keep no arenas."""
+    """Collections take long during bursts. After them, Python's free lists keep no arena alive."""
     selector = Wait()
     loop = asyncio.SelectorEventLoop(selector)
     cleanup = Cleanup(sources.load("main:app", {}))

@@ -1,7 +1,7 @@
-"""An app beside threads of a native library, which sleep in calls that a signal would end.
+"""An app with threads of a native library that sleep in calls which a signal would end.
 
-SLEEPERS in the environment is the path of sleepers.c, compiled; the threads start at the import or with the first request, as
-SLEEPERS_BEGIN says.
+SLEEPERS in the environment is the path of sleepers.c, compiled; the threads start at import or with the first request,
+as SLEEPERS_BEGIN says.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""An app that tells which techniques have been used in its process."""
+"""An app that reports which techniques were used in its process."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""No step of a quiet period keeps the loop for long, and what comes meanwhile is served between two of them."""
+"""No step of a quiet period blocks the loop for long; events that arrive meanwhile are served between two steps."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 
 class Memory:
-    """_memory as the steps see it: sizes are what a test says, and what is done is noted."""
+    """A fake _memory for the steps: the test sets the sizes, and calls are recorded."""
 
     def __init__(self):
         self.sizes = {"held": 100 * MIB, "heap": 10 * MIB, "in_use": 100_000}
@@ -68,7 +68,7 @@ def cleanup(**options):
 
 
 def run(steps, busy=()):
-    """Runs them to their end; at those of these numbers a request has come. Returns how many there were."""
+    """Runs all steps; a request arrives at the steps with these numbers. Returns how many steps there were."""
     sent = None
     for number in range(1000):
         try:
@@ -80,7 +80,7 @@ def run(steps, busy=()):
 
 
 def spin(seconds):
-    """Takes so much CPU."""
+    """Uses that much CPU time."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
@@ -92,7 +92,7 @@ def test_where_little_has_come_all_is_done(memory):
 
 
 def test_a_full_collection_is_not_tried_where_much_has_come(memory):
-    """As much as three million objects are."""
+    """The memory of three million objects."""
     made = cleanup()
     memory.sizes["held"] += 200 * MIB
     run(made.steps())
@@ -151,7 +151,7 @@ def test_safe_leaves_the_allocator_alone(memory):
     assert memory.done == ["collect 2", "trim"]
 
 
-# ---- what it is expected to take -----------------------------------------------------------------------------------
+# ---- expected cost -------------------------------------------------------------------------------------------------
 
 
 def test_what_took_too_long_is_not_repeated_before_there_is_less():
@@ -194,7 +194,7 @@ def test_what_has_come_counts_at_its_worst():
 
 
 def test_a_collection_is_tried_where_few_objects_are_left():
-    """Not the size of the process tells, which is not yet smaller, but what there is to look at; and not again in a burst."""
+    """The number of objects decides, not the process size, which is not smaller yet; no repeat within a burst."""
     clock, objects = [0.0], [50_000]
 
     def work():
@@ -224,7 +224,7 @@ def test_a_collection_is_tried_after_a_burst(memory):
     assert memory.done == ["collect 2", "trim", "pools"]
 
 
-# ---- between two of them -------------------------------------------------------------------------------------------
+# ---- between two steps ---------------------------------------------------------------------------------------------
 
 
 class Core:
@@ -255,7 +255,7 @@ def test_the_loop_turns_between_two_steps():
         while core.rests == 0:
             order.append("turn")
             if order.count("turn") == 3:
-                slices()  # in the pause: it goes on, and does not begin anew
+                slices()  # during the pause: it continues, and does not start over
             core.requests = int(3 in order)
             await asyncio.sleep(0)
 
@@ -286,7 +286,7 @@ def test_a_mistake_of_a_step_is_told_and_ends_the_steps():
 
 
 def test_what_is_noted_is_no_new_object(memory):
-    """Made within a burst, it would keep one of its arenas."""
+    """Made during a burst, it would keep one of its arenas alive."""
     made, core = cleanup(), Core()
 
     async def main():
@@ -305,7 +305,7 @@ def test_what_is_noted_is_no_new_object(memory):
 
 
 def test_pools_of_a_real_burst_in_slices():
-    """By the program, since it takes an interpreter of its own."""
+    """By a program, since it needs an interpreter of its own."""
     program = Path(__file__).parent / "pool_programs.py"
     done = subprocess.run([sys.executable, str(program), "in_slices"], capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

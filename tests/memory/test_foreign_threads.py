@@ -1,4 +1,4 @@
-"""Threads of native libraries never see a call end because of what the server does for its memory."""
+"""No call of a native library's thread is interrupted by what the server does for its memory."""
 
 import os
 import struct
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
 @pytest.mark.parametrize("kind", [*KINDS, "turns"])
 def test_no_call_is_interrupted(program, library, folder, kind):
-    """Where memory is parked again time after time."""
+    """A server that parks its memory again and again."""
     done = program("beside_sleeper", folder, SLEEPERS=library("sleepers"), SLEEPER=kind)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
@@ -39,11 +39,11 @@ def test_no_call_is_interrupted_in_a_server(cli_server, raw, library, disk, tmp_
     def have_slept(rounds):
         return all(now - then >= rounds for (now, _), (then, _) in zip(counts(path), before, strict=True))
 
-    for rounds in range(ROUNDS // 10, ROUNDS + 1, ROUNDS // 10):  # each in its time, on a busy machine as well
+    for rounds in range(ROUNDS // 10, ROUNDS + 1, ROUNDS // 10):  # each within its own time limit, for busy machines
         wait_until(lambda rounds=rounds: have_slept(rounds), lambda: counts(path))
     assert [interrupted for _, interrupted in counts(path)] == [0] * len(KINDS)
     why = "workers share memory as fork leaves it: " if not parks else "memory is not parked: "
-    server.wait_for_log(why if begin == "import" else "memory is not parked again: ")  # that was tried
+    server.wait_for_log(why if begin == "import" else "memory is not parked again: ")  # so it was tried
     assert raw(server).get().read_response().body == b"sleeping"
     assert server.stop() == 0
     assert [interrupted for _, interrupted in counts(path)] == [0] * len(KINDS)

@@ -1,4 +1,4 @@
-"""`saltare memory`: where an app's memory goes, as text and as a page."""
+"""`saltare memory`: what an app's memory is used for, as text and as a page."""
 
 import os
 import re
@@ -55,8 +55,8 @@ def heavy(tmp_path_factory):
 
 def test_each_package_has_what_it_added(heavy):
     found = rows(run("app_heavy:app", "--app-dir", heavy, "--alone"))
-    assert found["heavy_package"][0] == pytest.approx(6, abs=0.3)  # without what imports it
-    assert found["small_module"][0] == pytest.approx(1, abs=0.3)  # without what it imports
+    assert found["heavy_package"][0] == pytest.approx(6, abs=0.3)  # without the module that imports it
+    assert found["small_module"][0] == pytest.approx(1, abs=0.3)  # without the modules it imports
     assert found["heavy_package"][1] == pytest.approx(6, abs=0.3)
     for name in (f"Python {sys.version.split()[0]}", "asyncio", "saltare", "its core, and Go"):
         assert name in found
@@ -100,7 +100,7 @@ def test_a_page(heavy, tmp_path):
     Reader().feed(path.read_text())
     tags = [tag for tag, _ in seen]
     assert tags.count("svg") == 2 and "heavy_package" in path.read_text()
-    assert not {"script", "img", "link"}.intersection(tags)  # whole in itself
+    assert not {"script", "img", "link"}.intersection(tags)  # the page is self-contained
     assert not any("src" in attributes or "href" in attributes for _, attributes in seen)
 
 

@@ -1,6 +1,6 @@
-"""A server that has parked its memory answers as one that has not.
+"""A server with parked memory responds like a server without.
 
-PARK_REQUESTS in the environment sets how many are compared: 10,000 unless given.
+PARK_REQUESTS in the environment sets how many responses are compared: 10,000 by default.
 """
 
 import os
@@ -25,7 +25,7 @@ def request(method, target, body=b""):
 
 
 def requests():
-    """Mostly cold ones, all over the heap."""
+    """Mostly cold paths, all over the heap."""
     chance = random.Random(7)
     for number in range(REQUESTS):
         if number % 1000 == 999:
@@ -68,7 +68,7 @@ def test_both_loops(cli_server, disk, raw, loop):
 
 @pytest.mark.parametrize("options", [(), ("--no-preload",)], ids=["preload", "no-preload"])
 def test_workers(cli_server, disk, raw, options):
-    """They park what the master has loaded, or each what it has loaded itself."""
+    """They park what the master has loaded, or each worker what it has loaded itself."""
     server = cli_server("parked_apps:app", "--workers", 2, "--park-memory", disk, *options)
     wait_until(lambda: server.logs().count("INFO parked ") == (2 if options else 1), server.logs)
     assert raw(server).send(request("GET", "/item/7")).read_response().status == 200

@@ -1,4 +1,4 @@
-"""Parked memory is as it was, whatever is done to it."""
+"""Parked memory keeps its contents, whatever is done to it."""
 
 import os
 import subprocess
@@ -81,7 +81,7 @@ def test_libraries(program):
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_ENABLE_SHARED"), reason="there is no libpython to link with")
 def test_an_interpreter_at_a_fixed_address(command, tmp_path):
-    """As Debian's is. It has an entry of its own for each function whose address it takes, malloc(3) for one."""
+    """Like Debian's. It has its own entry for each function whose address it takes, such as malloc(3)."""
     (tmp_path / "python.c").write_text(PROGRAM)
     variables = sysconfig.get_config_vars()
     flags = [f"-I{sysconfig.get_path('include')}", f"-L{variables['LIBDIR']}", f"-Wl,-rpath,{variables['LIBDIR']}"]
@@ -96,6 +96,6 @@ def test_an_interpreter_at_a_fixed_address(command, tmp_path):
 
 @pytest.mark.parametrize("nth", [1, 2, 5, -2, -5])
 def test_a_mapping_that_fails(program, library, nth):
-    """What could not be mapped is brought back from the file, unless it is still there."""
+    """Memory that could not be mapped is read back from the file, unless it is still there."""
     done = program("partly", LD_PRELOAD=library("fakes"), FAKE_MMAP=str(nth))
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

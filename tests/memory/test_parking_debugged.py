@@ -1,4 +1,4 @@
-"""Debuggers, profilers and crash handlers find in parked memory what they look for."""
+"""Debuggers, profilers and crash handlers find what they need in parked memory."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def waiting(command):
-    """A program that has parked and waits for a line; .finish() sends that and checks what came of it."""
+    """A program that has parked and waits for a line; .finish() sends the line and checks the result."""
     popen = subprocess.Popen(
         command("wait"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

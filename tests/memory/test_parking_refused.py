@@ -1,4 +1,4 @@
-"""Where parking is not possible it says why, and nothing has changed."""
+"""Where parking is not possible, the log says why, and nothing changes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a burst has left free within pymalloc's arenas goes back, and nothing that is in use."""
+"""Memory that a burst leaves free within pymalloc's arenas is released, and nothing that is in use."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Equal parts of functions that are imported one after another exist once, and nothing else changes."""
+"""Equal parts of functions imported one after another exist once, and nothing else changes."""
 
 import dis
 import gc
@@ -41,7 +41,7 @@ def compiled(source=FUNCTIONS):
 
 
 def loader_of(make):
-    """Its codes are those that `make` returns, with parts in common."""
+    """A module whose codes are those that `make` returns, with parts in common."""
     return type("Loader", (), {"get_code": Sharing(lambda loader, name: make())})()
 
 
@@ -55,7 +55,7 @@ def functions(code):
 
 
 def shown(code):
-    """All that can be asked of it, and of those within it."""
+    """Every attribute of a code object and of those within it."""
     methods = ("co_lnotab", "co_positions", "co_lines", "co_branches", "co_consts")
     own = [getattr(code, name) for name in dir(code) if name.startswith("co_") and name not in methods]
     lines, steps = list(code.co_lines()), re.sub("0x[0-9a-f]+", "", dis.Bytecode(code).dis())

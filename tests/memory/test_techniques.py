@@ -1,4 +1,4 @@
-"""Each technique that saves memory can be turned off by its name, and the page about them has them all."""
+"""Each technique that saves memory can be turned off by name, and the documentation page lists all of them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from saltare.options.techniques import NEWEST_TESTED, TECHNIQUES, is_on, unteste
 PAGE = Path(__file__).parents[2] / "docs" / "memory.md"
 NAMES = [name for name, _, _ in TECHNIQUES]
 SAFE = ["malloc-settings", "start-up-pages", "collection", "trimming"]
-OF_PROCESS = {"lazy-ssl", "shared-code", "collection", "malloc-settings"}  # what one process can tell about itself
+OF_PROCESS = {"lazy-ssl", "shared-code", "collection", "malloc-settings"}  # one process can report these
 
 
 def test_the_page_has_a_row_for_each():
@@ -101,7 +101,7 @@ def test_an_interpreter_that_was_never_tried(monkeypatch, name, version, flags, 
 
 @pytest.fixture
 def newer_server(disk, tmp_path):
-    """A server of the command line, in the interpreter that this would make way for, so that nothing keeps it from one."""
+    """A server of the command line, in the interpreter that it would exec, so that nothing prevents an exec."""
     code = (
         "import saltare.options.techniques as it; it.NEWEST_TESTED = (3, 1)\n"
         "from saltare.launch import run\nfrom saltare.options import sources\n"

@@ -1,4 +1,4 @@
-"""Builds as a user makes them: copies of the tree, pip, and the names of extension modules."""
+"""Builds as a user runs them: copies of the tree, pip, and names of extension modules."""
 
 import importlib.machinery
 import re
@@ -16,13 +16,13 @@ NOT_OURS = shutil.ignore_patterns(
 
 
 def copy_tree(target):
-    """What belongs to the project, without what was built in it."""
+    """The project's files, without build results."""
     shutil.copytree(ROOT, target, ignore=NOT_OURS)
     return target
 
 
 def pip(python, *arguments, **popen):
-    """Runs pip; its whole output is the message when it fails."""
+    """Runs pip; on failure its whole output is the message."""
     command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", *map(str, arguments)]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
     assert result.returncode == 0, result.stdout

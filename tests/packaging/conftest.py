@@ -1,8 +1,8 @@
-"""Fixtures of the packaging tests: the build backend's hooks, and what is built from a copy of the tree.
+"""Fixtures of the packaging tests: the build backend's hooks, and builds from a copy of the tree.
 
 hook(name, ...)   calls a hook of the backend in an interpreter of its own
 fake(name, ...)   puts a program of this name first on the PATH
-tree              a copy of the project; wheel and sdist are built from it, once
+tree              a copy of the project; wheel and sdist are built from it once
 clean_venv        a new virtual environment that has only pip
 """
 
@@ -18,7 +18,7 @@ from builds import ROOT, build_sdist, build_wheel, copy_tree
 @pytest.fixture
 def hook():
     def call(name, prelude="", **environment):
-        """prelude is code that fakes another machine."""
+        """prelude is code that simulates another machine."""
         code = f"{prelude}\nimport build_ext\nprint(build_ext.{name}())"
         command = [sys.executable, "-c", code]
         return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
@@ -41,7 +41,7 @@ def fake(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def package_index(tmp_path_factory):
-    """Skips what needs the package index when it cannot be reached."""
+    """Skips tests that need the package index when it cannot be reached."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "setuptools"]
     probe = subprocess.run(command, cwd=tmp_path_factory.mktemp("probe"), capture_output=True, text=True)
     if probe.returncode:

@@ -1,4 +1,4 @@
-"""How the files of the bridge lie: which may include which, that each is small, and that the border's contracts are complete."""
+"""The files of the bridge: which may include which, that each is small, and that its contracts are complete."""
 
 import re
 from graphlib import TopologicalSorter
@@ -12,7 +12,7 @@ INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 def sources():
-    """The files of the bridge, and headers outside of it that they include."""
+    """The files of the bridge, and the headers outside it that they include."""
     inside = sorted(FOLDER.glob("*.[ch]"))
     paths = {(FOLDER / path).resolve() for file in inside for path in INCLUDE.findall(file.read_text())}
     return sorted({*inside, *paths})
@@ -20,7 +20,7 @@ def sources():
 
 TEXTS = {path.name: path.read_text() for path in sources()}
 LONGEST = 400
-# The insides of a type; everybody else has its other header.
+# Headers with the insides of a type; other files include the type's other header.
 INSIDES = {
     "py_core_type.h": {"core"},
     "py_exchange_type.h": {"exchange", "send", "websocket"},
@@ -42,7 +42,7 @@ INCLUDED = {name: {path.split("/")[-1] for path in INCLUDE.findall(text)} for na
 
 
 def subject(name):
-    """py_core.c, py_core.h and py_core_turn.c are of one."""
+    """py_core.c, py_core.h and py_core_turn.c belong to one subject."""
     stem = name.split(".")[0]
     return stem.split("_")[1] if stem.startswith("py_") else stem
 
@@ -88,7 +88,7 @@ def test_a_file_is_small_and_begins_with_what_is_in_it(name):
 
 
 def test_each_file_that_holds_python_objects_includes_the_rule():
-    """It stands at the top of py_state.h, and every header of the bridge leads there."""
+    """It is declared at the top of py_state.h, which every header of the bridge includes."""
     rule = "nothing borrowed survives a call that may run Python"
     assert [name for name, text in TEXTS.items() if rule in " ".join(text.split())] == ["py_state.h"]
     for name, code in CODE.items():

@@ -1,4 +1,4 @@
-"""gocore/main.go is the map of the core: every file of the core is on it, and every name on it exists."""
+"""gocore/main.go is the map of the core: it lists every file of the core, and every name on it exists."""
 
 import pathlib
 import re
@@ -17,7 +17,7 @@ def map_lines():
 
 
 def files_on_the_map():
-    """Names with a path are in gocore, and so are those without, unless their line or one before it names a folder."""
+    """Names with a path are in gocore, as are names without, unless their line or an earlier one names a folder."""
     found, folder = set(), ""
     for line in map_lines():
         if not line.startswith("\t"):
@@ -43,7 +43,7 @@ def test_every_file_on_the_map_exists():
 
 
 def test_every_function_on_the_map_exists():
-    """Names of functions before a colon or behind a call, such as Readable and Streams.Command."""
+    """Names of functions before a colon or after a call, such as Readable and Streams.Command."""
     code = "\n".join((CORE / name).read_text() for name in files_of_the_core() if name != "main.go")
     named = set(
         re.findall(

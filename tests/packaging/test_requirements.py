@@ -1,4 +1,4 @@
-"""What a build asks of the machine, and the one sentence it says when that is not there."""
+"""What a build requires of the machine, and the one sentence it prints when that is missing."""
 
 import subprocess
 import sys
@@ -107,7 +107,7 @@ def test_a_source_distribution_needs_neither_compiler_nor_go(hook, tmp_path):
     ("script", "collector"), [("echo /tmp", "nogreenteagc"), ('test -z "$GOEXPERIMENT" && echo /tmp', "")]
 )
 def test_the_collector_is_one_that_go_has(fake, script, collector):
-    """A go that no longer has the older one answers no question while it is asked for."""
+    """A go command that no longer has the older release responds to no query while that release is requested."""
     go = fake("go", script)
     code = f"import build_ext\nprint(repr(build_ext.go_environment({str(go)!r}, '/tmp')['GOEXPERIMENT']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

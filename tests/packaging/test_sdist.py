@@ -1,4 +1,4 @@
-"""The source distribution: whole, and built where there is no Go."""
+"""The source distribution: complete, and built where there is no Go."""
 
 import subprocess
 import tarfile

@@ -1,4 +1,4 @@
-"""The stubs of the extension modules name what these have, and nothing else."""
+"""The stubs of the extension modules declare exactly what these have."""
 
 import ast
 import importlib
@@ -13,7 +13,7 @@ def public(names):
 
 
 def declared(node, classes):
-    """The names that a module or class of the stub defines, with those of base classes in the stub."""
+    """The names that a module or class of the stub defines, including those of base classes in the stub."""
     for child in node.body:
         if isinstance(child, ast.AnnAssign):
             yield child.target.id

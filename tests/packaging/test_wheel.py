@@ -1,4 +1,4 @@
-"""The wheel: its tag, what is in it, equal bytes from equal sources, and that it serves."""
+"""The wheel: its tag, its contents, equal bytes from equal sources, and that it serves."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Apps that the command line's tests serve."""
+"""Apps for the tests of the command line."""
 
 import json
 import os
@@ -14,7 +14,7 @@ async def lifespan(receive, send):
 
 
 async def app(scope, receive, send):
-    """Answers with what it can see of the server and of its process."""
+    """Responds with what it sees of the server and of its process."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return

@@ -1,7 +1,7 @@
-"""What tests of processes share.
+"""Fixtures of the process tests.
 
-marks  counts what worker_apps has noted: marks("started"); marks.env tells it where
-ended  runs a server that is to end by itself: ended(app, *arguments, **environment) -> (exit code, log)
+marks  counts the notes of worker_apps: marks("started"); marks.env sets their folder
+ended  runs a server that should end by itself: ended(app, *arguments, **environment) -> (exit code, log)
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def marks(tmp_path):
-    """A folder in which worker_apps notes what happens, and a function that counts."""
+    """A folder in which worker_apps writes notes, and a function that counts them."""
     folder = tmp_path / "marks"
     folder.mkdir()
 
@@ -26,7 +26,7 @@ def marks(tmp_path):
 
 @pytest.fixture
 def ended(request, tmp_path):
-    """Runs a server that is to end by itself; gives its exit code and what it logged."""
+    """Runs a server that should end by itself; returns its exit code and its log."""
 
     def run(app, *args, **env):
         command = [sys.executable, "-m", "saltare", app, "--port", "0", *map(str, args)]

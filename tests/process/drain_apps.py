@@ -1,11 +1,11 @@
-"""Apps that are in the middle of something when their server is told to stop."""
+"""Apps that are in the middle of some work when their server is told to stop."""
 
 import asyncio
 import os
 import sys
 import time
 
-# What an app does at its start-up and shutdown: named by the environment, since the command line has no place for it.
+# What an app does at start-up and shutdown, set by the environment, since the command line cannot pass it.
 STARTUP, SHUTDOWN = os.environ.get("STARTUP", "complete"), os.environ.get("SHUTDOWN", "complete")
 
 
@@ -34,7 +34,7 @@ async def phase(name, outcome, send):
 
 
 async def stubborn():
-    """Does not let itself be cancelled."""
+    """Ignores cancellation."""
     say("stubborn begins")
     while True:
         try:
@@ -64,7 +64,7 @@ async def quick(scope, receive, send):
 
 
 async def slow(scope, receive, send):
-    """Has begun its answer, and takes a while for the rest."""
+    """Has started its response, and takes a while for the rest."""
     await start(send)
     await piece(send, b"begun ")
     await asyncio.sleep(0.5)
@@ -72,7 +72,7 @@ async def slow(scope, receive, send):
 
 
 async def silent(scope, receive, send):
-    """Has not begun its answer yet."""
+    """Has not started its response yet."""
     say("silent begins")
     await asyncio.sleep(0.5)
     await start(send)
@@ -88,7 +88,7 @@ async def stream(scope, receive, send):
 
 
 async def background(scope, receive, send):
-    """Works on after its answer."""
+    """Continues to work after its response."""
     await quick(scope, receive, send)
     await asyncio.sleep(0.7)
     say("background ends")
@@ -121,14 +121,14 @@ async def unstoppable(scope, receive, send):
 
 
 async def thread(scope, receive, send):
-    """A thread of the default executor that nobody can stop."""
+    """A thread of the default executor that nothing can stop."""
     await start(send)
     await piece(send, b"begun ")
     await asyncio.to_thread(time.sleep, 3600)
 
 
 async def blocking(scope, receive, send):
-    """Holds the loop up."""
+    """Blocks the loop."""
     await start(send)
     await piece(send, b"begun ")
     await asyncio.sleep(0.01)

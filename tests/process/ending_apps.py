@@ -1,4 +1,4 @@
-"""An app whose requests do what may keep a server from ending well; its process tells when its exit functions run."""
+"""An app whose requests may keep a server from ending cleanly; its process reports when its exit functions run."""
 
 import asyncio
 import atexit
@@ -21,7 +21,7 @@ atexit.register(say, f"exit functions of {os.getpid()}")
 
 
 class Finalized:
-    """Tells when the interpreter takes its objects apart."""
+    """Reports when the interpreter destroys its objects."""
 
     def __del__(self, write=os.write):
         write(2, b"finalized\n")
@@ -31,7 +31,7 @@ sys.kept_to_the_end = Finalized()
 
 
 class Open:
-    """A file whose buffer nobody writes. It is part of a cycle, as is whatever an app refers to that refers to it."""
+    """A file with an unflushed buffer, in a cycle, like any object of an app that refers back to the app."""
 
     def __init__(self, path):
         self.file, self.itself = open(path, "w"), self
@@ -39,7 +39,7 @@ class Open:
 
 
 def write_for_ever():
-    """With the lock of a file, to a pipe that nobody reads."""
+    """Holds the lock of a file while writing to a pipe that nobody reads."""
     with open(os.pipe()[1], "wb") as full:
         full.write(bytes(1 << 20))
 
@@ -52,7 +52,7 @@ if "KEPT_OPEN" in os.environ:
 async def lifespan(receive, send):
     await receive()
     end(STARTUP)
-    if STARTUP == "signals":  # over those of the server
+    if STARTUP == "signals":  # replaces those of the server
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(5))
     await send({"type": "lifespan.startup.complete"})
     await receive()
@@ -81,7 +81,7 @@ async def app(scope, receive, send):
     if scope["path"] == "/stream":
         await asyncio.sleep(3600)
     if scope["path"].startswith(("/task", "/callback")):
-        await asyncio.sleep(0.5)  # while the other one raises
+        await asyncio.sleep(0.5)  # while the task or callback raises
     await send({"type": "http.response.body", "body": b"ended"})
 
 
@@ -113,7 +113,7 @@ async def cancel_all(scope):
 
 
 async def thread(scope):
-    """Never ends, and is no daemon."""
+    """Never ends, and is not a daemon."""
     threading.Thread(target=sleep, name="sleeper").start()
 
 
@@ -127,7 +127,7 @@ async def executor(scope):
 
 
 async def working(scope):
-    """A thread that ends in so many seconds, if it is waited for."""
+    """A thread that ends after that many seconds, if the process waits for it."""
     threading.Thread(target=work, args=[float(scope["path"].split("/")[2])]).start()
 
 
@@ -138,7 +138,7 @@ async def work_in_executor(scope):
     def work_with_loop():
         time.sleep(0.3)
         done = False
-        while not done:  # tasks that are there when all end are cancelled; that is not what is tried here
+        while not done:  # tasks that exist at the end are cancelled; that is not tested here
             with contextlib.suppress(concurrent.futures.CancelledError):
                 done = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, True), loop).result()
         say("work is done")
@@ -158,5 +158,5 @@ async def no_lifespan(scope, receive, send):
 
 
 async def buffered(scope):
-    """What a program prints stays in its buffer until it ends, where stdout is a file."""
+    """Where stdout is a file, output of a program stays in its buffer until it exits."""
     print("buffered")

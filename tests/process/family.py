@@ -1,4 +1,4 @@
-"""A master and its workers, seen from outside: who they are, what they hold, and clients that notice every loss."""
+"""A master and its workers, seen from outside: their pids, what they hold, and clients that notice every loss."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def alive(pid):
 
 
 def children(pid):
-    """The pids of its children, zombies included."""
+    """The pids of the process's children, zombies included."""
     numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return sorted(one for one in numbers if stat(one)[1:2] == [str(pid)])
 
@@ -46,13 +46,13 @@ def command_line(pid):
 
 
 def workers(server):
-    """The pids of its workers, by the number in their title."""
+    """The pids of the master's workers, by the number in their title."""
     named = [(name(pid), pid) for pid in children(server.pid) if alive(pid)]
     return [pid for title, pid in sorted(named) if title.startswith("saltare:wkr")]
 
 
 def wait_for_workers(server, count, without=()):
-    """The workers, once there are so many and none of `without` is left."""
+    """The workers, once there are that many and none of `without` is left."""
     seen = []
 
     def there():
@@ -70,7 +70,7 @@ def wait_for_end(pids):
 
 
 def wait_for_rolls(server, count, word="serves"):
-    """Until the log has the line about a worker's start, beyond those of the first start, so many times."""
+    """Waits until the log has that many lines about a worker's start, in addition to those of the first start."""
     wait_until(
         lambda: server.logs().count(f") {word}") >= count,
         lambda: f"not {count} times {word!r}:\n{server.logs()}",
@@ -95,9 +95,9 @@ def killed_at_the_end(pid):
 
 
 class Load:
-    """Clients that ask on and on while the block runs. A kept connection is given up only when an answer says so.
+    """Clients that send requests while the block runs. They replace a kept connection only when a response says so.
 
-    `answers` has the bodies as they came, `failures` what went wrong: (body of the client's last answer, error).
+    `answers` has the bodies in order, `failures` what went wrong: (body of the client's last response, error).
     """
 
     def __init__(self, server, clients=6, target="/pid", keep=True, pause=0.002):

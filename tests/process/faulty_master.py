@@ -1,14 +1,14 @@
-"""A master any of whose system calls can be made to fail, once.
+"""A master in which any system call can be made to fail once.
 
-A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as JSON. In the folder lies `plan`, JSON:
+A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as JSON. The folder contains `plan`, JSON:
 
     {"id": 7, "phase": "armed", "call": "os.fork", "nth": 2}
 
-The signal ARM has it read, and `counts-ID` written: how often each call was made since the last time. From then on the
-nth call fails, and `fired-ID` is written. With the phase "start" or "successor" it is read when such a program begins.
-`counts-exec` and `counts-end` are written before the program becomes another one, or ends.
+On the signal ARM it reads the plan and writes `counts-ID`: how often each call was made since the last time. From then
+on the nth call fails, and `fired-ID` is written. In phase "start" or "successor" such a program reads it at once.
+`counts-exec` and `counts-end` are written before the program execs another one, or ends.
 
-Which calls there are is read from the source of saltare's modules, so that a new one is not forgotten.
+The list of calls is read from the source of saltare's modules, so that a new call is not forgotten.
 """
 
 import ast
@@ -24,13 +24,13 @@ from pathlib import Path
 ARM = signal.SIGRTMIN + 5
 ALIASES = {"raw_signal": "_signal"}
 MODULES = ("os", "select", "signal", "raw_signal", "_process", "_memory", "socket")
-# Not system calls, or none that can fail; the last ones end the process or tell who it is.
+# Not system calls, or ones that cannot fail; the last ones end the process or identify it.
 HARMLESS = {
     "os.fspath", "os.strerror", "os.waitstatus_to_exitcode", "os._exit", "os.getpid", "os.getppid", "os.access",
     "signal.getsignal", "_signal.getsignal", "os.sched_getaffinity", "os.fstat", "os.lstat", "os.stat",
     "os.register_at_fork",
 }  # fmt: skip
-# Those of workers, of the app's import, or of one process alone.
+# Calls of workers, of the app's import, or of a single process.
 NOT_OF_A_MASTER = {
     "_core", "serve.server", "serve.selector", "serve.signals", "app.lifespan", "app.failures", "restart.renewal", "app.importer", "serve.guest", "memory.lazy_ssl", "memory.park",
     "memory.start_up", "memory.shared_code", "app.first_request", "log", "options.table", "options.sources", "options.values", "options.net_values", "toml",
@@ -64,13 +64,13 @@ class Faults:
         (self.folder / "new").rename(self.folder / name)
 
     def called(self, name):
-        """Whether this call is to fail."""
+        """Whether this call must fail."""
         if real_getpid() != self.pid:
             return False
         self.counts[name] = self.counts.get(name, 0) + 1
         if name == "os.execve":
             self.tell("exec")
-            signal.pthread_sigmask(signal.SIG_BLOCK, [ARM])  # it waits for the new program
+            signal.pthread_sigmask(signal.SIG_BLOCK, [ARM])  # the signal stays pending for the new program
         if (name, self.counts[name]) != (self.plan.get("call"), self.plan.get("nth")):
             return False
         self.plan, fired = {}, f"fired-{self.plan['id']}"
@@ -148,7 +148,7 @@ def main(folder, options):
     import saltare.prefork.workers
 
     saltare.prefork.workers.BRIEF = 0.0  # workers are killed one after another here
-    saltare.prefork.master.REPEATED = 0.0  # each failure is looked for in the log
+    saltare.prefork.master.REPEATED = 0.0  # the test looks for each failure in the log
     faults = Faults(Path(folder))
     faults.install()
     signal.signal(ARM, faults.arm)

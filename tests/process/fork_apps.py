@@ -1,4 +1,4 @@
-"""Apps that fork while they are served. What the child may do: run Python, and exit."""
+"""Apps that fork while they are served. The child may run Python, and exit."""
 
 import asyncio
 import multiprocessing
@@ -17,7 +17,7 @@ async def app(scope, receive, send):
 
 
 def in_child(do):
-    """Forks, lets the child call `do` and exit; returns what it returned, as text, and its status."""
+    """Forks, lets the child call `do` and exit; returns the result of `do` as text, and the exit status."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -38,7 +38,7 @@ async def computes(send):
 
 
 async def polls(send):
-    """The loop of the server cannot be run on in the child."""
+    """The child cannot run the server's loop any further."""
     loop = asyncio.get_running_loop()
     return in_child(lambda: loop._selector.select(0))
 
@@ -48,7 +48,7 @@ async def serves(send):
 
 
 async def sends(send):
-    """What the child sends stays in the child."""
+    """Nothing that the child sends leaves the child."""
 
     def answer():
         message = {"type": "http.response.start", "status": 500, "headers": [(b"x", b"from the child")]}
@@ -74,7 +74,7 @@ def work(queue):
 
 
 async def multiprocessing_fork(send):
-    """A child that ends as an interpreter does, with all its clean-up."""
+    """A child that ends as an interpreter does, with its full clean-up."""
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     process = context.Process(target=work, args=[queue])
@@ -84,7 +84,7 @@ async def multiprocessing_fork(send):
 
 
 async def falls_through(send):
-    """The child leaves the handler by SystemExit, and so comes into the server's own code."""
+    """The child leaves the handler by SystemExit, and so reaches the server's own code."""
     pid = os.fork()
     if pid == 0:
         sys.exit(5)
@@ -97,7 +97,7 @@ async def forks_a_grandchild(send):
 
 
 async def fails(send):
-    """A traceback can be made in the child."""
+    """The child can create a traceback."""
 
     def do():
         try:

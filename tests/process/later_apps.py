@@ -1,4 +1,4 @@
-"""An app that tells whether ssl is loaded, before and after it connects or speaks TLS."""
+"""An app that reports whether ssl is loaded, before and after it connects or uses TLS."""
 
 import asyncio
 import os
@@ -23,12 +23,12 @@ async def app(scope, receive, send):
 
 
 def where_go_looks(name):
-    """A variable of the array that the kernel left behind the arguments: at the start of the stack, argc, argv, 0, these, 0."""
+    """A variable in the array behind the arguments: the stack starts with argc, argv, 0, the variables, 0."""
     import ctypes
 
     with open("/proc/self/stat") as file:
         fields = file.read().rpartition(")")[2].split()
-    stack, strings = int(fields[25]), int(fields[45])  # where it starts, and the arguments themselves (proc(5))
+    stack, strings = int(fields[25]), int(fields[45])  # stack start and argument strings (proc(5))
     words = list((ctypes.c_uint64 * ((strings - stack) // 8)).from_address(stack))
     first = words.index(0) + 1
     variables = [ctypes.string_at(word).decode() for word in words[first : words.index(0, first)]]

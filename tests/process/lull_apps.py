@@ -1,4 +1,4 @@
-"""Apps that tell when garbage is collected: in a file named by LULL_REPORT, or in their answers."""
+"""Apps that report when garbage is collected: in a file named by LULL_REPORT, or in their responses."""
 
 import gc
 import json
@@ -14,7 +14,7 @@ def count(phase, info):
 
 
 class Report:
-    """Garbage as soon as it is made; only a collection ends it."""
+    """Garbage from the start; only a collection frees it."""
 
     def __init__(self):
         self.itself = self
@@ -42,7 +42,7 @@ async def without_collector(scope, receive, send):
 
 
 async def growing(scope, receive, send):
-    """Makes many objects that stay, and tells which generations are collected from then on, none of them by Python itself."""
+    """Creates many objects that stay, and reports which generations are collected then, none by Python itself."""
     assert scope["type"] == "http"
     gc.set_threshold(0)
     KEPT.extend((number, float(number)) for number in range(500_000))

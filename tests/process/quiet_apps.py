@@ -1,4 +1,4 @@
-"""An app for signals that mean nothing to a server: what it does with them itself is asked for by OWN."""
+"""An app for signals that mean nothing to a server; OWN selects what the app does with them itself."""
 
 import asyncio
 import faulthandler
@@ -55,19 +55,19 @@ async def sleeps(seconds):
 
 
 def masks(status):
-    """The signals of a process that are blocked or ignored, of those that matter here."""
+    """The relevant signals that a process blocks or ignores."""
     fields = dict(line.split(":", 1) for line in status.splitlines())
     found = int(fields["SigBlk"], 16) | int(fields["SigIgn"], 16)
     return [int(one) for one in (*QUIET, signal.SIGQUIT, signal.SIGHUP) if found >> (one - 1) & 1]
 
 
 async def program(_):
-    """What a program that the app starts has of all that: nothing."""
+    """A program that the app starts inherits none of it."""
     return repr(masks(subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True).stdout)).encode()
 
 
 async def forked(number):
-    """How a child that the app forks ends by a signal."""
+    """How a signal ends a child that the app forks."""
     child = os.fork()
     if child == 0:
         os.kill(os.getpid(), int(number))

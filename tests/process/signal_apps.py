@@ -43,7 +43,7 @@ async def hello():
 
 
 async def handlers():
-    """Whether those that the server must leave alone are as an interpreter has them, or as the app has set them."""
+    """Whether signals that the server must not touch have the interpreter's disposition, or the one the app has set."""
     expected = {
         signal.SIGPIPE: signal.SIG_IGN,
         signal.SIGCHLD: signal.SIG_DFL,
@@ -65,7 +65,7 @@ async def loop_handler():
 
 
 async def wakeup_fd():
-    """A wake-up descriptor of the app's own gets the number of each signal."""
+    """The app's own wake-up descriptor gets the number of each signal."""
     ours, theirs = os.pipe2(os.O_NONBLOCK)
     before = signal.set_wakeup_fd(theirs)
     signal.signal(signal.SIGUSR1, note)
@@ -81,7 +81,7 @@ async def wakeup_fd():
 
 
 async def children():
-    """Many at a time, as asyncio waits for them on this Python."""
+    """Many children at a time, waited for as asyncio does on this Python."""
 
     async def one(number):
         process = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def children():
 
 
 async def sigchld():
-    """A handler for SIGCHLD itself, as older child watchers have it."""
+    """The app's own handler for SIGCHLD, as older child watchers have it."""
     signal.signal(signal.SIGCHLD, note)
     try:
         process = subprocess.Popen([sys.executable, "-Ic", "exit(7)"])
@@ -106,7 +106,7 @@ async def sigchld():
 
 
 async def profile():
-    """A statistical profiler by SIGPROF, and a storm of SIGALRM, while requests are served."""
+    """A statistical profiler with SIGPROF, and a storm of SIGALRM, while requests are served."""
     count = {signal.SIGPROF: 0, signal.SIGALRM: 0}
 
     def tick(number, frame):
@@ -128,7 +128,7 @@ async def profile():
 
 
 async def broken_pipe():
-    """Writing to nobody is an exception, not the end of the process; a child has the default disposition."""
+    """Writing to a closed pipe raises and does not end the process; a child has the default disposition."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -143,7 +143,7 @@ async def broken_pipe():
 
 
 async def own_dump():
-    """faulthandler by a signal of the app's choice."""
+    """faulthandler on a signal that the app chooses."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.kill(os.getpid(), signal.SIGUSR1)
     faulthandler.unregister(signal.SIGUSR1)
@@ -151,5 +151,5 @@ async def own_dump():
 
 
 async def fault():
-    """A real one."""
+    """A real crash."""
     ctypes.string_at(0)

@@ -1,4 +1,4 @@
-"""Four servers in four threads, started and stopped in turn under load; says what is left in the end."""
+"""Four servers in four threads, started and stopped in turn under load; reports what is left at the end."""
 
 import gc
 import itertools
@@ -13,7 +13,7 @@ import saltare
 from saltare import _core
 
 THREADS = 4
-PORTS = {}  # of the servers that run, by the thread that runs them
+PORTS = {}  # of the running servers, by thread
 
 
 async def app(scope, receive, send):
@@ -47,7 +47,7 @@ REQUESTS = [
 
 
 def talk(port, request, patient):
-    """One request; an impatient client leaves in the middle of the answer."""
+    """One request; an impatient client disconnects in the middle of the response."""
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.settimeout(10)
         client.sendall(request)
@@ -61,7 +61,7 @@ def talk(port, request, patient):
 
 
 def load(over):
-    """Talks to whoever is there until told to stop; servers that end meanwhile are part of the game."""
+    """Sends requests to any running server until told to stop; servers may end meanwhile."""
     for number in itertools.count():
         if over.is_set():
             return
@@ -128,7 +128,7 @@ def soak(rounds):
 
 
 def main(rounds):
-    failures = soak(rounds)  # afterwards whatever is kept for reuse is there
+    failures = soak(rounds)  # what is kept for reuse exists afterwards
     before = figures()
     failures += soak(rounds)
     print(json.dumps({"failures": failures, "before": before, "after": figures()}))

@@ -1,4 +1,4 @@
-"""Children that the app leaves behind: they keep neither the port nor a connection, and nobody waits for them."""
+"""Children that the app leaves behind: they keep neither the port nor a connection, and nothing waits for them."""
 
 import os
 import signal
@@ -34,19 +34,19 @@ def refused(server):
 @MODES
 @pytest.mark.parametrize("way", CHILDREN)
 def test_a_child_keeps_neither_port_nor_connection(cli_server, raw, options, way):
-    """The server ends although the child goes on, and its port is free."""
+    """The server ends while the child continues, and its port is free."""
 
     server = cli_server("worker_apps:app", *options)
     kept, asking = raw(server), raw(server)
     assert kept.get("/pid").read_response().status == 200
     with killed_at_the_end(int(asking.get(f"/starts_child/{way}").read_response().body)) as child:
-        assert kept.get("/pid").read_response().status == 200  # it goes on serving
+        assert kept.get("/pid").read_response().status == 200  # it continues to serve
         server.popen.send_signal(signal.SIGTERM)
-        assert kept.read_all() == asking.read_all() == b""  # their end has come, though the child has a copy
+        assert kept.read_all() == asking.read_all() == b""  # both connections have ended, although the child has copies
         wait_until(lambda: refused(server))
         assert bindable(server.port)
         assert alive(child)
-        if way.startswith("multiprocessing"):  # at its end an interpreter waits for such
+        if way.startswith("multiprocessing"):  # an interpreter waits for such children at exit
             os.kill(child, signal.SIGTERM)
         assert server.wait() == 0
 
@@ -57,7 +57,7 @@ def test_a_child_keeps_neither_port_nor_connection(cli_server, raw, options, way
     [("fork", signal.SIGTERM), ("fork", signal.SIGINT), ("multiprocessing-fork", signal.SIGTERM)],
 )
 def test_a_signal_to_a_child_is_the_childs(cli_server, raw, options, way, number):
-    """It ends by it, and the parent's loop does not hear of it."""
+    """The child ends by the signal, and the parent's loop is not affected."""
     server = cli_server("worker_apps:app", *options)
     client = raw(server)
     child = int(client.get(f"/starts_child/{way}").read_response().body)
@@ -69,7 +69,7 @@ def test_a_signal_to_a_child_is_the_childs(cli_server, raw, options, way, number
 
 @MODES
 def test_a_connection_ends_for_its_peer_while_a_child_has_a_copy(cli_server, raw, options):
-    """Each way an answer can be the last one, with the server going on."""
+    """Each way a response can be the last one of its connection while the server continues."""
     server = cli_server("worker_apps:app", *options, "--keep-alive-timeout", "300ms")
     idle, closing, old = raw(server), raw(server), raw(server)
     for client in (idle, closing, old):
@@ -103,7 +103,7 @@ def test_a_worker_with_children_is_replaced(cli_server, raw):
 
 
 def test_a_forked_child_of_a_test_keeps_no_port(serve, raw):
-    """A server in a thread of this process, as tests of others have it."""
+    """A server in a thread of this process, as in tests of other programs."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})

@@ -1,4 +1,4 @@
-"""The command line with a server behind it: where it listens, what it answers with, how it ends."""
+"""The command line with a server behind it: where it listens, how it responds, how it ends."""
 
 import json
 import os
@@ -16,14 +16,14 @@ APP = "cli_apps:app"
 
 
 def seen_by(raw, server):
-    """What the app answers, and the answer."""
+    """What the app reports, and the response."""
     answer = raw(server).get("/").read_response()
     assert answer.status == 200
     return json.loads(answer.body), answer
 
 
 def ended(*arguments, cwd=HERE, **more):
-    """The result of a command that is expected to end by itself."""
+    """The result of a command that should end by itself."""
     command = [sys.executable, "-m", "saltare", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, **more)
 
@@ -189,7 +189,7 @@ def test_log_config(cli_server, raw, tmp_path):
     (tmp_path / "log.json").write_text(
         json.dumps({"handlers": handlers, "root": {"handlers": ["file"], "level": "INFO"}})
     )
-    # stderr stays silent, so the port has to be known beforehand.
+    # stderr stays silent, so the port has to be known beforehand
     with socket.create_server(("127.0.0.1", 0)) as given:
         command = [sys.executable, "-m", "saltare", "cli_apps:raises", "--fd", str(given.fileno())]
         command += ["--log-config", str(tmp_path / "log.json")]

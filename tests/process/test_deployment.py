@@ -1,4 +1,4 @@
-"""The files of deploy/: each is read, and as much of it is run as a machine without root's services allows."""
+"""The files of deploy/: each is read, and run as far as possible on a machine without root's services."""
 
 import configparser
 import json
@@ -44,7 +44,7 @@ def unit(name):
 
 
 def accepted(arguments, folder):
-    """Whether the command line takes them."""
+    """Whether the command line accepts them."""
     done = subprocess.run([*SALTARE, *arguments, "--check"], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return True
@@ -67,7 +67,7 @@ def get(path):
 
 @pytest.fixture
 def service(folder):
-    """saltare.service as systemd would start it on saltare.socket, but for the folders and the user."""
+    """saltare.service as systemd would start it on saltare.socket, except for folders and user."""
     section, path = unit("saltare.service")["Service"], folder / "saltare.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -103,7 +103,7 @@ def test_the_service_starts_reloads_and_stops(service):
     assert int(get(service.path).split()[0]) not in before
     service.terminate()
     assert service.wait(30) == 0, service.logs()
-    assert service.path.exists()  # systemd's, for the next start
+    assert service.path.exists()  # systemd keeps it for the next start
 
 
 def test_the_service_gives_the_drain_its_time():
@@ -134,7 +134,7 @@ def test_systemd_reads_the_units(folder):
 
 @pytest.mark.skipif(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="no nginx")
 def test_nginx_by_a_unix_socket(cli_server, folder):
-    """Its upstream's connections are kept, and let go before the server closes them."""
+    """Its upstream connections are kept, and closed before the server closes them."""
     path, port = folder / "saltare.sock", unused_port()
     cli_server("main:app", "--workers", "2", "--uds", path, "--lifespan", "off", cwd=folder)
     shipped = (DEPLOY / "nginx.conf").read_text()

@@ -1,4 +1,4 @@
-"""How a server stops: what is in progress comes to its end, within limits, and the exit code tells."""
+"""How a server stops: requests in progress are finished, within limits, and the exit code says whether they were."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def ask(raw, server, what, until=b"begun "):
 def is_refused(server):
     try:
         socket.create_connection(("127.0.0.1", server.port), 5).close()
-    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the queue when the listener closed
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the backlog when the listener closed
         return True
     return False
 
@@ -102,7 +102,7 @@ def test_half_a_head_may_be_completed(drained, raw):
     server = drained()
     whole = GET % b"quick"
     client = raw(server).send(whole[:10])
-    ask(raw, server, "quick", b"quick")  # so the half has been read by now
+    ask(raw, server, "quick", b"quick")  # so the server has read the half request by now
     server.popen.send_signal(signal.SIGTERM)
     time.sleep(0.1)
     assert client.send(whole[10:]).read_response().get("connection") == "close"
@@ -122,14 +122,14 @@ def test_work_after_the_answer_is_waited_for(drained, raw, loop):
 
 
 def test_waiting_for_the_app_costs_no_cpu(drained, raw):
-    """The last connection is gone, the app's shutdown takes its time: the server sleeps."""
+    """The last connection is gone and the app's shutdown takes a while: the server sleeps."""
     server = drained("--shutdown-timeout", "60", SHUTDOWN="hang")
     ask(raw, server, "quick", b"quick")
     server.popen.send_signal(signal.SIGTERM)
     server.wait_for_log("shutdown hangs")
     before = cpu_seconds(server.pid)
     time.sleep(1)
-    assert cpu_seconds(server.pid) - before < 0.5  # a busy loop would have taken all of it
+    assert cpu_seconds(server.pid) - before < 0.5  # a busy loop would have used all of it
     server.popen.send_signal(signal.SIGTERM)
     assert server.wait() == 1
 
@@ -167,7 +167,7 @@ def test_a_second_signal_ends_it_at_once(drained, raw, number, what, loop):
 @SIGNALS
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_to_it_and_to_its_group_is_one(cli_server, raw, number, workers):
-    """As timeout(1) sends it, or systemd to a whole control group; the sender may have to wait for its turn in between."""
+    """As timeout(1) sends it, or systemd to a whole control group; the sender may be descheduled in between."""
     server = cli_server("drain_apps:app", "--workers", workers, start_new_session=True)
     client = ask(raw, server, "slow")
     server.popen.send_signal(number)
@@ -191,7 +191,7 @@ def test_the_shutdown_timeout(drained, raw, what, loop):
 
 @LOOPS
 def test_connections_that_ask_for_nothing_are_no_reason_to_complain(drained, raw, loop):
-    """One that had an answer a moment ago is given longer than this."""
+    """A connection that had a response a moment ago gets longer than this."""
     server = drained("--shutdown-timeout", "0.1", loop=loop)
     idle = ask(raw, server, "quick", b"quick\r\n0\r\n\r\n")
     assert server.stop() == 0
@@ -199,7 +199,7 @@ def test_connections_that_ask_for_nothing_are_no_reason_to_complain(drained, raw
 
 
 def test_a_client_that_reads_slowly_has_its_answer(drained, raw):
-    """It is in the kernel's buffers, or waits in the server's."""
+    """The data is in the kernel's buffers, or waits in the server's."""
     server = drained()
     clients = [ask(raw, server, "stream", b"\r\n\r\n") for _ in range(10)]
     server.popen.send_signal(signal.SIGTERM)

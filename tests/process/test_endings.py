@@ -1,4 +1,4 @@
-"""One way to end, whatever the reason: it is logged, requests and lifespan come to their end, the code is true."""
+"""One shutdown path for every reason: it is logged, requests and lifespan are finished, the exit code is right."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def start(cli_server):
 
 
 def ask(raw, server, what):
-    """A client whose answer has begun."""
+    """A client whose response has started."""
     client = raw(server).send(GET % what.encode())
     client.read_until(b"begun ")
     return client
@@ -42,7 +42,7 @@ def exit_functions(server):
 
 # ---- what is raised through the loop ----
 
-# What is raised, the exit code of the process, and what is logged of it.
+# What is raised, the exit code of the process, and what is logged about it.
 RAISED = {
     "exit": (4, "SystemExit: 4 was raised"),
     "interrupt": (-signal.SIGINT, "KeyboardInterrupt was raised"),
@@ -69,7 +69,7 @@ def test_raised_outside_of_requests(start, raw, arguments, where, what):
 
 
 def test_a_handler_of_the_app_that_exits(start, raw):
-    """It took the server's place, and raises wherever the main thread is: in the wait for events, or in the app."""
+    """It replaced the server's, and raises wherever the main thread is: in the wait for events, or in the app."""
     server = start(env={"STARTUP": "signals"})
     ask(raw, server, "quick")
     assert server.stop() == 5
@@ -78,7 +78,7 @@ def test_a_handler_of_the_app_that_exits(start, raw):
 
 
 def test_run_raises_what_ended_it(raw):
-    """In somebody's program, once all is over."""
+    """In a program that calls run(), after the server has ended."""
     result = program(
         """
         import asyncio, sys, saltare
@@ -106,7 +106,7 @@ def program(code, **more):
 
 @SERVERS
 def test_an_app_that_cancels_all_tasks(start, raw, arguments):
-    """Also the server's, which is said."""
+    """The server's own task too, which is logged."""
     server = start(arguments)
     raw(server).send(GET % b"cancel_all")
     assert server.wait() == 1
@@ -118,7 +118,7 @@ def test_an_app_that_cancels_all_tasks(start, raw, arguments):
 
 
 def result_of(arguments="", **env):
-    """Of a start that is expected not to succeed."""
+    """The result of a start that should fail."""
     command = [sys.executable, "-m", "saltare", "ending_apps:app", "--port", "0", *arguments.split()]
     more = {"cwd": HERE, "env": {**os.environ, **env}, "timeout": 60, "check": False}
     return subprocess.run(command, capture_output=True, text=True, **more)
@@ -142,7 +142,7 @@ def test_an_exit_during_shutdown(start, raw, arguments, what, code):
     ask(raw, server, "quick")
     begun = time.monotonic()
     ended = server.stop()
-    assert time.monotonic() - begun < 20  # not at the end of shutdown_timeout
+    assert time.monotonic() - begun < 20  # before the end of shutdown_timeout
     assert ended == (1 if "workers" in arguments else code)
     assert RAISED[what][1] in server.logs()
 
@@ -213,7 +213,7 @@ def test_a_second_signal_ends_the_wait_for_threads(start, raw, what, number):
 @pytest.mark.parametrize("arguments", OF_A_SERVER)
 @pytest.mark.parametrize("what", ["working/0.5", "working/4", "work_in_executor"])
 def test_a_thread_that_ends_is_waited_for(start, raw, arguments, what):
-    """And no longer than it takes: with --shutdown-timeout 0 there is no other end."""
+    """And no longer than needed: with --shutdown-timeout 0 there is no limit."""
     server = start(arguments, "--shutdown-timeout", "0")
     ask(raw, server, what)
     assert server.stop() == 0
@@ -223,7 +223,7 @@ def test_a_thread_that_ends_is_waited_for(start, raw, arguments, what):
 
 
 def test_a_program_that_runs_a_server_has_its_thread_back():
-    """run() waits for its executor only as long as for everything else; what is left is the program's."""
+    """run() waits for its executor only as long as for everything else; the program has to handle what is left."""
     result = program(
         """
         import asyncio, os, threading, time, saltare
@@ -254,7 +254,7 @@ def test_a_stop_that_cuts_a_stream_runs_exit_functions(start, raw, arguments, ho
     client = ask(raw, server, "stream")
     server.popen.send_signal(signal.SIGTERM)
     if how == "at once":
-        server.wait_for_log("stopping: SIGTERM")  # signals that come together are one
+        server.wait_for_log("stopping: SIGTERM")  # signals that arrive together count as one
         server.popen.send_signal(signal.SIGTERM)
     assert server.wait() == 1
     assert b"ended" not in client.read_all()
@@ -275,11 +275,11 @@ def test_what_cannot_be_written_is_no_success(start, raw):
     with open("/dev/full", "wb") as full:
         server = start(stdout=full, env={"PYTHONUNBUFFERED": ""})
         ask(raw, server, "buffered")
-        assert server.stop() == 120  # as of any Python program
+        assert server.stop() == 120  # as for any Python program
 
 
 def test_a_plain_process_ends_its_interpreter(start, tmp_path):
-    """Which writes what is in the buffers of open files, also of those that the collector has been told to leave."""
+    """Which flushes the buffers of open files, including files that are frozen for the collector."""
     server = start(env={"KEPT_OPEN": str(tmp_path / "kept")})
     assert server.stop() == 0
     assert server.logs().endswith("finalized\n")
@@ -287,7 +287,7 @@ def test_a_plain_process_ends_its_interpreter(start, tmp_path):
 
 
 def test_a_parked_process_ends_at_once(start, disk):
-    """After its exit functions; to take objects apart it would read its file back."""
+    """After its exit functions; destroying objects would read its memory file back."""
     server = start("--park-memory", disk)
     server.wait_for_log(f"of memory in {disk}")
     assert server.stop() == 0

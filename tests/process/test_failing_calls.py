@@ -1,4 +1,4 @@
-"""Each system call of a master fails once: at its start, at a worker's death, at SIGHUP, at a stop."""
+"""Each system call of a master fails once: at its start, when a worker dies, at SIGHUP, at a stop."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from family import Load, alive, children, wait_for_rolls, wait_for_workers, work
 from harness import HANG, Process, wait_until
 from rawsocket import Raw
 
-TIMES = int(os.environ.get("TEST_CALLS", 2))  # of each function, so many calls fail, one at a time; 100 for all
+TIMES = int(os.environ.get("TEST_CALLS", 2))  # how many calls of each function fail, one at a time; 100 for all
 TIMES_OF_TWO_PROGRAMS = (TIMES + 1) // 2  # where each takes seconds
-# What may fail without a line in the log: it is done again at once, or in another way, or nothing follows from it.
+# Calls that may fail without a log line: the master repeats them, has an alternative, or does not need them.
 SILENT = (
     "os.close", "socket.close", "os.open", "os.pipe2", "os.getcwd", "os.listdir", "os.memfd_create", "os.write",
     "signal.pthread_sigmask", "_signal.pthread_sigmask", "signal.set_wakeup_fd", "_signal.set_wakeup_fd",
@@ -27,7 +27,7 @@ NAMED = {"app": "faulty_master:app", "app_dir": os.path.dirname(__file__)}
 
 
 class Faulty:
-    """Masters, and what is to fail in them."""
+    """Masters, and the plans for failures in them."""
 
     def __init__(self, folder):
         self.folder, self.last = folder, 0
@@ -49,7 +49,7 @@ class Faulty:
         return server
 
     def arm(self, server, call=None, nth=0):
-        """Returns what was called since the last time."""
+        """Returns the calls made since the last time."""
         number = self.plan("armed", call, nth)
         server.popen.send_signal(ARM)
         return self.counts(number)
@@ -72,7 +72,7 @@ def faulty(tmp_path):
 
 
 def each(counts, times=TIMES):
-    """(call, which one of them), of those that were made."""
+    """(call, its index) of the calls that were made."""
     assert counts
     return [(call, nth) for call, count in sorted(counts.items()) for nth in range(1, min(count, times) + 1)]
 
@@ -82,7 +82,7 @@ def errors(server):
 
 
 def test_at_a_workers_death(faulty):
-    """The other one goes on; the dead one gets a successor, however long that takes."""
+    """The other worker continues; the dead one is replaced, however long that takes."""
     server = faulty.start(workers=2)
     faulty.arm(server)
     victims = []
@@ -101,7 +101,7 @@ def test_at_a_workers_death(faulty):
             faulty.arm(server, call, nth)
             die()
             if faulty.fired() and call not in SILENT:
-                # One line is about the death.
+                # One line is about the death
                 wait_until(lambda before=before: errors(server) >= before + 2, lambda call=call: call + server.logs())
     lost = {last for last, _ in load.failures}
     assert lost <= set(victims), (lost, server.logs())
@@ -110,7 +110,7 @@ def test_at_a_workers_death(faulty):
 
 @pytest.mark.parametrize("phase", ["before exec", "after exec", "no preload"])
 def test_at_sighup(faulty, phase):
-    """No request is lost, and the next SIGHUP does what this one may not have done."""
+    """No request is lost, and the next SIGHUP completes what this one may have left undone."""
     importing = {**NAMED, "preload": False} if phase == "no preload" else {}
     server = faulty.start(workers=1, limit_max_requests=1_000_000, **importing)
 
@@ -134,7 +134,7 @@ def test_at_sighup(faulty, phase):
                 return not set(before) & set(workers(server))
 
             wait_until(lambda count=errors_before: replaced() or errors(server) > count, server.logs)
-            faulty.plan()  # nothing more
+            faulty.plan()  # no more failures
             if not replaced():
                 server.popen.send_signal(signal.SIGHUP)
             wait_until(lambda: replaced() and len(children(server.pid)) == 1, server.logs)
@@ -146,7 +146,7 @@ def test_at_sighup(faulty, phase):
 
 
 def test_at_a_stop(faulty):
-    """It is one all the same: what is in progress is finished, and nobody is left."""
+    """The stop still works: requests in progress are finished, and no process is left."""
     server = faulty.start(workers=2)
     faulty.arm(server)
     assert server.stop() == 0
@@ -161,9 +161,9 @@ def test_at_a_stop(faulty):
 
 
 def test_at_the_start(faulty):
-    """It serves nevertheless, or one line says why not, and nothing is left."""
+    """It serves nevertheless, or one line says why not, and no process is left."""
     path = faulty.folder / "socket"
-    options = {"workers": 2, "uds_path": str(path), **NAMED}  # a child imports the app first, and tells of threads
+    options = {"workers": 2, "uds_path": str(path), **NAMED}  # a child imports the app first, and reports its threads
     faulty.plan("start")
     server = faulty.start(**options)
     counts = faulty.arm(server)
@@ -175,7 +175,7 @@ def test_at_the_start(faulty):
             popen = subprocess.Popen(faulty.command(**options), stderr=stderr, cwd=faulty.folder)
         try:
             serves_or_says_why_not(popen, path, log)
-            assert faulty.fired() or nth > 1  # how often it waits for children, say, is not always the same
+            assert faulty.fired() or nth > 1  # the number of calls varies, for example of waits for children
         except AssertionError as failure:
             raise AssertionError(f"{call}, {nth}: {log.read_text()}") from failure
         finally:

@@ -1,4 +1,4 @@
-"""Children forked by the app: Go does not survive a fork, so they never come near it, and the parent goes on."""
+"""Children forked by the app: Go does not survive a fork, so they never use it, and the parent continues to serve."""
 
 import os
 import threading
@@ -55,7 +55,7 @@ def test_a_child_cannot_start_a_server_of_its_own(cli_server, raw):
 
 
 def test_a_child_that_leaves_its_handler_ends(cli_server, raw, tmp_path):
-    """It cannot serve on; the parent can, and the socket's name is still there."""
+    """The child cannot continue to serve; the parent can, and the socket's name still exists."""
     path = tmp_path / "socket"
     server = cli_server("fork_apps:app", "--lifespan", "off", "--uds", path)
     assert ask(raw, server, "falls_through") == "1"

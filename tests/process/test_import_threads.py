@@ -1,4 +1,4 @@
-"""Threads that an app starts at import: with several workers its requests are answered all the same."""
+"""Threads that an app starts at import: with several workers its requests still get responses."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def ask(server, path="/"):
 
 
 def answers_of_all(server, expected):
-    """Each worker answers, and what it answers needs the thread."""
+    """Each worker responds, and its response needs the thread."""
     pids = set(map(str, workers(server)))
     seen = set()
     while not pids <= seen:
@@ -75,13 +75,13 @@ def answers_of_all(server, expected):
 
 @KIND
 def test_each_worker_imports(start, kind):
-    """Without a word of the user's; the log names the threads, once."""
+    """Without any option of the user; the log names the threads once."""
     answer, thread = KINDS[kind]
     server = start(kind, "--workers", "2")
     answers_of_all(server, answer)
     assert server.logs().count(f"starts threads at import ({thread}), and {SAID}") == 1
     assert server.logs().count("listening on") == 1
-    assert "libcounting" not in maps(server.pid)  # the master is one that has not imported it
+    assert "libcounting" not in maps(server.pid)  # the master has not imported it
     assert len(os.listdir(f"/proc/{server.pid}/task")) == 1
     assert name(server.pid) == "saltare:master"
     assert server.stop() == 0
@@ -96,7 +96,7 @@ def test_no_preload_says_nothing(start, kind):
 
 @KIND
 def test_preload_forks_all_the_same(start, kind):
-    """Whoever asks for it knows, or is told."""
+    """A user who asks for the fork gets it, with a warning."""
     server = start(kind, "--workers", "2", "--preload")
     assert ask(server, "/imported") == str(server.pid)
     server.wait_for_log(f"has started threads at import ({KINDS[kind][1]})")
@@ -110,7 +110,7 @@ def test_without_threads_the_master_imports(start):
 
 
 def test_a_pool_that_knows_about_fork_is_no_reason(start):
-    """numpy's OpenBLAS: its threads come again where they are needed."""
+    """numpy's OpenBLAS: its threads start again where they are needed."""
     pytest.importorskip("numpy")
     if len(os.sched_getaffinity(0)) == 1:
         pytest.skip("on one CPU it has no pool")
@@ -123,7 +123,7 @@ def test_a_pool_that_knows_about_fork_is_no_reason(start):
 
 @KIND
 def test_new_code_takes_over(start, kind):
-    """No request is lost where each worker imports because of threads."""
+    """No request is lost where each worker imports the app because of threads."""
     server = start(kind, "--workers", "2")
     before = workers(server)
     with Load(server, clients=2, target="/") as load:
@@ -136,7 +136,7 @@ def test_new_code_takes_over(start, kind):
 
 
 def test_new_code_that_starts_threads(cli_server, tmp_path):
-    """The master that has taken over begins once more; its workers serve meanwhile."""
+    """The new master starts over once more; its workers serve meanwhile."""
     source = (HERE / "thread_apps.py").read_text()
     (tmp_path / "edited.py").write_text(source)
     server = cli_server("edited:app", "--workers", "2", cwd=tmp_path)
@@ -155,7 +155,7 @@ def test_new_code_that_starts_threads(cli_server, tmp_path):
 
 @KIND
 def test_a_program_is_not_run_twice(tmp_path, library, kind):
-    """run("module:app"): a child finds out, and the master has no such thread."""
+    """run("module:app"): a child detects it, and the master has no such thread."""
     env = {**os.environ, "KIND": kind, "LIBRARY": library}
     command = [sys.executable, HERE / "thread_apps.py", "name"]
     env["PYTHONPATH"] = str(HERE)
@@ -167,7 +167,7 @@ def test_a_program_is_not_run_twice(tmp_path, library, kind):
 
 
 def test_an_app_that_is_an_object(tmp_path):
-    """It cannot be imported by name, so it is forked. Its thread was there before anybody looked."""
+    """The app cannot be imported by name, so the workers are forked. Its thread existed before any check."""
     command = [sys.executable, HERE / "thread_apps.py", "object"]
     server = Process(command, tmp_path / "log", cwd=tmp_path, env={**os.environ, "KIND": ""})
     assert ask(server) == "of nobody"

@@ -1,4 +1,4 @@
-"""Profilers, debuggers, hooks and launchers: what they did to the interpreter lasts, and what they write is written."""
+"""Profilers, debuggers, hooks and launchers: their changes to the interpreter stay, and their output is written."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def is_in_place(server):
     return SERVED_IN_PLACE in server.logs()
 
 
-# ---- the interpreter that is as a new one would be makes way for it ----
+# ---- an unmodified interpreter execs a new one ----
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_started_directly_it_makes_way(start, raw, flags):
 
 
 def test_the_environment_may_say_where_modules_are(start, tmp_path):
-    """PYTHONPATH is there for a new interpreter too, and so is a locale that it sets itself."""
+    """PYTHONPATH also applies to a new interpreter, and so does a locale that it sets itself."""
     env = {"PYTHONPATH": f"{tmp_path}/a{os.pathsep}b", "LC_ALL": "", "LC_CTYPE": "", "LANG": "C"}
     assert not is_in_place(start(*SALTARE, env=env))
 
@@ -93,7 +93,7 @@ def test_what_an_interpreter_was_started_with(arguments, expected):
     assert touched.program(arguments.split()) == expected
 
 
-# ---- where something was done to it, it goes on ----
+# ---- a modified interpreter serves itself ----
 
 LAUNCHER = """
 import runpy, sys
@@ -153,7 +153,7 @@ def last():
     ids=["before", "after"],
 )
 def test_threads_of_the_program_are_not_ours_to_end(start, raw, tmp_path, program):
-    """Those that it has started before us, or starts when `main` has returned."""
+    """Threads that it started before the server, or starts when `main` has returned."""
     (tmp_path / "program.py").write_text(program)
     with open(tmp_path / "out", "wb") as out:
         server = start("program.py", *SALTARE[2:], "--shutdown-timeout", "0.1", stdout=out)
@@ -188,7 +188,7 @@ def test_a_hook_at_the_start_of_the_interpreter(start, raw, tmp_path, hook, modu
 
 
 def test_a_hook_that_only_leaves_a_mark_in_the_environment(start, raw, tmp_path):
-    """It would not act a second time."""
+    """The hook would not act a second time."""
     code = "import os, builtins\nif os.environ.pop('ARMED', None): builtins.HOOKED = True\n"
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(code)
@@ -240,7 +240,7 @@ def test_coverage(start, raw, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("path", ["/", "/hang"])
 def test_cprofile(start, raw, tmp_path, number, path):
-    """What it writes is written, also when a thread does not let the process end."""
+    """Its output is written, even when a thread keeps the process from ending."""
     import pstats
 
     server = start("-m", "cProfile", "-o", "profile", *SALTARE, "--shutdown-timeout", "1")
@@ -254,7 +254,7 @@ def test_cprofile(start, raw, tmp_path, number, path):
 
 
 def test_pdb(start, raw):
-    """Without options: that of 3.13.0 takes them for its own."""
+    """Without options: 3.13.0 would take them for its own."""
     env = {"SALTARE_PORT": "0", "SALTARE_APP_DIR": HERE, "SALTARE_LOG_LEVEL": "debug"}
     command = ("-m", "pdb", "-c", "continue", "-m", "saltare", "tool_apps:app")
     server = start(*command, env=env, stdout=subprocess.DEVNULL)
@@ -265,7 +265,7 @@ def test_pdb(start, raw):
 
 
 def test_python_with_a_prompt(tmp_path):
-    """What is typed after it sees the modules that were served."""
+    """Code typed afterwards sees the modules that were served."""
     result = subprocess.run(
         [sys.executable, "-i", "-m", "saltare", "nowhere:app"],
         input="import sys; print('saltare.cli' in sys.modules)\n",
@@ -275,7 +275,7 @@ def test_python_with_a_prompt(tmp_path):
 
 
 def test_py_spy_from_its_start(raw, tmp_path):
-    """It reads the memory of the process where that was at the start, so the process may not become another program."""
+    """It reads the memory of the process at its initial addresses, so the process may not exec another program."""
     spy = os.path.join(os.path.dirname(sys.executable), "py-spy")
     if not os.path.exists(spy):
         pytest.skip("no py-spy")
@@ -319,9 +319,9 @@ def test_a_master_in_place(start, raw, tmp_path, arguments):
     assert server.stop() == 0
 
 
-# ---- patched loops, and loops of others ----
+# ---- patched loops, and third-party loops ----
 
-# What is done by the app as it is imported, and the module of the loop that runs then.
+# What the app does at import, and the module of the loop that then runs.
 LOOPS = {
     "": "asyncio.unix_events",
     "own policy": "asyncio.unix_events",

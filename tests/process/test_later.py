@@ -1,4 +1,4 @@
-"""ssl is loaded when it is first asked for anything, and then is what it always was."""
+"""ssl is loaded at its first use, and then behaves as always."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def test_whoever_looks_into_it_finds_all(use):
 
 @pytest.mark.parametrize("first", IMPORTED_FIRST)
 def test_every_client_speaks_tls(first):
-    """Whatever is imported first; then come the others, the last ones first."""
+    """For whatever module is imported first; the others follow in reverse order."""
     for name in (first, "httpx", "aiohttp"):
         pytest.importorskip(name)
     others = [

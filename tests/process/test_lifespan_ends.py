@@ -1,4 +1,4 @@
-"""Start-up and shutdown of the app that fail, raise, or never end, as the exit code and the log tell them."""
+"""Start-up and shutdown of the app that fail, raise, or never end: the exit code and the log."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ def command(*args):
 
 
 def ended(environ, *args, **env):
-    """The result of a start that is expected not to succeed."""
+    """The result of a start that should fail."""
     return subprocess.run(
         command(*args), cwd=HERE, capture_output=True, text=True, timeout=60, check=False, env={**environ, **env}
     )
@@ -41,7 +41,7 @@ def test_startup_raises_where_lifespan_is_a_must(environ):
     result = ended(environ, "--lifespan", "on", STARTUP="raise")
     assert result.returncode == 3
     assert "RuntimeError: startup goes wrong" in result.stderr
-    assert "app/lifespan.py" not in result.stderr  # the traceback is the app's, without our frames
+    assert "app/lifespan.py" not in result.stderr  # the traceback is the app's, without saltare's frames
     assert "listening" not in result.stderr
 
 
@@ -105,7 +105,7 @@ def test_shutdown_that_hangs_is_given_up_at_a_second_signal(cli_server, outcome)
 
 
 def test_the_import_can_be_interrupted(tmp_path):
-    """Before anything is served, the signals do what they do to any program."""
+    """Before anything is served, the signals have the effect they have on any program."""
     (tmp_path / "slow_import.py").write_text(
         "import sys, time\n"
         "print('importing', file=sys.stderr, flush=True)\n"

@@ -1,4 +1,4 @@
-"""What is done when the app has been silent for a while, and after so many requests."""
+"""What the server does when the app has been idle for a while, and after a number of requests."""
 
 import asyncio
 import ctypes
@@ -29,7 +29,7 @@ def report(tmp_path, monkeypatch):
 
 @LOOPS
 def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
-    """Each time; with a connection open, which stays."""
+    """In each quiet period; with a connection that stays open."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = cli_server("lull_apps:littering", "--loop", loop, "--keep-alive-timeout", 60)
@@ -40,7 +40,7 @@ def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
 
 
 def code(pid):
-    """KiB of code in memory, whatever it is from."""
+    """KiB of resident code, from any file."""
     return held_in(pid, "Rss", " r-xp ")
 
 
@@ -57,7 +57,7 @@ def test_code_that_was_needed_goes_in_a_lull(cli_server, raw, loop):
 
 
 def interpreter():
-    """The file that the interpreter's code is in: libpython, or the program."""
+    """The file that contains the interpreter's code: libpython, or the program."""
     address = ctypes.cast(ctypes.pythonapi.PyEval_SaveThread, ctypes.c_void_p).value
     for line in Path("/proc/self/maps").read_text().splitlines():
         start, end = (int(part, 16) for part in line.split(" ", 1)[0].split("-"))
@@ -68,7 +68,7 @@ def interpreter():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_leads_to_the_wait_goes_as_well(cli_server, raw, workers):
-    """The interpreter's code, which the wait itself does not need, and the first page of each library, where its segments are listed."""
+    """The interpreter's code, which the wait does not need, and each library's first page, which lists its segments."""
     server = cli_server("lull_apps:counting", "--workers", workers)
     client = raw(server)
     client.get().read_response()
@@ -115,7 +115,7 @@ def test_collections_after_so_many_requests(cli_server, raw):
 
 
 def test_the_table_of_tasks_shrinks(serve, raw):
-    """A dict by itself keeps the room of all that it ever held."""
+    """A dict keeps the memory of its largest size."""
     from saltare._core import Starter
 
     gate = threading.Event()

@@ -1,4 +1,4 @@
-"""Signals that mean nothing end nothing, from the first moment to the last; SIGQUIT stops as SIGTERM does."""
+"""Signals without meaning end nothing, from the first moment to the last; SIGQUIT stops like SIGTERM."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def ask(server, path=""):
 def send_all(pid, numbers=QUIET):
     for number in numbers:
         os.kill(pid, number)
-        os.kill(pid, signal.SIGCONT)  # were it stopped, it would be found out by what it has missed
+        os.kill(pid, signal.SIGCONT)  # if it were stopped, the missed work would show it
 
 
 def takes(pid, number):
@@ -61,7 +61,7 @@ def test_a_single_process(start, loop):
 
 
 def test_a_master_and_its_workers(start):
-    """Of a master SIGTTIN and SIGTTOU are one worker more and one fewer."""
+    """To a master SIGTTIN and SIGTTOU mean one worker more and one fewer."""
     server = start("--workers", "2")
     family = workers(server)
     for pid in family:
@@ -142,7 +142,7 @@ def test_handlers_of_the_app_stay(start, own, options):
     for pid in pids:
         for number in (signal.SIGUSR1, signal.SIGQUIT):
             line = f"handler of {number:d}\n" if own == "python" else "Current thread 0x"
-            wait_until(lambda pid=pid: state(pid) == "S")  # faulthandler drops a signal that comes while it writes
+            wait_until(lambda pid=pid: state(pid) == "S")  # faulthandler drops a signal that arrives while it writes
             before = server.logs().count(line)
             os.kill(pid, number)
             wait_until(lambda line=line, before=before: server.logs().count(line) > before, server.logs)
@@ -176,7 +176,7 @@ def test_sigquit_stops_gracefully(start, tmp_path, options):
 
 
 def test_sigquit_of_a_terminal_reaches_all(cli_server, tmp_path):
-    """Ctrl+\\ goes to the whole group of processes."""
+    """Ctrl+\\ goes to the whole process group."""
     command = [sys.executable, "-m", "saltare", "quiet_apps:app", "--app-dir", HERE, "--port", "0", "--workers", "2"]
     server = Process(command, tmp_path / "log", cwd=tmp_path, start_new_session=True)
     with Raw(server) as client:
@@ -188,7 +188,7 @@ def test_sigquit_of_a_terminal_reaches_all(cli_server, tmp_path):
 
 
 def test_a_worker_stops_by_sigquit(start, tmp_path):
-    """As by SIGTERM: what is in progress is finished, and another one takes its place."""
+    """As by SIGTERM: requests in progress are finished, and another worker takes its place."""
     server = start("--workers", "2")
     with Raw(server) as client:
         pid = int(client.get("/pid").read_response().body)

@@ -1,4 +1,4 @@
-"""Recycling: a worker that has served enough, or has grown too large or too old, is replaced without a lost request."""
+"""Recycling: a worker that has served enough, or is too large or too old, is replaced without a lost request."""
 
 import re
 
@@ -12,7 +12,7 @@ KEEP = pytest.mark.parametrize("keep", [True, False], ids=["kept", "closed"])
 
 @KEEP
 def test_by_requests_with_jitter(cli_server, keep):
-    """Under load, several times over; each worker draws its own limit."""
+    """Under load, several times; each worker draws its own limit."""
     options = ["--workers", "2", "--limit-max-requests", "150", "--limit-max-requests-jitter", "100"]
     server = cli_server("worker_apps:app", *options)
     with Load(server, clients=4, keep=keep, pause=0.001) as load:
@@ -71,7 +71,7 @@ def test_without_a_request_nobody_is_replaced_for_its_requests(cli_server):
 
 
 def test_a_successor_that_does_not_start_leaves_the_old_one(cli_server, raw, tmp_path):
-    """It serves on, and later it is tried again."""
+    """It continues to serve, and the replacement is retried later."""
     env = {"MARKS": str(tmp_path), "STARTUP": "fails,3"}
     server = cli_server("worker_apps:app", "--workers", "2", "--limit-max-requests", "20", "--lifespan", "on", env=env)
     before = workers(server)

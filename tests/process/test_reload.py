@@ -1,4 +1,4 @@
-"""--reload: a change of a file starts the app again, whatever state it is in."""
+"""--reload: a changed file restarts the app, whatever its state."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def watches(pid):
 
 
 def watcher(server, folder=None):
-    """The pid of the program that watches, once it does so with all folders in this one."""
+    """The pid of the program that watches, once it watches all folders in this one."""
     wanted = len(list(os.walk(folder))) if folder else 1
     return next((pid for pid in children(server.pid) if watches(pid) >= wanted), None)
 
@@ -84,7 +84,7 @@ def test_a_change_restarts_and_is_named(reloading, folder):
     server = reloading()
     assert version(server) == "first"
     (before,) = workers(server)
-    for number in range(3):  # quick ones too, within the second that a .pyc is believed
+    for number in range(3):  # quick changes too, within the second for which a .pyc is trusted
         write(folder, f"{number}")
         becomes(server, f"{number}")
     assert "edited.py has changed: restarting" in server.logs()
@@ -94,7 +94,7 @@ def test_a_change_restarts_and_is_named(reloading, folder):
 
 
 def test_who_connects_meanwhile_waits(reloading, folder):
-    """The listener is the master's: nobody is refused."""
+    """The listener belongs to the master: no connection is refused."""
     server = reloading()
     failures, over = [], threading.Event()
 
@@ -129,7 +129,7 @@ def test_a_syntax_error_waits_for_the_next_change(reloading, folder):
 
 
 def test_an_app_that_is_broken_from_the_start(cli_server, folder, tmp_path):
-    """It says so, and waits."""
+    """It logs the error, and waits."""
     write(folder, "broken", "raise RuntimeError('not yet')")
     log = tmp_path / "log"
     command = [sys.executable, "-m", "saltare", "edited:app", "--reload", "--port", "0"]
@@ -155,7 +155,7 @@ def test_an_app_that_dies_waits_for_the_next_change(reloading, folder):
 
 
 def test_a_stream_does_not_hold_it_up(reloading, folder, raw):
-    """It is cut after a moment, and the log says by what."""
+    """It is cut off after a moment, and the log says by what."""
     server = reloading()
     stream = raw(server).get("/stream")
     stream.read_until(b"event")
@@ -168,7 +168,7 @@ def test_a_stream_does_not_hold_it_up(reloading, folder, raw):
 
 @pytest.mark.parametrize("timeout", ["20s", "0"])
 def test_a_shutdown_timeout_that_was_asked_for_is_given(reloading, folder, raw, timeout):
-    """What is in progress is finished, though files are watched."""
+    """Requests in progress are finished, though files are watched."""
     server = reloading("--shutdown-timeout", timeout)
     asking = raw(server).get("/slow")
     asking.read_until(b"begins")

@@ -1,4 +1,4 @@
-"""SIGHUP to a single process: it drains, and serves on with the code on disk from the same sockets."""
+"""SIGHUP to a single process: it drains, and continues with the code on disk on the same sockets."""
 
 import os
 import pty
@@ -35,7 +35,7 @@ def edited(tmp_path):
     def write(version, text=APP):
         path = tmp_path / "edited.py"
         path.write_text(f"VERSION = {version.encode()!r}\n{text}")
-        write.stamp += 2  # a .pyc is believed when second and size agree
+        write.stamp += 2  # a .pyc is trusted when second and size are equal
         os.utime(path, (write.stamp, write.stamp))
 
     write.stamp, write.folder = 1_700_000_000, tmp_path
@@ -104,7 +104,7 @@ def test_requests_in_progress_are_finished(cli_server, raw):
 
 
 def test_what_takes_too_long_is_cut(cli_server, raw):
-    """And does not keep the new program from its start."""
+    """And does not delay the new program's start."""
     server = cli_server("worker_apps:app", "--shutdown-timeout", "1s")
     asking = raw(server).get("/sleeps/60")
     server.popen.send_signal(signal.SIGHUP)
@@ -138,7 +138,7 @@ def test_a_stop_while_it_drains_is_a_stop(cli_server, edited, raw):
     assert server.logs().count("listening on") == 1
 
 
-# The app of a program that is about to take the place of another: then it does what is asked for here.
+# The app of a program that is about to replace another: it then does what is selected here.
 MEANWHILE = """
 def meanwhile():
     if "armed" in globals():
@@ -147,7 +147,7 @@ def meanwhile():
 atexit.register(meanwhile)
 """
 ARM = "globals()['armed'] = True"
-NOT_BLOCKED = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"  # a thread that signals come to
+NOT_BLOCKED = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"  # a thread that receives signals
 
 
 @pytest.mark.parametrize("thread", ["", NOT_BLOCKED], ids=["alone", "with a thread"])
@@ -166,7 +166,7 @@ def test_a_stop_between_the_drain_and_the_new_program_is_a_stop(cli_server, edit
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_threads_are_waited_for_is_a_stop(cli_server, raw, number):
-    """Those that go on are left behind, as after any second signal."""
+    """Threads that continue are left behind, as after any second signal."""
     server = cli_server("ending_apps:app", "--shutdown-timeout", "0")
     raw(server).get("/thread", "Connection: close").read_all()
     server.popen.send_signal(signal.SIGHUP)

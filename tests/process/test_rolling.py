@@ -1,4 +1,4 @@
-"""SIGHUP: other workers with the code on disk, one at a time, and no request is lost on the way."""
+"""SIGHUP: workers with the code on disk replace the old ones, one at a time, and no request is lost."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ import pytest
 from family import Load, children, descriptors, wait_for_workers, workers
 from harness import Process, wait_until
 
-ROLLS = int(os.environ.get("TEST_ROLLS", 2))  # 10 for a longer look
+ROLLS = int(os.environ.get("TEST_ROLLS", 2))  # 10 for a longer run
 
 APP = """
 import os
@@ -37,7 +37,7 @@ def edited(tmp_path):
     def write(version, text=APP):
         path = tmp_path / "edited.py"
         path.write_text(f"VERSION = {version.encode()!r}\n{text}")
-        # A .pyc is believed when the second and the size agree; deployments do not change code twice a second.
+        # A .pyc is trusted when the second and the size are equal; deployments do not change code twice a second.
         stamp = write.stamp = write.stamp + 2
         os.utime(path, (stamp, stamp))
 
@@ -60,7 +60,7 @@ def version(raw, server):
 
 
 def roll(server):
-    """One SIGHUP, and its end: every worker is another one."""
+    """One complete SIGHUP: every worker is replaced."""
     before = workers(server)
     server.popen.send_signal(signal.SIGHUP)
     return wait_for_workers(server, len(before), without=before)
@@ -84,7 +84,7 @@ def test_no_request_is_lost(served, edited, raw, tmp_path, preload, unix):
 
 
 def test_the_new_one_serves_before_the_old_one_leaves(served, edited, raw):
-    """With one worker: somebody serves at every moment."""
+    """With one worker: some worker serves at every moment."""
     server = served("--workers", "1", "--limit-max-requests", "1000000")
     with Load(server, keep=False, clients=2) as closing:
         for _ in range(ROLLS):
@@ -94,7 +94,7 @@ def test_the_new_one_serves_before_the_old_one_leaves(served, edited, raw):
 
 
 def test_one_at_a_time(served):
-    """Each is replaced once; the old ones take their time to leave."""
+    """Each worker is replaced once; the old ones take a while to end."""
     server = served("--workers", "4")
     before = set(workers(server))
     server.popen.send_signal(signal.SIGHUP)
@@ -111,7 +111,7 @@ def test_one_at_a_time(served):
 
 @pytest.mark.parametrize("preload", ["--preload", "--no-preload"])
 def test_a_broken_app_changes_nothing(served, edited, raw, preload):
-    """The old workers go on, the error is shown once, and what is mended is taken up."""
+    """The old workers continue, the error is shown once, and the repaired code is loaded."""
     server = served("--workers", "2", preload)
     before = workers(server)
     edited("broken", "def app(:")
@@ -128,7 +128,7 @@ def test_a_broken_app_changes_nothing(served, edited, raw, preload):
 
 
 def test_an_app_whose_lifespan_breaks_changes_nothing(served, edited, raw):
-    """The trial cannot see it, the first new worker does."""
+    """The trial cannot detect it, the first new worker does."""
     server = served("--workers", "2", "--lifespan", "on")
     before = workers(server)
     edited("broken", "async def app(scope, receive, send):\n    raise ValueError('new')")
@@ -168,7 +168,7 @@ def test_the_master_is_the_same_process_and_gathers_nothing(served, edited):
     """The pid that a supervisor knows, its descriptors, its title."""
     server = served("--workers", "2")
     roll(server)
-    wait_until(lambda: len(children(server.pid)) == 2)  # the old ones are gone, and what was held of them
+    wait_until(lambda: len(children(server.pid)) == 2)  # the old workers are gone, and their resources too
     before = descriptors(server.pid)
     for _ in range(3):
         roll(server)
@@ -222,7 +222,7 @@ def test_a_stop_in_the_middle_of_it(served):
 
 
 def test_a_stop_just_before_the_new_program_is_a_stop(tmp_path):
-    """It has come to a pipe that the new program does not have."""
+    """The signal is in a pipe that the new program does not have."""
     (tmp_path / "program.py").write_text(APP.replace("VERSION", "b'given'") + STOPPED_WHILE_IT_GIVES_WAY)
     server = Process([sys.executable, "program.py"], tmp_path / "log", cwd=tmp_path)
     server.popen.send_signal(signal.SIGHUP)
@@ -247,7 +247,7 @@ saltare.run(app, workers=1, limit_max_requests=1_000_000, port=0)
 
 
 def test_a_program_that_cannot_be_started_again_keeps_its_code(tmp_path):
-    """One that is read from standard input, say: its workers are replaced all the same."""
+    """An app read from standard input, for example: its workers are replaced all the same."""
     program = tmp_path / "program.py"
     program.write_text(APP.replace("VERSION", "b'given'") + SELF_ROLLING)
     done = subprocess.run(
@@ -258,7 +258,7 @@ def test_a_program_that_cannot_be_started_again_keeps_its_code(tmp_path):
 
 
 def test_a_program_that_does_not_come_to_serve_again_goes_on(tmp_path):
-    """Its trial ends well, but not where it should: nobody would serve."""
+    """Its trial succeeds, but in the wrong place: no worker would serve."""
     program = tmp_path / "program.py"
     once = "import os\nif os.path.exists('once'):\n    raise SystemExit(0)\nopen('once', 'w').close()\n"
     program.write_text(once + APP.replace("VERSION", "b'given'") + SELF_ROLLING.replace("get() == before", TRIED))
@@ -299,7 +299,7 @@ print(server.graceful)
 
 @pytest.mark.parametrize("options", [["--workers", "2"]], ids=["workers"])
 def test_the_hang_up_of_a_terminal_stops_it(request, tmp_path, options):
-    """A closed terminal sends SIGHUP too, and nobody is there any more for whom to go on."""
+    """A closed terminal sends SIGHUP too, and then no user is left to continue for."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "saltare", "worker_apps:app", "--port", "0", *options]
     process = subprocess.Popen(

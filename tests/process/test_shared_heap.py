@@ -1,4 +1,4 @@
-"""What the master has imported is shared by its workers, and what they have only touched goes back to it."""
+"""Workers share what the master has imported, and return pages that they have only touched."""
 
 import os
 import signal
@@ -69,7 +69,7 @@ def test_one_that_comes_later_shares_what_they_have_changed(served, raw):
 
 
 def written(pid):
-    """KiB of the shared heap that a process has written to, and so has for itself."""
+    """KiB of the shared heap that a process has written to, and so holds privately."""
     return held_in(pid, "Anonymous", "/memfd:saltare-heap")
 
 
@@ -83,7 +83,7 @@ def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
     before = written(worker)
     assert client.get("/all").read_response().body == b"200000"
     after = written(worker)
-    assert after > before + 2048, (before, after)  # every reference was counted up, and down again
+    assert after > before + 2048, (before, after)  # every reference count went up, and down again
     wait_until(lambda: written(worker) < before + 1024, lambda: f"{before} KiB, {after}, {written(worker)}")
     assert client.get("/all").read_response().body == b"200000"
     assert server.stop() == 0
@@ -102,7 +102,7 @@ os.register_at_fork(after_in_child=tell)
 
 
 def test_workers_begin_alike(served, tmp_path):
-    """Whatever each of them makes first lies at the same address, so that pages they change alike can be shared."""
+    """The first objects of each worker lie at the same address, so that pages with equal changes can be shared."""
     table = tmp_path / "tables.py"
     table.write_text(ALIKE + table.read_text())
     server = served("--workers", "12")

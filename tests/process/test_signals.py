@@ -1,4 +1,4 @@
-"""Signals with the core loaded: the Go runtime must leave Python's alone."""
+"""Signals with the core loaded: the Go runtime must not change Python's."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def ask(raw, server, what):
 
 @LOOPS
 def test_an_idle_server_runs_a_handler_at_once(serving, raw, loop):
-    """A signal ends the wait, though there is nothing else to do."""
+    """A signal ends the wait, even with nothing else to do."""
     server = serving(loop)
     for times in (1, 2, 3):
         time.sleep(0.05)
@@ -81,7 +81,7 @@ def test_requests_go_on_in_a_storm_of_signals(serving, raw):
 
 
 def test_sigurg(serving, raw):
-    """The Go runtime sends it to its own threads to interrupt them. An app that sets a handler later gets it too."""
+    """The Go runtime interrupts its own threads with SIGURG. An app that sets a handler later gets it too."""
     server = serving()
     assert ask(raw, server, "hello") == "hello"
     os.kill(server.pid, signal.SIGURG)
@@ -90,7 +90,7 @@ def test_sigurg(serving, raw):
 
 
 def test_handlers_set_before_the_core_is_loaded(serving, raw):
-    """All but that of SIGURG, which is the Go runtime's from then on."""
+    """All dispositions but that of SIGURG, which the Go runtime uses from then on."""
     server = serving(EARLY="1")
     for number in (signal.SIGURG, signal.SIGUSR2):
         os.kill(server.pid, number)
@@ -109,11 +109,11 @@ def test_a_fault_is_shown_by_faulthandler(serving, raw):
     assert "goroutine" not in log
 
 
-# --- run() in the main thread of somebody's program
+# --- run() in the main thread of a program
 
 
 def program(code):
-    """Runs a program with the core; it fails when an assertion in it does."""
+    """Runs a program with the core; the test fails when an assertion in the program does."""
     code = "import os, signal, threading, time, sys, saltare\n" + textwrap.dedent(code)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
@@ -227,7 +227,7 @@ assert signal.set_wakeup_fd(-1) == theirs
 
 
 def test_asyncio_run_in_the_main_thread_is_interrupted_as_ever():
-    """serve() leaves the signals to whoever owns the loop."""
+    """serve() leaves the signals to the owner of the loop."""
     program(
         APP
         + """

@@ -1,4 +1,4 @@
-"""Sockets that others open and pass on, by --fd and by systemd, and those that several servers share."""
+"""Sockets that others open and pass on, with --fd or by systemd, and sockets that several servers share."""
 
 import collections
 import json
@@ -50,7 +50,7 @@ def hup(server):
 
 @pytest.fixture
 def activated(request, tmp_path):
-    """Starts a server as systemd does: sockets from descriptor 3 on, LISTEN_PID the process's own."""
+    """Starts a server as systemd does: sockets from descriptor 3 on, LISTEN_PID set to the process's own pid."""
     started = []
 
     def start(sockets, *args, command=None, env=None):
@@ -93,7 +93,7 @@ def activated(request, tmp_path):
 
 @WORKERS
 def test_systemd_passes_sockets(activated, options, tmp_path):
-    """Two of them; the app sees nothing of it, and the variables do not reach its programs."""
+    """Two sockets; the app sees none of it, and the variables do not reach programs it starts."""
     path = str(tmp_path / "socket")
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         unix.bind(path)
@@ -105,7 +105,7 @@ def test_systemd_passes_sockets(activated, options, tmp_path):
         assert f"http://127.0.0.1:{tcp.getsockname()[1]}, unix:{path}" in server.logs()
         server.terminate()
         assert server.wait(30) == 0
-        assert os.path.exists(path)  # it is systemd's
+        assert os.path.exists(path)  # it belongs to systemd
 
 
 def test_systemd_sockets_are_kept_over_sighup(activated):
@@ -121,7 +121,7 @@ def test_systemd_sockets_are_kept_over_sighup(activated):
 
 
 def test_what_queues_before_the_start_is_served(activated):
-    """The point of activation: a client may be there first."""
+    """The purpose of socket activation: a client may connect first."""
     with socket.create_server(("127.0.0.1", 0)) as tcp:
         early = Raw(tcp.getsockname()[1]).get("/pid")
         activated([tcp], "--workers", "2")
@@ -178,7 +178,7 @@ def test_several_addresses(cli_server, options, tmp_path):
 
 @WORKERS
 def test_a_unix_socket_with_permissions(cli_server, options, tmp_path):
-    """They are there from the first moment, stay over SIGHUP, and the name goes with the server."""
+    """They exist from the first moment and stay open over SIGHUP; the socket's name is removed with the server."""
     path = tmp_path / "socket"
     server = cli_server("worker_apps:app", "--uds", path, "--uds-permissions", "600", *options)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -218,7 +218,7 @@ def test_port_zero_stays_the_same_over_sighup(cli_server):
 
 
 def test_two_servers_share_a_port(cli_server, free_port):
-    """With reuse_port both have connections; without it the second one is refused."""
+    """With reuse_port both servers get connections; without it the second one is refused."""
     first = cli_server("worker_apps:app", "--workers", "2", "--reuse-port", "--port", free_port)
     second = cli_server("worker_apps:app", "--reuse-port", "--port", free_port)
     served = collections.Counter(int(ask(("127.0.0.1", free_port))) for _ in range(60))
@@ -232,7 +232,7 @@ def test_two_servers_share_a_port(cli_server, free_port):
 
 
 def test_a_load_on_all_kinds_of_sockets_at_once(cli_server, tmp_path):
-    """And a roll meanwhile."""
+    """With a rolling restart meanwhile."""
     path = tmp_path / "socket"
     server = cli_server("worker_apps:app", "--workers", "2", "--bind", "127.0.0.1:0", "--bind", f"unix:{path}")
 
@@ -246,11 +246,11 @@ def test_a_load_on_all_kinds_of_sockets_at_once(cli_server, tmp_path):
     assert tcp.failures == unix.failures == []
 
 
-# ---- in a child, nothing of this is left; see test_children.py ----
+# ---- a child inherits none of this; see test_children.py ----
 
 
 def test_threads_that_connect_while_it_starts(cli_server, free_port):
-    """They are refused, or served: nobody hangs."""
+    """Connections are refused or served: no client hangs."""
     outcomes = []
 
     def knock():

@@ -1,4 +1,4 @@
-"""SIGHUP however the server was started, and whatever became of the folder; trials that hang; one after another."""
+"""SIGHUP for every way of starting the server, and for any change of the folder; hanging trials; repeated signals."""
 
 import itertools
 import os
@@ -32,7 +32,7 @@ def write(folder, version, text="", name="edited.py"):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_text(f"VERSION = {version.encode()!r}\n{text}{APP}")
-    write.stamp += 2  # a .pyc is believed when second and size agree
+    write.stamp += 2  # a .pyc is trusted when second and size are equal
     os.utime(path, (write.stamp, write.stamp))
 
 
@@ -70,7 +70,7 @@ def hang_up(server):
     server.popen.send_signal(signal.SIGHUP)
 
 
-# ---- however it was started ----
+# ---- ways to start ----
 
 
 def relative(folder):
@@ -119,7 +119,7 @@ def test_new_code_takes_over(start, tmp_path, command, options):
 @pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=str)
 @pytest.mark.parametrize("way", ["folder", "app-dir"])
 def test_another_release_behind_a_symbolic_link(start, tmp_path, way, options):
-    """The folder it is started in, or --app-dir, is a link that a deployment points elsewhere."""
+    """The folder it is started in, or --app-dir, is a link that a deployment repoints."""
     for number in (1, 2):
         write(tmp_path / "releases" / str(number), f"release {number}")
     current, new = tmp_path / "current", tmp_path / "new"
@@ -154,16 +154,16 @@ def test_another_interpreter_behind_a_symbolic_link(start, tmp_path, options):
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=str)
 def test_changes_within_a_second(start, tmp_path, options):
-    """Of the same size too: Python would believe what it has compiled before."""
+    """Of equal size too: Python would trust its compiled file."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, *options)
     for before, after in itertools.pairwise(["first", "one..", "two..", "three"]):
         path = folder / "edited.py"
         stamp = path.stat().st_mtime_ns
-        path.write_text(path.read_text().replace(before, after))  # a worker of before may still answer
+        path.write_text(path.read_text().replace(before, after))  # an old worker may still respond
         second = stamp // 1_000_000_000 * 1_000_000_000
-        os.utime(path, ns=(second, second + 999_999_999))  # in the second that was compiled, and after that
+        os.utime(path, ns=(second, second + 999_999_999))  # in the second of the compilation, and after that
         for one in (folder / "__pycache__").iterdir():
             os.utime(one, ns=(second, second + 999_999_990))
         hang_up(server)
@@ -172,7 +172,7 @@ def test_changes_within_a_second(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
-    """What it does at import is not what the server was started with."""
+    """What the app changes at import must not apply to a new start of the server."""
     text = (
         "import os\nVERSION += os.environ.get('LEFT', ' clean').encode()\nos.environ['LEFT'] = ' left'\nos.chdir('/')\n"
     )
@@ -185,12 +185,12 @@ def test_an_app_that_changes_folder_and_environment(start, tmp_path, options):
     becomes(server, "second clean")
 
 
-# ---- whatever became of it ----
+# ---- changes of the folder ----
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=str)
 def test_a_folder_that_is_gone(start, tmp_path, options):
-    """It goes on, says why, and takes the code when it is there."""
+    """It continues, says why, and loads the code once it is there."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, *options)
@@ -224,7 +224,7 @@ def test_a_program_that_is_gone(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_no_descriptor_is_left(start, tmp_path, options):
-    """Neither at SIGHUP nor, with workers, when one has died. It goes on when there are some again."""
+    """Neither at SIGHUP nor, with workers, when one has died. The server continues once descriptors are free again."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, *options)
@@ -250,7 +250,7 @@ def test_no_descriptor_is_left(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_a_new_address_that_is_taken(start, tmp_path, options):
-    """A configuration on disk one of whose addresses cannot be had: the others are served, and the log says so."""
+    """A configuration on disk with an address that cannot be bound: the others are served, and the log says so."""
     folder = tmp_path / "app"
     write(folder, "first")
     (folder / "saltare.toml").write_text('bind = ["127.0.0.1:0"]\n')
@@ -272,7 +272,7 @@ HANGS = "import time\ntime.sleep(3600)\n"
 
 
 def trial(server):
-    """The pid of the child that is no worker."""
+    """The pid of the child that is not a worker."""
     found = []
 
     def there():
@@ -302,7 +302,7 @@ def test_a_trial_that_hangs_is_killed_in_time(start, tmp_path, options):
 
 @ONE_OR_TWO
 def test_a_hang_up_during_a_trial_is_remembered(start, tmp_path, options):
-    """The trial may have read what was there before: the newest code takes over without another signal."""
+    """The trial may have read the previous code: the newest code takes over without another signal."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, *options, "--worker-start-timeout", "3s")
@@ -355,7 +355,7 @@ def test_a_trial_ends_with_the_server(start, tmp_path, options, number):
 
 @ONE_OR_TWO
 def test_a_trial_does_not_wait_for_threads_of_the_app(start, tmp_path, options):
-    """Which are no daemons, and never end."""
+    """Which are not daemons, and never end."""
     threads = "import threading, time\nthreading.Thread(target=time.sleep, args=[3600]).start()\n"
     folder = tmp_path / "app"
     write(folder, "first")
@@ -369,7 +369,7 @@ def test_a_trial_does_not_wait_for_threads_of_the_app(start, tmp_path, options):
 
 
 def test_an_app_that_breaks_between_trial_and_take_over(start, tmp_path):
-    """The workers that serve go on, and the next SIGHUP mends it."""
+    """The serving workers continue, and the next SIGHUP repairs it."""
     folder = tmp_path / "app"
     write(folder, "first")
     server = start([SCRIPT], folder, "--workers", "2")

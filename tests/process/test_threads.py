@@ -1,4 +1,4 @@
-"""Servers in threads: any number, side by side and one after another, and nothing is left of them."""
+"""Servers in threads: any number, in parallel and one after another, and none leaves anything behind."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import saltare
 
 HERE = Path(__file__).parent
-ROUNDS = int(os.environ.get("TEST_ROUNDS", 400))  # set it to 20,000 for a long soak
+ROUNDS = int(os.environ.get("TEST_ROUNDS", 400))  # 20,000 for a long soak
 MIB = 1 << 20
 
 
@@ -22,7 +22,7 @@ async def app(scope, receive, send):
 
 
 def in_thread(server):
-    """Runs a server by run() in a thread; gives the thread and a list with what it ended with."""
+    """Runs a server by run() in a thread; returns the thread and a list that gets its result."""
     ended = []
 
     def run():

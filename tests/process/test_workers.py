@@ -1,4 +1,4 @@
-"""A master and its workers: who is who, and who serves what."""
+"""A master and its workers: the processes, and which worker serves what."""
 
 import collections
 import json
@@ -45,7 +45,7 @@ def test_the_master_never_loads_the_core(cli_server):
 
 def test_start_up_is_one_line(cli_server):
     server = cli_server("worker_apps:app", "--workers", "3")
-    assert len(workers(server)) == 3  # all serve when the line is written
+    assert len(workers(server)) == 3  # all serve once the line is written
     (line,) = server.logs().splitlines()
     assert f"(pid {server.pid}, 3 workers, " in line
 
@@ -74,7 +74,7 @@ def test_without_preload_each_worker_imports(cli_server, raw, marks):
 
 
 def test_a_worker_is_a_process_as_any_other(cli_server, raw):
-    """No signal is blocked in it, SIGCHLD is as it was, and nothing of the master's is in its environment."""
+    """The master blocks no signal, SIGCHLD is unchanged, and its environment has nothing of the master's."""
     seen = look(raw(cli_server("worker_apps:app", "--workers", "2")))
     assert seen["blocked"] == []
     assert seen["wakeup"]
@@ -96,7 +96,7 @@ def test_the_title_of_a_single_process(cli_server):
 
 
 def test_an_idle_master_makes_no_system_call(cli_server):
-    """Voluntary context switches are what a wait that ends shows as."""
+    """Each end of a wait counts as a voluntary context switch."""
     server = cli_server("worker_apps:app", "--workers", "2")
 
     def switches():
@@ -110,7 +110,7 @@ def test_an_idle_master_makes_no_system_call(cli_server):
 
 
 def test_threads_at_import_are_named(cli_server, raw):
-    """Whoever asks for the fork gets it."""
+    """A user who asks for the fork gets it."""
     server = cli_server("worker_apps:app", "--workers", "2", "--preload", env={"THREAD": "1"})
     server.wait_for_log("has started threads at import (of-the-app)")
     assert "--no-preload" in server.logs()
@@ -147,7 +147,7 @@ def test_nobody_survives_a_master_killed_while_it_starts(cli_server, marks, requ
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_as_process_one_it_reaps_orphans(request, tmp_path):
-    """In a PID namespace, as in a container: what an app's child leaves behind is a child of process 1."""
+    """In a PID namespace, as in a container: orphans of an app become children of process 1."""
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
         pytest.skip("unshare is not allowed here")
@@ -205,11 +205,11 @@ server.run()
 """
 
 
-# ---- who serves what ----
+# ---- which worker serves what ----
 
 
 def shares(clients, rounds=6):
-    """How many answers each worker gave, most first."""
+    """How many responses each worker gave, most first."""
     for _ in range(rounds):
         for client in clients:
             client.get("/pid")
@@ -220,7 +220,7 @@ def shares(clients, rounds=6):
 @pytest.mark.parametrize("count", CONNECTION_COUNTS)
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
 def test_connections_are_spread(cli_server, raw, tmp_path, count, unix):
-    """The busiest worker serves at most half as much again as the mean."""
+    """The busiest worker serves at most 1.5 times the mean."""
     where = ["--uds", tmp_path / "socket"] if unix else []
     server = cli_server("worker_apps:app", "--workers", "4", "--keep-alive-timeout", "30", *where)
     clients = []
@@ -239,7 +239,7 @@ def test_connections_that_come_all_at_once_are_spread(cli_server, raw, count):
 
 
 def test_a_stuck_worker_gets_no_new_connections(cli_server, raw):
-    """A handler that holds its loop up: the others take everything meanwhile."""
+    """One handler blocks its loop: the other workers take everything meanwhile."""
     server = cli_server("worker_apps:app", "--workers", "4")
     stuck = raw(server)
     held_up = stuck.get("/pid").read_response().body
@@ -252,12 +252,12 @@ def test_a_stuck_worker_gets_no_new_connections(cli_server, raw):
 
 
 def test_a_connection_does_not_wait_for_a_worker_that_gets_stuck(cli_server, raw, marks):
-    """It may be left to the one with fewer, which has begun a long handler a moment before; then it is taken after all."""
+    """It may be left to the worker with fewer, which has just entered a long handler; then it is accepted after all."""
     server = cli_server("worker_apps:app", "--workers", "2", "--keep-alive-timeout", "30", env=marks.env)
     first = raw(server)
     light = first.get("/pid").read_response().body
     others = [raw(server)]
-    while others[-1].get("/pid").read_response().body == light:  # the other one may still be at its start's end
+    while others[-1].get("/pid").read_response().body == light:  # the other worker may still be finishing its start
         others.append(raw(server))
     for number in range(1, 4):
         first.get("/blocks/1")

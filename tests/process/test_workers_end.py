@@ -1,4 +1,4 @@
-"""A worker that dies, an app that does not start, and what a master does then."""
+"""A worker that dies, an app that does not start, and how the master reacts."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def test_a_killed_worker_loses_only_what_was_in_it(cli_server):
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_a_stopped_worker_does_not_accept_is_taken_by_another(cli_server, raw, marks, which):
-    """Also after it was killed, and though its successor does not come to serve."""
+    """Also when it was killed, and although its replacement does not start to serve."""
     server = cli_server("worker_apps:app", "--workers", "2", env={**marks.env, "STARTUP": "hangs,3"})
     pids = workers(server)
     stopped = pids.pop(which)
@@ -57,7 +57,7 @@ def test_what_a_stopped_worker_does_not_accept_is_taken_by_another(cli_server, r
 
 
 def test_sys_exit_in_a_handler_is_a_mistake_of_the_app(cli_server, raw):
-    """It ends the request, not the worker."""
+    """The exception ends the request, not the worker."""
     server = cli_server("worker_apps:app", "--workers", "2")
     before = workers(server)
     assert raw(server).get("/exits/3").read_response().status == 500
@@ -99,7 +99,7 @@ def test_worker_failure_exit_ends_all_with_its_code(cli_server, raw, how, code):
 
 
 def test_workers_that_die_at_once_make_no_storm(cli_server, raw, marks):
-    """The first ones serve; all that come later die at their start."""
+    """The first workers serve; all later ones die during their start."""
     server = cli_server("worker_apps:app", "--workers", "2", env={**marks.env, "STARTUP": "leaves,3"})
     (survivor,) = workers(server)[1:]
     os.kill(workers(server)[0], signal.SIGKILL)
@@ -116,7 +116,7 @@ def test_a_worker_that_does_not_start_in_time_is_killed(cli_server, raw, marks):
     (first,) = workers(server)
     os.kill(first, signal.SIGKILL)
     server.wait_for_log("did not start within 0.5 s: it is killed")
-    wait_until(lambda: marks("startup") >= 3)  # it goes on trying
+    wait_until(lambda: marks("startup") >= 3)  # it keeps trying
     assert server.stop() == 0
 
 
@@ -205,7 +205,7 @@ def test_a_lifespan_that_goes_wrong_in_all(ended, marks, way, said):
 
 @pytest.mark.parametrize("way", ["fails", "raises", "hangs", "leaves"])
 def test_a_lifespan_that_goes_wrong_in_one_of_the_first(ended, marks, way):
-    """There is no use in going on with the others."""
+    """Continuing with the others would be of no use."""
     options = ["--workers", 3, "--lifespan", "on", "--worker-start-timeout", "1s"]
     code, log = ended("worker_apps:app", *options, **marks.env, STARTUP=f"{way},3")
     assert code == 3, log
@@ -215,7 +215,7 @@ def test_a_lifespan_that_goes_wrong_in_one_of_the_first(ended, marks, way):
 
 @pytest.mark.parametrize("way", ["fails", "raises", "hangs"])
 def test_a_lifespan_that_goes_wrong_in_a_later_one(cli_server, raw, marks, way):
-    """The others serve, and it is tried again."""
+    """The others serve, and the start is retried."""
     options = ["--workers", "2", "--lifespan", "on", "--worker-start-timeout", "500ms"]
     server = cli_server("worker_apps:app", *options, env={**marks.env, "STARTUP": f"{way},3"})
     first, second = workers(server)

@@ -1,4 +1,4 @@
-"""Signals to a master and its workers; workers from a program, and in the long run."""
+"""Signals to a master and its workers; workers started by a program; many starts and stops."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from family import (
 from harness import wait_until
 from rawsocket import Raw
 
-# ---- signals to all of them ----
+# ---- signals to all processes ----
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -85,7 +85,7 @@ def test_a_second_signal_ends_it_at_once(cli_server, raw, number):
 
 
 def test_a_worker_that_hangs_is_killed_in_the_end(cli_server, raw):
-    """One that does not even heed a signal."""
+    """A worker that does not even react to a signal."""
     server = cli_server("worker_apps:app", "--workers", "2", "--shutdown-timeout", "100ms")
     (stuck,) = workers(server)[:1]
     os.kill(stuck, signal.SIGSTOP)
@@ -123,7 +123,7 @@ def test_more_than_there_are_slots_for_is_refused(cli_server):
     assert len(workers(server)) == 9
 
 
-# ---- from a program ----
+# ---- started by a program ----
 
 
 def script(tmp_path, text):
@@ -227,13 +227,13 @@ except saltare.StartError as error:
     assert go.startswith("StartError workers cannot be forked by a process that has served itself")
 
 
-# ---- in the long run ----
+# ---- many starts and stops ----
 
-STARTS = int(os.environ.get("TEST_STARTS", 20))  # 1,000 for a long look
+STARTS = int(os.environ.get("TEST_STARTS", 20))  # 1,000 for a long run
 
 
 def test_starts_and_stops_leave_nothing(tmp_path, request):
-    """In one process, whose descriptors can be counted, with workers that are gone each time."""
+    """In one process, whose descriptors can be counted; each time all workers are gone at the end."""
     done = script(
         tmp_path,
         f"""

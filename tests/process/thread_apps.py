@@ -1,4 +1,4 @@
-"""Apps that start threads when they are imported, and cannot answer without them; KIND says which."""
+"""Apps that start threads at import, and cannot respond without them; KIND selects the thread."""
 
 import asyncio
 import ctypes
@@ -11,7 +11,7 @@ IMPORTED_BY = os.getpid()
 
 
 def python_thread():
-    """One that answers what is put into a queue, as those of schedulers and exporters do."""
+    """A thread that handles a queue, like those of schedulers and exporters."""
     work = queue.Queue()
 
     def answer():
@@ -31,7 +31,7 @@ def python_thread():
 
 
 def native_thread():
-    """One of a library, of which Python knows nothing: it counts as long as it lives."""
+    """A thread of a library, unknown to Python: it counts as long as it lives."""
     library = ctypes.CDLL(os.environ["LIBRARY"])
     library.start()
 

@@ -1,4 +1,4 @@
-"""Imports the modules named as arguments, in this order, after ssl was put off; then each kind of client speaks TLS."""
+"""Imports the modules named as arguments, in this order, after ssl was deferred; then each kind of client uses TLS."""
 
 import importlib
 import sys
@@ -39,7 +39,7 @@ async def speak():
 
 
 def context(server=False):
-    """Without a certificate, so that the tests need none: anonymous key exchange."""
+    """Anonymous key exchange, so that the tests need no certificate."""
     import ssl
 
     result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Apps for the tools of others: profilers, patched loops, hooks. Each tells what it finds."""
+"""Apps for third-party tools: profilers, patched loops, hooks. Each reports what it finds."""
 
 import asyncio
 import builtins
@@ -29,7 +29,7 @@ elif PATCH == "nest_asyncio":
 
     nest_asyncio.apply()
 
-green = 0  # how often a greenlet had its turn
+green = 0  # how often a greenlet ran
 
 
 def spin():
@@ -46,7 +46,7 @@ if PATCH == "gevent":
 
 
 async def child():
-    """A program that the app starts, as asyncio waits for it here."""
+    """A program that the app starts, waited for as asyncio does here."""
     process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "echo out; exit 7", stdout=-1)
     out, _ = await asyncio.wait_for(process.communicate(), 20)
     return [out.decode(), process.returncode]
@@ -90,7 +90,7 @@ def work():
 
 
 def burn():
-    """Takes half a second of CPU time, for whoever samples it."""
+    """Takes half a second of CPU time, for sampling profilers."""
     end = time.process_time() + 0.5
     while time.process_time() < end:
         pass

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 IMPORTED_BY = os.getpid()
-MARKS = Path(os.environ.get("MARKS", "/nonexistent"))  # a folder in which what happens at import and start-up is noted
+MARKS = Path(os.environ.get("MARKS", "/nonexistent"))  # a folder for notes about imports and start-ups
 KEPT = []  # what `grow` adds to the process
 
 
@@ -51,7 +51,7 @@ async def lifespan(receive, send):
 
 
 async def begin(way, send):
-    """STARTUP is what comes to pass at start-up; with ",N" only from the N-th worker that starts on."""
+    """STARTUP selects what happens at start-up; with ",N" only from the N-th worker to start on."""
     way, _, since = way.partition(",")
     if way and notes("startup") >= int(since or 1):
         await globals()[f"startup_{way}"](send)
@@ -80,7 +80,7 @@ async def pid(_):
 
 
 async def where(_):
-    """What this process is, and what it has of the master."""
+    """What this process is, and what it has inherited from the master."""
     return json.dumps(
         {
             "pid": os.getpid(),
@@ -96,13 +96,13 @@ async def where(_):
 
 
 async def sleeps(seconds):
-    """An answer that takes its time; the loop goes on."""
+    """A slow response; the loop continues."""
     await asyncio.sleep(float(seconds))
     return await pid("")
 
 
 async def blocks(seconds):
-    """A handler that holds the loop up."""
+    """A handler that blocks the loop."""
     note("blocks")
     time.sleep(float(seconds))
     return await pid("")
@@ -130,12 +130,12 @@ async def grow(mib):
 
 
 async def starts_child(way):
-    """A child that goes on when the server has ended; the answer is its pid."""
+    """A child that outlives the server; the response is its pid."""
     return b"%d" % await asyncio.to_thread(CHILDREN[way]) if way in IN_A_THREAD else b"%d" % CHILDREN[way]()
 
 
 def forked():
-    """It runs when this returns."""
+    """The thread runs when this returns."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -17,6 +17,6 @@ def serve_by(request, serve):
 
 @pytest.fixture
 def meet(serve):
-    """A function that gives a WebSocket peer of a server; they are closed before the server ends, which would wait for them."""
+    """Connects WebSocket peers to a server; closed before the server ends, as it would wait for them."""
     with contextlib.ExitStack() as stack:
         yield lambda *to, **options: stack.enter_context(Peer(*to, **options))

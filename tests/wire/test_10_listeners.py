@@ -1,4 +1,4 @@
-"""Before the first byte: where connections come in, how many, and what happens without descriptors."""
+"""Before the first byte: where connections arrive, how many, and what happens without descriptors."""
 
 import os
 import resource
@@ -15,12 +15,12 @@ OK = answered(b"hello")
 
 
 async def where(scope, receive, send):
-    """Answers with both ends as the app sees them."""
+    """Responds with both addresses as the app sees them."""
     await answer(send, repr((scope["client"], scope["server"])).encode())
 
 
 def seen_at(address, family=socket.AF_INET):
-    """The client's own address, and what the app saw."""
+    """The client's own address, and the addresses that the app saw."""
     with socket.socket(family) as client:
         client.settimeout(30)
         client.connect(address)
@@ -111,7 +111,7 @@ def test_connections_over_the_cap_are_closed_at_once(serve, raw):
     inside = [raw(server) for _ in range(3)]
     for client in inside:
         assert client.send(get()).read_exactly(len(OK)) == OK
-        client.send(get()[:1])  # it would make room otherwise
+        client.send(get()[:1])  # an idle connection would make room
     for _ in range(5):
         outside = raw(server)
         try:
@@ -139,7 +139,7 @@ def test_a_cap_of_one_is_one_after_the_other(serve):
 
 
 def test_refused_connections_count_too(serve, raw):
-    """One that lingers after a refusal still is a connection; it is gone when its peer is."""
+    """A connection that lingers after a refusal still counts, until its peer closes."""
     server = serve(hello, **QUIET, max_concurrent_connections=1)
     client = raw(server).send(b"nonsense\r\n\r\n")
     assert client.read_all() == refused("400 Bad Request")
@@ -162,7 +162,7 @@ def cpu_seconds(pid):
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_out_of_descriptors(cli_server, raw, loop):
-    """Who has begun a request is served, who comes is turned away, nothing spins, and it is over when somebody leaves."""
+    """Peers with a request in progress are served, new ones refused, nothing spins, and it ends when a peer leaves."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = cli_server(
@@ -176,14 +176,14 @@ def test_out_of_descriptors(cli_server, raw, loop):
         client = raw(server)
         try:
             assert client.send(get()).read_exactly(len(OK)) == OK
-            inside.append(client.send(get()[:1]))  # it would make room otherwise
+            inside.append(client.send(get()[:1]))  # an idle connection would make room
         except (OSError, EOFError):
             outside.append(client)
     assert room // 2 <= len(inside) <= room + 1  # the first connection is idle and makes room
     assert len(outside) >= 3 * room - 1
     before = cpu_seconds(server.pid)
     time.sleep(1)
-    assert cpu_seconds(server.pid) - before < 0.5  # a busy loop would have taken all of it
+    assert cpu_seconds(server.pid) - before < 0.5  # a busy loop would have used all of it
     for client in inside:
         assert client.send(get()[1:]).read_exactly(len(OK)) == OK
     inside.pop().close()

@@ -1,4 +1,4 @@
-"""Request heads on the wire: in pieces of every size, and every kind that is refused."""
+"""Request heads on the wire: in pieces of every size, and every kind that is rejected."""
 
 import re
 import socket
@@ -11,7 +11,7 @@ from harness import HANG
 from wire_apps import QUIET, answer, answered, body_of, get, hello, mirror, post, post_chunked, refused, request
 
 CORPUS = sorted((Path(__file__).parent.parent / "corpus").glob("*.http"))
-NEVER_ASKED = {"200-connect.http": 501, "200-connect-ipv6.http": 501}  # whole, but the server answers by itself
+NEVER_ASKED = {"200-connect.http": 501, "200-connect-ipv6.http": 501}  # complete, but the server itself responds
 
 
 def test_one_byte_at_a_time(serve, raw):
@@ -34,7 +34,7 @@ def test_one_byte_at_a_time(serve, raw):
     ids=["get", "length", "chunked"],
 )
 def test_every_split_point(serve, raw, message, body):
-    """Each request in two pieces, cut at every place; all on one connection, so that nothing may be left over."""
+    """Each request in two pieces, cut at every position, all on one connection, so that no piece may be left over."""
     client = raw(serve(mirror, **QUIET, max_keepalive_requests=0))
     client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for at in range(1, len(message)):
@@ -59,7 +59,7 @@ def statuses(data):
 
 
 def test_corpus(serve):
-    """Every raw request of tests/corpus, each on a connection of its own, all at a time."""
+    """Every raw request of tests/corpus, each on its own connection, all at the same time."""
     server = serve(count, header_timeout=0.4, body_timeout=0.4, keep_alive_timeout=0.4, max_request_body=0)
     clients = {}
     for path in CORPUS:
@@ -118,7 +118,7 @@ def test_what_follows_a_refused_request_is_never_a_request(serve, raw, status):
 
 
 def test_the_largest_head_that_is_taken(serve, raw):
-    """65,536 bytes in all, of which a request line of 16,384 without its end."""
+    """65,536 bytes in all, of which 16,384 are a request line without its end."""
     seen = []
 
     async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Whether a connection lives on after an answer: versions, connection options, the largest number of requests."""
+"""Whether a connection stays open after a response: versions, connection options, the request limit."""
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_the_only_request_of_a_connection(serve, raw):
 
 
 def test_a_client_that_ends_reads_its_answer_and_nothing_more(serve, raw):
-    """What it has sent behind its last request is not answered, and does not cost it the answer either."""
+    """Data that a client sends after its last request gets no response, and does not cost it the previous one."""
     client = raw(serve(hello, **QUIET)).send(get("/", "Connection: close") + get() * 200 + b"x" * 100_000)
     assert client.read_all() == closing(OK)
 

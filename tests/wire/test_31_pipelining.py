@@ -1,4 +1,4 @@
-"""Requests that do not wait for the answer to the one before them."""
+"""Requests sent without waiting for the previous response."""
 
 import asyncio
 import threading
@@ -61,7 +61,7 @@ def test_answers_keep_the_order_whatever_they_take(serve_by, raw):
 
 
 def test_the_next_request_is_not_looked_at_before_the_answer_is_complete(serve, raw):
-    """So that whatever the first one does, such as a redirect or a refusal, comes before it."""
+    """So that any effect of the first request, such as a redirect or a refusal, comes before it."""
     entered, go_on = [], threading.Event()
 
     async def app(scope, receive, send):
@@ -102,7 +102,7 @@ def test_a_request_behind_an_upload_that_nobody_reads(serve_by, raw):
 
 
 def test_one_client_does_not_starve_the_others(serve, raw):
-    """While a thousand requests of one connection wait, another's is served long before their end."""
+    """While a thousand requests of one connection wait, another connection's request is served long before they end."""
     order = []
 
     async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Request bodies on the wire: how they are cut, what must not be in them, and apps that do not read them."""
+"""Request bodies on the wire: how they are cut, what they must not contain, and apps that do not read them."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ OK = answered(b"hello")
 
 
 def test_chunks_of_every_size(serve, raw):
-    """Chunk boundaries are of no meaning: only the bytes are."""
+    """Chunk boundaries have no meaning: only the bytes count."""
     data = hashlib.sha256(b"x").digest() * 100
     client = raw(serve(mirror, **QUIET))
     expected = answered(b"/ " + data)
@@ -60,7 +60,7 @@ def test_forms_of_chunks(serve, raw, body):
     "broken", [b"x\r\n", b"-1\r\n", b"5\nhello", b"5\r\nhelloX", b"ffffffffffffffff\r\n", b"0\r\nbad trailer\r\n\r\n"]
 )
 def test_broken_chunks(serve, raw, broken):
-    """The app that waits for more is told that its peer is gone, and the peer what it did."""
+    """The waiting app gets the disconnect, and the peer the reason."""
     seen = []
 
     async def app(scope, receive, send):
@@ -76,7 +76,7 @@ def test_broken_chunks(serve, raw, broken):
 
 
 def test_broken_chunks_behind_the_beginning_of_an_answer(serve, raw):
-    """It is too late for a 400: the answer ends early, which its client can tell."""
+    """It is too late for a 400: the response ends early, which its client can detect."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -89,7 +89,7 @@ def test_broken_chunks_behind_the_beginning_of_an_answer(serve, raw):
 
 
 def test_a_declared_body_is_what_was_declared(serve, raw):
-    """Less is waited for, more is the next request."""
+    """The server waits for missing bytes, and treats extra bytes as the next request."""
     client = raw(serve(mirror, **QUIET)).send(post(b"hel", length=5))
     time.sleep(0.02)
     client.send(b"lo" + get("/next"))
@@ -136,7 +136,7 @@ def test_an_unread_body_within_bounds_is_skipped(serve, raw):
     "head", [post(b"", length=1 << 30), post_chunked(end=b"40000000\r\n")], ids=["length", "chunked"]
 )
 def test_an_unread_body_beyond_bounds_ends_the_connection(serve, raw, head):
-    """The answer comes whole, and the client may send on for a while without losing it."""
+    """The response arrives complete, and the client may continue to send for a while without losing it."""
     client = raw(serve(deaf, **QUIET, max_request_body=0)).send(head)
     for _ in range(30):
         client.send(b"x" * 65536)
@@ -197,7 +197,7 @@ def test_tasks_that_receive_at_the_same_time_share_the_pieces(serve_by, raw):
         readers = [asyncio.ensure_future(read()) for _ in range(3)]
         await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
         await answer(send, b"".join(sorted(pieces)))
-        await asyncio.gather(*readers)  # the answer is complete, so nobody waits any longer
+        await asyncio.gather(*readers)  # the response is complete, so no receiver waits any longer
 
     client = raw(serve_by(app, **QUIET)).send(post_chunked(b"a", end=b""))
     for letter in b"bcd":
@@ -209,7 +209,7 @@ def test_tasks_that_receive_at_the_same_time_share_the_pieces(serve_by, raw):
 
 
 def test_hello_is_answered_while_uploads_go_on(serve, raw):
-    """A hundred half-sent uploads cost the others nothing."""
+    """A hundred half-sent uploads cost other clients nothing."""
 
     async def app(scope, receive, send):
         await body_of(receive)

@@ -37,7 +37,7 @@ def test_exactly_the_limit(serve, raw):
 
 @pytest.mark.parametrize("message", [post(b"", length=1001), post(b"x" * 1001), post(b"", length=2**62)])
 def test_a_declared_length_over_the_limit(serve, raw, message):
-    """Refused before the app hears of it."""
+    """Refused before the app is called."""
     seen = []
 
     async def app(scope, receive, send):
@@ -75,7 +75,7 @@ def test_chunks_over_the_limit_later(serve, raw):
     "head", [post(b"", length=3 << 20), post_chunked(end=b"300000\r\n")], ids=["length", "chunked"]
 )
 def test_the_refusal_reaches_a_client_that_sends_everything_first(serve, raw, head):
-    """Like clients that look for the answer only when they are done."""
+    """Like clients that read the response only after they have sent everything."""
     client = raw(serve(mirror, **LIMIT)).send(head)
     for _ in range(3 << 4):
         client.send(b"x" * 65536)
@@ -151,7 +151,7 @@ def test_a_client_that_does_not_wait_gets_no_interim_answer(serve, raw, message)
 
 
 def test_a_final_answer_instead_ends_the_connection(serve, raw):
-    """The client may now send its body or not, so what comes next could be either."""
+    """The client may or may not send its body now, so the next bytes could be either."""
 
     async def app(scope, receive, send):
         await answer(send, b"no", status=403)

@@ -1,4 +1,4 @@
-"""The limit of connections, and limits of a head: who goes, who is refused, and what the log says."""
+"""The limit of connections, and limits of a head: which connection closes, which is refused, and what the log says."""
 
 import time
 
@@ -33,7 +33,7 @@ def test_the_longest_idle_makes_room(serve_by, raw):
     for _ in range(5):
         clients.append(raw(server).send(get()))
         assert clients[-1].read_exactly(len(OK)) == OK
-        time.sleep(0.04)  # more than the grain of the server's clock
+        time.sleep(0.04)  # longer than the resolution of the server's clock
     clients.append(clients.pop(0))
     assert clients[-1].send(get()).read_exactly(len(OK)) == OK
     for oldest in clients:

@@ -1,4 +1,4 @@
-"""What the app says, byte for byte on the wire: framing by length, by chunks, by the end of the connection."""
+"""The app's responses, byte for byte on the wire: framing by length, by chunks, by the end of the connection."""
 
 import time
 
@@ -17,7 +17,7 @@ STATUS = {
 
 
 def says(*pieces, status=200, headers=()):
-    """An app that answers with these pieces."""
+    """An app that responds with these pieces."""
 
     async def app(scope, receive, send):
         await start(send, *headers, status=status)
@@ -71,7 +71,7 @@ FRAMINGS = {
 
 @pytest.mark.parametrize("name", FRAMINGS)
 def test_framing(serve, raw, name):
-    """Each answer twice, on one connection: nothing of the first is left in the second."""
+    """Each response twice, on one connection: nothing of the first is left in the second."""
     message, app, expected = FRAMINGS[name]
     client = raw(serve(app, **QUIET))
     expected = b"HTTP/1.1 " + expected
@@ -110,7 +110,7 @@ def test_pieces_of_every_size(serve, raw):
     "kind", [bytearray, memoryview, type("Bytes", (bytes,), {})], ids=["bytearray", "memoryview", "subclass"]
 )
 def test_other_kinds_of_bytes(serve, raw, kind):
-    """What can change after send() is copied at once."""
+    """Mutable data is copied before send() returns."""
 
     async def app(scope, receive, send):
         await start(send)
@@ -127,13 +127,13 @@ def test_other_kinds_of_bytes(serve, raw, kind):
 
 
 def test_the_head_leaves_with_the_first_piece(serve, raw):
-    """Neither is the head sent alone, nor does a piece wait for the next."""
+    """The head is not sent alone, and no piece waits for the next."""
 
     async def app(scope, receive, send):
         await start(send, *length(2))
         await piece(send, b"a")
         await receive()
-        message = await receive()  # waits for the peer, who has to have seen the first piece
+        message = await receive()  # waits for the peer, which must have received the first piece
         assert message["type"] == "http.disconnect"
 
     client = raw(serve(app, **QUIET)).send(get())
@@ -155,7 +155,7 @@ def test_default_fields(serve, raw):
 
 
 def test_the_apps_own_fields_stay_as_they_are(serve, raw):
-    """In their order, in their spelling, repeated; its own Date and Server instead of ours."""
+    """In order, with their spelling, repeated; the app's own Date and Server replace the server's."""
     headers = [
         (b"X-B", b"2"),
         (b"x-a", b"1"),
@@ -177,7 +177,7 @@ def test_many_and_long_fields(serve, raw):
 
 
 def test_an_answer_before_the_body_has_come(serve, raw):
-    """The client learns of it at once, and the rest of its body is skipped."""
+    """The client gets it at once, and the rest of its body is skipped."""
     client = raw(serve(says(b"hello", headers=length(5)), **QUIET)).send(post(b"ha", length=4))
     expected = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
     assert client.read_exactly(len(expected)) == expected

@@ -1,4 +1,4 @@
-"""Apps that break the rules: what their client gets, what they are told, what the log says."""
+"""Apps that break the rules: what their client gets, what is raised in the app, what the log says."""
 
 import asyncio
 import sys
@@ -63,7 +63,7 @@ async def returns(scope, receive, send):
     pass
 
 
-# What the app does before anything was sent -> what the log says.
+# What the app does before it sent anything -> what the log says.
 MISTAKES = {
     "raises": (raises, "Broken: on purpose"),
     "raises a base exception": (raises_a_base_exception, "Basic: on purpose"),
@@ -135,7 +135,7 @@ def test_500_to_head_has_no_body(serve, raw):
 
 
 def test_an_error_can_be_caught_and_mended_by_the_app(serve, raw):
-    """Nothing of a refused message was sent, so another one may take its place."""
+    """Nothing of a rejected message was sent, so another one may take its place."""
 
     async def app(scope, receive, send):
         for message in (body(b"x"), begin(status=7), with_header("a", b"b"), {"type": "no"}):
@@ -159,7 +159,7 @@ def test_an_error_can_be_caught_and_mended_by_the_app(serve, raw):
     assert "ERROR" not in server.logs()
 
 
-# What the app does in the middle of an answer -> what the log says.
+# What the app does in the middle of a response -> what the log says.
 LATE_MISTAKES = {
     "raises": (raises, "Broken: on purpose"),
     "exits": (exits, "SystemExit: 3"),
@@ -176,7 +176,7 @@ LATE_MISTAKES = {
 @pytest.mark.parametrize("declared", [True, False], ids=["length", "no length"])
 @pytest.mark.parametrize("name", LATE_MISTAKES)
 def test_a_mistake_within_the_answer_ends_it_visibly(serve, raw, name, declared, version):
-    """The client never takes the half for the whole: it misses bytes, or the last chunk, or is reset."""
+    """The client never takes the half for the whole: bytes or the last chunk are missing, or it is reset."""
     mistaken, logged = LATE_MISTAKES[name]
 
     async def app(scope, receive, send):
@@ -184,7 +184,7 @@ def test_a_mistake_within_the_answer_ends_it_visibly(serve, raw, name, declared,
             return await hello(scope, receive, send)
         await start(send, *([(b"content-length", b"9")] if declared else []))
         await piece(send, b"half")
-        await asyncio.sleep(0.005)  # so that the client has it
+        await asyncio.sleep(0.005)  # so that the client has received it
         return await mistaken(scope, receive, send)
 
     server = serve(app, **QUIET)
@@ -223,7 +223,7 @@ def test_more_than_declared(serve, raw):
 
 @pytest.mark.parametrize("rest", [b"", b"l" * 9])
 def test_an_app_may_correct_a_wrong_length(serve, raw, rest):
-    """What was refused was not sent, so the answer can still be made whole."""
+    """The rejected message was not sent, so the response can still be completed."""
 
     async def app(scope, receive, send):
         await start(send, (b"content-length", b"5"))
@@ -240,7 +240,7 @@ def test_an_app_may_correct_a_wrong_length(serve, raw, rest):
 @pytest.mark.parametrize("more", [True, False])
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_a_body_where_none_may_be(serve, raw, status, more):
-    """The app is told; its client, who has the whole answer, is not troubled."""
+    """An error is raised in the app; its client, which has the whole response, is not affected."""
     server = serve(sends(begin(status=status), body(b"hello", more)), **QUIET)
     client = raw(server)
     for _ in range(3):

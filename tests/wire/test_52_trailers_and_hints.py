@@ -1,4 +1,4 @@
-"""What an app may send around an answer: fields behind its body, and an answer ahead of it."""
+"""What an app may send around a response: trailers after its body, and interim responses before it."""
 
 import pytest
 
@@ -207,7 +207,7 @@ def test_early_hints_for_an_old_client(serve, raw):
 
 
 def test_early_hints_and_expect(serve, raw):
-    """Each interim answer is one of its own, and the connection stays as usable as without them."""
+    """Each interim response is separate, and the connection can be kept as without them."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.early_hint", "links": [b"</a>"]})

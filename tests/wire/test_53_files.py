@@ -1,4 +1,4 @@
-"""Files that the app names and the kernel sends: whole, in parts, and when they change under way."""
+"""Files named by the app and sent by the kernel: complete, in parts, and when they change meanwhile."""
 
 import contextlib
 import hashlib
@@ -80,7 +80,7 @@ def test_many_readers_at_once(serve_by, raw, big):
 
 
 def test_what_is_around_a_file(serve_by, raw, big):
-    """Answers of a pipeline, a head, pieces before and after it: each at its place."""
+    """Pipelined responses, a head, pieces before and after the file: each in its place."""
 
     async def app(scope, receive, send):
         await start(send)
@@ -374,7 +374,7 @@ def test_send_waits_for_a_part_to_be_sent(serve_by, raw, big):
 
     client = raw(serve_by(app, **QUIET)).get()
     client.read_until(b"\r\n\r\n")
-    assert len(sent) < 2  # 20 MiB are more than the kernel takes
+    assert len(sent) < 2  # 20 MiB are more than the kernel buffers
     assert raw(serve_by(hello, **QUIET)).get().read_response().body == b"hello"
     client.send(b"").read_exactly(20 * MIB)
     wait_until(lambda: sent)

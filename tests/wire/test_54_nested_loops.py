@@ -1,4 +1,4 @@
-"""The loop as the app sees it before its first await: run within a step, in debug mode, its current task."""
+"""The loop as the app sees it before its first await: nested runs within a step, debug mode, the current task."""
 
 import asyncio
 import logging
@@ -96,7 +96,7 @@ def test_what_inspect_says_of_the_coroutine(serve, raw):
 
 
 class App:
-    """An app that is an object."""
+    """An app that is a callable object."""
 
     async def __call__(self, scope, receive, send):
         asyncio.get_running_loop().slow_callback_duration = 0.02
@@ -120,7 +120,7 @@ def test_debug_mode_names_who_blocks(serve_by, raw, caplog, monkeypatch, app, na
     caplog.set_level(logging.WARNING, logger="asyncio")
     server = serve_by(app, lifespan="off")
     assert raw(server).get(path).read_response().body == b"ok"
-    # The first request sets the threshold, in a step that is measured by it.
+    # The first request sets the threshold, in a step that is itself measured against it.
     server.stop()
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Executing")]
     assert any(name in line and "test_54_nested_loops.py" in line for line in lines), lines
@@ -151,7 +151,7 @@ def test_debug_mode_that_is_switched_on_and_off(serve, raw):
         assert peer.get(path).read_response().body == b"ok"
 
 
-# ---- a loop that is run within a step ----
+# ---- a loop run within a step ----
 
 PROGRAM = """
     import asyncio, sys, threading

@@ -1,4 +1,4 @@
-"""Peers that take too long. Small timeouts, and only their effect is waited for: nothing here has to be fast."""
+"""Peers that take too long. Timeouts are small and only their effect is awaited, so nothing here has to be fast."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ def test_a_head_that_never_gets_complete(serve_by, raw, begun):
 
 
 def test_a_head_that_trickles(serve, raw):
-    """The time is for all of it, however many pieces it comes in."""
+    """The time limit is for the whole head, however many pieces it comes in."""
     client = raw(serve(hello, **only("header_timeout")))
     done = threading.Event()
 
@@ -60,7 +60,7 @@ def test_a_head_that_trickles(serve, raw):
 
 
 def test_a_second_head_has_its_own_time(serve, raw):
-    """It counts from the first byte, not from the answer before it."""
+    """It counts from the first byte, not from the previous response."""
     client = raw(serve(hello, **only("header_timeout")))
     for _ in range(3):
         assert client.send(get()).read_exactly(len(OK)) == OK
@@ -137,7 +137,7 @@ def test_a_body_that_nobody_reads_and_that_stops(serve, raw):
 
 
 def test_an_app_may_take_its_time(serve_by, raw):
-    """No timeout runs while the app has the request: neither when it has read it, nor while it does not ask for it."""
+    """No timeout runs while the app has the request: neither after it has read it, nor while it does not read."""
 
     async def app(scope, receive, send):
         if scope["path"] == "/read":
@@ -179,7 +179,7 @@ def test_a_peer_that_reads_nothing(serve_by, raw):
 
 
 def test_a_complete_answer_that_nobody_reads(serve, raw):
-    """The app is long gone; the connection and the borrowed bytes are given up all the same."""
+    """The app is long gone; the connection and the borrowed bytes are released all the same."""
     from saltare import _core
 
     server = serve(big_answer, **only("write_timeout"))
@@ -195,7 +195,7 @@ async def big_answer(scope, receive, send):
 
 
 def test_a_peer_that_reads_slowly(serve, raw):
-    """As long as something is read now and then, the answer comes whole, be it after several times the timeout."""
+    """As long as the client reads something now and then, it gets the whole response, even after several timeouts."""
     client = raw(serve(big_answer, **only("write_timeout") | {"write_timeout": 1})).send(get())
     client.read_until(b"\r\n\r\n")
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""An app that blocks the loop past every timeout: nobody is ended for what was not looked at meanwhile."""
+"""An app blocks the loop past every timeout: no connection ends because the server could not read it meanwhile."""
 
 import resource
 import threading
@@ -14,12 +14,12 @@ OFF = {"header_timeout": 0, "keep_alive_timeout": 0, "body_timeout": 0, "write_t
 LIMIT = 2.0  # seconds; many clients have to be ready within it
 MANY = 600  # more than twice as many as one epoll_wait reports
 OK = answered(b"hello")
-pytestmark = pytest.mark.no_adversary  # so many clients are not ready in time under it
+pytestmark = pytest.mark.no_adversary  # under it, so many clients are not ready in time
 
 
 @pytest.fixture(autouse=True)
 def descriptors():
-    """Both ends of so many connections are in this process."""
+    """Both ends of that many connections are in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4 * MANY), hard), hard))
     yield
@@ -27,7 +27,7 @@ def descriptors():
 
 
 class Blocking:
-    """An app, and a request by which its loop is blocked for a while."""
+    """An app, and a request that blocks its loop for a while."""
 
     def __init__(self, app):
         self.app, self.blocked = app, threading.Event()
@@ -70,7 +70,7 @@ def test_many_that_go_on_meanwhile(serve_by, raw, name):
 
 
 def test_websockets_that_answer_every_ping(serve_by, meet):
-    """None goes out during the stall, so that silence says nothing."""
+    """No Ping is sent during the stall, so that silence means nothing."""
     interval = 0.5
 
     async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Clients that leave: at every byte of a request, in the middle of an answer, by FIN and by RST."""
+"""Clients that disconnect: at every byte of a request, in the middle of a response, with FIN and with RST."""
 
 import asyncio
 import gc
@@ -45,7 +45,7 @@ def connect(server):
 
 
 def nothing_open():
-    """Waits until the server holds nothing of any client; an app's own cycles are the collector's business."""
+    """Waits until the server holds nothing of any client; the collector frees the app's own cycles."""
     names = ("connections", "streams", "buffers", "queues", "exchanges", "borrowed")
 
     def left():
@@ -65,7 +65,7 @@ REQUESTS = {
 @pytest.mark.parametrize("leave", [fin, rst])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_at_every_byte_of_a_request(serve_by, raw, name, leave):
-    """The app sees the whole body or a disconnect, never a shortened body, and the others never notice."""
+    """The app sees the whole body or a disconnect, never a shortened body, and other clients never notice."""
     message = REQUESTS[name]
     bodies = []
 
@@ -74,7 +74,7 @@ def test_at_every_byte_of_a_request(serve_by, raw, name, leave):
             return await hello(scope, receive, send)
         bodies.append(await body_of(receive))
         await until_gone(receive)
-        with pytest.raises(saltare.ClientDisconnected):  # at once, or as soon as what was sent is answered by a reset
+        with pytest.raises(saltare.ClientDisconnected):  # at once, or once the peer's reset has arrived
             await start(send)
             while True:
                 await piece(send, b"x")
@@ -93,7 +93,7 @@ def test_at_every_byte_of_a_request(serve_by, raw, name, leave):
         assert other.send(get("/other")).read_exactly(len(OK)) == OK
     other.close()
     body = b"" if name == "GET" else b"hello world"
-    if leave is fin:  # a reset may throw away what was not read yet
+    if leave is fin:  # a reset may discard unread data
         wait_until(lambda: body in bodies)
     nothing_open()
     assert set(bodies) <= {None, body}
@@ -127,7 +127,7 @@ def test_while_the_app_waits_for_more(serve_by, leave):
 @pytest.mark.parametrize("leave", [fin, rst])
 @pytest.mark.parametrize("read", [0, 1, 100, 10_000, 3_000_000])
 def test_in_the_middle_of_an_answer(serve_by, read, leave):
-    """send() raises, also one that waits for room."""
+    """send() raises, also when it waits for room."""
     begun, raised = threading.Event(), []
 
     async def app(scope, receive, send):
@@ -185,7 +185,7 @@ def test_while_a_send_waits_for_room(serve_by, leave):
 
 @pytest.mark.parametrize("leave", [fin, rst])
 def test_during_a_complete_answer(serve_by, leave):
-    """The app has returned; what it left to be sent is freed."""
+    """The app has returned; its unsent data is freed."""
 
     async def app(scope, receive, send):
         await start(send)
@@ -199,7 +199,7 @@ def test_during_a_complete_answer(serve_by, leave):
 
 
 def test_a_task_that_waits_for_the_disconnect_beside_the_answer(serve_by, raw):
-    """As frameworks do. An answer that is complete ends the wait as well."""
+    """As frameworks do. A complete response ends the wait as well."""
     ends = []
 
     async def app(scope, receive, send):
@@ -224,7 +224,7 @@ def test_a_task_that_waits_for_the_disconnect_beside_the_answer(serve_by, raw):
 
 
 def test_an_app_that_raises_because_its_client_left(serve):
-    """It is no mistake of the app: nothing but a line for debugging, also when wrapped in another exception."""
+    """It is not an error of the app: only a debug line is logged, also when another exception wraps it."""
 
     async def app(scope, receive, send):
         await until_gone(receive)

@@ -20,11 +20,11 @@ from wire_apps import PIECE, QUIET, answer, chunk, download, get, piece, post, p
 
 MIB = 1 << 20
 GIB = 1 << 30
-WINDOW = 64 << 10  # so much may be unsent, or untaken, before somebody waits
+WINDOW = 64 << 10  # limit of unsent or unreceived bytes before the other side has to wait
 
 
 class Memory:
-    """The largest RSS of a process while the block runs, and that before it, in bytes."""
+    """The peak RSS of a process while the block runs, and its RSS before, in bytes."""
 
     def __init__(self, pid):
         self._statm = f"/proc/{pid}/statm"
@@ -97,7 +97,7 @@ def test_a_large_upload_to_a_slow_app(cli_server, raw, loop, framing):
 
 
 def other_end(client):
-    """The server's socket of a connection of this very process."""
+    """The server's socket of a connection within this process."""
     for name in os.listdir("/proc/self/fd"):
         try:
             if not stat.S_ISSOCK(os.stat(int(name)).st_mode):
@@ -111,7 +111,7 @@ def other_end(client):
 
 
 def waiting(request, one):
-    """Bytes in a queue of the kernel: FIONREAD of those received, TIOCOUTQ of those sent."""
+    """Bytes in a kernel queue: FIONREAD of those received, TIOCOUTQ of those sent."""
     number = array.array("i", [0])
     fcntl.ioctl(one, request, number)
     return number[0]
@@ -125,7 +125,7 @@ def stands_still(counter):
 
 @pytest.mark.parametrize("size", [100, 1000, 4096, 5000, 16384, 65536, 200_000])
 def test_send_waits_while_much_is_unsent(serve_by, raw, size):
-    """What send() took and the kernel does not hold is at most 64 KiB and a piece; chunk sizes are not counted."""
+    """At most 64 KiB and a piece are accepted by send() beyond what the kernel holds; chunk sizes are not counted."""
     said, go_on = [0], threading.Event()
 
     async def app(scope, receive, send):
@@ -147,7 +147,7 @@ def test_send_waits_while_much_is_unsent(serve_by, raw, size):
 
 
 def test_a_body_waits_in_the_kernel(serve_by, raw):
-    """Of an app that has taken one piece and rests, the server has not read much more than 64 KiB ahead."""
+    """When an app has received one piece and pauses, the server reads not much more than 64 KiB ahead."""
     taken, go_on, sent = [], threading.Event(), [0]
 
     async def app(scope, receive, send):
@@ -192,7 +192,7 @@ def in_segments(client, parts, sent):
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("form", ["bytes", "chunks", "chunks at once"])
 def test_a_drip_of_single_bytes(cli_server, raw, form, loop):
-    """What comes while the app is busy is few messages for it, however it was cut; and most of it waits in the kernel."""
+    """Data that arrives while the app is busy becomes few messages, however cut, and mostly waits in the kernel."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = cli_server("wire_apps:hoard", "--lifespan", "off", "--loop", loop)
@@ -219,7 +219,7 @@ def test_a_drip_of_single_bytes(cli_server, raw, form, loop):
 
 
 def test_several_slow_readers_wait_by_themselves(serve_by, raw):
-    """Each has its own window; the quick one is served meanwhile."""
+    """Each connection has its own window; the fast one is served meanwhile."""
     server = serve_by(download, **QUIET)
     slow = [raw(server).get(f"/{16 * MIB}") for _ in range(20)]
     quick = raw(server)

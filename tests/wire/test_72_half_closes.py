@@ -1,4 +1,4 @@
-"""Clients that end their sending side and wait for the answer, as `nc -N`, socat and health checkers do."""
+"""Clients that half-close and wait for the response, as `nc -N`, socat and health checkers do."""
 
 import asyncio
 import socket
@@ -43,7 +43,7 @@ def half_close(client):
 @pytest.mark.parametrize("message", [get(), post(b"body"), post_chunked(b"bo", b"dy")], ids=["GET", "POST", "chunked"])
 @pytest.mark.parametrize("how", ["tcp", "unix"])
 def test_the_answer_comes(serve_by, raw, tmp_path, message, how):
-    """Whole, and it says that it is the last."""
+    """The response is complete, and announces the close."""
 
     async def app(scope, receive, send):
         assert await body_of(receive) == (b"" if scope["method"] == "GET" else b"body")
@@ -59,7 +59,7 @@ def test_the_answer_comes(serve_by, raw, tmp_path, message, how):
 
 @pytest.mark.parametrize("asks", [True, False], ids=["asks", "does not ask"])
 def test_the_answer_comes_late(serve_by, raw, asks):
-    """Whether or not the app has been told that its client is no longer sending."""
+    """Whether or not the app has received the client's half-close."""
     told, go = threading.Event(), threading.Event()
 
     async def app(scope, receive, send):
@@ -151,7 +151,7 @@ def test_a_request_that_will_never_be_whole(serve_by, raw, begun):
 
 
 def test_a_client_that_closes_both_sides(serve_by, raw):
-    """It looks the same, until it is written to."""
+    """It looks like a half-close until the server writes."""
     raised = []
 
     async def app(scope, receive, send):

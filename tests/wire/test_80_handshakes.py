@@ -1,4 +1,4 @@
-"""From a request to a WebSocket: what is agreed to, what is refused, and what stays a request."""
+"""From a request to a WebSocket: which handshakes are accepted, which are refused, and which stay HTTP requests."""
 
 import pytest
 
@@ -75,7 +75,7 @@ def test_the_scope(serve_by, meet):
 
 
 def test_frames_behind_the_request(serve_by, raw):
-    """In the same packet, and cut at every place of it."""
+    """In the same packet, and cut at every position of it."""
     server = serve_by(socket_app(), **QUIET)
     request = "\r\n".join(["GET / HTTP/1.1", "Host: test", *FIELDS, "", ""]).encode()
     whole = request + text("first") + frame(TEXT, b"second")

@@ -1,4 +1,4 @@
-"""Messages in both directions, control frames between them, and every mistake of a peer."""
+"""Messages in both directions, control frames between them, and every protocol error of a peer."""
 
 import os
 import random
@@ -65,7 +65,7 @@ def test_many_fragments(peer):
 
 
 def test_ten_thousand_messages_at_once(peer):
-    """More than the app may have waiting, and than a turn has room for."""
+    """More than may wait for the app, and more than a turn has room for."""
     whole = b"".join(text(f"{i}") for i in range(10_000))
     sender = threading.Thread(target=peer.send, args=(whole,))
     sender.start()
@@ -173,7 +173,7 @@ def test_compressed(serve_by, bits, meet):
 
 @pytest.mark.parametrize("bits", [9, 12, 15])
 def test_compressed_with_context(serve_by, bits, meet):
-    """Messages refer to earlier ones both ways, no further back than was agreed on."""
+    """Messages refer to earlier ones in both directions, no further back than was negotiated."""
     server = serve_by(echo, ws_per_message_deflate=True, ws_deflate_context=True, **QUIET)
     peer = meet(server, "/", f"{OFFER}={bits}; server_max_window_bits={bits}")
     agreed = min(bits, 12)
@@ -197,7 +197,7 @@ def test_compressed_with_context(serve_by, bits, meet):
             sent.append((number, len(payload), len(echoed.payload)))
             assert unpacker.decompress(echoed.payload + b"\x00\x00\xff\xff") == payload
         else:
-            assert echoed.payload == payload  # noise, which compression does not make shorter
+            assert echoed.payload == payload  # random bytes, which compression does not shorten
     usual = [size for _, length, size in sent if length < 300]
     assert len(usual) > 100 and sum(usual) / len(usual) < 0.6 * usual[0]
 

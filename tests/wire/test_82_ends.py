@@ -1,4 +1,4 @@
-"""How a WebSocket ends: by either side, by silence, by a drain, by a mistake of the app; and who waits for whom."""
+"""How a WebSocket ends: by either side, by silence, by a drain, by an error of the app; and who waits for whom."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def app_of(work):
-    """Accepts, does the work, and keeps what is received afterwards, or is raised."""
+    """Accepts, does the work, and records the messages received or the exception raised afterwards."""
 
     async def app(scope, receive, send):
         await receive()
@@ -34,7 +34,7 @@ def app_of(work):
 async def listen(receive, send):
     while (message := await receive())["type"] == "websocket.receive":
         pass
-    assert (await receive()) == message  # as often as it is asked
+    assert (await receive()) == message  # each receive() returns the same message
     return message
 
 
@@ -158,7 +158,7 @@ def test_a_drain(serve_by, meet):
     assert app.heard == [disconnect(1012)] * 20
 
 
-# ---- silence ----
+# ---- keepalive ----
 
 
 def test_an_idle_peer_is_asked_whether_it_is_there(serve_by, meet):
@@ -211,7 +211,7 @@ def test_a_peer_whose_app_is_slow_is_not_silent(serve, meet):
 
 
 def test_send_waits_for_a_peer_that_does_not_read(serve_by, meet):
-    """At most 1 MiB and a message are unsent, beside what the kernel holds."""
+    """At most 1 MiB and a message are unsent, besides what the kernel holds."""
     said = [0]
 
     async def flood(receive, send):
@@ -275,8 +275,8 @@ def test_a_slow_app_stops_the_reading(serve_by, meet):
 
 @pytest.mark.no_adversary  # it makes many thousands of frames
 def test_a_flood_of_pings_that_nobody_reads_pongs_of(serve_by, meet):
-    """Once much is unsent only the last ping is answered."""
-    peer = meet(serve_by(app_of(listen), **QUIET, ws_keepalive_timeout=0))  # the server's own pings are not expected
+    """Once much data is unsent, only the last Ping gets a Pong."""
+    peer = meet(serve_by(app_of(listen), **QUIET, ws_keepalive_timeout=0))  # the server's own Pings would disturb
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     for i in range(400):
         peer.send(b"".join(frame(PING, b"%06d" % (i * 100 + k) + b"p" * 119) for k in range(100)))

@@ -1,4 +1,4 @@
-"""Requests as bytes, and the small apps that answer them."""
+"""Requests as bytes, and the small apps that respond to them."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,7 @@ import json
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIECE = 64 << 10
-QUIET = {"server_header": "", "date_header": False, "lifespan": "off"}  # for answers that are the same every time
+QUIET = {"server_header": "", "date_header": False, "lifespan": "off"}  # for responses that are the same every time
 
 
 def get(target="/", *fields, version="1.1"):
@@ -19,7 +19,7 @@ def request(method, target, *fields, version="1.1"):
 
 
 def post(body, *fields, length=None, target="/"):
-    """A POST with a declared length, that of the body unless given."""
+    """A POST with a declared length, that of the body by default."""
     size = len(body) if length is None else length
     return request("POST", target, f"Content-Length: {size}", *fields) + body
 
@@ -33,7 +33,7 @@ def chunk(data):
 
 
 async def body_of(receive):
-    """The whole request body; None when the peer left before its end."""
+    """The whole request body; None when the peer disconnected before its end."""
     pieces = []
     while True:
         message = await receive()
@@ -58,18 +58,18 @@ async def answer(send, body=b"", *headers, status=200):
 
 
 def answered(body, *fields, status="200 OK"):
-    """What `answer` puts on the wire of a server with QUIET options."""
+    """The response of `answer` on the wire of a server with QUIET options."""
     lines = [f"HTTP/1.1 {status}", *fields, f"content-length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def answered_last(body):
-    """The same, as the last answer of its connection."""
+    """The same, as the last response of its connection."""
     return answered(body).replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
 
 
 def refused(status, *fields):
-    """The server's own answer, with QUIET options."""
+    """The server's own response, with QUIET options."""
     text = status.partition(" ")[2] + "\n"
     fields = ("content-type: text/plain; charset=utf-8", *fields, f"content-length: {len(text)}", "connection: close")
     return "\r\n".join([f"HTTP/1.1 {status}", *fields, "", text]).encode()
@@ -80,7 +80,7 @@ async def hello(scope, receive, send):
 
 
 async def mirror(scope, receive, send):
-    """Answers with the path and the body that came."""
+    """Responds with the path and the body of the request."""
     body = await body_of(receive)
     if body is not None:
         await answer(send, scope["path"].encode() + b" " + body)
@@ -96,7 +96,7 @@ async def download(scope, receive, send):
 
 
 async def upload(scope, receive, send):
-    """Counts what comes, and takes a rest now and then."""
+    """Counts received bytes, and pauses now and then."""
     size = taken = 0
     more = True
     while more:
@@ -110,12 +110,12 @@ async def upload(scope, receive, send):
 
 
 async def deaf(scope, receive, send):
-    """Answers without looking at the body."""
+    """Responds without reading the body."""
     await answer(send, scope["path"].encode())
 
 
 class Recorder:
-    """An app that notes what happened to it: `outcomes` has a word for each request, once it is over."""
+    """An app that records what happened to it: `outcomes` gets a word for each finished request."""
 
     def __init__(self, app):
         self.app = app
@@ -133,7 +133,7 @@ class Recorder:
 
 
 async def until_gone(receive):
-    """Waits for the peer to leave."""
+    """Waits for the peer to disconnect."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -151,7 +151,7 @@ hoarding = asyncio.Event()
 
 
 async def hoard(scope, receive, send):
-    """Takes nothing of a body until another request comes, and answers with the sizes of the messages that it then was."""
+    """Receives no body until another request comes, then responds with the sizes of the messages it receives."""
     if scope["method"] == "GET":
         hoarding.set()
         return await answer(send)

@@ -1,4 +1,4 @@
-// Times of options in ticks.
+// Conversion of time options into ticks.
 
 package config
 

@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// made is what the master makes: an anonymous file with a head and n slots, each with a bell.
+// made creates what the master creates: an anonymous file with a head and n slots, each with a bell.
 func made(t *testing.T, n int) (fd int, bells []int) {
 	t.Helper()
 	fd, err := unix.MemfdCreate("counters", unix.MFD_CLOEXEC)
@@ -50,7 +50,7 @@ func made(t *testing.T, n int) (fd int, bells []int) {
 	return fd, bells
 }
 
-// open maps the table n times, as n workers have it.
+// open maps the table n times, as n workers do.
 func open(t *testing.T, n int) (workers []*Table, bells []int) {
 	t.Helper()
 	fd, bells := made(t, n)
@@ -85,7 +85,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// The master's half, in Python, must agree: it takes a slot, we count in it, it adds up what we counted.
+// The master's half, in Python, must agree: it assigns a slot, this test counts in it, and the master adds up the counts.
 func TestTheMastersHalfAgrees(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -157,7 +157,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// state of a worker, as Lighter and Other are told of it.
+// state of a worker, as Lighter and Other see it.
 type state struct {
 	state       uint32
 	connections uint64
@@ -181,8 +181,8 @@ func TestLighterAndOther(t *testing.T) {
 	workers, bells := open(t, 3)
 	for _, c := range []struct {
 		name           string
-		states         [3]state // the first is the one that asks
-		lighter, other int      // index of whose bell, 0: none
+		states         [3]state // the first is the worker that asks
+		lighter, other int      // index of the worker whose bell is returned, 0: none
 	}{
 		{"alone", [3]state{{Serving, 5, 0, now}}, 0, 0},
 		{"equal", [3]state{{Serving, 5, 0, now}, {Serving, 5, 1, now}}, 0, 1},
@@ -253,7 +253,7 @@ func TestBells(t *testing.T) {
 	workers[1].Answer() // without a ring: it does not wait for one
 }
 
-// Each worker writes its slot while all read all of them.
+// Each worker writes its slot while all workers read all slots.
 func TestWorkersAtOnce(t *testing.T) {
 	const rounds = 2000
 	workers, _ := open(t, 4)

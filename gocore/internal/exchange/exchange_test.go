@@ -1,4 +1,4 @@
-// Streams by themselves, with a protocol that only notes what reaches it: stages, handles, what the app is told.
+// Streams by themselves, with a protocol that only records what reaches it: stages, handles, events for the app.
 
 package exchange
 
@@ -20,7 +20,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// notes is a protocol that notes the commands that reach it.
+// notes is a protocol that records the commands that reach it.
 type notes struct {
 	streams  *Streams
 	commands []uint16
@@ -42,7 +42,7 @@ func (n *notes) Gone(c *transport.Conn) {
 	}
 }
 
-// open makes streams, and one connection to have them.
+// open makes streams, and one connection that owns them.
 func open(t *testing.T) (*Streams, *notes, *transport.Conn) {
 	t.Helper()
 	set, err := poll.Open()
@@ -114,7 +114,7 @@ func begin(t *testing.T, x *Streams, c *transport.Conn, stage Stage) *Stream {
 	return s
 }
 
-// events takes what is in the inbox.
+// events takes the events from the inbox.
 func events(x *Streams) []handoff.Event {
 	ptr, n := x.inbox.Events()
 	all := slices.Clone(unsafe.Slice((*handoff.Event)(*(*unsafe.Pointer)(unsafe.Pointer(&ptr))), n))
@@ -122,7 +122,7 @@ func events(x *Streams) []handoff.Event {
 	return all
 }
 
-// follow says again, by hand, what may follow each stage.
+// follow repeats, by hand, which stages may follow each stage.
 var follow = map[Stage][]Stage{
 	Over:    {Body, Answer},
 	Body:    {Answer, Discard},
@@ -198,7 +198,7 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 	}
 }
 
-// Once a connection is marked, nothing is carried out for it any more, and what commands lend goes back.
+// Once a connection is marked, no command is carried out for it any more, and memory lent with commands is released.
 func TestNoCommandReachesAConnectionThatEnds(t *testing.T) {
 	x, n, c := open(t)
 	handle := begin(t, x, c, Answer).Handle()

@@ -21,7 +21,7 @@ func openInbox(t *testing.T) *Inbox {
 	return b
 }
 
-// events views what is in the inbox.
+// events views the events in the inbox.
 func events(b *Inbox) []Event {
 	ptr, n := b.Events()
 	return unsafe.Slice((*Event)(*(*unsafe.Pointer)(unsafe.Pointer(&ptr))), n)
@@ -123,7 +123,7 @@ func TestTrimKeepsWhatIsUsed(t *testing.T) {
 	}
 }
 
-// C may read what one turn gave until the next one ends.
+// C may read the events of one turn until the next turn ends.
 func TestWhatWasGivenStaysForOneTurnMore(t *testing.T) {
 	b := openInbox(t)
 	give := func(text string) []Event {

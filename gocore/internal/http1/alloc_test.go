@@ -1,4 +1,4 @@
-// Nothing on the way of a request allocates.
+// Nothing in the handling of a request allocates.
 
 package http1
 

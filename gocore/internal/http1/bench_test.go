@@ -1,4 +1,4 @@
-// What parsing and answering cost; benchmarks/parser has others beside it.
+// The cost of parsing requests and writing responses; benchmarks/parser compares it with others.
 
 package http1
 

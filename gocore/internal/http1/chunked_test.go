@@ -10,7 +10,7 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// dechunk feeds a body in pieces of size octets and returns its content, what was left behind it,
+// dechunk feeds a body in pieces of size octets and returns its content, the octets left behind it,
 // and the refusal.
 func dechunk(body string, size int) (content, behind string, done bool, r *message.Refusal) {
 	var c Chunked
@@ -49,7 +49,7 @@ func TestChunked(t *testing.T) {
 	}
 }
 
-// The last content and the end come together if both are there, so an app need not be told twice.
+// The last content and the end come together if both are there, so an app gets one event instead of two.
 func TestLastContentComesWithTheEnd(t *testing.T) {
 	var c Chunked
 	buf := []byte("5\r\nhello\r\n0\r\n\r\nGET")

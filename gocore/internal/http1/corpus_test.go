@@ -45,10 +45,10 @@ func corpus(t testing.TB) (cases []corpusCase) {
 	return cases
 }
 
-// wire is a connection's side of this package in miniature: it takes octets as they come and notes
-// the requests it sees, and why it stopped.
+// wire is a connection's use of this package in miniature: it receives octets and records
+// the requests it finds, and why it stopped.
 type wire struct {
-	buf      []byte // what is not taken yet
+	buf      []byte // not consumed yet
 	scanned  int
 	inBody   bool
 	body     []byte
@@ -70,7 +70,7 @@ func (w *wire) feed(b []byte) {
 	}
 }
 
-// step says whether it is worth being called again.
+// step says whether it should be called again.
 func (w *wire) step() bool {
 	if !w.inBody {
 		return w.stepHead()
@@ -116,7 +116,7 @@ func (w *wire) stepHead() bool {
 	return true
 }
 
-// outcome is everything a reader of these octets can tell.
+// outcome is everything a reader of these octets can observe.
 func (w *wire) outcome() string {
 	if w.refusal != nil {
 		return w.heads.String() + "refused: " + w.refusal.Error()
@@ -124,7 +124,7 @@ func (w *wire) outcome() string {
 	return fmt.Sprintf("%s%d octets left", w.heads.String(), len(w.buf))
 }
 
-// settled is the outcome, to be compared with that of the same octets in one piece. In pieces, a
+// settled is the outcome, for comparison with that of the same octets in one piece. In pieces, a
 // refusal may have to wait for the end of the head.
 func (w *wire) settled(want string) string {
 	if w.refusal == nil && strings.Contains(want, "refused: ") {
@@ -204,7 +204,7 @@ func TestCorpusInTwoPieces(t *testing.T) {
 	}
 }
 
-// Each prefix of a head needs more, or is refused already as the whole is.
+// Each prefix of a head needs more, or is refused like the whole head.
 func TestCorpusPrefixes(t *testing.T) {
 	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
 	tried := begun{}
@@ -227,13 +227,13 @@ func TestCorpusPrefixes(t *testing.T) {
 	}
 }
 
-// begun are the beginnings of entries that were tried.
+// begun are the beginnings of entries already tried.
 type begun map[uint64]bool
 
 var beginningSeed = maphash.MakeSeed()
 
-// again tells whether an entry before this one was cut at the same place in the same octets, those around the cut included. Half of
-// all places are such, since entries begin alike.
+// again reports whether an earlier entry was cut at the same place in the same octets, those around the cut included. True for half
+// of all places, since entries begin alike.
 func (b begun) again(raw []byte, at int) bool {
 	const around = 8
 	key := maphash.Bytes(beginningSeed, raw[:min(at+around, len(raw))])
@@ -242,7 +242,7 @@ func (b begun) again(raw []byte, at int) bool {
 	return was
 }
 
-// cuts are the lengths of all real prefixes, thinned out beyond the first and last 600 octets, of large ones 100.
+// cuts are the lengths of all proper prefixes; beyond the first and last octets (600, or 100 of large entries) only some.
 func cuts(size int) (at []int) {
 	ends := 600
 	if size > 8<<10 {

@@ -1,4 +1,4 @@
-// What must hold for any input at all.
+// Properties that hold for any input.
 
 package http1
 
@@ -36,7 +36,7 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// checkWritten: nothing in the input changes but capitals that become small, in the head.
+// checkWritten: the parser changes nothing in the input except capitals to lower case, in the head.
 func checkWritten(t *testing.T, before, after []byte, n int) {
 	t.Helper()
 	for i, c := range after {
@@ -46,7 +46,7 @@ func checkWritten(t *testing.T, before, after []byte, n int) {
 	}
 }
 
-// checkHead: spans are where they belong and hold what they may hold.
+// checkHead: spans lie within the head and hold only allowed octets.
 func checkHead(t *testing.T, h *Head, head []byte) {
 	t.Helper()
 	line := bytes.Index(head, []byte(" HTTP/1."))
@@ -77,7 +77,7 @@ func checkHead(t *testing.T, h *Head, head []byte) {
 	}
 }
 
-// compareHead: net/http is laxer, but what both take they have to take alike.
+// compareHead: net/http is laxer, but both must read what both accept in the same way.
 func compareHead(t *testing.T, h *Head, head []byte) {
 	t.Helper()
 	theirs, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.TrimLeft(head, "\r\n"))))
@@ -96,7 +96,7 @@ func compareHead(t *testing.T, h *Head, head []byte) {
 	}
 }
 
-// checkCut: the same in two pieces.
+// checkCut: the same result in two pieces.
 func checkCut(t *testing.T, raw []byte, cut int) {
 	t.Helper()
 	one, two := newWire(), newWire()
@@ -129,8 +129,8 @@ func FuzzChunked(f *testing.F) {
 	})
 }
 
-// FuzzResponse writes two answers, of which the app shapes the first, and has net/http read both: the
-// second is only found if the first is framed as it says.
+// FuzzResponse writes two responses, the first shaped by the app, and has net/http read both: it finds the
+// second only if the first is framed as declared.
 func FuzzResponse(f *testing.F) {
 	f.Add(uint16(200), uint8(1), "content-type", "text/plain", "content-length", "5", "hello")
 	f.Add(uint16(204), uint8(1), "content-length", "0", "x", "\t", "")
@@ -148,7 +148,7 @@ func FuzzResponse(f *testing.F) {
 			return
 		}
 		if len(out) == 0 || a.Status == 101 || a.Mode == message.BodyLength && a.ContentLength > 1<<16 {
-			return // 1xx to 1.0; a change of protocol; more body than is worth sending
+			return // 1xx to 1.0; a change of protocol; a body too large to send here
 		}
 		checkLines(t, out, name1+value1+name2+value2)
 		out, body = appendBody(out, &a, body, encode(name2, value2))
@@ -160,7 +160,7 @@ func FuzzResponse(f *testing.F) {
 		first, err := http.ReadResponse(in, request)
 		if err != nil {
 			if strings.Contains(strings.ToLower(name1+name2), "trailer") {
-				return // net/http looks into it
+				return // net/http interprets it
 			}
 			t.Fatalf("%v in %q", err, out)
 		}
@@ -176,7 +176,7 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// checkLines: there are as many lines as were meant, and the app made none of them.
+// checkLines: there are as many lines as intended, and the app's values added none.
 func checkLines(t *testing.T, head []byte, fromApp string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(string(head), "\r\n\r\n"), "\r\n")
@@ -185,7 +185,7 @@ func checkLines(t *testing.T, head []byte, fromApp string) {
 	}
 }
 
-// appendBody sends body as the framing asks, with trailers where they may be, and returns what of it the peer should see.
+// appendBody sends body as the framing requires, with trailers where allowed, and returns the part that the peer should see.
 func appendBody(out []byte, a *message.Response, body string, trailers []byte) ([]byte, string) {
 	switch a.Mode {
 	case message.BodyNone:
@@ -196,7 +196,7 @@ func appendBody(out []byte, a *message.Response, body string, trailers []byte) (
 		if len(body) > 0 {
 			out = append(append(AppendChunkHeader(out, len(body)), body...), "\r\n"...)
 		}
-		if len(trailers) > 1<<10 { // net/http takes no more than its buffer holds
+		if len(trailers) > 1<<10 { // net/http accepts no more than its buffer holds
 			trailers = nil
 		}
 		out, _, err := AppendTrailers(out, trailers, true, true)

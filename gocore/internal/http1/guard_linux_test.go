@@ -1,4 +1,4 @@
-// Input that ends where readable memory ends: one octet read too far crashes.
+// Input that ends where readable memory ends: reading one octet too far crashes.
 
 package http1
 
@@ -11,7 +11,7 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// guarded returns memory of at least size octets, behind which lies a page that nobody may touch.
+// guarded returns memory of at least size octets, followed by an inaccessible page.
 func guarded(t *testing.T, size int) []byte {
 	t.Helper()
 	page := os.Getpagesize()
@@ -27,7 +27,7 @@ func guarded(t *testing.T, size int) []byte {
 	return m[:size:size]
 }
 
-// put copies b to the end of m, with a capacity that would let a reader run on.
+// put copies b to the end of m, with a capacity that would allow reading past it.
 func put(m, b []byte) []byte {
 	at := m[len(m)-len(b):]
 	copy(at, b)
@@ -53,7 +53,7 @@ func TestHeadStaysInItsBuffer(t *testing.T) {
 	}
 }
 
-// Both pieces of a chunked body end at the guard, wherever it is cut: the second one finds the decoder in any of its states.
+// Both pieces of a chunked body end at the guard, cut at every place: the second piece meets the decoder in each of its states.
 func TestChunksStayInTheirPieces(t *testing.T) {
 	m := guarded(t, 128<<10)
 	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, limits.DefaultFields)}
@@ -77,7 +77,7 @@ func TestChunksStayInTheirPieces(t *testing.T) {
 	}
 }
 
-// decodeAll tells whether more can follow.
+// decodeAll reports whether more can follow.
 func decodeAll(c *Chunked, piece []byte) bool {
 	for len(piece) > 0 {
 		_, n, done, r := c.Next(piece)

@@ -1,4 +1,4 @@
-// What ParseHead makes of heads that it takes.
+// What ParseHead returns for heads that it accepts.
 
 package http1
 
@@ -62,7 +62,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// RFC 9112 3.2.2: the authority of the target takes the place of host.
+// RFC 9112 3.2.2: the authority of the target replaces host.
 func TestAbsoluteFormReplacesHost(t *testing.T) {
 	for file, want := range map[string]string{
 		"200-target-absolute":            "other.example:8080",
@@ -167,7 +167,7 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// The caller's field table is the limit, and is never grown.
+// The caller's field table is the limit, and never grows.
 func TestFieldTableIsNotGrown(t *testing.T) {
 	buf := []byte("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n\r\n")
 	h := Head{Limits: DefaultLimits, Fields: make([]Field, 0, 2)}
@@ -181,7 +181,7 @@ func TestFieldTableIsNotGrown(t *testing.T) {
 	}
 }
 
-// What follows a head is another request's, or a body's.
+// What follows a head belongs to another request, or to a body.
 func TestOctetsBehindTheHeadStay(t *testing.T) {
 	const head, behind = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /NEXT HTTP/1.1\r\nHOST: A\r\n\r\n"
 	buf := []byte(head + behind)

@@ -1,4 +1,4 @@
-// Known field names: the table is perfect, and nothing else is taken for one of them.
+// Known field names: the hash table is perfect, and no other name is taken for a known one.
 
 package http1
 
@@ -11,7 +11,7 @@ import (
 )
 
 // idOf parses one field line, with and without octets behind it, so that both ways of reading a
-// name are taken.
+// name are used.
 func idOf(t *testing.T, name string) uint32 {
 	t.Helper()
 	var ids [2]uint32
@@ -46,7 +46,7 @@ func TestKnownNames(t *testing.T) {
 			t.Fatalf("%q has the slot of %q: make the multiplier %#x", name, KnownNames[got], perfectMultiplier())
 		}
 		if name == "content-length" || name == "transfer-encoding" || name == "expect" || name == "host" {
-			continue // an empty value is refused or means something; idOf sends one
+			continue // an empty value is refused or has a meaning; idOf sends one
 		}
 		if got := idOf(t, name); int(got) != id {
 			t.Errorf("%q: ID %d, want %d", name, got, id)
@@ -57,7 +57,7 @@ func TestKnownNames(t *testing.T) {
 	}
 }
 
-// perfectMultiplier tries numbers until one gives every name a slot of its own: seconds.
+// perfectMultiplier tries numbers until one gives every name a slot of its own; it takes seconds.
 func perfectMultiplier() uint64 {
 	for {
 		m, taken := rand.Uint64()|1, [256]bool{}

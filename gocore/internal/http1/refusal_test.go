@@ -1,4 +1,4 @@
-// Which rule refuses which case of the corpus.
+// Which rule rejects which case of the corpus.
 
 package http1
 
@@ -9,7 +9,7 @@ import (
 	"saltare/gocore/internal/message"
 )
 
-// refusals names the cases of tests/corpus by the rule that has to catch them.
+// refusals lists the cases of tests/corpus by the rule that has to reject them.
 var refusals = map[*message.Refusal]string{
 	TLSHello:     `400-tls-client-hello`,
 	HTTP2Preface: `505-http2-preface`,

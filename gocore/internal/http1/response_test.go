@@ -1,4 +1,4 @@
-// Answers as they go out, read back with net/http.
+// Responses as sent, read back with net/http.
 
 package http1
 
@@ -38,7 +38,7 @@ func head(t *testing.T, a *message.Response, d *message.Defaults, pairs ...strin
 	return strings.TrimSuffix(text, "\r\n")
 }
 
-// The whole of the framing table: status, method, version and declared length, in all combinations
+// The whole framing table: status, method, version and declared length, in all combinations
 // that differ.
 func TestFraming(t *testing.T) {
 	const length, chunked, closing, keeping = "content-length: 5\r\n", "transfer-encoding: chunked\r\n", "connection: close\r\n", "connection: keep-alive\r\n"
@@ -204,7 +204,7 @@ func TestMistakesOfTheApp(t *testing.T) {
 	}
 }
 
-// readBack has net/http read what a client would see.
+// readBack has net/http read the response as a client would.
 func readBack(method string, raw []byte) (*http.Response, string, error) {
 	request := &http.Request{Method: method}
 	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), request)

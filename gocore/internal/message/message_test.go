@@ -1,4 +1,4 @@
-// How a response is framed and which of its fields are the server's, apart from any version's spelling.
+// How a response is framed and which of its fields the server sets, independent of the HTTP version.
 
 package message
 
@@ -14,7 +14,7 @@ func encode(name, value string) (b []byte) {
 	return append(append(b, name...), value...)
 }
 
-// Every final status has a row, and what a row says about content-length holds for what comes out.
+// Every final status has a row, and what the row says about content-length holds for the output.
 func TestEveryStatusIsFramed(t *testing.T) {
 	for status := uint16(100); status < 1000; status++ {
 		for how := range 16 {

@@ -1,4 +1,4 @@
-// epoll as the rest of the core relies on it: tags come back whole, edges are edges, levels are levels.
+// epoll as the rest of the core relies on it: tags return unchanged, edges are edges, levels are levels.
 
 package poll
 
@@ -39,7 +39,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// reports waits without patience and returns what is ready.
+// reports polls without waiting and returns what is ready.
 func reports(t *testing.T, p *Poll) (all []Ready) {
 	t.Helper()
 	n, err := p.Wait(0)

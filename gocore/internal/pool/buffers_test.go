@@ -1,4 +1,4 @@
-// Read buffers: their sizes, that no two overlap, what is given back.
+// Read buffers: their sizes, that no two overlap, and what is released.
 
 package pool
 
@@ -50,7 +50,7 @@ func TestBufferSizes(t *testing.T) {
 	}
 }
 
-// TestBuffersDoNotOverlap fills each buffer with a byte of its own and finds it again, whatever came and went meanwhile.
+// TestBuffersDoNotOverlap fills each buffer with its own byte and finds it unchanged while other buffers come and go.
 func TestBuffersDoNotOverlap(t *testing.T) {
 	var p Buffers
 	defer p.Close()
@@ -97,7 +97,7 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 	}
 }
 
-// touched is how many pages of a mapping are memory (mincore(2)).
+// touched is how many pages of a mapping are resident (mincore(2)).
 func touched(t *testing.T, b []byte) (n int) {
 	t.Helper()
 	in := make([]byte, (len(b)+pageBytes-1)/pageBytes)
@@ -110,7 +110,7 @@ func touched(t *testing.T, b []byte) (n int) {
 	return n
 }
 
-// A new span costs what is used of it: the first buffer, and nothing while buffers come and go that nobody writes to.
+// A new span costs only what is used of it: the first buffer, and nothing for buffers that nobody writes to.
 func TestASpanIsTouchedAsFarAsItIsUsed(t *testing.T) {
 	for _, size := range limits.BufferClasses {
 		var p Buffers
@@ -134,7 +134,7 @@ func TestASpanIsTouchedAsFarAsItIsUsed(t *testing.T) {
 	}
 }
 
-// What lies free around a buffer that stays is given back: one slow peer must not keep what a thousand have used.
+// Free memory around a buffer in use is released: one slow peer must not keep what a thousand have used.
 func TestReleaseGivesBackPagesAroundWhatIsLent(t *testing.T) {
 	for _, size := range limits.BufferClasses {
 		var p Buffers
@@ -165,7 +165,7 @@ func TestReleaseGivesBackPagesAroundWhatIsLent(t *testing.T) {
 			t.Errorf("of %d bytes: what is lent was given back", size)
 		}
 		seen := map[uintptr]bool{kept.base: true}
-		for range 2 * inSpan(size) { // all that is handed out anew is free
+		for range 2 * inSpan(size) { // every buffer handed out again is free
 			b := get(t, &p, size)
 			if seen[b.base] {
 				t.Fatal("handed out twice")

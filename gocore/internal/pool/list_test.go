@@ -1,4 +1,4 @@
-// Lists: what is put in comes out, and what a burst made grow shrinks.
+// Lists: they return what was put in, and shrink after a burst.
 
 package pool
 
@@ -56,7 +56,7 @@ func TestAListShrinks(t *testing.T) {
 	}
 }
 
-// A burst leaves nothing to the collector.
+// A burst leaves no garbage.
 func TestALongListIsNotInGosHeap(t *testing.T) {
 	var l List[uint32]
 	defer l.Close()

@@ -1,4 +1,4 @@
-// Records by number: which number comes next, that no two share memory, what is given back.
+// Records by number: which number is next, that no two share memory, and what is released.
 
 package pool
 
@@ -97,7 +97,7 @@ func TestSlabReleaseKeepsWhatIsUsed(t *testing.T) {
 	}
 }
 
-// One record that stays costs its chunk, not all before it.
+// A record that stays costs its chunk, not the chunks before it.
 func TestSlabReleaseGivesBackChunksBeforeTheLast(t *testing.T) {
 	var s Slab[record]
 	defer s.Close()

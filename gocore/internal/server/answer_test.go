@@ -1,4 +1,4 @@
-// What the app says -> what is on the wire, byte for byte.
+// The app's commands -> the bytes on the wire.
 
 package server_test
 
@@ -17,7 +17,7 @@ import (
 
 func TestFraming(t *testing.T) {
 	for name, c := range map[string]struct {
-		request, headers string // of the answer: name, value, ...
+		request, headers string // of the response: name, value, ...
 		status           uint32
 		pieces           []string
 		want             string
@@ -93,7 +93,7 @@ func TestAWrongLengthEndsTheConnectionAndIsLogged(t *testing.T) {
 				t.Error("the next request was taken up")
 			}
 			if c.more != 0 {
-				d.expect(handoff.EventDisconnect) // so that nobody waits for room on a connection that is gone
+				d.expect(handoff.EventDisconnect) // so that no app waits for room on a closed connection
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func TestABadContentLengthIs500(t *testing.T) {
 func TestAbort(t *testing.T) {
 	for name, c := range map[string]struct {
 		request string
-		fields  []string // of the start; nil: there is none
+		fields  []string // of the start; nil: there is no start
 		wire    string
 		reset   bool
 	}{

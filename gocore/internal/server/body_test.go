@@ -1,4 +1,4 @@
-// Request bodies: pieces, back-pressure, limits, and what the app did not want.
+// Request bodies: pieces, back-pressure, limits, and bodies that the app did not read.
 
 package server_test
 
@@ -21,7 +21,7 @@ func post(length int, more string) string {
 
 const postChunked = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
-// body collects the body of a request and says what was taken of it.
+// body collects the body of a request and reports what it consumed.
 func (d *driver) wholeBody(e event) string {
 	d.Helper()
 	data := e.request.body
@@ -82,7 +82,7 @@ func TestReadingStopsWhileMuchIsUntaken(t *testing.T) {
 	}
 }
 
-// A drip of single bytes wakes an app that takes none of them a few hundred times, and not for ever.
+// Single bytes wake an app that reads none of them a few hundred times, and not for ever.
 func TestEachPieceCounts(t *testing.T) {
 	d := open(t, server.Config{})
 	const all = 1000
@@ -110,7 +110,7 @@ func TestEachPieceCounts(t *testing.T) {
 		came += len(d.expect(handoff.EventBody).data)
 		pieces++
 	}
-	if came != all || pieces > 100 { // as many as the kernel sends in one go
+	if came != all || pieces > 100 { // as many as the kernel sends at once
 		t.Errorf("%d bytes of %d came, in %d more pieces", came, all, pieces)
 	}
 }
@@ -170,8 +170,8 @@ func TestTooLargeBodies(t *testing.T) {
 	}
 }
 
-// TestARefusalReachesAPeerThatIsStillSending: without the linger its bytes would be answered by a reset, and the kernel
-// would throw the answer away.
+// TestARefusalReachesAPeerThatIsStillSending: without the linger, the peer's bytes would cause a reset, and the kernel
+// would discard the response.
 func TestARefusalReachesAPeerThatIsStillSending(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxRequestBody: 1000}})
 	c := d.client()

@@ -1,4 +1,4 @@
-// C's side of a server, as tests play it: an outbox is filled, turns are taken, the inbox is read.
+// C's side of a server, simulated by tests: they fill an outbox, take turns and read the inbox.
 
 package server_test
 
@@ -20,7 +20,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// hang ends a test that would wait for ever; none is expected to take this long.
+// hang ends a test that would wait for ever; no test is expected to take this long.
 const hang = 20 * time.Second
 
 // event is a handoff.Event with what it points to, copied as C copies it.
@@ -45,14 +45,14 @@ type driver struct {
 	port     int
 	outbox   []byte
 	flags    uint32  // of the last turn
-	empty    bool    // some turn told that the last connection is gone
-	kept     []event // that no expect has asked for yet
+	empty    bool    // a turn reported that the last connection is gone
+	kept     []event // not returned by any expect yet
 	released []uint64
-	lent     [][]byte // kept here, since the server knows memory that it borrows by address only
-	ended    error    // how the last receive found a peer's stream to end
+	lent     [][]byte // referenced here, since the server knows memory that it borrows by address only
+	ended    error    // how the peer's stream ended in the last receive
 
-	ahead  time.Duration // of the system's clock
-	frozen time.Time     // what the clock shows when it does not go
+	ahead  time.Duration // ahead of the system's clock
+	frozen time.Time     // the time that the stopped clock shows
 }
 
 func open(t *testing.T, config server.Config) *driver {
@@ -69,7 +69,7 @@ func open(t *testing.T, config server.Config) *driver {
 	return d
 }
 
-// openFrozen is open with a clock that only skip moves: however busy the machine is, no deadline comes unless the test says so.
+// openFrozen is open with a clock that only skip moves: on a busy machine too, no deadline comes unless the test says so.
 func openFrozen(t *testing.T, config server.Config) *driver {
 	t.Helper()
 	d := open(t, config)
@@ -85,7 +85,7 @@ func (d *driver) now() time.Time {
 	return time.Now().Add(d.ahead)
 }
 
-// skip lets time pass for the server, at once.
+// skip advances the server's clock at once.
 func (d *driver) skip(long time.Duration) {
 	if d.frozen.IsZero() {
 		d.ahead += long
@@ -94,7 +94,7 @@ func (d *driver) skip(long time.Duration) {
 	}
 }
 
-// thaw lets the clock go on.
+// thaw restarts the clock.
 func (d *driver) thaw() {
 	d.ahead, d.frozen = time.Until(d.frozen), time.Time{}
 }
@@ -111,7 +111,7 @@ func (d *driver) listen() {
 	d.must(d.server.Listen([]transport.Listener{{FD: fd}}))
 }
 
-// close ends the server and makes sure that it owned nothing any more, borrowed bodies included.
+// close ends the server and checks that it owns nothing any more, borrowed bodies included.
 func (d *driver) close() {
 	d.server.Abandon()
 	for _, e := range d.events() {
@@ -141,7 +141,7 @@ func (d *driver) client() *net.TCPConn {
 	return c
 }
 
-// send connects a peer that says text.
+// send connects a peer that sends text.
 func (d *driver) send(text string) *net.TCPConn {
 	d.Helper()
 	c := d.client()
@@ -181,7 +181,7 @@ func (d *driver) note(e event) {
 	}
 }
 
-// sleeps takes a turn that nothing is to end before its time. A signal may: Go sends some to its own threads.
+// sleeps takes a turn that nothing should end early. A signal may: Go sends some to its own threads.
 func (d *driver) sleeps(timeout time.Duration) {
 	d.Helper()
 	for {
@@ -224,7 +224,7 @@ func (d *driver) expect(kind uint32) (e event) {
 	return e
 }
 
-// count tells how many events of a kind are kept.
+// count returns how many events of a kind are kept.
 func (d *driver) count(kind uint32) (n int) {
 	for _, e := range d.kept {
 		if e.Kind == kind {
@@ -249,7 +249,7 @@ func (d *driver) events() (all []event) {
 	return all
 }
 
-// view is n records at ptr.
+// view returns the n records at ptr.
 func view[T any](ptr uintptr, n int) []T {
 	if n == 0 {
 		return nil
@@ -311,13 +311,13 @@ func (d *driver) lendAs(kind uint16, stream, token uint64, data []byte, flags ui
 	d.command(kind, flags, 0, stream, octets(&ref))
 }
 
-// answer says 200 with a body.
+// answer sends a 200 response with a body.
 func (d *driver) answer(e event, data string) {
 	d.start(e.Stream, 200, "content-type", "text/plain")
 	d.body(e.Stream, data, 0)
 }
 
-// receive takes turns and reads until n bytes have come, or the peer's end when n is negative.
+// receive takes turns and reads until n bytes have arrived, or until the peer's end when n is negative.
 func (d *driver) receive(c *net.TCPConn, n int) string {
 	d.Helper()
 	var got bytes.Buffer
@@ -342,14 +342,14 @@ func (d *driver) receive(c *net.TCPConn, n int) string {
 	return got.String()
 }
 
-// exchange expects a request, answers it and returns the answer.
+// exchange expects a request, responds to it and returns the response.
 func (d *driver) exchange(c *net.TCPConn, data string) string {
 	d.Helper()
 	d.answer(d.expect(handoff.EventRequest), data)
 	return d.receive(c, len(answered(data)))
 }
 
-// answered is what answer puts on the wire on a connection that is kept.
+// answered is what answer puts on the wire of a connection that is kept.
 func answered(data string) string {
 	return "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(data) + "0\r\n\r\n"
 }

@@ -22,7 +22,7 @@ func TestDeadlines(t *testing.T) {
 		config config.Config
 		text   string
 		app    func(d *driver, e event) // what the app does, when there is a request
-		want   string                   // beginning of what the peer gets
+		want   string                   // beginning of what the peer receives
 	}{
 		"nothing is sent":       {config.Config{HeaderTimeout: config.Ticks(short)}, "", nil, "HTTP/1.1 408 "},
 		"half a head":           {config.Config{HeaderTimeout: config.Ticks(short)}, "GET / HT", nil, "HTTP/1.1 408 "},
@@ -153,7 +153,7 @@ func TestDrainFinishesWhatIsInProgress(t *testing.T) {
 			d := open(t, server.Config{})
 			peer := d.send(c.text)
 			e := d.expect(handoff.EventRequest)
-			d.start(e.Stream, 200, "content-type", "text/plain") // the head does not say close yet
+			d.start(e.Stream, 200, "content-type", "text/plain") // the head does not announce the close yet
 			d.turn(0)
 			d.server.Drain()
 			for range 3 {
@@ -163,7 +163,7 @@ func TestDrainFinishesWhatIsInProgress(t *testing.T) {
 			if got := d.receive(peer, len(answered("x"))); got != answered("x") {
 				t.Errorf("got %q", got)
 			}
-			if c.behind { // the peer was not told that the first is the last
+			if c.behind { // the peer did not learn that the first response is the last
 				d.answer(d.expect(handoff.EventRequest), "y")
 			}
 			if got := d.receive(peer, -1); c.behind != strings.Contains(got, "connection: close") || c.behind == (got == "") {
@@ -205,7 +205,7 @@ func TestDrainAnswersWhatArrivedBeforeIt(t *testing.T) {
 	}
 }
 
-// More wait than one turn accepts; each of them was told by the kernel that it is connected.
+// More connections wait than one turn accepts; for the kernel each of them is established.
 func TestDrainTakesAllThatWait(t *testing.T) {
 	d := open(t, server.Config{})
 	peers := make([]*net.TCPConn, 200)
@@ -226,7 +226,7 @@ func TestDrainTakesAllThatWait(t *testing.T) {
 	d.until("the end", func() bool { return d.empty })
 }
 
-// One turn ends a few of those whose time is over; the turns that follow do not wait for the others.
+// One turn closes a few expired connections; the turns that follow do not wait for the others.
 func TestThousandsAreEndedOverTurns(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(60_000)}})
 	const n = 20 * limits.ExpirePerTurn

@@ -1,4 +1,4 @@
-// Whatever a peer sends, and however it is cut: whole connections under the fuzzer.
+// Whole connections under the fuzzer: any octets of a peer, cut anywhere.
 
 package server_test
 
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzConnection sends octets in one piece, then cut at places that the seed chooses, and demands the same of both.
+// FuzzConnection sends octets in one piece, then cut at places that the seed selects, and requires equal results.
 func FuzzConnection(f *testing.F) {
 	entries(f, func(_ string, _ int, raw []byte) {
 		if len(raw) <= fewOctets {
@@ -24,7 +24,7 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// cutAtRandom makes at most some dozen pieces, mostly short ones near the front.
+// cutAtRandom makes at most a few dozen pieces, mostly short ones near the front.
 func cutAtRandom(raw []byte, random *rand.Rand) (pieces [][]byte) {
 	for len(raw) > 0 && len(pieces) < 24 {
 		n := min(1+random.IntN(1<<(1+random.IntN(8))), len(raw))

@@ -1,4 +1,4 @@
-// Peers that end their sending side: an answer is still theirs, until it turns out that they have gone.
+// Peers that half-close: they still get a response, until it turns out that they have gone.
 
 package server_test
 
@@ -62,7 +62,7 @@ func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-// What is behind the last answer is read, so that its octets do not answer it with a reset.
+// Octets after the last request that gets a response are read, so that they do not cause a reset.
 func TestTheLastAnswerOfAHalfClosedPeerIsNotLost(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(get + strings.Repeat(get, 5000))
@@ -106,7 +106,7 @@ func TestAnEndBeforeTheRequestsIsNoHalfClose(t *testing.T) {
 	}
 }
 
-// RFC 6455 7.1.1: a WebSocket without its Close is over, accepted or not.
+// RFC 6455 7.1.1: without a Close from the peer a WebSocket ends, accepted or not.
 func TestAWebSocketIsNotHalfOpen(t *testing.T) {
 	for name, accepted := range map[string]bool{"open": true, "asked for": false} {
 		d := open(t, sockets(0))
@@ -124,7 +124,7 @@ func TestAWebSocketIsNotHalfOpen(t *testing.T) {
 	}
 }
 
-// Over a Unix socket it shows at once which of the two it is.
+// A Unix socket shows at once whether the peer half-closed or closed.
 func TestALocalPeerThatClosesHasGone(t *testing.T) {
 	d := openLocal(t)
 	fd := d.localSocket()
@@ -138,7 +138,7 @@ func TestALocalPeerThatClosesHasGone(t *testing.T) {
 	d.expect(handoff.EventDisconnect)
 }
 
-// What is known to end the connection is said, whatever the reason.
+// The response announces any close that is already certain, whatever the reason.
 func TestAnAnswerSaysThatItIsTheLast(t *testing.T) {
 	for name, c := range map[string]struct {
 		config config.Config

@@ -1,4 +1,4 @@
-// Limits that options move: what is taken up to them, what is refused beyond, and that the log names the option once.
+// Limits set by options: what is accepted up to them, what is refused beyond, and that the log names the option once.
 
 package server_test
 
@@ -15,7 +15,7 @@ import (
 	"saltare/gocore/internal/server"
 )
 
-// head is a request whose head has so many octets, the line of it so many, with fields lines.
+// head is a request with a head of that many octets, a request line of that many, and that many field lines.
 func head(octets, line, fields int) string {
 	text := "GET /" + strings.Repeat("%61", (line-14)/3) + strings.Repeat("b", (line-14)%3) + " HTTP/1.1\r\nhost: a\r\n"
 	for range fields - 2 {
@@ -76,7 +76,7 @@ func TestLimitsOfAHead(t *testing.T) {
 	}
 }
 
-// What follows a large head is kept with it, up to the next: requests of the largest size, one behind the other.
+// What follows a large head is kept with it, up to the next head: pipelined requests of the largest size.
 func TestLargeHeadsOneBehindTheOther(t *testing.T) {
 	d := open(t, server.Config{})
 	peer := d.client()

@@ -1,4 +1,4 @@
-// Another protocol: each line comes back. It shows what one needs of transport, and that nothing else has to know of it.
+// Another protocol: it echoes each line. It shows what a protocol needs of transport, and that nothing else depends on it.
 
 package server
 
@@ -28,7 +28,7 @@ type lines struct {
 func (p *lines) Readable(c *transport.Conn) {
 	for c.Phase() != transport.Flush && !c.Ends() {
 		if p.loop.Output.Unsent(c) > limits.LowWaterBytes {
-			return // it goes on once the peer has taken some
+			return // it continues once the peer has read some
 		}
 		buf, _, ok := p.loop.Input.Take(c)
 		if !ok {
@@ -65,7 +65,7 @@ func (p *lines) Doing(*transport.Conn) string                      { return "ech
 func (p *lines) Patient() bool                                     { return false }
 func (p *lines) Command(*transport.Conn, *handoff.Command, []byte) {}
 
-// openLines makes a server of which one listener speaks lines, and one, as ever, HTTP.
+// openLines makes a server with one listener for lines and the usual one for HTTP.
 func openLines(t *testing.T, timeout uint32) (s *Server, addresses [2]string) {
 	t.Helper()
 	s = openEmpty(t)

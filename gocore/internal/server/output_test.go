@@ -1,4 +1,4 @@
-// Output to slow peers: what is queued, borrowed, given back, and when the app may go on.
+// Output to slow peers: what is queued, borrowed and released, and when the app may continue.
 
 package server_test
 
@@ -28,7 +28,7 @@ func (d *driver) fill(stream uint64, piece []byte) (tokens []uint64, sent int) {
 	return tokens, sent
 }
 
-// stuck tells whether something is unsent, and stays so.
+// stuck reports whether output is unsent, and stays so.
 func (d *driver) stuck() bool {
 	for range 5 {
 		if d.server.Stats().Unsent == 0 {
@@ -139,7 +139,7 @@ func TestAPeerThatReadsNothingIsGivenUp(t *testing.T) {
 	d.send(get)
 	e := d.expect(handoff.EventRequest)
 	d.start(e.Stream, 200)
-	d.lend(e.Stream, 1, make([]byte, 64<<20), handoff.CommandMore) // more than the kernel takes
+	d.lend(e.Stream, 1, make([]byte, 64<<20), handoff.CommandMore) // more than the kernel buffers
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
 		t.Error("another stream has gone")
 	}
@@ -152,7 +152,7 @@ func TestAPeerThatReadsSlowlyIsNotGivenUp(t *testing.T) {
 	d.write(peer, get)
 	e := d.expect(handoff.EventRequest)
 	d.fill(e.Stream, make([]byte, 64<<10))
-	for range 20 { // one second, in which epoll never finds enough room to speak of
+	for range 20 { // one second, in which epoll never finds enough room
 		d.receive(peer, 32<<10)
 		for range 10 {
 			d.skip(5 * time.Millisecond)

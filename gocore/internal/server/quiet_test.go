@@ -16,7 +16,7 @@ import (
 
 const moment, step = 500 * time.Millisecond, 50 * time.Millisecond
 
-// silent takes turns while the time passes and holds the test to how often a rest and a lull are reported.
+// silent takes turns while the time passes and requires this many reports of rests and lulls.
 func (d *driver) silent(long time.Duration, rests, lulls int) {
 	d.Helper()
 	for ; long > 0; long -= step {
@@ -35,7 +35,7 @@ func (d *driver) silent(long time.Duration, rests, lulls int) {
 	}
 }
 
-// asked has the app say something.
+// asked has the app send one response.
 func (d *driver) asked() {
 	c := d.send(get)
 	d.answer(d.expect(handoff.EventRequest), "hello")
@@ -52,7 +52,7 @@ func TestARestAndALullAreToldOnceForEachBurst(t *testing.T) {
 	}
 }
 
-// An app that is asked something again soon after each rests now and then, and is not cleaned up.
+// An app that gets requests soon after each rest has rests at intervals, and no clean-up.
 func TestRestsKeepTheirInterval(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	d.asked()
@@ -70,7 +70,7 @@ func TestAServerThatWasNeverAskedSleeps(t *testing.T) {
 	d.sleeps(step)
 }
 
-// Each ends a wait that nothing else would end.
+// Each of these ends a wait that nothing else would end.
 func TestARestAndALullEndAWait(t *testing.T) {
 	d := open(t, server.Config{})
 	d.asked()
@@ -101,7 +101,7 @@ func TestARestAfterADeadline(t *testing.T) {
 	d.silent(limits.Lull+moment, 0, 0) // for thousands of them
 }
 
-// After connections came and went there is one more, which ends what was touched when their records were given back.
+// After connections have come and gone there is one more rest, for the memory touched when their records were released.
 func TestARestAfterIdleRelease(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	d.must(d.client().Close())
@@ -110,7 +110,7 @@ func TestARestAfterIdleRelease(t *testing.T) {
 	d.sleeps(step)
 }
 
-// One that makes the process much smaller leads to a lull, since in the lull before it may have been too large for some work.
+// A release that makes the process much smaller causes another lull: before, it may have been too large for some work.
 func TestALullAfterALargeRelease(t *testing.T) {
 	for _, large := range []bool{false, true} {
 		d := openFrozen(t, server.Config{})
@@ -118,7 +118,7 @@ func TestALullAfterALargeRelease(t *testing.T) {
 		if large {
 			n += limits.ReleaseBytes / (64 << 10)
 		}
-		head := "GET / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("a", 60_000) // takes a buffer of 64 KiB
+		head := "GET / HTTP/1.1\r\nHost: a\r\nA: " + strings.Repeat("a", 60_000) // uses a buffer of 64 KiB
 		var clients []*net.TCPConn
 		for range n {
 			clients = append(clients, d.send(head))

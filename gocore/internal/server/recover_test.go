@@ -1,4 +1,4 @@
-// A panic in any kind of work: its connection is reset, the others are served, nothing is left of it.
+// A panic in any kind of work: its connection is reset, the others are served, and nothing of it is left.
 
 package server_test
 
@@ -15,7 +15,7 @@ import (
 	"saltare/gocore/internal/server"
 )
 
-// faults lets the work of one kind for one peer panic, a while long.
+// faults makes the work of one kind for one peer panic, for a while.
 type faults struct {
 	during string
 	port   uint16
@@ -127,7 +127,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 	}
 }
 
-// What a turn had no room for is taken up in the next, behind the one that panics as well.
+// What a turn had no room for resumes in the next turn, also behind work that panics.
 func TestAPanicInWhatWasPutOff(t *testing.T) {
 	const n = 20
 	met := 0
@@ -156,7 +156,7 @@ func TestAPanicInWhatWasPutOff(t *testing.T) {
 	}
 }
 
-// What was lent is given back once, neither twice nor never.
+// Lent memory is released exactly once.
 func TestAPanicGivesBackWhatWasLent(t *testing.T) {
 	d, f := recovering(t, config.Config{}, "write")
 	victim := d.send(get)
@@ -181,7 +181,7 @@ func TestAPanicGivesBackWhatWasLent(t *testing.T) {
 	}
 }
 
-// Everybody's work panics for a while: each connection is lost once, the server goes on, and the log has it once.
+// All work panics for a while: each connection is lost once, the server continues, and the log has it once.
 func TestManyPanicsAreLoggedOnce(t *testing.T) {
 	const n = 300
 	f := 0
@@ -209,7 +209,7 @@ func TestManyPanicsAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// Between the commands of several answers, the head of one being gathered already.
+// Between the commands of several responses, with one head gathered already.
 func TestAPanicWithinACommand(t *testing.T) {
 	d, f := recovering(t, config.Config{}, "piece")
 	victim, other := d.send(get), d.client()
@@ -247,7 +247,7 @@ func TestWithoutRecoveryAPanicStaysOne(t *testing.T) {
 	d.expect(handoff.EventRequest)
 }
 
-// The panic is in the work for a connection that is looked at to make room for another, which is not left hanging.
+// The panic is in the work for a connection that is examined to make room for another one, which must not hang.
 func TestAPanicWhileRoomIsMade(t *testing.T) {
 	config := atMost(2)
 	var worker, victim *net.TCPConn
@@ -255,7 +255,7 @@ func TestAPanicWhileRoomIsMade(t *testing.T) {
 	config.Conn.Fault = func(during string, port uint16) {
 		switch {
 		case !armed:
-		case during == "report" && port == portOf(worker): // epoll has been asked for this turn
+		case during == "report" && port == portOf(worker): // this turn has already polled
 			_, _ = io.WriteString(victim, get)
 		case during == "request" && port == portOf(victim):
 			armed = false

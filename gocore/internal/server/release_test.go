@@ -1,4 +1,4 @@
-// When memory is given back, and that Go's heap is among it.
+// When memory is released, and that this includes Go's heap.
 
 package server
 
@@ -10,7 +10,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// moves makes the server believe that it holds more or less than a moment ago.
+// moves simulates that the server holds more or less than a moment ago.
 func (s *Server) moves() { s.held = -1 }
 
 func TestReleaseComesOnceForEachChange(t *testing.T) {
@@ -39,7 +39,7 @@ func TestReleaseComesOnceForEachChange(t *testing.T) {
 	}
 }
 
-// Health checks, of which each is a connection that comes and goes, do not put it off for ever.
+// Health checks, each a connection that comes and goes, do not delay it for ever.
 func TestReleaseComesThoughConnectionsComeAndGo(t *testing.T) {
 	s, err := Open(Config{})
 	if err != nil {

@@ -1,4 +1,4 @@
-// Bytes in, requests out: whole, in pieces, one behind the other.
+// Bytes in, requests out: whole, in pieces, pipelined.
 
 package server_test
 
@@ -94,7 +94,7 @@ func TestPipelinedRequestsComeOneAfterTheAnswerOfTheOther(t *testing.T) {
 
 func TestManyConnectionsInOneTurn(t *testing.T) {
 	d := open(t, server.Config{})
-	const n = 200 // heads of 4 KiB: more than the arena of one turn takes
+	const n = 200 // heads of 4 KiB: more than the arena of one turn holds
 	padding := strings.Repeat("x", 4000)
 	for i := range n {
 		d.send(fmt.Sprintf("GET /%d HTTP/1.1\r\nhost: a\r\npadding: %s\r\n\r\n", i, padding))

@@ -1,4 +1,4 @@
-// The limit of connections: who is over goes first, then the longest idle; only then somebody is turned away.
+// The limit of connections: closed ones make room first, then the longest idle; only then new ones are refused.
 
 package server_test
 
@@ -14,7 +14,7 @@ import (
 
 func atMost(n uint32) server.Config { return server.Config{Conn: config.Config{MaxConnections: n}} }
 
-// All of it happens before a turn is taken, so that the server learns of it in one.
+// All of it happens before a turn, so that the server learns of it in one.
 func TestWhatHasClosedMakesRoom(t *testing.T) {
 	d := open(t, atMost(2))
 	d.must(d.client().Close())
@@ -34,7 +34,7 @@ func TestWhatHasClosedMakesRoom(t *testing.T) {
 	}
 }
 
-// A crowd that leaves while as many come, more than one wait has reports of.
+// A crowd disconnects while as many connect, more than one wait can report.
 func TestACrowdMakesRoomForAnother(t *testing.T) {
 	d := open(t, atMost(manyPeers))
 	for _, peer := range d.crowd("") {
@@ -52,7 +52,7 @@ func TestACrowdMakesRoomForAnother(t *testing.T) {
 	}
 }
 
-// age lets a tick pass, by which the server tells who is idle for longer.
+// age lets a tick pass, the resolution at which the server orders idle connections.
 func (d *driver) age() {
 	d.skip(2 * limits.Tick)
 	d.turn(0)
@@ -67,7 +67,7 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 		d.exchange(peers[i], "x")
 		d.age()
 	}
-	d.write(peers[0], get) // which is the youngest now
+	d.write(peers[0], get) // now the most recently active
 	d.exchange(peers[0], "x")
 	order := append(append([]*net.TCPConn{}, peers[1:]...), peers[0])
 	for i, idle := range order {
@@ -84,7 +84,7 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 	}
 }
 
-// Thousands may come and become idle within a tick: who has only just become so makes room as well.
+// Thousands may connect and become idle within a tick: those that only just became idle make room as well.
 func TestWhoHasJustBecomeIdleMakesRoom(t *testing.T) {
 	d := openFrozen(t, atMost(3))
 	for i := range 50 {
@@ -98,7 +98,7 @@ func TestWhoHasJustBecomeIdleMakesRoom(t *testing.T) {
 	}
 }
 
-// Only who has asked and was answered is idle. A request that waits in the socket counts as one.
+// Only a connection whose request got a response is idle. A request that waits in the socket counts as one.
 func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
 	for name, make := range map[string]func(d *driver) (peer *net.TCPConn, then func()){
 		"new":                   func(d *driver) (*net.TCPConn, func()) { return d.client(), nil },
@@ -135,7 +135,7 @@ func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
 	}
 }
 
-// A flood at the limit is turned away for what an accept costs, however many connections are open.
+// Refusing a flood at the limit costs one accept each, however many connections are open.
 func TestAFloodAtTheLimitSweepsSeldom(t *testing.T) {
 	d := open(t, atMost(1))
 	busy := d.send(get)

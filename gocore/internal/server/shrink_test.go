@@ -1,4 +1,4 @@
-// Whatever can grow shrinks again: every table that a server has, found by looking, so that a new one is not forgotten.
+// Everything that grows shrinks again: the test finds every table of a server by reflection, so that a new one is not forgotten.
 
 package server
 
@@ -23,10 +23,10 @@ func openEmpty(t *testing.T) *Server {
 	return s
 }
 
-// fixed are those slices that no burst makes grow.
+// fixed are the slices that no burst makes grow.
 var fixed = []string{
 	"loop.Config.ServerHeader", "loop.Config.ExtraHeaders", "loop.Accept.Listeners", "h1.defaults.Server", "h1.defaults.Extra", "h1.defaults.Date",
-	"inbox.side.memory", "inbox.last.memory", "loop.Output.memory", // mappings, whose pages are given back
+	"inbox.side.memory", "inbox.last.memory", "loop.Output.memory", // mappings, whose pages are released
 	"loop.Output.B",                       // in loop.Output.memory
 	"ws.piece.Bytes",                      // in the inbox
 	"h1.head.Fields",                      // in the inbox
@@ -36,7 +36,7 @@ var fixed = []string{
 	"reports.own", // limits.PollEvents at most
 }
 
-// visit calls do for every slice and map within a struct, and every pool; pools have tests of their own.
+// visit calls do for every slice and map within a struct, and for every pool; pools have tests of their own.
 func visit(at reflect.Value, name string, do func(name string, field reflect.Value)) {
 	switch at.Kind() {
 	case reflect.Slice, reflect.Map:
@@ -130,7 +130,7 @@ func TestEveryPoolIsReleased(t *testing.T) {
 	})
 }
 
-// fill uses a pool as a burst does, to its end.
+// fill uses a pool to its limit, as a burst does.
 func fill(t *testing.T, s *Server, name string, field reflect.Value) {
 	const burst = 3000
 	switch p := field.Addr().Interface().(type) {

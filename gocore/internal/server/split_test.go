@@ -1,4 +1,4 @@
-// The corpus through whole connections, in pieces: where it is cut changes neither what the app sees nor what the peer gets.
+// The corpus through whole connections, in pieces: the cuts change neither what the app sees nor what the peer receives.
 
 package server_test
 
@@ -22,7 +22,7 @@ import (
 
 const (
 	interim = "HTTP/1.1 100 Continue\r\n\r\n"
-	// fewOctets: up to this size an entry is cut at every place, beyond it only where something may happen.
+	// fewOctets: up to this size an entry is cut at every place; larger ones only where something may happen.
 	fewOctets = 1200
 )
 
@@ -31,7 +31,7 @@ var (
 	wordsOfStatus = regexp.MustCompile(`HTTP/1\.1 (\d{3}) `)
 )
 
-// openLocal is open with a Unix socket: what a peer writes is there at once, and no port is used up.
+// openLocal is open with a Unix socket: written data arrives at once, and no port is used up.
 func openLocal(t *testing.T) *driver {
 	t.Helper()
 	s, err := server.Open(server.Config{})
@@ -54,7 +54,7 @@ func (d *driver) localSocket() int {
 	return fd
 }
 
-// tale is one connection: a peer that sends pieces, an app that answers what is complete, and what both have seen.
+// tale is one connection: a peer that sends pieces, an app that responds to complete requests, and what both have seen.
 type tale struct {
 	*driver
 	fd       int
@@ -63,15 +63,15 @@ type tale struct {
 	requests []*told
 }
 
-// told is a request as the app was told of it.
+// told is a request as the app received it.
 type told struct {
 	stream         uint64
 	head, body     string
 	complete, gone bool
 }
 
-// tell sends the pieces with turns between them and ends the connection. A peer whose request is to be refused in the end
-// completes its head when the pieces have not: cut in two, a bad head may have to be complete before it is seen to be bad.
+// tell sends the pieces with turns between them and ends the connection. A peer whose request will be refused
+// completes its head when the pieces have not: cut in two, a bad head may be recognized only when it is complete.
 func (d *driver) tell(refused bool, pieces ...[]byte) string {
 	d.Helper()
 	t := &tale{driver: d, fd: d.localSocket()}
@@ -98,7 +98,7 @@ func (d *driver) tell(refused bool, pieces ...[]byte) string {
 	return t.words()
 }
 
-// send: a peer that was told its last may find the connection closed.
+// send: a peer that got its last response may find the connection closed.
 func (t *tale) send(piece []byte) {
 	t.Helper()
 	for len(piece) > 0 && !t.ended {
@@ -122,7 +122,7 @@ func (t *tale) settle() {
 	}
 }
 
-// app takes what a turn brought and answers every request that is complete.
+// app handles the events of a turn and responds to every complete request.
 func (t *tale) app() bool {
 	events := t.kept
 	t.kept = nil
@@ -153,7 +153,7 @@ func (t *tale) take(e event, body string) {
 	}
 }
 
-// current is the newest request, which alone may have events.
+// current is the newest request, the only one that may get events.
 func (t *tale) current(e event) *told {
 	r := t.requests[len(t.requests)-1]
 	if r.stream != e.Stream || r.complete || r.gone {
@@ -180,7 +180,7 @@ func (t *tale) receive() bool {
 	return true
 }
 
-// status of the last answer, 0 before the first.
+// status of the last response, 0 before the first.
 func (t *tale) status() (status int) {
 	for _, m := range statusLine.FindAllSubmatch(t.got, -1) {
 		_, _ = fmt.Sscan(string(m[1]), &status)
@@ -188,8 +188,8 @@ func (t *tale) status() (status int) {
 	return status
 }
 
-// words is all that must not depend on the cuts. How far the app came to know a request that is refused does, and so
-// does whether a peer is told to go on that waits for it.
+// words is everything that must not depend on the cuts. How much the app sees of a refused request does depend on them,
+// and so does whether a peer that waits for 100 gets it.
 func (t *tale) words() string {
 	var s strings.Builder
 	for _, r := range t.requests {
@@ -210,7 +210,7 @@ func (r *request) words() string {
 	return fmt.Sprintf("%s %q ? %q HTTP/1.%d %q", r.method, r.path, r.query, r.Minor, r.fields)
 }
 
-// entries are the files of tests/corpus: status of the last answer, 408 for what gets no answer before a timeout.
+// entries are the files of tests/corpus: status of the last response, 408 for what gets no response before a timeout.
 func entries(t testing.TB, do func(name string, status int, raw []byte)) {
 	t.Helper()
 	files, err := filepath.Glob("../../../tests/corpus/*.http")
@@ -230,7 +230,7 @@ func entries(t testing.TB, do func(name string, status int, raw []byte)) {
 	}
 }
 
-// whole is what an entry comes to in one piece, once it is known to be what its name says.
+// whole is the outcome of an entry in one piece, checked against its file name.
 func (d *driver) whole(name string, status int, raw []byte) (words string, refused bool) {
 	d.Helper()
 	if strings.HasPrefix(name, "200-connect") {
@@ -244,7 +244,7 @@ func (d *driver) whole(name string, status int, raw []byte) (words string, refus
 	return words, isRefusal(last)
 }
 
-// lastStatus is that of the last answer in words, 408 when there is none.
+// lastStatus is that of the last response in words, 408 when there is none.
 func lastStatus(words string) (status int) {
 	status = 408
 	for _, m := range wordsOfStatus.FindAllStringSubmatch(words[strings.LastIndex(words, "answer "):], -1) {
@@ -273,7 +273,7 @@ func TestTheCorpusInTwoPieces(t *testing.T) {
 	})
 }
 
-// Large entries come in pieces of some octets, so that every size of buffer is grown into.
+// Large entries come in pieces of a few octets, so that buffers grow through every size.
 func TestTheCorpusOctetByOctet(t *testing.T) {
 	t.Parallel()
 	d := openLocal(t)
@@ -293,13 +293,13 @@ func TestTheCorpusOctetByOctet(t *testing.T) {
 	})
 }
 
-// begun are the beginnings of entries that were tried.
+// begun are the beginnings of entries already tried.
 type begun map[uint64]bool
 
 var beginningSeed = maphash.MakeSeed()
 
-// again tells whether an entry before this one was cut at the same place in the same octets, those around the cut included. Half of
-// all places are such, since entries begin alike.
+// again reports whether an earlier entry was cut at the same place in the same octets, those around the cut included. True for half
+// of all places, since entries begin alike.
 func (b begun) again(raw []byte, at int) bool {
 	const around = 8
 	key := maphash.Bytes(beginningSeed, raw[:min(at+around, len(raw))])
@@ -308,7 +308,7 @@ func (b begun) again(raw []byte, at int) bool {
 	return was
 }
 
-// cuts are the lengths of all real beginnings, of large entries those near their ends, near the sizes of buffers, and some
+// cuts are the lengths of all proper prefixes; of large entries those near their ends, near the sizes of buffers, and some
 // between.
 func cuts(size int) (at []int) {
 	for i := 1; i < size; i++ {

@@ -1,4 +1,4 @@
-// Timers after a stall: no turn is taken while deadlines pass, and what peers did meanwhile is in their sockets.
+// Timers after a stall: deadlines pass without a turn, and what peers sent meanwhile is in their sockets.
 
 package server_test
 
@@ -15,13 +15,13 @@ import (
 	"saltare/gocore/internal/server"
 )
 
-// manyPeers are more than one wait has reports of.
+// manyPeers is more than one wait can report.
 const manyPeers = limits.PollEvents + 60
 
-// patience is how long peers may take, and less than a stall.
+// patience is how long peers may take; it is shorter than a stall.
 const patience = 4 * time.Second
 
-// crowd connects manyPeers, each of which says text.
+// crowd connects manyPeers peers, each of which sends text.
 func (d *driver) crowd(text string) (peers []*net.TCPConn) {
 	d.Helper()
 	for range manyPeers {
@@ -32,7 +32,7 @@ func (d *driver) crowd(text string) (peers []*net.TCPConn) {
 	return peers
 }
 
-// answerAll answers what comes, until n requests have come whole.
+// answerAll responds to requests until n requests have arrived completely.
 func (d *driver) answerAll(n int) {
 	d.Helper()
 	d.until("requests", func() bool {
@@ -65,8 +65,8 @@ func TestAStallEndsNobodyWhoWentOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		config         config.Config
 		before, during string
-		stats          func(s server.Stats) uint64 // is manyPeers when the stall may begin
-		answered       bool                        // before it
+		stats          func(s server.Stats) uint64 // the stall may begin when it is manyPeers
+		answered       bool                        // before the stall
 	}{
 		"idle":             {config.Config{KeepAliveTimeout: limit}, get, get, connections, true},
 		"nothing sent yet": {config.Config{HeaderTimeout: limit}, "", get, connections, false},
@@ -96,7 +96,7 @@ func connections(s server.Stats) uint64 { return s.Connections }
 func buffers(s server.Stats) uint64     { return s.Buffers }
 func streams(s server.Stats) uint64     { return s.Streams }
 
-// A body that nobody wants is read on, for the sake of the request behind it.
+// A body that the app does not want is read all the same, because a request may follow it.
 func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
 	d := openFrozen(t, server.Config{Conn: config.Config{BodyTimeout: config.Ticks(short)}})
 	peer := d.send(post(4, "") + "ha")
@@ -109,7 +109,7 @@ func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
 	}
 }
 
-// A peer that is still sending when the time to listen is over would lose its answer to a reset.
+// A peer that is still sending when the linger time is over would lose its response to a reset.
 func TestAStallDoesNotResetWhoStillSends(t *testing.T) {
 	d := openFrozen(t, server.Config{Conn: config.Config{MaxRequestBody: 10}})
 	peer := d.send(post(150_000, "") + strings.Repeat("x", 50_000))
@@ -147,14 +147,14 @@ func TestAStallDoesNotGiveUpWhoHasRead(t *testing.T) {
 	d.receive(peer, sent-got)
 }
 
-// While nothing turns no Ping goes out either, so that nothing came of a peer says nothing.
+// Without turns no Ping goes out either, so that the silence of a peer means nothing.
 func TestAStallDoesNotGiveUpAWebSocketThatWasNotAsked(t *testing.T) {
 	const interval = 100 * time.Millisecond
 	d := openFrozen(t, sockets(interval))
 	c, _ := d.meet()
 	for range 3 {
 		d.skip(3 * interval)
-		if got := d.receive(c, 2); got != "\x89\x00" { // asked first
+		if got := d.receive(c, 2); got != "\x89\x00" { // the server sends a Ping first
 			t.Fatalf("%q", got)
 		}
 		d.write(c, said(0x8a, ""))
@@ -165,7 +165,7 @@ func TestAStallDoesNotGiveUpAWebSocketThatWasNotAsked(t *testing.T) {
 	}
 }
 
-// The Ping goes out just before the stall, and the answer waits in the socket when it is over.
+// The Ping goes out just before the stall, and the Pong waits in the socket when it is over.
 func TestAStallDoesNotGiveUpAWebSocketThatAnswers(t *testing.T) {
 	const interval = patience / 2
 	for name, late := range map[string]bool{"during the stall": false, "a little later": true} {
@@ -209,7 +209,7 @@ func TestAStallDoesNotGiveUpAWebSocketThatAnswers(t *testing.T) {
 	}
 }
 
-// A peer that takes what it is sent, however slowly, is there: its Ping is behind megabytes.
+// A peer that reads, however slowly, is alive: its Ping is behind megabytes.
 func TestAWebSocketThatReadsSlowlyIsNotGivenUp(t *testing.T) {
 	const interval, pause = 500 * time.Millisecond, 40 * time.Millisecond
 	d := openFrozen(t, sockets(interval))

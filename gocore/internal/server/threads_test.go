@@ -1,4 +1,4 @@
-// What bridge.h says of threads: what other threads may ask of a server while one is within a turn.
+// The thread rules of bridge.h: what other threads may call on a server while one is within a turn.
 
 package server_test
 
@@ -32,7 +32,7 @@ func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	fd := int(socket.Fd())
-	if err := unix.SetNonblock(fd, true); err != nil { // Fd has made it block
+	if err := unix.SetNonblock(fd, true); err != nil { // Fd has made it blocking
 		t.Fatal(err)
 	}
 	ended := make(chan error)

@@ -16,7 +16,7 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// TestAWarmRequestAllocatesNothing covers read, parse, hand-over, answer and write of one small GET, with every
+// TestAWarmRequestAllocatesNothing covers read, parse, hand-over, response and write of one small GET, with every
 // timeout and field on.
 func TestAWarmRequestAllocatesNothing(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{
@@ -43,7 +43,7 @@ func TestAWarmRequestAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What is nothing to the app does not end the wait: a connection, a piece of a head, the end by either side.
+// Events that the app need not see do not end the wait: a connection, a piece of a head, the end by either side.
 func TestATurnWaitsForTheApp(t *testing.T) {
 	t.Parallel()
 	d := open(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(100)}})
@@ -56,7 +56,7 @@ func TestATurnWaitsForTheApp(t *testing.T) {
 	if stats := d.server.Stats(); stats.Accepted != 2 {
 		t.Errorf("%d connections were accepted", stats.Accepted)
 	}
-	if got := d.receive(silent, -1); !strings.HasPrefix(got, "HTTP/1.1 408 ") { // and its end lingers
+	if got := d.receive(silent, -1); !strings.HasPrefix(got, "HTTP/1.1 408 ") { // and the connection lingers
 		t.Errorf("%q", got)
 	}
 }
@@ -75,7 +75,7 @@ func socketOf(t *testing.T, c *net.TCPConn) int {
 	return fd
 }
 
-// turnOnly takes a turn without looking at what it gave.
+// turnOnly takes a turn without reading its events.
 func (d *driver) turnOnly(timeout time.Duration) {
 	if _, err := d.server.Turn(d.outbox, timeout, nil); err != nil {
 		d.Fatal(err)
@@ -167,7 +167,7 @@ func TestAFullInboxLosesNothing(t *testing.T) {
 }
 
 func TestALongSleepDoesNotConfuseTheTimers(t *testing.T) {
-	d := open(t, server.Config{Conn: config.Config{KeepAliveTimeout: config.Ticks(60_000)}}) // beyond the wheel
+	d := open(t, server.Config{Conn: config.Config{KeepAliveTimeout: config.Ticks(60_000)}}) // longer than the wheel
 	peer := d.send(get)
 	d.exchange(peer, "x")
 	d.sleeps(30 * time.Millisecond)

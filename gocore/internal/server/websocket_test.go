@@ -1,4 +1,4 @@
-// WebSockets through whole connections: what the app is told, what the peer gets, and that nothing is left.
+// WebSockets through whole connections: the app's events, the peer's frames, and that nothing is left.
 
 package server_test
 
@@ -39,7 +39,7 @@ func sockets(keepAlive time.Duration) server.Config {
 	return server.Config{Conn: config.Config{WSMaxBytes: limits.DefaultMessageBytes, WSKeepAliveTimeout: config.Ticks(uint32(keepAlive.Milliseconds()))}}
 }
 
-// meet is a peer whose WebSocket the app has accepted.
+// meet connects a peer whose WebSocket the app has accepted.
 func (d *driver) meet() (*net.TCPConn, event) {
 	d.Helper()
 	c := d.send(shake)
@@ -58,7 +58,7 @@ func (d *driver) message(stream uint64, text string) {
 	d.command(handoff.CommandWSSend, handoff.CommandText, 0, stream, []byte(text))
 }
 
-// told is what the app is told until the socket is over: messages in one piece each.
+// told is the app's events until the WebSocket ends, with each message in one piece.
 func (d *driver) told(until uint32) string {
 	d.Helper()
 	var words strings.Builder
@@ -121,7 +121,7 @@ func TestMessagesOfTheApp(t *testing.T) {
 	}
 }
 
-// Whatever a message holds: an empty one counts what it costs in Python.
+// Whatever a message contains: an empty one counts its cost in Python.
 func TestASlowAppStopsTheReading(t *testing.T) {
 	for _, size := range []int{0, 1, 1000} {
 		d := open(t, sockets(0))

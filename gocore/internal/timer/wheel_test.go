@@ -1,4 +1,4 @@
-// The wheel against a naive model of it, and its edges.
+// The wheel against a naive model of it, and its edge cases.
 
 package timer
 
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// model says what a wheel should do, without slots.
+// model defines what a wheel should do, without slots.
 type model struct {
 	now uint32
 	at  map[uint32]uint32
@@ -31,7 +31,7 @@ func (m *model) next() (at uint32, ok bool) {
 	return at, ok
 }
 
-// run returns the records that are due, those of one tick in the order of their numbers.
+// run returns the records that are due; those of one tick in the order of their numbers.
 func (m *model) run(now uint32, fire func(i uint32)) (fired [][]uint32) {
 	for {
 		at, ok := m.next()

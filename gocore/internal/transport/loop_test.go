@@ -1,4 +1,4 @@
-// A loop without a server: what is marked, what is ready, and that writing goes on with nobody.
+// A loop without a server: what is marked, what is ready, and that writing continues without a stream.
 
 package transport
 
@@ -41,7 +41,7 @@ func openLoopWith(t *testing.T, c config.Config) *Loop {
 	return l
 }
 
-// notes is a protocol that notes which of its functions are called for which connection.
+// notes is a protocol that records which of its functions are called for which connection.
 type notes struct {
 	called   []string
 	readable func(c *Conn)
@@ -138,7 +138,7 @@ func TestAConnectionIsReadyOnce(t *testing.T) {
 	l, n, c, _ := openBusy(t)
 	again := 2
 	n.readable = func(c *Conn) {
-		if again > 0 { // what makes itself ready is gone on with in the same turn
+		if again > 0 { // a connection that marks itself ready continues in the same turn
 			again--
 			l.PutReady(c)
 			l.PutReady(c)
@@ -152,7 +152,7 @@ func TestAConnectionIsReadyOnce(t *testing.T) {
 	}
 }
 
-// Whoever marks a connection may still be at work for it: it is closed afterwards.
+// The code that marks a connection may still be working on it: it is closed afterwards.
 func TestWhatIsMarkedIsClosedLater(t *testing.T) {
 	l, n, c, peer := openBusy(t)
 	l.say(c, "the last")
@@ -185,7 +185,7 @@ func TestAWriteThatFailsMarks(t *testing.T) {
 	}
 }
 
-// The number of a closed connection may be in a list still when another one has it.
+// The number of a closed connection may still be in a list when another connection has it.
 func TestAStaleNumberIsNotReady(t *testing.T) {
 	l, n, c, _ := openBusy(t)
 	l.PutReady(c)

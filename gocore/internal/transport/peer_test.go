@@ -1,4 +1,4 @@
-// Addresses as peer.go writes them are those of net/netip.
+// Addresses written by peer.go equal those of net/netip.
 
 package transport
 

@@ -1,4 +1,4 @@
-// The phases: which may follow which, and what logs call them.
+// The phases: which may follow which, and their names in logs.
 
 package transport
 
@@ -14,7 +14,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// steps says again, by hand, what may follow each phase besides Closed.
+// steps repeats, by hand, which phases may follow each phase besides Closed.
 var steps = map[Phase][]Phase{
 	Closed: {Head},
 	Head:   {Head, Busy, Flush, Linger},
@@ -75,7 +75,7 @@ func TestSizeOfAConnection(t *testing.T) {
 	}
 }
 
-// Whatever assigns a phase without Enter passes the table by.
+// Code that assigns a phase without Enter bypasses the table.
 func TestOnlyEnterAssignsAPhase(t *testing.T) {
 	assigns := regexp.MustCompile(`\.(phase|stage) = `)
 	for pattern, where := range map[string]string{"*.go": "phase.go", "../exchange/*.go": "../exchange/stage.go"} {

@@ -1,4 +1,4 @@
-// Unsent output by itself: that it comes out as it went in, and what it costs.
+// Unsent output by itself: it leaves unchanged and in order, and what it costs.
 
 package transport
 
@@ -50,7 +50,7 @@ func TestUnsentBytesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// What is sent in small pieces lies together, in buffers that grow with it.
+// Small pieces are stored together, in buffers that grow with them.
 func TestWhatUnsentBytesCost(t *testing.T) {
 	o := &openLoop(t).Output
 	for _, size := range []int{1, 30, 500, 4000, 64 << 10} {
@@ -89,7 +89,7 @@ func TestUnsentBytesLieOutsideGosHeap(t *testing.T) {
 	}
 }
 
-// A file counts its descriptor, so that a slow peer does not hold hundreds of them by parts of a byte.
+// A file counts its descriptor, so that a slow peer cannot hold hundreds of them by requesting parts of a byte.
 func TestWhatFilesInAQueueCount(t *testing.T) {
 	o := &openLoop(t).Output
 	c := &Conn{}

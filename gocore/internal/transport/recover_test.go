@@ -1,10 +1,10 @@
-// What a panic leaves to be done.
+// The work that is left after a panic.
 
 package transport
 
 import "testing"
 
-// A step that panicked too often is given up in the middle; what it had taken over is done in the next turn, without a wait.
+// A step that panicked too often is abandoned in the middle; the work it had taken over is done in the next turn, without a wait.
 func TestWhatIsLeftOfAStepIsWaitedFor(t *testing.T) {
 	l := openLoop(t)
 	l.turn.retry.Append(0)

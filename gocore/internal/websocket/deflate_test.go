@@ -1,4 +1,4 @@
-// Messages through permessage-deflate and back, and what does not inflate.
+// Messages through permessage-deflate and back, and data that does not inflate.
 
 package websocket
 
@@ -67,7 +67,7 @@ func TestWhatDoesNotInflate(t *testing.T) {
 	}
 }
 
-// What comes with context: as it was, within the window that was agreed on, and shorter than without.
+// With context takeover: unchanged, within the negotiated window, and shorter than without.
 func TestContext(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	for bits := uint8(fewestBits); bits <= mostBits; bits++ {
@@ -107,7 +107,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// inflatedBy reads a message with a reader that knows just the window.
+// inflatedBy reads a message with a reader that has only the window.
 func inflatedBy(t *testing.T, packed, window []byte) []byte {
 	r := flate.NewReaderDict(io.MultiReader(bytes.NewReader(packed), strings.NewReader(tail)), window)
 	got, err := io.ReadAll(r)

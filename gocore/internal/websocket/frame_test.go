@@ -1,4 +1,4 @@
-// Frames as peers send them: what they come to, wherever they are cut.
+// Frames as peers send them: how they are read, wherever they are cut.
 
 package websocket
 
@@ -28,7 +28,7 @@ func frame(first byte, payload string) []byte {
 
 func frames(all ...[]byte) []byte { return bytes.Join(all, nil) }
 
-// said is what a peer said, in words: pieces of a message in one.
+// said is what a peer sent, in words: the pieces of a message joined.
 func said(d *Decoder, pieces ...[]byte) string {
 	var words strings.Builder
 	var message, held []byte

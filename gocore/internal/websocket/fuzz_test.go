@@ -1,4 +1,4 @@
-// Whatever a peer sends, and however it is cut.
+// Any octets of a peer, cut anywhere.
 
 package websocket
 
@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// FuzzWebSocket demands the same of octets in one piece and in pieces that the seed chooses, and that nothing is read beyond them.
+// FuzzWebSocket requires equal results for octets in one piece and in pieces that the seed selects, and no read beyond them.
 func FuzzWebSocket(f *testing.F) {
 	for _, c := range conversations {
 		if len(c.b) < 1000 {
@@ -39,7 +39,7 @@ func FuzzWebSocket(f *testing.F) {
 	})
 }
 
-// FuzzInflate: no message makes more than it may, or lasts into the next.
+// FuzzInflate: no message produces more than its limit, or affects the next.
 func FuzzInflate(f *testing.F) {
 	f.Add([]byte("\xf2\x48\xcd\xc9\xc9\x07\x00"))
 	f.Add([]byte("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"))

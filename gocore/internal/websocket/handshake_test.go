@@ -1,4 +1,4 @@
-// Handshakes: what is agreed to, and what is refused with which status.
+// Handshakes: which are accepted, and which are refused with which status.
 
 package websocket
 

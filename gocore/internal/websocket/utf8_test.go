@@ -1,4 +1,4 @@
-// UTF-8: the same verdict as the library's, at the first octet that allows it.
+// UTF-8: the same verdict as the standard library's, at the first octet that allows it.
 
 package websocket
 

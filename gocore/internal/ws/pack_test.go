@@ -1,4 +1,4 @@
-// What compression holds shrinks again, and lies outside Go's heap.
+// Memory of compression is released again, and lies outside Go's heap.
 
 package ws
 

@@ -1,4 +1,4 @@
-// What a WebSocket costs.
+// The cost of a WebSocket.
 
 package ws
 
