@@ -61,10 +61,13 @@ class Workers:
             if self.config.worker_start_timeout:
                 worker.deadline = worker.born + self.config.worker_start_timeout
             self._do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
-        if why is not None:
-            log.error(f"worker {numbers[len(workers)]} cannot be started: {why}")
+        left = numbers[len(workers) :]
+        if left:
+            log.error(f"worker {left[0]} cannot be started: {why}")
             self._pause()
-        return why is None
+        elif why is not None:
+            log.error(f"in the master, once it had started workers: {why}")
+        return not left
 
     def _pause(self):
         now = time.monotonic()
