@@ -149,7 +149,7 @@ def test_new_code_that_starts_threads(cli_server, tmp_path):
     assert load.failures == []
     answers_of_all(server, "of a thread")
     assert SAID in server.logs()
-    assert len(children(server.pid)) == 2
+    wait_until(lambda: len(children(server.pid)) == 2)  # the workers of before have been waited for
     assert server.stop() == 0
 
 

@@ -201,7 +201,7 @@ def test_a_folder_that_is_gone(start, tmp_path, options):
     hang_up(server)
     server.wait_for_log(f"{folder}: No such file or directory; the ")
     assert version(server) == "first"
-    assert children(server.pid) == family
+    wait_until(lambda: children(server.pid) == family)
     write(folder, "second")
     hang_up(server)
     becomes(server, "second")
