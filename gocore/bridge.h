@@ -213,8 +213,8 @@ enum saltare_turn_flags {
     TURN_INTERRUPTED = 1, /* a signal ended the wait: run its handler before the next turn */
     TURN_MORE = 2,        /* work is left: do not wait before the next turn (the server will not wait in it) */
     TURN_EMPTY = 4,       /* the draining server has no connection left. Once */
-    TURN_LULL = 8,        /* a quiet period: the app has sent nothing for a while. Once, until it sends again */
-    TURN_REST = 16,       /* a short quiet period, or a wait ended without one: pages of code may be dropped before the next wait */
+    TURN_QUIET = 8,        /* a quiet period: the app has sent nothing for a while. Once, until it sends again */
+    TURN_PAUSE = 16,       /* a short quiet period, or a wait ended without one: pages of code may be dropped before the next wait */
 };
 
 /* Mapped memory, end not included. */

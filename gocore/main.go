@@ -48,7 +48,7 @@
 //	the border: bridge.h export.go proofs.go servers.go recover.go recover_not.go main.go
 //	C, which knows Python and no HTTP:
 //	    the module: py_module.c py_state.c py_state.h py_names.h py_options.c py_options.h py_memory.c py_memory.h
-//	    the loop: py_core.c py_core.h py_core_type.h py_core_turn.c py_core_events.c py_core_descriptors.c py_core_rest.c
+//	    the loop: py_core.c py_core.h py_core_type.h py_core_turn.c py_core_events.c py_core_descriptors.c py_core_quiet.c
 //	        py_loop.c py_loop.h py_outbox.c py_outbox.h py_timerslack.c py_timerslack.h py_fork.c py_fork.h
 //	    an exchange: py_exchange.c py_exchange.h py_exchange_type.h py_exchange_table.c py_scope.c py_scope.h py_headers.c
 //	        py_headers.h py_message.c py_message.h py_send.c py_send.h py_send_body.c py_send_file.c py_file.c py_file.h

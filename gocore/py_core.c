@@ -94,15 +94,15 @@ static PyObject *core_listen(core *self, PyObject *listeners)
     Py_RETURN_NONE;
 }
 
-static PyObject *core_rest(core *self, PyObject *Py_UNUSED(ignored))
+static PyObject *core_release_soon(core *self, PyObject *Py_UNUSED(ignored))
 {
-    py_core_rest(self);
+    py_core_release_soon(self);
     Py_RETURN_NONE;
 }
 
 static PyObject *core_again(core *self, PyObject *Py_UNUSED(ignored))
 {
-    self->lull_goes_on = true;
+    self->quiet_goes_on = true;
     return py_loop_call_wake(&self->loop) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -185,7 +185,7 @@ static int core_traverse(core *self, visitproc visit, void *arg)
     Py_VISIT(self->log);
     Py_VISIT(self->loop.elsewhere);
     Py_VISIT(self->loop.wake);
-    Py_VISIT(self->on_lull);
+    Py_VISIT(self->on_quiet);
     Py_VISIT(self->on_empty);
     Py_VISIT(self->on_retire);
     return py_scopes_traverse(&self->scopes, visit, arg);
@@ -200,7 +200,7 @@ static int core_clear(core *self)
     Py_CLEAR(self->log);
     Py_CLEAR(self->loop.elsewhere);
     Py_CLEAR(self->loop.wake);
-    Py_CLEAR(self->on_lull);
+    Py_CLEAR(self->on_quiet);
     Py_CLEAR(self->on_empty);
     Py_CLEAR(self->on_retire);
     py_scopes_clear(&self->scopes);
@@ -237,8 +237,8 @@ static PyMethodDef core_methods[] = {
     {"watch", (PyCFunction)py_core_watch, METH_VARARGS, "watch(fd, mask, key): reports fd by (key, mask) in poll(); mask as in selectors."},
     {"unwatch", (PyCFunction)py_core_unwatch, METH_O, "unwatch(fd): KeyError when it is not watched."},
     {"listen", (PyCFunction)core_listen, METH_O, "listen([(fd, is_wildcard, scope_server), ...]): accepts from bound, listening, non-blocking sockets."},
-    {"again", (PyCFunction)core_again, METH_NOARGS, "again(): on_lull is called once more, in the next turn, which does not wait."},
-    {"rest", (PyCFunction)core_rest, METH_NOARGS, "rest(): the server comes to rest, as in a lull: release is called before the next wait."},
+    {"again", (PyCFunction)core_again, METH_NOARGS, "again(): on_quiet is called once more, in the next turn, which does not wait."},
+    {"release_soon", (PyCFunction)core_release_soon, METH_NOARGS, "release_soon(): release is called before the next wait, as in a quiet period."},
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
     {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},
@@ -253,7 +253,7 @@ static PyMemberDef core_members[] = {
     {"elsewhere", T_OBJECT, offsetof(core, loop.elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
     {"wake", T_OBJECT, offsetof(core, loop.wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
-    {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called when the app has been silent for a while, within poll(), and after again()."},
+    {"on_quiet", T_OBJECT, offsetof(core, on_quiet), 0, "Called when the app has been silent for a while, within poll(), and after again()."},
     {"on_empty", T_OBJECT, offsetof(core, on_empty), 0, "Called when a draining server has lost its last connection."},
     {"epoll_fd", T_INT, offsetof(core, epoll_fd), READONLY, "Readable when poll() has something to do."},
     {"more", T_BOOL, offsetof(core, more), READONLY, "The last turn left work for the next one."},

@@ -36,8 +36,8 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     turn->outbox_len = box->len;
     self->loop.filling = !self->loop.filling;
     self->loop.woken = false;
-    const bool goes_on = self->lull_goes_on;
-    self->lull_goes_on = false;
+    const bool goes_on = self->quiet_goes_on;
+    self->quiet_goes_on = false;
     if (goes_on) turn->timeout_ns = 0;
     if (self->release_before_wait && box->len == 0 && turn->timeout_ns != 0) {
         turn->code = code; /* looked up with the GIL: a child forked meanwhile would keep the dynamic linker's lock */
@@ -57,7 +57,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     self->n_events = turn->n_events;
     self->next_event = 0;
     if (py_core_on_events(self, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
-        py_core_lull(self, turn->flags, goes_on) < 0) {
+        py_core_quiet(self, turn->flags, goes_on) < 0) {
         Py_XDECREF(ready);
         return NULL;
     }

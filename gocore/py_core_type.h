@@ -21,11 +21,11 @@ typedef struct {
     PyObject *dispatch;  /* a Starter, or any callable(exchange, scope) */
     PyObject *log;       /* log(level, line) */
     PyObject *on_retire; /* (why): this worker has reached a limit */
-    PyObject *on_lull;   /* called in quiet periods: when the app has sent nothing for a while */
+    PyObject *on_quiet;   /* called in quiet periods: when the app has sent nothing for a while */
     PyObject *on_empty;  /* called when a draining server has no connection left */
     const struct saltare_memory_api *memory; /* releases pages of code that an idle server does not need; or NULL */
     bool release_before_wait;                /* call memory->release_before_wait before the next wait */
-    bool lull_goes_on;                       /* call on_lull again in the next turn */
+    bool quiet_goes_on;                       /* call on_quiet again in the next turn */
 } core;
 
 /* Checks that Go may be called: the core is open, and the process was not forked. -1 with an exception. */
@@ -52,15 +52,15 @@ PyObject *py_core_unwatch(core *self, PyObject *fd);
 /* Adds (key, mask) to *ready, in the form that a selector's select() returns. -1 with an exception. */
 int py_core_on_descriptor(core *self, const struct saltare_event *event, PyObject **ready);
 
-/* ---- quiet periods (py_core_rest.c) ---- */
+/* ---- quiet periods (py_core_quiet.c) ---- */
 
 /* Segments of the objects that run before the wait: libc, the dynamic linker, the interpreter and the core. */
 #define MOST_CODE 16
 
 /* Requests that pages of code are dropped before the next wait. */
-void py_core_rest(core *self);
+void py_core_release_soon(core *self);
 /* Acts on the quiet period that the flags of a turn report. goes_on: again() was called before the turn. -1 with an exception. */
-int py_core_lull(core *self, uint32_t flags, bool goes_on);
+int py_core_quiet(core *self, uint32_t flags, bool goes_on);
 /* Drops pages of code now, and lists the ranges that are needed again before the wait: at most MOST_CODE. Returns how many. */
 uint32_t py_core_release_before_wait(core *self, struct saltare_range *code);
 /* The attribute `release`. */

@@ -108,7 +108,7 @@ class Cleanup:
 
     def attach(self, loop, core):
         """Makes the core call it."""
-        self._slices = core.on_lull = Slices(loop, core, self.steps)
+        self._slices = core.on_quiet = Slices(loop, core, self.steps)
         if self._config.uses("start-up-pages"):
             core.release = _memory.API
 
@@ -231,7 +231,7 @@ class Slices:
         try:
             pause = running.send(busy)
         except StopIteration:
-            self._core.rest()
+            self._core.release_soon()
             return
         except Exception as error:  # must not come out of the loop's wait
             self._loop.call_exception_handler({"message": "a quiet period failed", "exception": error})

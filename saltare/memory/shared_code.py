@@ -1,4 +1,4 @@
-"""Shares equal parts of functions among the modules imported in its context: 0.4 MiB less with FastAPI.
+"""Shares equal parts of functions among the modules imported in its context: 0.5 MiB less with FastAPI.
 
 In the context, it replaces a method of importlib's loaders.
 """

@@ -305,7 +305,7 @@ class Server:
                 await self._or_stop(warm_up(self.config, lifespan.state))
             core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
             self._announce()
-            core.rest()
+            core.release_soon()
             await self._stop.requested
             self._stop.begin()
             self._say_why()

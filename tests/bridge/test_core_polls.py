@@ -19,9 +19,9 @@ LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True
 # ---- the wake of a guest ----
 
 
-def test_on_lull_is_called_again_in_the_next_turn(bare):
+def test_on_quiet_is_called_again_in_the_next_turn(bare):
     calls = []
-    bare.core.on_lull = lambda: calls.append(None) or (bare.core.again() if len(calls) < 3 else None)
+    bare.core.on_quiet = lambda: calls.append(None) or (bare.core.again() if len(calls) < 3 else None)
     bare.core.again()
     for number in (1, 2, 3):
         assert calls == [None] * (number - 1)
@@ -34,16 +34,16 @@ def test_on_lull_is_called_again_in_the_next_turn(bare):
 def test_again_wakes_a_guest(bare):
     calls = []
     bare.core.wake = lambda: calls.append("wake")
-    bare.core.on_lull = lambda: calls.append("lull")
+    bare.core.on_quiet = lambda: calls.append("quiet")
     bare.core.again()
     bare.core.again()
     bare.core.poll(0)
     bare.core.poll(0)
-    assert calls == ["wake", "lull"]
+    assert calls == ["wake", "quiet"]
 
 
-def test_on_lull_that_raises(bare):
-    bare.core.on_lull = lambda: 1 / 0
+def test_on_quiet_that_raises(bare):
+    bare.core.on_quiet = lambda: 1 / 0
     bare.core.again()
     with pytest.raises(ZeroDivisionError):
         bare.core.poll(0)

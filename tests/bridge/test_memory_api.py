@@ -48,12 +48,12 @@ def test_that_of_the_same_build(core):
     assert core.release is None
     core.release = _memory.API
     assert repr(core.release).startswith('<capsule object "saltare._memory.API"')
-    core.rest()
+    core.release_soon()
     core.poll(0.001)
     core.release = None
     assert core.release is None
     core.release = _memory.API
-    core.rest()
+    core.release_soon()
     del core.release
     core.poll(0.001)
 

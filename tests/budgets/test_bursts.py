@@ -20,7 +20,7 @@ from rawsocket import Raw
 BURSTS = int(os.environ.get("BUDGET_BURSTS", "3"))
 LEFT = 1024  # KiB of private memory; usually a third of that
 PATIENCE = 45  # seconds after the last burst: the core releases after 30, then has Python clean up once more
-LULL = 4  # seconds after which an idle server has cleaned up
+QUIET = 4  # seconds after which an idle server has cleaned up
 BODY = 60_000
 
 
@@ -145,7 +145,7 @@ def test_bursts_leave_nothing(cli_server, tmp_path):
     for burst in bursts.values():
         for _ in range(20):
             live(burst.server)
-    time.sleep(LULL)
+    time.sleep(QUIET)
     before = {name: held(burst.server.pid)[1] for name, burst in bursts.items()}
     for _ in range(BURSTS):
         for burst in bursts.values():

@@ -27,7 +27,7 @@ BODIES, BODY = 500, 60_000  # of the connections; bytes of each that are sent, s
 VALLEY = 2 * MIB  # over the idle server before: one arena that Python keeps, and pools of other arenas touched since
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 GET_SMALL = GET.replace(b"/ ", b"/small ", 1)
-LULL, SETTLING = 4, 40  # seconds
+QUIET, SETTLING = 4, 40  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_after_a_burst(cli_server):
     server = cli_server("app_mixed:app", *options, env={"BUDGET_REPORT": os.devnull})
     kept = connect(server.port)
     ask(kept, GET_SMALL)
-    time.sleep(LULL)
+    time.sleep(QUIET)
     before = held(server.pid)
     clients = [connect(server.port) for _ in range(CONNECTIONS)]
     for client in clients:

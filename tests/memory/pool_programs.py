@@ -292,10 +292,10 @@ class Wait(selectors.DefaultSelector):
 class Core:
     def __init__(self, loop, selector):
         self.rest, self._selector = loop.stop, selector
-        self.on_lull = None
+        self.on_quiet = None
 
     def again(self):
-        self._selector.begin = self.on_lull
+        self._selector.begin = self.on_quiet
 
     def stats(self):
         return {"requests": 100_000}
@@ -312,7 +312,7 @@ def slow_collections():
     loop = asyncio.SelectorEventLoop(selector)
     cleanup = Cleanup(sources.load("main:app", {}))
     core = Core(loop, selector)
-    core.on_lull = Slices(loop, core, cleanup.steps)
+    core.on_quiet = Slices(loop, core, cleanup.steps)
 
     def quiet(took):
         cleanup._collecting._clock = itertools.count(0, took).__next__

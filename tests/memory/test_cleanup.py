@@ -229,16 +229,16 @@ def test_a_collection_is_tried_after_a_burst(memory):
 
 class Core:
     def __init__(self):
-        self.requests, self.rests = 0, 0
+        self.requests, self.releases = 0, 0
 
     def stats(self):
         return {"requests": self.requests}
 
     def again(self):
-        asyncio.get_running_loop().call_soon(self.on_lull)
+        asyncio.get_running_loop().call_soon(self.on_quiet)
 
-    def rest(self):
-        self.rests += 1
+    def release_soon(self):
+        self.releases += 1
 
 
 def test_the_loop_turns_between_two_steps():
@@ -250,9 +250,9 @@ def test_the_loop_turns_between_two_steps():
             told.append((yield 0.05 if number == 2 else 0))
 
     async def main():
-        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, steps)
+        slices = core.on_quiet = Slices(asyncio.get_running_loop(), core, steps)
         slices()
-        while core.rests == 0:
+        while core.releases == 0:
             order.append("turn")
             if order.count("turn") == 3:
                 slices()  # during the pause: it continues, and does not start over
@@ -260,7 +260,7 @@ def test_the_loop_turns_between_two_steps():
             await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert core.rests == 1
+    assert core.releases == 1
     assert [order[order.index(number) + 1] for number in range(4)] == ["turn"] * 4
     assert told == [False, False, False, True]
 
@@ -275,7 +275,7 @@ def test_a_mistake_of_a_step_is_told_and_ends_the_steps():
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
-        slices = core.on_lull = Slices(loop, core, steps)
+        slices = core.on_quiet = Slices(loop, core, steps)
         for number in (1, 2):
             slices()
             while len(told) < number:
@@ -290,13 +290,13 @@ def test_what_is_noted_is_no_new_object(memory):
     made, core = cleanup(), Core()
 
     async def main():
-        slices = core.on_lull = Slices(asyncio.get_running_loop(), core, made.steps)
+        slices = core.on_quiet = Slices(asyncio.get_running_loop(), core, made.steps)
         kept = [slices, made, made._collecting, made._trimming, made._looking]
         before = [dict(vars(one)) for one in kept]
         memory.sizes |= {"held": 101 * MIB, "heap": 11 * MIB, "in_use": 110_000}
         core.requests = 100_000
         slices()
-        while core.rests == 0:
+        while core.releases == 0:
             await asyncio.sleep(0)
         for one, was in zip(kept, before, strict=True):
             assert all(vars(one)[name] is value for name, value in was.items()), one

@@ -33,6 +33,13 @@ class Some:
 async def third(a, b):
     yield [a for _ in range(b)]
 """
+CONSTANTS = """
+def whole(): "A text of some length."; return 1, (1, 2, ("same", b"same")), b"same", "same of it", 10**20
+def fractions(): "A text of some length."; return 1.0, (1.0, 2.0, ("same", b"same")), b"same", "same of it", 1e20
+def truths(): "A text of some length."; return True, (True, 2, ("same", b"same")), "same of it", b"same of it"
+def zeros(): return 0.0, -0.0, (0.0,), (-0.0,), 0j, -0j, {0.0, "same"}, x in {"a b", "c d"}
+def other(): return (lambda: (1, "same of it")), (lambda: (1, "same of it")), (lambda: (1.0, "same of it"))
+"""
 WITHIN_FUNCTIONS = "def outer(one, two, three):\n return one, two, three\n" * 40
 
 
@@ -63,7 +70,7 @@ def shown(code):
 
 
 def test_all_that_can_be_asked_of_code_is_the_same():
-    sources = [FUNCTIONS, WITHIN_FUNCTIONS, FUNCTIONS]
+    sources = [FUNCTIONS, CONSTANTS, WITHIN_FUNCTIONS, FUNCTIONS, CONSTANTS]
     left = iter(sources)
     loader = loader_of(lambda: compiled(next(left)))
     for source in sources:
@@ -85,7 +92,7 @@ def test_it_runs_as_before():
 def test_equal_parts_are_one():
     loader = loader_of(lambda: compiled(WITHIN_FUNCTIONS))
     first = loader.get_code("some")
-    names = next(part for part in known_of(loader) if isinstance(part, tuple))
+    names = next(part for part in known_of(loader) if part == ("one", "two", "three"))
     before = sys.getrefcount(names)
     second = loader.get_code("some")
     assert sys.getrefcount(names) - before >= 1  # marshal has made one tuple for the functions of a module
@@ -94,17 +101,50 @@ def test_equal_parts_are_one():
         assert sys.getrefcount(kinds) >= len(functions(first)) + len(functions(second))
 
 
+def test_equal_constants_are_one():
+    loader = loader_of(lambda: compiled(CONSTANTS))
+    first, second = (functions(loader.get_code("some")) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one is not other and one.co_linetable is other.co_linetable and one.co_names is other.co_names
+        for constant, same in zip(one.co_consts, other.co_consts, strict=True):
+            if type(constant) in (str, bytes):
+                assert constant is same
+    whole, fractions, truths = (dict(zip("dt", code.co_consts, strict=False)) for code in first[:3])
+    assert whole["d"] is fractions["d"] is truths["d"]
+    assert [repr(one["t"])[:9] for one in (whole, fractions, truths)] == ["(1, (1, 2", "(1.0, (1.", "(True, (T"]
+    assert first[-1].co_consts is not first[-2].co_consts is first[-3].co_consts
+
+
+def test_names_stay_interned():
+    loader = loader_of(compiled)
+    for _ in range(2):
+        for code in functions(loader.get_code("some")):
+            assert all(name is sys.intern(str(name)) for name in (*code.co_names, *code.co_varnames))
+
+
+def test_text_and_bytes_are_never_compared():
+    """`python -bb` makes such a comparison an error."""
+    program = f"""
+import marshal
+from saltare._memory import Sharing
+code = compile({CONSTANTS!r}, "some.py", "exec")
+loader = type("Loader", (), {{"get_code": Sharing(lambda self: marshal.loads(marshal.dumps(code)))}})()
+assert loader.get_code() == loader.get_code() == code
+"""
+    subprocess.run([sys.executable, "-bb", "-c", program], timeout=HANG, check=True)
+
+
 def test_what_runs_once_is_left_alone():
     loader = loader_of(lambda: compiled("class Some:\n a = 1\n b = 2\nc = 3\n"))
     loader.get_code("some")
-    assert known_of(loader) == {}
+    assert known_of(loader) == []
 
 
 @pytest.mark.parametrize("returned", [None, 1, "code", compiled()])
 def test_what_is_no_code_or_is_in_use_is_passed_on(returned):
     loader = loader_of(lambda: returned)
     assert loader.get_code("some") is loader.get_code("some") is returned
-    assert known_of(loader) == {}
+    assert known_of(loader) == []
 
 
 def test_it_is_called_as_a_function_is():

@@ -73,7 +73,7 @@ def written(pid):
     return held_in(pid, "Anonymous", "/memfd:saltare-heap")
 
 
-def test_what_was_only_touched_goes_back_in_a_lull(served, raw):
+def test_what_was_only_touched_goes_back_in_a_quiet_period(served, raw):
     server = served("--workers", "1", "--limit-max-requests", "1000000", "--keep-alive-timeout", "60")
     (worker,) = workers(server)
     client = raw(server)

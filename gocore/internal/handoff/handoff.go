@@ -71,8 +71,8 @@ const (
 	TurnInterrupted = 1
 	TurnMore        = 2
 	TurnEmpty       = 4
-	TurnLull        = 8
-	TurnRest        = 16
+	TurnQuiet       = 8
+	TurnPause       = 16
 )
 
 const (

@@ -125,12 +125,12 @@ const (
 	// it.
 	QueueBytes   = 24
 	SegmentBytes = 80
-	// Rest is the short quiet period: without commands for this long, pages of code are dropped. Price: a wake-up, 2 ms of CPU.
-	Rest = time.Second
-	// RestInterval is the shortest time between two short quiet periods, for apps with a request every other second.
-	RestInterval = 3 * time.Second
-	// Lull is the long quiet period: without commands for this long, Python may clean up. Price: a wake-up, 3 to 10 ms.
-	Lull = 3 * time.Second
+	// Pause is the short quiet period: without commands for this long, pages of code are dropped. Price: a wake-up, 2 ms of CPU.
+	Pause = time.Second
+	// PauseInterval is the shortest time between two short quiet periods, for apps with a request every other second.
+	PauseInterval = 3 * time.Second
+	// Quiet is the long quiet period: without commands for this long, Python may clean up. Price: a wake-up, 3 to 10 ms.
+	Quiet = 3 * time.Second
 	// IdleRelease: unused buffers and records are released this long after connections began to change, and again while they do. Price:
 	// about 20 us each time, and a wake-up when the server is idle.
 	IdleRelease = 30 * time.Second

@@ -1,4 +1,4 @@
-// Quiet periods: after a short one pages of code are dropped (TurnRest), after a long one Python cleans up (TurnLull).
+// Quiet periods: after a short one pages of code are dropped (TurnPause), after a long one Python cleans up (TurnQuiet).
 
 package server
 
@@ -13,40 +13,40 @@ import (
 
 // quiet is when each quiet period is reached; zero: not pending.
 type quiet struct {
-	rest, lull time.Time
-	rested     time.Time // when the last of either was reached
+	short, long time.Time
+	last        time.Time // when the last of either was reached
 }
 
 // afterCommands restarts both quiet periods after a turn in which the app has sent commands.
 func (q *quiet) afterCommands(now time.Time) {
-	q.lull = now.Add(limits.Lull)
-	q.rest = later(now.Add(limits.Rest), q.rested.Add(limits.RestInterval))
+	q.long = now.Add(limits.Quiet)
+	q.short = later(now.Add(limits.Pause), q.last.Add(limits.PauseInterval))
 }
 
 // afterWork starts the short quiet period, if none is pending, after a turn of work without the app, such as one of many deadlines.
 func (q *quiet) afterWork(now time.Time) {
-	if q.rest.IsZero() && q.lull.IsZero() {
-		q.rest = later(now.Add(limits.Rest), q.rested.Add(limits.IdleRelease))
+	if q.short.IsZero() && q.long.IsZero() {
+		q.short = later(now.Add(limits.Pause), q.last.Add(limits.IdleRelease))
 	}
 }
 
 // afterLargeRelease restarts the long quiet period, with the length of the short one: when it last ended, Python may have skipped
 // work that takes longer the larger the process is.
 func (q *quiet) afterLargeRelease(now time.Time) {
-	if q.lull.IsZero() {
-		q.rest, q.lull = time.Time{}, now.Add(limits.Rest)
+	if q.long.IsZero() {
+		q.short, q.long = time.Time{}, now.Add(limits.Pause)
 	}
 }
 
-// reached is TurnRest or TurnLull, once each, when that quiet period is reached; else 0.
+// reached is TurnPause or TurnQuiet, once each, when that quiet period is reached; else 0.
 func (q *quiet) reached(now time.Time) (flag uint32) {
 	switch {
-	case !q.lull.IsZero() && !now.Before(q.lull):
-		*q = quiet{rested: now}
-		return handoff.TurnLull
-	case !q.rest.IsZero() && !now.Before(q.rest):
-		q.rest, q.rested = time.Time{}, now
-		return handoff.TurnRest
+	case !q.long.IsZero() && !now.Before(q.long):
+		*q = quiet{last: now}
+		return handoff.TurnQuiet
+	case !q.short.IsZero() && !now.Before(q.short):
+		q.short, q.last = time.Time{}, now
+		return handoff.TurnPause
 	}
 	return 0
 }
@@ -54,12 +54,12 @@ func (q *quiet) reached(now time.Time) (flag uint32) {
 // due is when the next quiet period is reached; ok is false if none is pending.
 func (q *quiet) due() (at time.Time, ok bool) {
 	switch {
-	case q.rest.IsZero():
-		at = q.lull
-	case q.lull.IsZero() || q.rest.Before(q.lull):
-		at = q.rest
+	case q.short.IsZero():
+		at = q.long
+	case q.long.IsZero() || q.short.Before(q.long):
+		at = q.short
 	default:
-		at = q.lull
+		at = q.long
 	}
 	return at, !at.IsZero()
 }

@@ -16,22 +16,22 @@ import (
 
 const moment, step = 500 * time.Millisecond, 50 * time.Millisecond
 
-// silent takes turns while the time passes and requires this many reports of rests and lulls.
-func (d *driver) silent(long time.Duration, rests, lulls int) {
+// silent takes turns while the time passes and requires this many reports of pauses and of quiet periods.
+func (d *driver) silent(long time.Duration, pauses, quiets int) {
 	d.Helper()
 	for ; long > 0; long -= step {
 		d.skip(step)
 		flags, err := d.server.Turn(nil, 0, nil)
 		d.must(err)
-		if flags&handoff.TurnRest != 0 {
-			rests--
+		if flags&handoff.TurnPause != 0 {
+			pauses--
 		}
-		if flags&handoff.TurnLull != 0 {
-			lulls--
+		if flags&handoff.TurnQuiet != 0 {
+			quiets--
 		}
 	}
-	if rests != 0 || lulls != 0 {
-		d.Errorf("%d rests and %d lulls too few", rests, lulls)
+	if pauses != 0 || quiets != 0 {
+		d.Errorf("%d pauses and %d quiet periods too few", pauses, quiets)
 	}
 }
 
@@ -42,42 +42,42 @@ func (d *driver) asked() {
 	d.receive(c, len(answered("hello")))
 }
 
-func TestARestAndALullAreToldOnceForEachBurst(t *testing.T) {
+func TestEachQuietPeriodIsReportedOnceForEachBurst(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	for range 2 {
 		d.asked()
-		d.silent(limits.Rest+moment, 1, 0)
-		d.silent(limits.Lull-limits.Rest, 0, 1)
-		d.silent(limits.RestInterval, 0, 0)
+		d.silent(limits.Pause+moment, 1, 0)
+		d.silent(limits.Quiet-limits.Pause, 0, 1)
+		d.silent(limits.PauseInterval, 0, 0)
 	}
 }
 
-// An app that gets requests soon after each rest has rests at intervals, and no clean-up.
-func TestRestsKeepTheirInterval(t *testing.T) {
+// An app that gets requests soon after each pause has pauses at intervals, and no cleanup.
+func TestPausesKeepTheirInterval(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	d.asked()
-	d.silent(limits.Rest+moment, 1, 0)
+	d.silent(limits.Pause+moment, 1, 0)
 	d.asked()
-	d.silent(limits.Rest+moment/2, 0, 0)
+	d.silent(limits.Pause+moment/2, 0, 0)
 	d.asked()
-	d.silent(limits.Rest+moment, 1, 0)
+	d.silent(limits.Pause+moment, 1, 0)
 }
 
-func TestAServerThatWasNeverAskedSleeps(t *testing.T) {
+func TestAServerWithoutRequestsSleeps(t *testing.T) {
 	d := open(t, server.Config{})
 	d.sleeps(step)
-	d.skip(limits.Lull + moment)
+	d.skip(limits.Quiet + moment)
 	d.sleeps(step)
 }
 
 // Each of these ends a wait that nothing else would end.
-func TestARestAndALullEndAWait(t *testing.T) {
+func TestQuietPeriodsEndAWait(t *testing.T) {
 	d := open(t, server.Config{})
 	d.asked()
-	d.skip(limits.Rest - step)
-	d.wakes(handoff.TurnRest)
-	d.skip(limits.Lull - limits.Rest - step)
-	d.wakes(handoff.TurnLull)
+	d.skip(limits.Pause - step)
+	d.wakes(handoff.TurnPause)
+	d.skip(limits.Quiet - limits.Pause - step)
+	d.wakes(handoff.TurnQuiet)
 }
 
 func (d *driver) wakes(want uint32) {
@@ -93,25 +93,25 @@ func (d *driver) wakes(want uint32) {
 	}
 }
 
-func TestARestAfterADeadline(t *testing.T) {
+func TestAPauseAfterADeadline(t *testing.T) {
 	d := openFrozen(t, server.Config{Conn: config.Config{HeaderTimeout: config.Ticks(100)}})
 	d.client()
-	d.silent(limits.Rest+moment, 1, 0)
+	d.silent(limits.Pause+moment, 1, 0)
 	d.client()
-	d.silent(limits.Lull+moment, 0, 0) // for thousands of them
+	d.silent(limits.Quiet+moment, 0, 0) // for thousands of them
 }
 
-// After connections have come and gone there is one more rest, for the memory touched when their records were released.
-func TestARestAfterIdleRelease(t *testing.T) {
+// After connections have come and gone there is one more pause, for the memory touched when their records were released.
+func TestAPauseAfterIdleRelease(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	d.must(d.client().Close())
-	d.silent(limits.IdleRelease+limits.Rest+moment, 1, 0)
+	d.silent(limits.IdleRelease+limits.Pause+moment, 1, 0)
 	d.thaw()
 	d.sleeps(step)
 }
 
-// A release that makes the process much smaller causes another lull: before, it may have been too large for some work.
-func TestALullAfterALargeRelease(t *testing.T) {
+// A release that makes the process much smaller causes another quiet period: before, it may have been too large for some work.
+func TestAQuietPeriodAfterALargeRelease(t *testing.T) {
 	for _, large := range []bool{false, true} {
 		d := openFrozen(t, server.Config{})
 		n := 3
@@ -134,7 +134,7 @@ func TestALullAfterALargeRelease(t *testing.T) {
 			d.receive(c, len(answered("hello")))
 			d.must(c.Close())
 		}
-		d.silent(limits.Lull+moment, 1, 1)
+		d.silent(limits.Quiet+moment, 1, 1)
 		if large {
 			d.silent(limits.IdleRelease, 0, 1)
 		} else {

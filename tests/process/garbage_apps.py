@@ -1,4 +1,4 @@
-"""Apps that report when garbage is collected: in a file named by LULL_REPORT, or in their responses."""
+"""Apps that report when garbage is collected: in a file named by QUIET_REPORT, or in their responses."""
 
 import gc
 import json
@@ -20,7 +20,7 @@ class Report:
         self.itself = self
 
     def __del__(self):
-        with open(os.environ["LULL_REPORT"], "a") as file:
+        with open(os.environ["QUIET_REPORT"], "a") as file:
             file.write("collected\n")
 
 
@@ -52,7 +52,7 @@ async def growing(scope, receive, send):
 
 def report_generation(phase, info):
     if phase == "start":
-        with open(os.environ["LULL_REPORT"], "a") as file:
+        with open(os.environ["QUIET_REPORT"], "a") as file:
             file.write(f"generation {info['generation']}\n")
 
 

@@ -28,8 +28,8 @@ static void shrink(core *self)
 
 /* Work done in a quiet period brings pages of code back, so they are dropped just before the wait. With a guest driver the host
  * loop waits, so they are dropped now.
- * In order: TURN_LULL (from Go), on_lull (in Python: garbage, free memory, pages shared again), release, the wait. */
-void py_core_rest(core *self)
+ * In order: TURN_QUIET (from Go), on_quiet (in Python: garbage, free memory, pages shared again), release, the wait. */
+void py_core_release_soon(core *self)
 {
     if (self->memory == NULL) return;
     if (self->guest) {
@@ -39,11 +39,11 @@ void py_core_rest(core *self)
     }
 }
 
-int py_core_lull(core *self, uint32_t flags, bool goes_on)
+int py_core_quiet(core *self, uint32_t flags, bool goes_on)
 {
-    if (flags & TURN_LULL) shrink(self);
-    if ((flags & TURN_LULL || goes_on) && py_call_if_set(self->on_lull, "on_lull") < 0) return -1;
-    if (flags & (TURN_LULL | TURN_REST)) py_core_rest(self);
+    if (flags & TURN_QUIET) shrink(self);
+    if ((flags & TURN_QUIET || goes_on) && py_call_if_set(self->on_quiet, "on_quiet") < 0) return -1;
+    if (flags & (TURN_QUIET | TURN_PAUSE)) py_core_release_soon(self);
     return 0;
 }
 

@@ -23,16 +23,16 @@ LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def report(tmp_path, monkeypatch):
     path = tmp_path / "report"
     path.touch()
-    monkeypatch.setenv("LULL_REPORT", str(path))
+    monkeypatch.setenv("QUIET_REPORT", str(path))
     return path
 
 
 @LOOPS
-def test_garbage_is_collected_in_a_lull(cli_server, raw, report, loop):
+def test_garbage_is_collected_in_a_quiet_period(cli_server, raw, report, loop):
     """In each quiet period; with a connection that stays open."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
-    server = cli_server("lull_apps:littering", "--loop", loop, "--keep-alive-timeout", 60)
+    server = cli_server("garbage_apps:littering", "--loop", loop, "--keep-alive-timeout", 60)
     client = raw(server)
     for number in (1, 2):
         assert client.get().read_response().body == b"littered"
@@ -45,10 +45,10 @@ def code(pid):
 
 
 @LOOPS
-def test_code_that_was_needed_goes_in_a_lull(cli_server, raw, loop):
+def test_code_that_was_needed_goes_in_a_quiet_period(cli_server, raw, loop):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
-    server = cli_server("lull_apps:counting", "--loop", loop, "--keep-alive-timeout", 60)
+    server = cli_server("garbage_apps:counting", "--loop", loop, "--keep-alive-timeout", 60)
     client = raw(server)
     for _ in range(2):
         client.get().read_response()
@@ -69,7 +69,7 @@ def interpreter():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_leads_to_the_wait_goes_as_well(cli_server, raw, workers):
     """The interpreter's code, which the wait does not need, and each library's first page, which lists its segments."""
-    server = cli_server("lull_apps:counting", "--workers", workers)
+    server = cli_server("garbage_apps:counting", "--workers", workers)
     client = raw(server)
     client.get().read_response()
     pids = wait_for_workers(server, workers) if workers > 1 else [server.pid]
@@ -83,13 +83,13 @@ def test_what_leads_to_the_wait_goes_as_well(cli_server, raw, workers):
 
 
 def test_a_worker_collects_too(cli_server, raw, report):
-    server = cli_server("lull_apps:littering", "--workers", 2)
+    server = cli_server("garbage_apps:littering", "--workers", 2)
     assert raw(server).get().read_response().body == b"littered"
     wait_until(lambda: report.read_text() == "collected\n", report.read_text)
 
 
 def test_an_app_without_a_collector_keeps_its_garbage(cli_server, raw, report):
-    server = cli_server("lull_apps:without_collector")
+    server = cli_server("garbage_apps:without_collector")
     assert raw(server).get().read_response().body == b"littered"
     time.sleep(4)
     assert report.read_text() == ""
@@ -99,7 +99,7 @@ def test_an_app_without_a_collector_keeps_its_garbage(cli_server, raw, report):
 def test_where_a_full_collection_would_take_long_it_is_left_out(cli_server, raw, report, loop):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
-    server = cli_server("lull_apps:growing", "--loop", loop)
+    server = cli_server("garbage_apps:growing", "--loop", loop)
     assert raw(server).get().read_response().body == b"grown"
     wait_until(report.read_text)
     assert server.stop() == 0
@@ -107,7 +107,7 @@ def test_where_a_full_collection_would_take_long_it_is_left_out(cli_server, raw,
 
 
 def test_collections_after_so_many_requests(cli_server, raw):
-    server = cli_server("lull_apps:counting", "--gc-collect-every-n-requests", 3)
+    server = cli_server("garbage_apps:counting", "--gc-collect-every-n-requests", 3)
     client = raw(server)
     told = [json.loads(client.get().read_response().body) for _ in range(10)]
     assert [youngest for youngest, _, _ in told] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
