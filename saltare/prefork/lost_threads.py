@@ -32,7 +32,7 @@ def tasks():
 
 
 def started_since(before):
-    """The sorted names of the threads started since `before` that a fork would leave behind."""
+    """The sorted names of the threads started since `before` that a fork would leave behind, as "3 x name" if equal."""
     threading = sys.modules.get("threading")
     known = {one.native_id: one.name for one in threading.enumerate()} if threading else {}
     names = []
@@ -45,7 +45,7 @@ def started_since(before):
         name = native_name(task, libraries)
         if name is not None:
             names.append(name)
-    return sorted(names)
+    return [name if names.count(name) == 1 else f"{names.count(name)} x {name}" for name in sorted(set(names))]
 
 
 def native_name(task, libraries):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from family import Load, children, maps, name, wait_for_workers, workers
 from harness import Process, wait_until
 from rawsocket import Raw
+from saltare.prefork.lost_threads import started_since, tasks
 
 HERE = Path(__file__).parent
 LIBRARY = r"""
@@ -101,6 +103,20 @@ def test_preload_forks_all_the_same(start, kind):
     assert ask(server, "/imported") == str(server.pid)
     server.wait_for_log(f"has started threads at import ({KINDS[kind][1]})")
     assert "with --no-preload" in server.logs()
+
+
+def test_threads_of_one_name_are_counted():
+    over = threading.Event()
+    before = tasks()
+    threads = [threading.Thread(target=over.wait, name=name) for name in ("pool", "one", "pool", "pool")]
+    for thread in threads:
+        thread.start()
+    try:
+        assert started_since(before) == ["one", "3 x pool"]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_without_threads_the_master_imports(start):
