@@ -162,7 +162,7 @@ def name_left(threads, why):
     unnamed = [one for one in threads if one not in _named]
     if unnamed:
         _named.update(unnamed)
-        log.error(f"{why}: threads that have not ended are left behind: {described(unnamed)}")
+        log.error(f"{why}: threads that have not ended are abandoned: {described(unnamed)}")
     return bool(threads)
 
 

@@ -102,7 +102,7 @@ class Server:
             try:
                 from ..restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
-                log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
+                log.error(f"SIGHUP: cannot check the new code: {error}; the server keeps serving the old code")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.request(asyncio.get_running_loop())
@@ -380,7 +380,7 @@ class Server:
         if going_on:
             self.graceful = False
             self._uncancelled |= going_on
-            log.error(f"tasks that go on though they were cancelled are left behind: {len(going_on)}")
+            log.error(f"tasks still running after their cancellation are abandoned: {len(going_on)}")
 
     async def _in_time(self, future):
         timeout = self.config.shutdown_timeout or None
