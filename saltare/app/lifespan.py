@@ -111,7 +111,7 @@ class Lifespan:
         """An app without lifespan raises before it receives; a later exception is a failed start-up."""
         if error is not None and self._took_part:
             log.warning(
-                "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",
+                "the app raised during lifespan.startup and is served nevertheless; --lifespan on makes that fatal",
                 error,
             )
             return

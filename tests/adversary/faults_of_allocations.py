@@ -141,7 +141,7 @@ def the_state_is_replaced_while_it_is_copied():
 @fault
 def an_exchange_ends_while_it_is_made():
     bare = Bare()
-    kinds = {"Exchange", "Socket"}
+    kinds = {"Exchange", "WebSocket"}
 
     def end_all():
         for one in gc.get_objects():

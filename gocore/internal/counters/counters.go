@@ -136,8 +136,8 @@ func Ring(bell int) {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(bell), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// Answer resets our bell.
-func (t *Table) Answer() {
+// ResetBell resets this worker's bell.
+func (t *Table) ResetBell() {
 	var count uint64
 	unix.RawSyscall(unix.SYS_READ, uintptr(t.own.Bell.Load()), uintptr(unsafe.Pointer(&count)), 8)
 }

@@ -111,7 +111,7 @@ counters = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(counters)
 table = counters.Counters.inherited(3, [int(one) for one in sys.argv[2:]])
 print(table.totals(2), table.take())
-table.give_back(2)
+table.free(2)
 print(table.totals(0), table.totals(2), table.take())
 `
 	command := exec.Command(python, "-c", program, root, strconv.Itoa(bells[0]), strconv.Itoa(bells[1]))
@@ -246,11 +246,11 @@ func TestBells(t *testing.T) {
 	if readable(bells[0]) || !readable(bells[1]) {
 		t.Error("the wrong bell rings")
 	}
-	workers[1].Answer()
+	workers[1].ResetBell()
 	if readable(bells[1]) {
-		t.Error("an answered bell rings on")
+		t.Error("a bell rings on after its reset")
 	}
-	workers[1].Answer() // without a ring: it does not wait for one
+	workers[1].ResetBell() // without a ring: it does not wait for one
 }
 
 // Each worker writes its slot while all workers read all slots.

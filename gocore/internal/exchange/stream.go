@@ -79,20 +79,20 @@ func (s *Stream) Handle() uint64 { return uint64(s.serial)<<32 | uint64(s.number
 func (x *Streams) Command(k *handoff.Command, payload []byte) {
 	c, s := x.find(k.Stream)
 	if s == nil {
-		x.GiveBack(k, payload)
+		x.ReleaseCommand(k, payload)
 		return
 	}
 	x.loop.WorkFor(c)
 	x.loop.Command(c, k, payload)
 }
 
-// GiveBack releases what a command lends that is not carried out.
-func (x *Streams) GiveBack(k *handoff.Command, payload []byte) {
+// ReleaseCommand releases what a command lends that is not carried out.
+func (x *Streams) ReleaseCommand(k *handoff.Command, payload []byte) {
 	switch k.Kind {
 	case handoff.CommandBodyRef, handoff.CommandWSSendRef:
 		x.inbox.Release(handoff.Ref(payload).Token)
 	case handoff.CommandFile:
-		x.loop.Output.GiveBack(x.loop.Output.FilePiece(handoff.FileOf(payload)))
+		x.loop.Output.ReleasePiece(x.loop.Output.FilePiece(handoff.FileOf(payload)))
 	}
 }
 

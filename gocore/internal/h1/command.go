@@ -37,7 +37,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandWSClose:
 		d.decline(c, s)
 	default:
-		d.streams.GiveBack(k, payload)
+		d.streams.ReleaseCommand(k, payload)
 	}
 }
 
@@ -78,7 +78,7 @@ func (d *Driver) abort(c *transport.Conn, s *exchange.Stream) {
 	if s.Response.Mode == message.BodyUntilClose {
 		c.Reset() // a plain close would look like the end of the response
 	}
-	d.loop.Mark(c, transport.Answered)
+	d.loop.Mark(c, transport.Responded)
 }
 
 // proceed sends 100 Continue: the app asks for a body that the peer holds back (RFC 9110 10.1.1).

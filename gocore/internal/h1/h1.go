@@ -66,7 +66,7 @@ type step bool
 
 const (
 	again step = true  // check the phase again
-	rest  step = false // nothing to do until epoll, the app or a deadline
+	wait  step = false // nothing to do until epoll, the app or a deadline
 )
 
 // Readable does all the work that the connection's input, the app and the room of this turn allow.
@@ -106,7 +106,7 @@ func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	case c.HalfClosed():
 		d.streams.HalfClosed(s)
 	}
-	return rest
+	return wait
 }
 
 // watchOutput continues once a complete response is sent.
@@ -118,7 +118,7 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	case c.Gone():
 		d.loop.Mark(c, transport.PeerClosed)
 	}
-	return rest
+	return wait
 }
 
 // Deadline applies while more of a body is to come.
@@ -142,14 +142,14 @@ func (d *Driver) Expire(c *transport.Conn) {
 	case d.streamOf(c).Stage() == exchange.Body:
 		d.refuse(c, exchange.BodyTimeout)
 	default:
-		d.loop.Mark(c, transport.Answered)
+		d.loop.Mark(c, transport.Responded)
 	}
 }
 
 // Drain ends a connection whose response is complete without reading the rest of the request.
 func (d *Driver) Drain(c *transport.Conn) {
 	if d.streamOf(c).Stage() == exchange.Discard {
-		d.finishAnswered(c)
+		d.endAfterResponse(c)
 	}
 }
 

@@ -71,9 +71,9 @@ func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece,
 	case exchange.Send:
 		d.frame(c, s.Response.Mode, p)
 	case exchange.Swallow:
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 	case exchange.TooMuch:
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 		d.wrongLength(c, s, "more", p.Size())
 		return
 	}

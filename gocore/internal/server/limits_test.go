@@ -55,8 +55,8 @@ func TestLimitsOfAHead(t *testing.T) {
 						if n := len(e.request.fields); n != l.Fields || len(e.request.fields[n-1][1]) < 100 && name != "small" {
 							t.Errorf("%d fields", n)
 						}
-						d.answer(e, "x")
-						d.receive(peer, len(answered("x")))
+						d.respond(e, "x")
+						d.receive(peer, len(responseOf("x")))
 						if s := d.server.Stats(); s.Buffers != 0 {
 							t.Errorf("%d buffers are held when idle", s.Buffers)
 						}
@@ -84,11 +84,11 @@ func TestLargeHeadsOneBehindTheOther(t *testing.T) {
 	text := head(limits.DefaultHeadBytes, 100, 2)
 	go func() { _, _ = io.WriteString(peer, strings.Repeat(text, n)) }()
 	for i := range n {
-		d.answer(d.expect(handoff.EventRequest), fmt.Sprint(i))
+		d.respond(d.expect(handoff.EventRequest), fmt.Sprint(i))
 	}
 	want := ""
 	for i := range n {
-		want += answered(fmt.Sprint(i))
+		want += responseOf(fmt.Sprint(i))
 	}
 	if got := d.receive(peer, len(want)); got != want {
 		t.Errorf("got %.200q", got)

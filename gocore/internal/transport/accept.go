@@ -30,7 +30,7 @@ type Acceptor struct {
 	arriving int    // accepted but not yet a connection; -1: none
 	pauseEnd uint32 // tick at which the accept pause ends; 0: no pause
 	lookAt   uint32 // tick to check the listeners again after a connection was left to another worker; 0: none
-	starved  bool   // connections are being turned away, which is logged once
+	starved  bool   // connections cannot be accepted, which is logged once
 	unread   bool   // a shared listener may still have connections waiting
 }
 
@@ -163,7 +163,7 @@ func (a *Acceptor) HandOver() bool {
 func (a *Acceptor) turnAway(i uint32, why unix.Errno) {
 	if !a.starved {
 		a.starved = true
-		a.loop.Journal.Error("connections are turned away: accept: " + why.Error())
+		a.loop.Journal.Error("connections cannot be accepted: " + why.Error())
 	}
 	if a.reserve >= 0 {
 		sock.Close(a.reserve)

@@ -143,7 +143,7 @@ func (t *Timers) judge(i uint32) (worked bool) {
 	t.loop.Fault("deadline")
 	if t.look(c); c.phase != Closed && c.serial == serial && t.IsDue(c) {
 		t.expire(c)
-		t.loop.settle(c)
+		t.loop.closeMarked(c)
 	}
 	return true
 }
@@ -181,7 +181,7 @@ func (t *Timers) expire(c *Conn) {
 		return
 	}
 	if t.loop.draining && c.unused() {
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 		return
 	}
 	switch c.phase {
@@ -193,9 +193,9 @@ func (t *Timers) expire(c *Conn) {
 			t.Arm(c)
 			return
 		}
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 	default:
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 	}
 }
 

@@ -89,7 +89,7 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *webs
 		var err error
 		if packed, err = d.packs.gather(held, packed); err != nil {
 			d.loop.Mark(c, transport.NoMemory)
-			return rest
+			return wait
 		}
 	}
 	if !p.Last {
@@ -101,14 +101,14 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *webs
 	message.B, failure = d.inflater.Inflate(message.B[:0], packed, held.context.Received, d.config.WSMaxBytes, p.Text)
 	if failure != nil {
 		d.failPeer(c, s, failure)
-		return rest
+		return wait
 	}
 	held.context.KeepReceived(message.B, w.deflate)
 	d.releasePack(w, held)
 	b, err := d.loop.Inbox.Store(message.B)
 	if err != nil {
 		d.loop.Mark(c, transport.NoMemory)
-		return rest
+		return wait
 	}
 	d.give(c, s, b, p.Text, true)
 	count(s, uint64(len(b)))

@@ -69,7 +69,7 @@ type step bool
 
 const (
 	again step = true
-	rest  step = false // nothing to do until epoll, the app or a deadline
+	wait  step = false // nothing to do until epoll, the app or a deadline
 )
 
 // Readable does all the work that the WebSocket's input, the app and the room of this turn allow.
@@ -115,7 +115,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandAbort:
 		d.closeForApp(c, s, websocket.ServerError, nil)
 	default:
-		d.streams.GiveBack(k, payload)
+		d.streams.ReleaseCommand(k, payload)
 	}
 }
 
@@ -132,7 +132,7 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 func (d *Driver) Expire(c *transport.Conn) {
 	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
-		d.loop.Mark(c, transport.Answered)
+		d.loop.Mark(c, transport.Responded)
 		return
 	}
 	d.keepAlive(c, s)
