@@ -28,7 +28,7 @@
 //	internal/h1/end.go              the next request, or the end of the connection
 //	internal/transport/close.go     Mark records why a connection ends, closeMarked closes it: the one way out
 //
-// A WebSocket request continues, once the app accepts it:
+// A websocket request continues, once the app accepts it:
 //
 //	internal/ws/upgrade.go          the handshake, parsed by internal/websocket, and its response
 //	internal/ws/receive.go          frames become pieces of messages in the inbox

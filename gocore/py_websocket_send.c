@@ -260,6 +260,6 @@ PyObject *py_websocket_send_kind(exchange *ex, PyObject *message, PyObject *type
     for (int i = 0; kinds[i].name != NULL; i++) {
         if (py_is_kind(type, kinds[i].name, kinds[i].len)) return kinds[i].send(ws, message);
     }
-    PyErr_Format(state_of(ws)->value_error, "send(): unknown message type %R for a WebSocket", type);
+    PyErr_Format(state_of(ws)->value_error, "send(): unknown message type %R for a websocket", type);
     return NULL;
 }

@@ -35,7 +35,7 @@ def a_reader_is_removed_while_it_is_reported():
 
 
 def messages_and(end):
-    """A WebSocket ends while the message for a frame is created, with one receiver waiting and with several."""
+    """A websocket ends while the message for a frame is created, with one receiver waiting and with several."""
     bare = Bare()
     for n in (1, 20):
 

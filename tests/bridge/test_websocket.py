@@ -1,4 +1,4 @@
-"""The bridge of a WebSocket: messages out of order, wrong messages, every awaitable, memory errors."""
+"""The bridge of a websocket: messages out of order, wrong messages, every awaitable, memory errors."""
 
 import asyncio
 import sys
@@ -140,7 +140,7 @@ ORDER, VALUE, TYPE = errors.MessageOrderError, errors.MessageValueError, errors.
 MISTAKES = [
     (BEFORE, SEND, ORDER, "websocket.send was sent before websocket.accept"),
     (BEFORE, RESPONSE_BODY, ORDER, "websocket.http.response.body was sent before websocket.http.response.start"),
-    (BEFORE, START, VALUE, "unknown message type 'http.response.start' for a WebSocket"),
+    (BEFORE, START, VALUE, "unknown message type 'http.response.start' for a websocket"),
     (BEFORE, {}, VALUE, "the message has no type"),
     (BEFORE, None, TYPE, "send() takes a dict, not NoneType"),
     (BEFORE, {**ACCEPT, "subprotocol": "c"}, VALUE, "the peer did not offer the subprotocol 'c', but ['a', 'b']"),

@@ -128,7 +128,7 @@ func TestEveryStage(t *testing.T) {
 
 func TestAnIllegalStageSaysWhichOne(t *testing.T) {
 	defer func() {
-		if got, want := recover(), "exchange: from closing the WebSocket to reading the request body"; got != want {
+		if got, want := recover(), "exchange: from closing the websocket to reading the request body"; got != want {
 			t.Errorf("panicked with %v, not %q", got, want)
 		}
 	}()

@@ -16,7 +16,7 @@ const (
 	Responding
 	// Discard: the response is complete; the rest of the request's body is being discarded.
 	Discard
-	// Open: the WebSocket is open.
+	// Open: the websocket is open.
 	Open
 	// Closing: we have sent our Close and wait for the peer's.
 	Closing
@@ -27,8 +27,8 @@ const (
 // String is the wording for logs: "peer closed while waiting for the app's response".
 func (s Stage) String() string {
 	return [stages]string{
-		"over", "reading the request body", "waiting for the app's response", "discarding the rest of the request", "open as a WebSocket",
-		"closing the WebSocket",
+		"over", "reading the request body", "waiting for the app's response", "discarding the rest of the request", "open as a websocket",
+		"closing the websocket",
 	}[s]
 }
 

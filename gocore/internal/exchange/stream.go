@@ -32,7 +32,7 @@ type Stream struct {
 	stage     Stage
 	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
-	WebSocket bool // the request asks for a WebSocket
+	WebSocket bool // the request asks for a websocket
 	Started   bool // the response has begun
 	Trailing  bool // the last chunk is written, its trailers are incomplete
 	complete  bool // C does not know the stream: the app has finished, or never received the request

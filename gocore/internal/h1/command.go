@@ -41,7 +41,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	}
 }
 
-// accept accepts the WebSocket that the request asks for.
+// accept accepts the websocket that the request asks for.
 func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	if s.Started || !s.WebSocket {
 		return
@@ -52,7 +52,7 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	}
 }
 
-// decline handles the app closing a WebSocket that it has not accepted.
+// decline handles the app closing a websocket that it has not accepted.
 func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
 	s.Silence()
 	if !s.Started {

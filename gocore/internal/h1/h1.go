@@ -37,7 +37,7 @@ type Driver struct {
 	second   int64 // the second, since 1970, of the Date line
 }
 
-// Open registers d with a loop. upgrades drives the connections that become WebSockets.
+// Open registers d with a loop. upgrades drives the connections that become websockets.
 func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades *ws.Driver) transport.Kind {
 	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
 	d.head.Limits = d.config.MaxHead
@@ -98,7 +98,7 @@ func (d *Driver) advanceStream(c *transport.Conn, s *exchange.Stream) step {
 	return d.watchPeer(c, s)
 }
 
-// watchPeer reads nothing while the app responds, but notices a half-close. A WebSocket cannot be half-closed.
+// watchPeer reads nothing while the app responds, but notices a half-close. A websocket cannot be half-closed.
 func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	switch {
 	case c.Gone() || c.HalfClosed() && s.WebSocket:

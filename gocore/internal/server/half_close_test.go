@@ -106,7 +106,7 @@ func TestAnEndBeforeTheRequestsIsNoHalfClose(t *testing.T) {
 	}
 }
 
-// RFC 6455 7.1.1: without a Close from the peer a WebSocket ends, accepted or not.
+// RFC 6455 7.1.1: without a Close from the peer a websocket ends, accepted or not.
 func TestAWebSocketIsNotHalfOpen(t *testing.T) {
 	for name, accepted := range map[string]bool{"open": true, "asked for": false} {
 		d := open(t, sockets(0))

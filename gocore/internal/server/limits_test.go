@@ -131,7 +131,7 @@ func TestEachLimitIsLoggedOnceInAWhile(t *testing.T) {
 		"a request was refused with 431: its head exceeds max_request_head of 65,536 bytes (--max-request-head)",
 		"a request was refused with 431: the number of its fields exceeds max_request_fields of 256 (--max-request-fields)",
 		"a request was refused with 413: its body exceeds max_request_body of 65,536 bytes (--max-request-body)",
-		"a WebSocket was closed with 1009: a message exceeds ws_max_size of 1,048,576 bytes (--ws-max-size)",
+		"a websocket was closed with 1009: a message exceeds ws_max_size of 1,048,576 bytes (--ws-max-size)",
 		"a connection was closed at once, and none is idle to make room: their number exceeds max_concurrent_connections of 3 (--max-concurrent-connections)",
 	} {
 		if want += "; further ones within a minute are not logged"; said[want] != 1 {

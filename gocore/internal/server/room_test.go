@@ -107,7 +107,7 @@ func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
 		"half a body": func(d *driver) (*net.TCPConn, func()) {
 			return d.send(post(4, "") + "ha"), func() { d.expect(handoff.EventRequest) }
 		},
-		"a WebSocket": func(d *driver) (*net.TCPConn, func()) { c, _ := d.meet(); return c, nil },
+		"a websocket": func(d *driver) (*net.TCPConn, func()) { c, _ := d.meet(); return c, nil },
 		"a second request begun": func(d *driver) (*net.TCPConn, func()) {
 			c := d.send(get)
 			d.exchange(c, "x")

@@ -1,4 +1,4 @@
-// WebSockets through whole connections: the app's events, the peer's frames, and that nothing is left.
+// Websockets through whole connections: the app's events, the peer's frames, and that nothing is left.
 
 package server_test
 
@@ -45,7 +45,7 @@ func (d *driver) meet() (*net.TCPConn, event) {
 	c := d.send(shake)
 	e := d.expect(handoff.EventRequest)
 	if e.Flags&handoff.EventWebSocket == 0 {
-		d.Fatalf("%+v asks for no WebSocket", e)
+		d.Fatalf("%+v asks for no websocket", e)
 	}
 	d.command(handoff.CommandWSAccept, 0, 0, e.Stream, nil)
 	if got := d.receive(c, len(shaken)); got != shaken {
@@ -58,7 +58,7 @@ func (d *driver) message(stream uint64, text string) {
 	d.command(handoff.CommandWSSend, handoff.CommandText, 0, stream, []byte(text))
 }
 
-// eventsUntil is the app's events until the WebSocket ends, with each message in one piece.
+// eventsUntil is the app's events until the websocket ends, with each message in one piece.
 func (d *driver) eventsUntil(until uint32) string {
 	d.Helper()
 	var words strings.Builder

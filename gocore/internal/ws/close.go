@@ -1,4 +1,4 @@
-// How a WebSocket ends: by either side's Close, by a silent peer, by a peer's error.
+// How a websocket ends: by either side's Close, by a silent peer, by a peer's error.
 
 package ws
 
@@ -15,7 +15,7 @@ import (
 
 var closeTicks = limits.Ticks(limits.CloseTimeout)
 
-// closeByApp closes the WebSocket for the app.
+// closeByApp closes the websocket for the app.
 func (d *Driver) closeByApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	s.Silence()
 	if s.Stage() == exchange.Open {
@@ -23,7 +23,7 @@ func (d *Driver) closeByApp(c *transport.Conn, s *exchange.Stream, code uint16, 
 	}
 }
 
-// closeForApp closes a WebSocket in the app's place and notifies the app.
+// closeForApp closes a websocket in the app's place and notifies the app.
 func (d *Driver) closeForApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	d.reportClosed(c, s, code, reason)
 	if s.Stage() == exchange.Open {
@@ -65,7 +65,7 @@ func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocke
 	d.part(c, s)
 }
 
-// failPeer ends a WebSocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
+// failPeer ends a websocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
 func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.Failure) {
 	lines := d.loop.Journal
 	if lines.Debugs() {

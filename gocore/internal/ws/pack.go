@@ -12,14 +12,14 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// pack is the compression state of a WebSocket.
+// pack is the compression state of a websocket.
 type pack struct {
 	gathered pool.Buffer // an incomplete message; none: no message in progress
 	filled   int         // octets in gathered
 	context  websocket.Context
 }
 
-// packs are the packs of all WebSockets; each WebSocket holds the number of its pack.
+// packs are the packs of all websockets; each websocket holds the number of its pack.
 type packs struct {
 	all     []*pack
 	free    pool.List[uint32]
