@@ -124,7 +124,7 @@ static void release_queued(core *self, int64_t handle)
     do {
         saltare_abandon(handle, &turn);
         for (uint32_t i = 0; i < turn.n_events; i++) {
-            if (turn.events[i].kind == EVENT_RELEASE) py_take_back(&self->loop, turn.events[i].stream);
+            if (turn.events[i].kind == EVENT_RELEASE) py_release_borrowed(&self->loop, turn.events[i].stream);
         }
     } while (turn.n_events > 0);
 }
@@ -140,7 +140,7 @@ static void release_outbox(core *self, outbox *box)
             const int kind = command->kind;
             /* A forked child may hold the outbox of a turn in progress; the parent owns its descriptors. */
             if (kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
-            if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) py_take_back(&self->loop, ((struct saltare_body_ref *)(command + 1))->token);
+            if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) py_release_borrowed(&self->loop, ((struct saltare_body_ref *)(command + 1))->token);
         }
         py_outbox_free(&taken);
     }

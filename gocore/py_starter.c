@@ -118,7 +118,7 @@ static int first_step(starter *self, PyObject *task, run *coroutine)
     if (reference == NULL) return -1;
     int status = run_step(self);
     PyErr_Fetch(&type, &value, &traceback);
-    if (py_tasklist_settle(&self->list, task, reference, !py_run_over(coroutine)) < 0) PyErr_WriteUnraisable(task);
+    if (py_tasklist_end_step(&self->list, task, reference, !py_run_over(coroutine)) < 0) PyErr_WriteUnraisable(task);
     PyErr_Restore(type, value, traceback);
     return status;
 }

@@ -199,7 +199,7 @@ static int take_message(websocket *ws, PyObject *dict)
     return 0;
 }
 
-static int tell_end(websocket *ws, PyObject *dict)
+static int notify_end(websocket *ws, PyObject *dict)
 {
     module_state *st = ws->ex.loop->state;
     PyObject *code = PyLong_FromLong(ws->code);
@@ -220,7 +220,7 @@ static PyObject *next_message(websocket *ws, having what)
     if (dict == NULL) return NULL;
     if (what == CONNECT) ws->connected = 1;
     if (what == MESSAGE) status = take_message(ws, dict);
-    if (what == DISCONNECT) status = tell_end(ws, dict);
+    if (what == DISCONNECT) status = notify_end(ws, dict);
     if (status < 0) Py_CLEAR(dict);
     return dict;
 }

@@ -126,14 +126,14 @@ class Master:
         spawner = Spawner(config, resources.listeners, resources.counters, self._signals, resources.spare)
         self._workers.equip(spawner, resources.counters)
         if self._workers:
-            self._succeed(inherited)
+            self._take_over(inherited)
         title.set_title("saltare:master")
         if self._preload.is_here():
             finish_start_up_to_fork(self.config)
         else:
             finish_start_up(self.config)
 
-    def _succeed(self, inherited):
+    def _take_over(self, inherited):
         """The previous program's workers serve. They are replaced, if the master has loaded the app."""
         self._service.started = True
         workers = self._workers

@@ -58,7 +58,7 @@ class WorkerServer(Server):
     def _signals(self, loop):
         return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
 
-    def _say_why(self):
+    def _log_reason(self):
         """The master has logged why."""
 
     def _leave(self):

@@ -71,7 +71,7 @@ class Server:
         """In the main thread, which handles SIGHUP: the process may exec a new program, or be a successor itself."""
         self._origin = origin()
         if is_successor():
-            self._succeed()
+            self._take_over()
         try:
             while self._run_once():
                 pass
@@ -88,7 +88,7 @@ class Server:
         self._inherited = kept and {"listeners": kept}
         return bool(kept)
 
-    def _succeed(self):
+    def _take_over(self):
         from ..restart.handover import end_trial, is_trial, received
 
         self._inherited = received()
@@ -199,7 +199,7 @@ class Server:
             threads = await executor_ended(loop, self.until, self._stop.at_once)
             if threads is not None:
                 self.graceful, self.until = False, 0.0
-                ending.name_left(threads, self._why_cut())
+                ending.log_abandoned(threads, self._why_cut())
 
     def _signals(self, loop):
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
@@ -308,7 +308,7 @@ class Server:
             core.rest()
             await self._stop.requested
             self._stop.begin()
-            self._say_why()
+            self._log_reason()
             await self._drain(core, starter)
         finally:
             await self._cancel(starter.tasks.values())
@@ -349,7 +349,7 @@ class Server:
         if self._renewal is not None:
             self._renewal.served()
 
-    def _say_why(self):
+    def _log_reason(self):
         if self._stop.why is not None:  # otherwise an exception has been logged
             log.info(f"stopping: {self._stop.why}")
 

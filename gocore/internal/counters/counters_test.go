@@ -177,7 +177,7 @@ func set(workers []*Table, states ...state) {
 
 func TestLighterAndOther(t *testing.T) {
 	const now = 1_000_000
-	const lately, longAgo = now - limits.AttentiveMilliseconds, now - limits.AttentiveMilliseconds - 1
+	const lately, longAgo = now - limits.AvailableMilliseconds, now - limits.AvailableMilliseconds - 1
 	workers, bells := open(t, 3)
 	for _, c := range []struct {
 		name           string
@@ -221,12 +221,12 @@ func TestLife(t *testing.T) {
 		t.Errorf("serving: %d, pid %d", own.State.Load(), own.PID.Load())
 	}
 	workers[0].Waits()
-	if !own.attentive(1 << 40) {
-		t.Error("one that waits is not attentive")
+	if !own.available(1 << 40) {
+		t.Error("one that waits is not available")
 	}
 	workers[0].Turns(5)
-	if own.attentive(6 + limits.AttentiveMilliseconds) {
-		t.Error("one whose turn is long is attentive")
+	if own.available(6 + limits.AvailableMilliseconds) {
+		t.Error("one whose turn is long is available")
 	}
 	workers[0].Leave()
 	if own.State.Load() != Leaving {

@@ -170,7 +170,7 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 			t.Errorf("the handle of %s finds a stream", name)
 		}
 	}
-	s.Silence()
+	s.Detach()
 	if reaches(handle) {
 		t.Error("a stream whose app has said its last is found")
 	}
@@ -224,7 +224,7 @@ func TestWhatIsDoneWithPiecesOfABody(t *testing.T) {
 				t.Errorf("%s: piece %d: %d, not %d", name, i, got, c.want[i])
 			}
 		}
-		if s.TooLittle() != c.little {
+		if s.IsShort() != c.little {
 			t.Errorf("%s: too little: %v", name, !c.little)
 		}
 	}
@@ -256,13 +256,13 @@ func TestTheAppIsToldOnce(t *testing.T) {
 	s := begin(t, x, c, Responding)
 	x.Notify(c, s)
 	for range 2 {
-		x.TellDrained(c, s)
+		x.NotifyDrained(c, s)
 		x.HalfClosed(s)
 	}
 	if got, want := kinds(events(x)), []uint32{handoff.EventDrained, handoff.EventHalfClose}; !slices.Equal(got, want) {
 		t.Errorf("%v, not %v", got, want)
 	}
-	s.Silence()
+	s.Detach()
 	x.Drop(s)
 	c.Stream = 0
 	if got := events(x); len(got) != 0 {
@@ -274,15 +274,15 @@ func TestTheLimitOfABody(t *testing.T) {
 	x, _, c := open(t)
 	s := begin(t, x, c, Body)
 	s.Expecting = true
-	s.Took(0)
+	s.CountReceived(0)
 	if !s.Expecting {
 		t.Error("nothing has come, and the peer does not wait any more")
 	}
-	s.Took(1000)
+	s.CountReceived(1000)
 	if s.Expecting || x.Oversized(s) {
 		t.Errorf("at the limit: expecting %v, oversized %v", s.Expecting, x.Oversized(s))
 	}
-	if s.Took(1); !x.Oversized(s) {
+	if s.CountReceived(1); !x.Oversized(s) {
 		t.Error("over the limit, and not oversized")
 	}
 }

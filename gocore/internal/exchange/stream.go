@@ -113,8 +113,8 @@ func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 	return c, s
 }
 
-// Silence: C does not know the stream any more, so it gets no event about its end.
-func (s *Stream) Silence() { s.complete = true }
+// Detach: C does not know the stream any more, so it gets no event about its end.
+func (s *Stream) Detach() { s.complete = true }
 
 func (s *Stream) Complete() bool { return s.complete }
 

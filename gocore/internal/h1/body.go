@@ -35,7 +35,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if len(body) > 0 || s.BodyDone {
 		d.loop.Inbox.Keep(len(buf))
-		d.streams.GivePiece(s, body)
+		d.streams.PassPiece(s, body)
 	}
 	if !d.loop.Input.Park(c, behind) {
 		return wait
@@ -72,7 +72,7 @@ func (d *Driver) decode(s *exchange.Stream, b []byte) (body, behind []byte, refu
 		s.BodyDone = s.Left == 0
 		body, behind = b[:n], b[n:]
 	}
-	s.Took(len(body))
+	s.CountReceived(len(body))
 	return body, behind, refusal
 }
 

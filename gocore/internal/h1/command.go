@@ -31,7 +31,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandNotify:
 		d.streams.Notify(c, s)
 	case handoff.CommandAbort:
-		d.giveUp(c, s)
+		d.abandon(c, s)
 	case handoff.CommandWSAccept:
 		d.accept(c, s, payload)
 	case handoff.CommandWSClose:
@@ -54,14 +54,14 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 
 // decline handles the app closing a websocket that it has not accepted.
 func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
-	s.Silence()
+	s.Detach()
 	if !s.Started {
 		d.refuse(c, exchange.AppDeclined)
 	}
 }
 
-// giveUp handles the app ending before its response was complete.
-func (d *Driver) giveUp(c *transport.Conn, s *exchange.Stream) {
+// abandon handles the app ending before its response was complete.
+func (d *Driver) abandon(c *transport.Conn, s *exchange.Stream) {
 	if s.Started && s.Response.Mode == message.BodyNone { // nothing more was to be sent
 		d.complete(c, s)
 		return

@@ -9,7 +9,7 @@ import (
 
 // complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
-	s.Silence()
+	s.Detach()
 	if s.BodyDone {
 		d.Gone(c)
 	} else {

@@ -72,7 +72,7 @@ const (
 // Readable does all the work that the connection's input, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
-		d.streams.TellDrained(c, d.streamOf(c))
+		d.streams.NotifyDrained(c, d.streamOf(c))
 	}
 	for next := again; next == again && !c.Ends(); {
 		switch c.Phase() {

@@ -62,7 +62,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
 	if refusal != nil {
-		s.Silence()
+		s.Detach()
 		d.refuse(c, refusal)
 		return wait
 	}
@@ -96,7 +96,7 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 	if head.Chunked {
 		number, _, err := d.chunks.Alloc()
 		if err != nil {
-			s.Silence()
+			s.Detach()
 			return nil, false
 		}
 		s.Own = number + 1

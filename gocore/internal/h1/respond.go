@@ -97,7 +97,7 @@ func (d *Driver) frame(c *transport.Conn, mode message.BodyMode, p transport.Pie
 
 func (d *Driver) lastPiece(c *transport.Conn, s *exchange.Stream) {
 	switch {
-	case s.TooLittle():
+	case s.IsShort():
 		d.wrongLength(c, s, "less", 0)
 		return
 	case s.Response.Mode == message.BodyChunked:

@@ -15,8 +15,8 @@ var (
 	drainTicks  = limits.Ticks(limits.DrainLinger)
 	pauseTicks  = limits.Ticks(limits.AcceptPause)
 
-	// After this time a worker no longer counts as attentive because of its last turn.
-	attentiveTicks = limits.Ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
+	// After this time a worker no longer counts as available because of its last turn.
+	availableTicks = limits.Ticks(limits.AvailableMilliseconds*time.Millisecond) + 1
 )
 
 // Timers keeps the deadlines of connections.
@@ -101,7 +101,7 @@ func (t *Timers) Due() bool {
 // whether it had any to check.
 func (t *Timers) Run() (any bool) {
 	t.loop.Accept.resume()
-	t.loop.Accept.lookAgain()
+	t.loop.Accept.recheck()
 	t.wheel.Run(t.loop.Clock.Now, t.due.Append)
 	worked := 0
 	for most := limits.ExpirePerTurn * len(t.loop.Accept.Listeners); t.judged < t.due.Len() && worked < most; {

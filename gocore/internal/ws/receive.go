@@ -125,7 +125,7 @@ func (d *Driver) sendPong(c *transport.Conn, s *exchange.Stream, w *state, paylo
 	}
 	d.dropPong(w)
 	if d.out.Unsent(c) > limits.LowWaterBytes {
-		d.owePong(w, payload)
+		d.keepPong(w, payload)
 		return again
 	}
 	d.out.Gather(c)
@@ -136,8 +136,8 @@ func (d *Driver) sendPong(c *transport.Conn, s *exchange.Stream, w *state, paylo
 	return step(!c.Ends())
 }
 
-// owePong keeps the payload for a later Pong. If memory runs out the peer gets no Pong, as if the Ping had been lost.
-func (d *Driver) owePong(w *state, payload []byte) {
+// keepPong keeps the payload for a later Pong. If memory runs out the peer gets no Pong, as if the Ping had been lost.
+func (d *Driver) keepPong(w *state, payload []byte) {
 	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
 	if err != nil {
 		return
@@ -152,8 +152,8 @@ func (d *Driver) dropPong(w *state) {
 	}
 }
 
-// payPong sends a pending Pong once little output is unsent.
-func (d *Driver) payPong(c *transport.Conn, s *exchange.Stream) {
+// sendLatePong sends a pending Pong once little output is unsent.
+func (d *Driver) sendLatePong(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
 	if w.pong.None() || s.Stage() != exchange.Open || d.out.Unsent(c) > limits.LowWaterBytes {
 		return

@@ -76,8 +76,8 @@ const (
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		s := d.streamOf(c)
-		d.payPong(c, s)
-		d.streams.TellDrained(c, s)
+		d.sendLatePong(c, s)
+		d.streams.NotifyDrained(c, s)
 	}
 	for next := again; next == again && !c.Ends(); {
 		if c.Phase() != transport.Busy {
