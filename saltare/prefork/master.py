@@ -55,7 +55,7 @@ class Master:
         self._attempts = Attempts()
         self._failures = Failures(config.reload)
         self._workers = Workers(config, self._attempts)
-        self._service = Service(config, self._workers, self._failures, self._attempts)
+        self._service = Service(config, self._workers, self._failures, self._attempts, self._announce)
         self._resources = Resources()
         self._signals = SignalPipe()
         command = Command(origin())
@@ -169,7 +169,7 @@ class Master:
         do = self._attempts.do
         ready = do("waiting", self._wait) or ()
         for worker in [one for one in self._workers if one.pipe in ready]:
-            do(f"listening to {worker}", self._service.read, worker, self._announce)
+            do(f"listening to {worker}", self._service.read, worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
             do("listening to the watcher", self._changed)
         for number in do("reading signals", self._signals.read) or ():
@@ -261,7 +261,7 @@ class Master:
                 yield one
 
     def _worker_ended(self, worker, status):
-        self._service.ended(worker, status, self._announce)
+        self._service.ended(worker, status)
         if self._service.outcome is not None and not self._service.stops:
             self._stop()
 

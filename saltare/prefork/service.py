@@ -20,9 +20,12 @@ from .workers import CUT
 
 
 class Service:
-    """Of one master. It decides what becomes of the workers; the master asks whether to stop."""
+    """Of one master. It decides what becomes of the workers; the master asks whether to stop.
 
-    def __init__(self, config, workers, failures, attempts):
+    `announce(flavour)` is called once all workers serve.
+    """
+
+    def __init__(self, config, workers, failures, attempts, announce):
         self.started = False  # all workers serve
         self.stops = 0  # how often a stop was requested
         self.graceful = True  # no worker was killed or cut short
@@ -30,6 +33,7 @@ class Service:
         self.lost = False  # a worker was lost, and the others have not been woken yet
         self.rollout = Rollout(config, workers, failures)
         self._config, self._workers, self._failures, self._attempts = config, workers, failures, attempts
+        self._announce = announce
 
     def fill(self):
         """Starts a worker for each number without one."""
@@ -63,16 +67,16 @@ class Service:
 
     # ---- what workers report ----
 
-    def read(self, worker, start_line):
-        """Handles the lines that a worker wrote. `start_line(flavour)` is called once all workers serve."""
+    def read(self, worker):
+        """Handles the lines that a worker wrote."""
         for line in self._workers.read(worker):
-            self._attempts.do(f"a line of {worker}", self._take, worker, line, start_line)
+            self._attempts.do(f"a line of {worker}", self._take, worker, line)
 
-    def _take(self, worker, line, start_line):
+    def _take(self, worker, line):
         word, _, text = line.decode(errors="replace").partition(" ")
         text = text.replace(SEPARATOR, "\n")
         if word == SERVES:
-            self._serves(worker, text, start_line)
+            self._serves(worker, text)
         elif word == REPLACE:
             self.rollout.request(worker, text)
         elif word == FAILED:
@@ -80,7 +84,7 @@ class Service:
         else:
             raise ValueError(f"unknown word {word}")
 
-    def _serves(self, worker, flavour, start_line):
+    def _serves(self, worker, flavour):
         if worker.state != STARTING:
             return
         self._workers.serve(worker)
@@ -89,7 +93,7 @@ class Service:
         elif all(one.state == SERVING for one in self._workers) and not self._workers.missing():
             self.started = True
             self._failures.forget_texts()
-            start_line(flavour)
+            self._announce(flavour)
         if not self._workers.starting():  # the master is now idle for a long time
             self._attempts.do("releasing memory", finish_forking, self._config)
 
@@ -113,11 +117,11 @@ class Service:
 
     # ---- how workers end ----
 
-    def ended(self, worker, status, start_line):
+    def ended(self, worker, status):
         """A worker has ended, with this status of waitpid(2)."""
         self._workers.remove(worker)
         self.rollout.remove(worker)
-        self._attempts.do(f"the last lines of {worker}", self._read_last_lines, worker, start_line)
+        self._attempts.do(f"the last lines of {worker}", self._read_last_lines, worker)
         self._workers.release(worker)
         code = os.waitstatus_to_exitcode(status)
         if worker.state == LEAVING:
@@ -127,10 +131,10 @@ class Service:
         else:
             self._lost(worker, code)
 
-    def _read_last_lines(self, worker, start_line):
+    def _read_last_lines(self, worker):
         os.set_blocking(worker.pipe, False)
         with suppress(BlockingIOError):  # a child of the app still holds the other end
-            self.read(worker, start_line)
+            self.read(worker)
 
     def _left(self, worker, code):
         if worker.served and code not in (0, -signal.SIGTERM, -STOP_NOW):
