@@ -61,7 +61,7 @@ struct saltare_listener {
     uint32_t wildcard; /* 1: bound to 0.0.0.0 or ::, so the local address is looked up for each connection */
 };
 
-enum saltare_unit { UNIT_PLAIN = 0, UNIT_MILLISECONDS = 1 };
+enum saltare_unit { UNIT_PLAIN = 0, UNIT_MILLISECONDS = 1, UNIT_TEXT = 2 };
 
 /* An option of a server. Its meaning and effect are defined only by its row in internal/server/options.go. */
 struct saltare_option {
@@ -76,16 +76,15 @@ struct saltare_option {
 
 /* A value for an option; an option without a setting has the value 0 or its default. */
 struct saltare_setting {
-    uint64_t value;
-    uint32_t option; /* its index */
+    uint64_t value;   /* of UNIT_TEXT: the length of the text */
+    const char *text; /* of UNIT_TEXT, else NULL. Copied by saltare_open */
+    uint32_t option;  /* its index */
 };
 
 struct saltare_config {
     const struct saltare_setting *settings;
-    const char *server_header; /* value of the Server field; length 0: no such field */
-    const char *extra_headers; /* complete "name: value\r\n" lines, added to every response */
-    const uint32_t *forked;    /* nonzero once this process has forked; may be NULL */
-    uint32_t n_settings, server_header_len, extra_headers_len;
+    const uint32_t *forked; /* nonzero once this process has forked; may be NULL */
+    uint32_t n_settings;
 };
 
 /* What C needs to know about a server. */
@@ -230,7 +229,7 @@ struct saltare_turn {
     uint32_t n_code;
     uint32_t n_events;
     const struct saltare_event *events; /* out: valid until the next turn */
-    uint32_t flags; /* out: TURN_* */
+    uint32_t flags; /* out: TURN_* of all turns since the last one that succeeded */
 };
 
 /* Counters of one server. */
@@ -247,7 +246,7 @@ struct saltare_stats {
 
 /* What Go holds in this process for all servers; all zero when none is open. */
 struct saltare_live {
-    uint64_t handles, connections, streams, sockets, buffers, queues, files;
+    uint64_t handles, connections, streams, websockets, buffers, queues, files;
 };
 
 #ifndef SALTARE_GO_PREAMBLE /* cgo generates these prototypes itself */

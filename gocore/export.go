@@ -59,13 +59,12 @@ func saltare_option(index C.uint32_t, out *C.struct_saltare_option) C.int32_t {
 func saltare_open(c *C.struct_saltare_config, opened *C.struct_saltare_opened) C.int64_t {
 	config := server.Config{Recover: recovers}
 	config.Conn.Forked = (*uint32)(unsafe.Pointer(c.forked))
-	config.Conn.ExtraHeaders = C.GoBytes(unsafe.Pointer(c.extra_headers), C.int(c.extra_headers_len))
-	if c.server_header_len > 0 {
-		value := C.GoStringN(c.server_header, C.int(c.server_header_len))
-		config.Conn.ServerHeader = []byte("server: " + value + "\r\n")
-	}
 	for _, setting := range unsafe.Slice(c.settings, c.n_settings) {
-		if err := config.Set(uint32(setting.option), uint64(setting.value)); err != nil {
+		var text []byte
+		if setting.text != nil {
+			text = unsafe.Slice((*byte)(unsafe.Pointer(setting.text)), setting.value)
+		}
+		if err := config.Set(uint32(setting.option), uint64(setting.value), text); err != nil {
 			return C.int64_t(failure(err))
 		}
 	}
@@ -104,12 +103,11 @@ func saltare_turn(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 	}
 	outbox := unsafe.Slice((*byte)(t.outbox), t.outbox_len)
 	code := unsafe.Slice((*handoff.Range)(unsafe.Pointer(t.code)), t.n_code)
-	flags, err := s.Turn(outbox, time.Duration(t.timeout_ns), code)
-	if err != nil {
+	if err := s.Turn(outbox, time.Duration(t.timeout_ns), code); err != nil {
 		return failure(err)
 	}
 	pack(t, s)
-	t.flags = C.uint32_t(flags)
+	t.flags = C.uint32_t(s.Flags())
 	return 0
 }
 
@@ -183,7 +181,7 @@ func saltare_live(out *C.struct_saltare_live) {
 	for _, f := range servers.stats() {
 		out.connections += C.uint64_t(f.Connections)
 		out.streams += C.uint64_t(f.Streams)
-		out.sockets += C.uint64_t(f.Sockets)
+		out.websockets += C.uint64_t(f.WebSockets)
 		out.buffers += C.uint64_t(f.Buffers)
 		out.queues += C.uint64_t(f.Queues)
 		out.files += C.uint64_t(f.Files)

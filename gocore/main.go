@@ -26,9 +26,9 @@
 //	internal/transport/queue.go     holds output that a slow peer has not accepted yet
 //	internal/transport/turn.go      WorkOff: connections that are ready, such as one whose response has left
 //	internal/h1/end.go              the next request, or the end of the connection
-//	internal/transport/close.go     Mark records why a connection ends, settle closes it: the one way out
+//	internal/transport/close.go     Mark records why a connection ends, closeMarked closes it: the one way out
 //
-// A WebSocket request continues, once the app accepts it:
+// A websocket request continues, once the app accepts it:
 //
 //	internal/ws/upgrade.go          the handshake, parsed by internal/websocket, and its response
 //	internal/ws/receive.go          frames become pieces of messages in the inbox
@@ -73,6 +73,7 @@
 //	internal/octet/: octet.go list.go
 //	internal/counters/: counters.go
 //	internal/poll/: poll.go
+//	internal/pair/: pair.go (for tests)
 //	internal/timer/: wheel.go
 //	internal/pool/: slab.go buffers.go list.go
 //	internal/limits/: limits.go connection.go websocket.go
@@ -91,7 +92,7 @@
 //	unsent      output that the socket has not accepted, queued
 //	borrowed    bytes of a Python object that are sent without a copy; its token is released once they are sent
 //	ready       due for work in this turn; put off: due in the next
-//	marked      to be closed; settle closes it
+//	marked      to be closed; closeMarked closes it
 //	lingering   our side is shut, and further input from the peer is discarded
 //	draining    the server is stopping: each response is the last of its connection
 //	refusal     an error response that the server sends in place of the app's

@@ -18,22 +18,11 @@ int py_core_usable(core *self, const char *doing)
     return -1;
 }
 
-static int core_init(core *self, PyObject *args, PyObject *kwargs)
+/* Opens the core with options that no other code can change. */
+static int open_core(core *self, PyObject *options, PyObject *scope, PyObject *root_path)
 {
-    static char *names[] = {"options", "server_header", "extra_headers", "scope", "root_path", NULL};
-    PyObject *options, *scope, *root_path;
-    const char *server_header, *extra_headers;
-    Py_ssize_t server_len, extra_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#y#O!U:Core", names, &PyDict_Type, &options, &server_header, &server_len, &extra_headers,
-                                     &extra_len, &PyDict_Type, &scope, &root_path) ||
-        py_refuse_forked() < 0) {
-        return -1;
-    }
     struct saltare_setting settings[SALTARE_OPTIONS_MOST];
-    struct saltare_config config = {.settings = settings,
-                                    .server_header = server_header, .server_header_len = (uint32_t)server_len,
-                                    .extra_headers = extra_headers, .extra_headers_len = (uint32_t)extra_len,
-                                    .forked = py_has_forked()};
+    struct saltare_config config = {.settings = settings, .forked = py_has_forked()};
     if (py_options_read(options, settings, &config.n_settings) < 0) return -1;
     if (self->loop.state != NULL) { /* checked after reading the options, which may have opened it */
         PyErr_SetString(PyExc_RuntimeError, "a Core is opened once");
@@ -54,6 +43,20 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     self->guest = opened.guest != 0;
     self->loop.state->cores++;
     return 0;
+}
+
+static int core_init(core *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"options", "scope", "root_path", NULL};
+    PyObject *options, *scope, *root_path;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!U:Core", names, &PyDict_Type, &options, &PyDict_Type, &scope, &root_path) ||
+        py_refuse_forked() < 0) {
+        return -1;
+    }
+    PyObject *own = PyDict_Copy(options);
+    int status = own ? open_core(self, own, scope, root_path) : -1;
+    Py_XDECREF(own);
+    return status;
 }
 
 /* One listener: (descriptor, bound to a wildcard address?, scope["server"]). Appends scope["server"] to servers. */
@@ -121,7 +124,7 @@ static void release_queued(core *self, int64_t handle)
     do {
         saltare_abandon(handle, &turn);
         for (uint32_t i = 0; i < turn.n_events; i++) {
-            if (turn.events[i].kind == EVENT_RELEASE) py_take_back(&self->loop, turn.events[i].stream);
+            if (turn.events[i].kind == EVENT_RELEASE) py_release_borrowed(&self->loop, turn.events[i].stream);
         }
     } while (turn.n_events > 0);
 }
@@ -137,7 +140,7 @@ static void release_outbox(core *self, outbox *box)
             const int kind = command->kind;
             /* A forked child may hold the outbox of a turn in progress; the parent owns its descriptors. */
             if (kind == COMMAND_FILE && !py_forked()) py_file_close((struct saltare_file *)(command + 1));
-            if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) py_take_back(&self->loop, ((struct saltare_body_ref *)(command + 1))->token);
+            if (kind == COMMAND_BODY_REF || kind == COMMAND_WS_SEND_REF) py_release_borrowed(&self->loop, ((struct saltare_body_ref *)(command + 1))->token);
         }
         py_outbox_free(&taken);
     }

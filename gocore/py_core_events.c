@@ -91,7 +91,7 @@ static int on_event(core *self, const struct saltare_event *event)
     case EVENT_WS_DATA:
     case EVENT_WS_EXPECT:
     case EVENT_WS_CLOSE: return on_stream(self, event, py_websocket_event);
-    case EVENT_RELEASE: py_take_back(&self->loop, event->stream); return 0;
+    case EVENT_RELEASE: py_release_borrowed(&self->loop, event->stream); return 0;
     case EVENT_LOG: return on_log(self, event);
     case EVENT_RETIRE: return on_retire(self, event);
     }

@@ -28,6 +28,19 @@ static int call_on_empty(core *self)
     return py_call_if_set(self->on_empty, "on_empty");
 }
 
+/* Acts on the flags of this turn, and on those of turns whose events raised an exception. */
+static int act_on_flags(core *self, bool goes_on)
+{
+    const uint32_t flags = self->flags;
+    self->flags &= ~(uint32_t)TURN_EMPTY;
+    if (flags & TURN_EMPTY && call_on_empty(self) < 0) {
+        self->quiet_goes_on |= goes_on;
+        return -1;
+    }
+    self->flags = 0;
+    return py_core_quiet(self, flags, goes_on);
+}
+
 static PyObject *take_turn(core *self, struct saltare_turn *turn)
 {
     struct saltare_range code[MOST_CODE];
@@ -38,7 +51,8 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     self->loop.woken = false;
     const bool goes_on = self->quiet_goes_on;
     self->quiet_goes_on = false;
-    if (goes_on) turn->timeout_ns = 0;
+    self->more = false;
+    if (goes_on || self->flags != 0) turn->timeout_ns = 0;
     if (self->release_before_wait && box->len == 0 && turn->timeout_ns != 0) {
         turn->code = code; /* looked up with the GIL: a child forked meanwhile would keep the dynamic linker's lock */
         turn->n_code = py_core_release_before_wait(self, code);
@@ -50,18 +64,24 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     box->len = 0;
     if (box->cap > OUTBOX_KEEP) py_outbox_free(box);
     if (self->loop.boxes[self->loop.filling].len == 0) self->loop.filling = !self->loop.filling; /* usually one box is enough */
-    if (status < 0) return py_raise_status(status, "poll");
+    if (status < 0) {
+        self->quiet_goes_on |= goes_on;
+        return py_raise_status(status, "poll");
+    }
     PyObject *ready = NULL;
     self->more = (turn->flags & TURN_MORE) != 0;
+    self->flags |= turn->flags & ~(uint32_t)(TURN_MORE | TURN_INTERRUPTED); /* these two are of this turn only */
     self->events = turn->events;
     self->n_events = turn->n_events;
     self->next_event = 0;
-    if (py_core_on_events(self, &ready) < 0 || (turn->flags & TURN_EMPTY && call_on_empty(self) < 0) ||
-        py_core_quiet(self, turn->flags, goes_on) < 0) {
-        Py_XDECREF(ready);
-        return NULL;
+    if (py_core_on_events(self, &ready) < 0) {
+        self->quiet_goes_on |= goes_on;
+    } else if (act_on_flags(self, goes_on) == 0) {
+        return ready ? ready : Py_NewRef(self->loop.state->empty_tuple);
     }
-    return ready ? ready : Py_NewRef(self->loop.state->empty_tuple);
+    self->more |= self->quiet_goes_on || self->flags != 0;
+    Py_XDECREF(ready);
+    return NULL;
 }
 
 /* Whether poll() may be called within poll(): the app runs the loop in its first step on a request, as nest_asyncio allows. */

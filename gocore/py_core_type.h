@@ -17,6 +17,7 @@ typedef struct {
     int depth;     /* of nested polls */
     const struct saltare_event *events; /* of the current turn; owned by Go */
     uint32_t n_events, next_event;
+    uint32_t flags;      /* TURN_* that are not acted on yet */
     PyObject *keys;      /* descriptor -> selector key */
     PyObject *dispatch;  /* a Starter, or any callable(exchange, scope) */
     PyObject *log;       /* log(level, line) */

@@ -291,7 +291,7 @@ static PyMethodDef exchange_methods[] = {
     {"receive", (PyCFunction)exchange_receive, METH_NOARGS, "receive() -> awaitable of the next ASGI message."},
     {"send", (PyCFunction)py_exchange_send, METH_O, "send(message) -> awaitable; raises ClientDisconnected when the peer has gone."},
     {"fail", (PyCFunction)exchange_fail, METH_NOARGS,
-     "fail(): the app is over without a complete answer. 500 if nothing was sent, else the connection ends. Nothing when complete or gone."},
+     "fail(): the app is over without a complete response. 500 if nothing was sent, else the connection ends. Nothing when complete or gone."},
     {NULL},
 };
 
@@ -300,8 +300,8 @@ PyObject *py_exchange_receive_method(exchange *ex) { return PyCFunction_New(&exc
 PyObject *py_exchange_send_method(exchange *ex) { return PyCFunction_New(&exchange_methods[1], (PyObject *)ex); }
 
 static PyMemberDef exchange_members[] = {
-    {"started", T_BOOL, offsetof(exchange, started), READONLY, "The answer has begun."},
-    {"complete", T_BOOL, offsetof(exchange, complete), READONLY, "The answer is complete, or given up by fail()."},
+    {"started", T_BOOL, offsetof(exchange, started), READONLY, "The response has begun."},
+    {"complete", T_BOOL, offsetof(exchange, complete), READONLY, "The response is complete, or abandoned by fail()."},
     {"gone", T_BOOL, offsetof(exchange, gone), READONLY, "The peer has gone."},
     {NULL},
 };

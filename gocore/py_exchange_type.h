@@ -28,7 +28,7 @@ struct exchange {
     char half_closed;    /* receive() reports a disconnect, but the peer may still read the response */
 };
 
-/* Initialises a new Exchange or Socket that the collector does not track yet. */
+/* Initialises a new Exchange or WebSocket that the collector does not track yet. */
 void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *event);
 /* Slots of both types. */
 extern PyType_Slot py_exchange_slots[];

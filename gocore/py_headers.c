@@ -61,7 +61,7 @@ static int read_length(headers *self, module_state *st, PyObject *value)
         return 0;
     }
     Py_INCREF(value);
-    PyErr_Format(st->value_error, self->content_length < 0 ? "%s: content-length is not a number of octets: %R" : "%s: content-length stands there twice: %R",
+    PyErr_Format(st->value_error, self->content_length < 0 ? "%s: content-length is not a number of octets: %R" : "%s: content-length is given twice: %R",
                  self->kind, value);
     Py_DECREF(value);
     return -1;

@@ -22,7 +22,7 @@ int py_lend(loop *self, const struct saltare_command *command, PyObject *owner, 
     return 0;
 }
 
-void py_take_back(loop *self, uint64_t token)
+void py_release_borrowed(loop *self, uint64_t token)
 {
     self->borrowed--;
     self->state->borrowed--;

@@ -28,10 +28,10 @@ typedef struct {
  * run before the payload is filled in, since that code could take a turn. */
 uint8_t *py_command(loop *self, int kind, int flags, uint32_t arg, uint64_t stream, size_t len);
 /* Adds a COMMAND_BODY_REF or COMMAND_WS_SEND_REF, which lends Go command->len bytes of an object. Holds the object until
- * py_take_back. -1 with an exception. */
+ * py_release_borrowed. -1 with an exception. */
 int py_lend(loop *self, const struct saltare_command *command, PyObject *owner, const void *bytes);
 /* Takes back the object lent under a token of struct saltare_body_ref. May run Python code. */
-void py_take_back(loop *self, uint64_t token);
+void py_release_borrowed(loop *self, uint64_t token);
 
 /* Wakes the event loop of a guest driver, once a turn, if the outbox is not empty. Call it after the command is complete. -1
  * with an exception. */

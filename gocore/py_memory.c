@@ -29,7 +29,7 @@ int py_memory_check(void)
     if (capsule == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError)) return -1;
     int status = -1;
     if (capsule == NULL || !PyCapsule_IsValid(capsule, SALTARE_MEMORY_API)) {
-        PyErr_SetString(PyExc_ImportError, "saltare._core needs " SALTARE_MEMORY_API ", which there is not: " OTHER_BUILD);
+        PyErr_SetString(PyExc_ImportError, "saltare._core needs " SALTARE_MEMORY_API ", which is missing: " OTHER_BUILD);
     } else {
         status = py_memory_api(capsule) ? 0 : -1;
     }

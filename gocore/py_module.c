@@ -22,7 +22,7 @@ static PyObject *core_live(PyObject *module, PyObject *Py_UNUSED(ignored))
     if (!py_forked()) saltare_live(&go);
     Py_END_ALLOW_THREADS
     return Py_BuildValue("{snsnsnsnsKsKsKsKsKsKsK}", "cores", st->cores, "exchanges", st->exchanges, "awaitables", st->awaitables - 1, "borrowed",
-                         st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "sockets", go.sockets, "buffers", go.buffers, "queues",
+                         st->borrowed, "handles", go.handles, "connections", go.connections, "streams", go.streams, "websockets", go.websockets, "buffers", go.buffers, "queues",
                          go.queues, "files", go.files);
 }
 

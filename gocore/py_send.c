@@ -23,7 +23,7 @@ int py_check_open(exchange *ex, const char *kind)
         return -1;
     }
     if (!ex->complete) return 0;
-    PyErr_Format(st->order_error, "%s was sent after the answer was complete", kind);
+    PyErr_Format(st->order_error, "%s was sent after the response was complete", kind);
     return -1;
 }
 

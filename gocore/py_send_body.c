@@ -23,7 +23,7 @@ int py_check_fit(exchange *ex, const char *kind, int status, int64_t declared, i
     module_state *st = py_state_in(ex);
     if (has_no_content(status)) {
         if (sent == 0) return 0;
-        PyErr_Format(st->body_error, "%s: an answer with status %d has no body, but %lld bytes were sent", kind, status, (long long)sent);
+        PyErr_Format(st->body_error, "%s: a response with status %d has no body, but %lld bytes were sent", kind, status, (long long)sent);
         return -1;
     }
     if (declared < 0 || (sent <= declared && (more || ex->silent || sent == declared))) return 0;

@@ -118,7 +118,7 @@ static int first_step(starter *self, PyObject *task, run *coroutine)
     if (reference == NULL) return -1;
     int status = run_step(self);
     PyErr_Fetch(&type, &value, &traceback);
-    if (py_tasklist_settle(&self->list, task, reference, !py_run_over(coroutine)) < 0) PyErr_WriteUnraisable(task);
+    if (py_tasklist_end_step(&self->list, task, reference, !py_run_over(coroutine)) < 0) PyErr_WriteUnraisable(task);
     PyErr_Restore(type, value, traceback);
     return status;
 }
@@ -148,7 +148,7 @@ static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
 #endif
 
 /* Whether a method without arguments returns an object. -1 with an exception. */
-static int answers(PyObject *method, PyObject *object)
+static int returns(PyObject *method, PyObject *object)
 {
     PyObject *answer = PyObject_CallNoArgs(method);
     Py_XDECREF(answer);
@@ -158,7 +158,7 @@ static int answers(PyObject *method, PyObject *object)
 /* In debug mode the loop runs every step, so that it reports those that block. */
 static PyObject *new_task(starter *self, run *coroutine, bool at_once)
 {
-    int plain = answers(self->get_task_factory, Py_None), quiet = plain < 0 ? -1 : answers(self->get_debug, Py_False);
+    int plain = returns(self->get_task_factory, Py_None), quiet = plain < 0 ? -1 : returns(self->get_debug, Py_False);
     if (quiet < 0) return NULL;
     return plain ? plain_task(self, coroutine, at_once && quiet) : PyObject_CallOneArg(self->create_task, (PyObject *)coroutine);
 }
@@ -170,7 +170,7 @@ static PyObject *starter_call(starter *self, PyObject *args, PyObject *Py_UNUSED
     PyObject *scope;
     if (check_ready(self) < 0 || !PyArg_ParseTuple(args, "OO:Starter", &ex, &scope)) return NULL;
     if (!Py_IS_TYPE(ex, self->owner.state->exchange_type) && !Py_IS_TYPE(ex, self->owner.state->websocket_type)) {
-        PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a Socket, not %.100s", Py_TYPE(ex)->tp_name);
+        PyErr_Format(PyExc_TypeError, "Starter() takes an Exchange or a WebSocket, not %.100s", Py_TYPE(ex)->tp_name);
         return NULL;
     }
     return py_starter_start(self, ex, scope, true) < 0 ? NULL : Py_NewRef(Py_None);

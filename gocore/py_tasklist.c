@@ -73,7 +73,7 @@ PyObject *py_tasklist_enter(tasklist *self, PyObject *task)
     return reference;
 }
 
-int py_tasklist_settle(tasklist *self, PyObject *task, PyObject *reference, bool goes_on)
+int py_tasklist_end_step(tasklist *self, PyObject *task, PyObject *reference, bool goes_on)
 {
     int status = PySet_Discard(self->references, reference);
     Py_DECREF(reference);

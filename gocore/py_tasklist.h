@@ -15,9 +15,9 @@ int py_tasklist_open(tasklist *self);
 PyObject *py_tasklist_current(void);
 /* Sets whether a task that this thread creates stays out of the list. */
 void py_tasklist_leave_out(bool yes);
-/* Adds a task for its first step. New reference, to pass to py_tasklist_settle; NULL with an exception. */
+/* Adds a task for its first step. New reference, to pass to py_tasklist_end_step; NULL with an exception. */
 PyObject *py_tasklist_enter(tasklist *self, PyObject *task);
 /* After the first step: removes the task, or adds it for good. Steals reference. -1 with an exception. */
-int py_tasklist_settle(tasklist *self, PyObject *task, PyObject *reference, bool goes_on);
+int py_tasklist_end_step(tasklist *self, PyObject *task, PyObject *reference, bool goes_on);
 
 #endif

@@ -1,4 +1,4 @@
-/* type Socket: a request for a websocket and the websocket itself, and its receive().
+/* type WebSocket: a request for a websocket and the websocket itself, and its receive().
  *
  * It is an Exchange that may become a websocket. If the app denies it, it sends an ordinary response. Each message becomes one
  * object: a message in one piece is decoded in place, others are joined in a bytes object with room for the announced
@@ -199,7 +199,7 @@ static int take_message(websocket *ws, PyObject *dict)
     return 0;
 }
 
-static int tell_end(websocket *ws, PyObject *dict)
+static int notify_end(websocket *ws, PyObject *dict)
 {
     module_state *st = ws->ex.loop->state;
     PyObject *code = PyLong_FromLong(ws->code);
@@ -220,7 +220,7 @@ static PyObject *next_message(websocket *ws, having what)
     if (dict == NULL) return NULL;
     if (what == CONNECT) ws->connected = 1;
     if (what == MESSAGE) status = take_message(ws, dict);
-    if (what == DISCONNECT) status = tell_end(ws, dict);
+    if (what == DISCONNECT) status = notify_end(ws, dict);
     if (status < 0) Py_CLEAR(dict);
     return dict;
 }
@@ -271,7 +271,7 @@ int py_websocket_returned(exchange *ex)
 }
 
 PyType_Spec py_websocket_spec = {
-    .name = "saltare._core.Socket",
+    .name = "saltare._core.WebSocket",
     .basicsize = sizeof(websocket),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = py_exchange_slots,

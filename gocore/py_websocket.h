@@ -1,4 +1,4 @@
-/* py_websocket.h: type Socket, a request for a websocket and the websocket itself: how it is created and receives events. */
+/* py_websocket.h: type WebSocket, a request for a websocket and the websocket itself: how it is created and receives events. */
 #ifndef SALTARE_PY_WEBSOCKET_H
 #define SALTARE_PY_WEBSOCKET_H
 

@@ -18,7 +18,7 @@
 static module_state *state_of(websocket *ws) { return ws->ex.loop->state; }
 
 /* Checks that the handshake has no response yet. */
-static int check_unanswered(websocket *ws, const char *kind)
+static int check_connecting(websocket *ws, const char *kind)
 {
     if (py_check_open(&ws->ex, kind) < 0) return -1;
     if (!ws->ex.started) return 0;
@@ -60,7 +60,7 @@ static int check_no_handshake(websocket *ws, const headers *fields)
         PyObject *name = PySequence_Fast_GET_ITEM(PySequence_Fast_GET_ITEM(fields->pairs, i), 0);
         if (PyOS_strnicmp(PyBytes_AS_STRING(name), "sec-websocket-", 14) != 0) continue;
         Py_INCREF(name);
-        PyErr_Format(state_of(ws)->value_error, ACCEPT ": the header %R is not the app's to send", name);
+        PyErr_Format(state_of(ws)->value_error, ACCEPT ": the app must not send the header %R", name);
         Py_DECREF(name);
         return -1;
     }
@@ -89,10 +89,10 @@ static void become_accepted(websocket *ws)
 static int put_accept(websocket *ws, headers *given, PyObject *subprotocol)
 {
     module_state *st = state_of(ws);
-    if (subprotocol != Py_None && (check_unanswered(ws, ACCEPT) < 0 || check_offered(ws, subprotocol) < 0)) return -1;
+    if (subprotocol != Py_None && (check_connecting(ws, ACCEPT) < 0 || check_offered(ws, subprotocol) < 0)) return -1;
     headers all = {.kind = ACCEPT, .content_length = -1, .pairs = accept_pairs(given, subprotocol)};
     int failed = all.pairs == NULL || py_headers_check(given, st) < 0 || check_no_handshake(ws, given) < 0 || py_headers_check(&all, st) < 0 ||
-                 check_unanswered(ws, ACCEPT) < 0 || py_put_fields(&ws->ex, &all, COMMAND_WS_ACCEPT, 0, 0) < 0;
+                 check_connecting(ws, ACCEPT) < 0 || py_put_fields(&ws->ex, &all, COMMAND_WS_ACCEPT, 0, 0) < 0;
     if (!failed) become_accepted(ws);
     py_headers_free(&all);
     return failed ? -1 : 0;
@@ -102,7 +102,7 @@ static PyObject *send_accept(websocket *ws, PyObject *message)
 {
     module_state *st = state_of(ws);
     headers given;
-    PyObject *subprotocol = check_unanswered(ws, ACCEPT) < 0 ? NULL : py_item(message, st->s_subprotocol);
+    PyObject *subprotocol = check_connecting(ws, ACCEPT) < 0 ? NULL : py_item(message, st->s_subprotocol);
     if (subprotocol == NULL && PyErr_Occurred()) return NULL;
     if (subprotocol == NULL) subprotocol = Py_NewRef(Py_None);
     int failed = py_read_headers(&given, st, message, ACCEPT);
@@ -216,7 +216,7 @@ static PyObject *send_close(websocket *ws, PyObject *message)
     long code = code_of(st, message);
     PyObject *reason = code < 0 ? NULL : reason_of(st, message);
     if (PyErr_Occurred()) return NULL;
-    int failed = ws->accepted ? check_accepted(ws, CLOSE) : check_unanswered(ws, CLOSE);
+    int failed = ws->accepted ? check_accepted(ws, CLOSE) : check_connecting(ws, CLOSE);
     if (failed == 0) failed = py_websocket_close(ws, (uint16_t)code, reason);
     Py_XDECREF(reason);
     return failed < 0 ? NULL : Py_NewRef(st->sent);
@@ -226,7 +226,7 @@ static PyObject *send_close(websocket *ws, PyObject *message)
 
 static PyObject *send_response_start(websocket *ws, PyObject *message)
 {
-    return check_unanswered(ws, RESPONSE_START) < 0 ? NULL : py_send_start(&ws->ex, message, RESPONSE_START);
+    return check_connecting(ws, RESPONSE_START) < 0 ? NULL : py_send_start(&ws->ex, message, RESPONSE_START);
 }
 
 static PyObject *send_response_body(websocket *ws, PyObject *message)
@@ -260,6 +260,6 @@ PyObject *py_websocket_send_kind(exchange *ex, PyObject *message, PyObject *type
     for (int i = 0; kinds[i].name != NULL; i++) {
         if (py_is_kind(type, kinds[i].name, kinds[i].len)) return kinds[i].send(ws, message);
     }
-    PyErr_Format(state_of(ws)->value_error, "send(): unknown message type %R for a WebSocket", type);
+    PyErr_Format(state_of(ws)->value_error, "send(): unknown message type %R for a websocket", type);
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* py_websocket_type.h: internals of a Socket, for its own files. */
+/* py_websocket_type.h: internals of a WebSocket, for its own files. */
 #ifndef SALTARE_PY_WEBSOCKET_TYPE_H
 #define SALTARE_PY_WEBSOCKET_TYPE_H
 

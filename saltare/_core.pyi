@@ -12,7 +12,7 @@ def build_info() -> dict[str, str]: ...
 def options() -> dict[str, str]: ...
 
 class Core:
-    dispatch: Callable[[Exchange | Socket, dict[str, Any]], object]
+    dispatch: Callable[[Exchange | WebSocket, dict[str, Any]], object]
     state: dict[str, Any]
     create_future: Callable[[], Future[Any]]
     log: Callable[[int, str], object]
@@ -28,9 +28,7 @@ class Core:
     def more(self) -> bool: ...
     def __init__(
         self,
-        options: dict[str, int],
-        server_header: bytes,
-        extra_headers: bytes,
+        options: dict[str, int | bytes],
         scope: dict[str, Any],
         root_path: str,
     ) -> None: ...
@@ -57,7 +55,7 @@ class Exchange:
     def fail(self) -> None: ...
 
 @final
-class Socket:
+class WebSocket:
     """A websocket and its opening request; accepted wherever an Exchange is."""
 
     @property
@@ -75,16 +73,16 @@ class Starter:
     collect: Callable[[], object]
     collect_every: int
     @property
-    def tasks(self) -> dict[Exchange | Socket, Task[None]]: ...
+    def tasks(self) -> dict[Exchange | WebSocket, Task[None]]: ...
     def __init__(
         self,
         app: App,
         loop: AbstractEventLoop,
         ours: bool,
-        failed: Callable[[Exchange | Socket, dict[str, Any], BaseException], bool],
-        incomplete: Callable[[Exchange | Socket, dict[str, Any]], object],
+        failed: Callable[[Exchange | WebSocket, dict[str, Any], BaseException], bool],
+        incomplete: Callable[[Exchange | WebSocket, dict[str, Any]], object],
     ) -> None: ...
-    def __call__(self, exchange: Exchange | Socket, scope: dict[str, Any], /) -> None: ...
+    def __call__(self, exchange: Exchange | WebSocket, scope: dict[str, Any], /) -> None: ...
     def detach(self) -> None: ...
 
 class _Steps:

@@ -157,7 +157,7 @@ class DenialBody(TypedDict, total=False):
     more_body: bool
 
 
-class LifespanAnswer(TypedDict, total=False):
+class LifespanResponse(TypedDict, total=False):
     type: Literal[
         "lifespan.startup.complete", "lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"
     ]
@@ -169,9 +169,9 @@ Scope = HTTPScope | WebSocketScope | LifespanScope
 Event = (
     RequestEvent | DisconnectEvent | ConnectEvent | ReceiveEvent | CloseEvent | LifespanEvent | MutableMapping[str, Any]
 )
-Answer = ResponseStart | ResponseBody | ResponseTrailers | EarlyHint | PathSend | ZeroCopySend | SendFile
-SocketMessage = Accept | SendMessage | Close | DenialStart | DenialBody
-Message = Answer | SocketMessage | LifespanAnswer | MutableMapping[str, Any]
+Response = ResponseStart | ResponseBody | ResponseTrailers | EarlyHint | PathSend | ZeroCopySend | SendFile
+WebSocketMessage = Accept | SendMessage | Close | DenialStart | DenialBody
+Message = Response | WebSocketMessage | LifespanResponse | MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Message], Awaitable[None]]
 # Each framework annotates messages in its own way; all are accepted.

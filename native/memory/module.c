@@ -238,7 +238,7 @@ static PyMethodDef memory_methods[] = {
     {"record_counters", memory_record_counters, METH_NOARGS, "record_counters(): finds the counters in code objects, before park()."},
     {"start_fresh", memory_start_fresh, METH_NOARGS, "start_fresh(): what is written from now on lies together."},
     {"repark", memory_repark, METH_VARARGS,
-     "repark(fd, pool, begin=0, pages=0) -> (bytes, next): gives pages back to the file that hold what it holds."},
+     "repark(fd, pool, begin=0, pages=0) -> (bytes, next): releases pages that equal those of the file."},
     {"watch_arenas", memory_watch_arenas, METH_NOARGS, "watch_arenas(): what comes from now on is a burst's."},
     {"release_pools", memory_release_pools, METH_VARARGS,
      "release_pools(pools=0, stop=False) -> bytes, or None: drops what a burst has left free in arenas, so many pools a call."},
@@ -263,7 +263,7 @@ static PyModuleDef_Slot memory_slots[] = {{Py_mod_exec, (void *)(uintptr_t)memor
 static PyModuleDef memory_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "saltare._memory",
-    .m_doc = "Settings of malloc, and pages given back.",
+    .m_doc = "Settings of malloc, and pages released.",
     .m_methods = memory_methods,
     .m_slots = memory_slots,
 };

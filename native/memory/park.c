@@ -269,7 +269,7 @@ struct obstacle {
 };
 
 /* A thread whose stack is in parked memory would keep writing to it. */
-static struct obstacle stack_in_the_way(const struct parking *parking)
+static struct obstacle stack_obstacle(const struct parking *parking)
 {
     const struct hold *hold = &parking->hold;
     for (uint32_t i = 0; i < hold->n; i++) {
@@ -297,7 +297,7 @@ typedef int way(const struct parking *parking, int fd, size_t *bytes);
 static struct obstacle park_all(struct parking *parking, int fd, uintptr_t first_break, way *into, size_t *parked)
 {
     find_known(parking, first_break);
-    struct obstacle obstacle = stack_in_the_way(parking);
+    struct obstacle obstacle = stack_obstacle(parking);
     if (obstacle.why != NULL) return obstacle;
     int error = find_pieces(parking);
     if (error == 0) error = into(parking, fd, parked);

@@ -35,7 +35,7 @@ static PyObjectArenaAllocator arenas_before;
 static size_t least;          /* fewest bytes held, since start-up or the last release of pools */
 static Py_ssize_t most_in_use; /* most blocks seen in use since then */
 static atomic_bool more_wanted; /* a new arena was requested; several interpreters may allocate at a time */
-static _Thread_local struct range given_back; /* the last arena freed by this thread */
+static _Thread_local struct range freed_arena; /* the last arena freed by this thread */
 
 /* Source: proc(5), statm. */
 size_t bytes_held(void)
@@ -56,7 +56,7 @@ static void *watched_alloc(void *Py_UNUSED(context), size_t size)
 
 static void watched_free(void *Py_UNUSED(context), void *start, size_t size)
 {
-    given_back = (struct range){(uintptr_t)start, (uintptr_t)start + size};
+    freed_arena = (struct range){(uintptr_t)start, (uintptr_t)start + size};
     arenas_before.free(arenas_before.ctx, start, size);
 }
 
@@ -155,24 +155,24 @@ static bool take_free_pools(size_t most)
 }
 
 /* Frees all blocks of a pool, and drops their pages. Returns how many bytes. */
-static size_t give_back_pool(struct pool_header *pool)
+static size_t release_pool(struct pool_header *pool)
 {
-    given_back = (struct range){0, 0};
+    freed_arena = (struct range){0, 0};
     for (size_t i = BLOCKS; i > 0; i--) PyObject_Free(block_of(pool, i - 1));
-    const bool gone = given_back.start <= (uintptr_t)pool && (uintptr_t)pool < given_back.end;
+    const bool gone = freed_arena.start <= (uintptr_t)pool && (uintptr_t)pool < freed_arena.end;
     if (gone || pool->n_used != 0) return 0;
     pool->size_index = NO_INDEX;
     return drop(pool);
 }
 
 /* Frees up to `most` pools, the last taken first. Returns whether there are more. */
-static bool give_back_pools(size_t most)
+static bool release_pools(size_t most)
 {
     for (size_t i = 0; i < most && work.last != NULL; i++) {
         struct taken *last = work.last;
         work.last = last->before;
         if (last->whole) {
-            work.released += give_back_pool(header_of(last));
+            work.released += release_pool(header_of(last));
         } else {
             PyObject_Free(last);
         }
@@ -233,7 +233,7 @@ PyObject *memory_release_pools(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if (work.state == TAKING && stop) work.stopped = true;
     work.state = GIVING_BACK;
-    if (give_back_pools(most)) Py_RETURN_NONE;
+    if (release_pools(most)) Py_RETURN_NONE;
     work.state = IDLE;
     if (!work.stopped) {
         least = bytes_held();

@@ -75,7 +75,7 @@ static PyObject *process_handler(PyObject *Py_UNUSED(module), PyObject *number)
     if (value == -1 && PyErr_Occurred()) return NULL;
     struct sigaction action;
     if (value < 1 || value >= NSIG || sigaction((int)value, NULL, &action) < 0) {
-        PyErr_Format(PyExc_ValueError, "there is no signal %ld", value);
+        PyErr_Format(PyExc_ValueError, "unknown signal %ld", value);
         return NULL;
     }
     return PyLong_FromVoidPtr((void *)(uintptr_t)action.sa_handler);

@@ -27,9 +27,12 @@ def failed(exchange, scope, error):
 
 def incomplete(exchange, scope):
     """The app returned without completing its response."""
-    what = "its answer incomplete" if exchange.started else "no answer"
+    started = exchange.started
     exchange.fail()
-    log.error(f"the app returned with {what}: {described(scope)}")
+    if started:
+        log.error(f"the app returned with an incomplete response: {described(scope)}")
+    else:
+        log.error(f"the app returned without a response: {described(scope)}")
 
 
 def described(scope):

@@ -100,18 +100,18 @@ class Lifespan:
 
     def _unsupported(self, error):
         if self._mode == "auto":
-            self._go_without(error)
+            self._serve_without(error)
             resolve(self._started)
             return
         failure = AppError("the app does not take part in lifespan, and --lifespan is on")
         failure.__cause__ = error
         resolve(self._started, failure)
 
-    def _go_without(self, error):
+    def _serve_without(self, error):
         """An app without lifespan raises before it receives; a later exception is a failed start-up."""
         if error is not None and self._took_part:
             log.warning(
-                "the app raised during lifespan.startup and is served all the same; --lifespan on ends the start then",
+                "the app raised during lifespan.startup and is served nevertheless; --lifespan on makes that fatal",
                 error,
             )
             return

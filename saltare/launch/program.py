@@ -39,7 +39,7 @@ class Server(server.Server):
     async def serve(self) -> None:
         """Serves in the running loop, without signal handlers. Cancelling it stops the server at once."""
         if self.config.supervised():
-            raise ConfigError("serve() is one process, in the loop that runs: options that need a master are for run()")
+            raise ConfigError("serve() runs in one process: options that need a master are for run()")
         await super().serve()
 
     def _run_workers(self):

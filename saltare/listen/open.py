@@ -36,7 +36,7 @@ def open_or_keep(config, inherited):
             raise
         from .. import log
 
-        log.error(f"{error}; the server goes on listening where it did")
+        log.error(f"{error}; the server keeps listening on the old addresses")
         return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
 
 

@@ -56,7 +56,7 @@ def share():
         check_interpreter()
         shared()
     except (NotParked, RuntimeError, OSError) as reason:
-        log.debug(f"workers share memory as fork leaves it: {reason}")
+        log.debug(f"workers share only what fork shares: {reason}")
 
 
 def park(folder):
@@ -134,7 +134,7 @@ def open_pool():
             os.close(fd)
             raise
     except OSError as error:
-        log.debug(f"workers do not share what they change alike: {error.strerror}")
+        log.debug(f"workers do not share equal changed pages: {error.strerror}")
     else:
         _pool = fd
 

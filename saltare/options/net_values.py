@@ -50,7 +50,7 @@ class Header(Text):
         if name.lower() in OURS:
             raise Refused(f"{name} is the server's own, see --{OURS[name.lower()]}")
         if name.lower() in FRAMING:
-            raise Refused(f"{name} is decided by the server, answer by answer")
+            raise Refused(f"the server decides {name} for each response")
         return f"{name}: {field_value(value)}"
 
     @staticmethod
@@ -99,7 +99,7 @@ def field_value(text):
     """A header field's value without surrounding white space; Refused if it cannot be sent unchanged."""
     value = text.strip(" \t")
     if any((character < " " and character != "\t") or character == "\x7f" for character in value):
-        raise Refused("it holds a control character")
+        raise Refused("it contains a control character")
     if any(character > "\xff" for character in value):
-        raise Refused("it holds a character outside latin-1")
+        raise Refused("it contains a character outside latin-1")
     return value

@@ -72,7 +72,7 @@ def warn_of_service_links(environ, level):
     if links and level not in ("error", "critical"):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
         log.warning(
-            f"environment variables that Kubernetes sets for a service of this name are passed over: {spelled}; "
+            f"environment variables that Kubernetes sets for a service of this name are ignored: {spelled}; "
             "enableServiceLinks: false in the pod avoids them"
         )
 

@@ -14,12 +14,12 @@ TECHNIQUES = (
     ("malloc-settings", True, "set malloc to one arena and fixed thresholds, and turn off transparent huge pages"),
     ("start-up-pages", True, "drop pages of code and constants that only start-up needed"),
     ("collection", True, "collect garbage after start-up, then freeze what is left, and collect in quiet periods"),
-    ("trimming", True, "give malloc's free memory back after start-up and in quiet periods"),
+    ("trimming", True, "return malloc's free memory to the system after start-up and in quiet periods"),
     ("import-caches", False, "empty the caches that only made imports faster, once the app is imported"),
     ("lazy-ssl", False, "load ssl when it is first used"),
     ("shared-code", False, "keep equal parts of code objects once"),
-    ("freed-pools", False, "give back what is free within pymalloc's arenas after a burst"),
-    ("shared-heap", False, "workers share the master's heap, and give pages back to it"),
+    ("freed-pools", False, "release what is free within pymalloc's arenas after a burst"),
+    ("shared-heap", False, "workers share the master's heap, and again where their pages become equal to its"),
 )
 SAFE = {name for name, safe, _ in TECHNIQUES if safe}
 

@@ -22,7 +22,7 @@ class Text:
         if not isinstance(value, str):
             raise Refused
         if not value.isprintable():
-            raise Refused("it holds a control character")
+            raise Refused("it contains a control character")
         return value
 
 

@@ -23,6 +23,7 @@ class Counters:
 
     def __init__(self, fd, slots, bells):
         self.fd, self.slots, self._bells = fd, slots, bells
+        self._ended = []  # slots of ended workers that are still to be freed
 
     @classmethod
     def made(cls, slots):
@@ -48,12 +49,20 @@ class Counters:
                 return slot
         return 0
 
-    def give_back(self, slot):
+    def free(self, slot):
         """Frees the slot of an ended worker; adds its counts to slot 0."""
         gone, all_gone = self.totals(slot), self.totals(0)
         summed = [one + other for one, other in zip(gone, all_gone, strict=True)]
         os.pwrite(self.fd, TOTALS.pack(*summed), TOTALS_AT)
         os.pwrite(self.fd, bytes(SLOT), slot * SLOT)
+
+    def free_ended(self, slot=0):
+        """Frees the slot of an ended worker, and those of earlier calls that failed. OSError: to be called again."""
+        if slot:
+            self._ended.append(slot)
+        while self._ended:
+            self.free(self._ended[-1])
+            self._ended.pop()
 
     def totals(self, slot):
         """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""

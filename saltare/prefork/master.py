@@ -8,8 +8,8 @@ A worker is starting until it reports that it serves, then serving, then leaving
 Its number is inherited by its successor; its slot in the table of counters is its own.
 
 When the master ends, every worker ends at once. So no failure here may end it: what it starts returns "started" or
-"why not" (process/attempt.py); every other action goes through `_do`, which logs the failure and makes the loop check
-everything again a little later. Nothing depends on an event being seen the first time.
+"why not" (process/attempt.py); every other action goes through Attempts.do, which logs the failure and makes the loop
+check everything again a little later. Nothing depends on an event being seen the first time.
 """
 
 import gc
@@ -23,53 +23,50 @@ from .. import log
 from ..errors import StartError
 from ..memory.start_up import finish_start_up, finish_start_up_to_fork
 from ..process import ignored, title
-from ..process.attempt import Spare, reason, shut
-from ..process.programs import end_now
-from ..process.signals import STOP_NOW, STOPPING
+from ..process.attempt import reason, shut
+from ..process.programs import end_now, waited
+from ..process.signals import STOPPING
 from ..process.terminal import hung_up
 from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
-from ..restart.trial import Trial
+from .attempts import Attempts
+from .failures import Failures
 from .preload import Preload
-from .replacement import Replacement
+from .renewal import Renewal
+from .resources import Resources
+from .service import Service
 from .signal_pipe import STOP, SignalPipe
-from .spawn import SERVING, STARTING, Spawner
+from .spawn import Spawner
 from .worker_count import wanted_workers
-from .workers import CUT, Workers
+from .workers import Workers
 
 # Units: seconds.
 RETRY = 0.1  # pause before the retry of a failed action
-REPEATED = 10.0  # a failure equal to the last one is logged once in this time
 START_RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between a successor's attempts to start
 
 
-class Master(Workers, Replacement):
+class Master:
     """Serves one app with several processes, from `run` to its return."""
 
     def __init__(self, config, command_line=False):
         self.config = config
-        self.started = False  # all workers serve
-        self.graceful = True  # no worker was killed or cut short
         self.url = None  # of the first listener
         self.after_start = None  # called once all workers serve
-        self._workers = {}  # by pid
-        self._wanted = wanted_workers(config)
-        self._queue = []  # workers to be replaced, one at a time
-        self._failures = 0  # in a row
-        self._spawn_at = 0.0  # no fork before this time
-        self._stopping = 0  # number of stop requests
-        self._outcome = None  # the exception that `run` raises, unless the stop is graceful
-        self._shown = set()  # failures of this start that were shown
-        self._look_again = False  # an action failed
-        self._is_lost = False  # a worker was lost, and the others have not been woken yet
-        self._last_failure = ("", 0.0)  # its text, and when it was logged
+        self._attempts = Attempts()
+        self._failures = Failures(config.reload)
+        self._workers = Workers(config, self._attempts)
+        self._service = Service(config, self._workers, self._failures, self._attempts, self._announce)
+        self._resources = Resources()
         self._signals = SignalPipe()
-        self._spare = self._counters = self._watcher = self._spawner = None
-        self._listeners = []
-        self._unreturned = []  # slots of ended workers that are still to be freed
-        self._command = Command(origin())
-        self._preload = Preload(config, self._command, command_line)
-        self._trial = Trial(self._command, config.worker_start_timeout, "the workers go on with what they have")
+        command = Command(origin())
+        self._preload = Preload(config, command, command_line)
+        self._renewal = Renewal(config, command, self._preload)
+        self._poll = self._watcher = None
+
+    @property
+    def graceful(self):
+        """No worker was killed or cut short."""
+        return self._service.graceful
 
     def run(self):
         """Serves until stopped. Raises as a Server does; SystemExit when the end of a worker ends the server."""
@@ -80,18 +77,18 @@ class Master(Workers, Replacement):
             self._preload.load(inherited, trial)
             if trial:
                 end_trial()
-            self._adopt(inherited)
+            self._workers.adopt(inherited.get("workers", ()))
             self._retry(self._open, inherited)
             self._retry(self._signals.__enter__)
             try:
                 self._retry(self._watch)
                 self._supervise()
             finally:
-                self._do("signals", self._signals.__exit__, None, None, None)
+                self._attempts.do("signals", self._signals.__exit__, None, None, None)
         finally:
             self._close()
-        if self._outcome is not None:
-            raise self._outcome
+        if self._service.outcome is not None:
+            raise self._service.outcome
 
     def stop(self):
         """Stops gracefully; a second call, at once. May be called from any thread while it runs."""
@@ -103,9 +100,9 @@ class Master(Workers, Replacement):
         import threading
 
         if threading.current_thread() is not threading.main_thread():
-            raise StartError("workers are forked by the main thread only: run() was called in another one")
+            raise StartError("run() forks workers, so it must be called in the main thread")
         if "saltare._core" in sys.modules:
-            raise StartError("workers cannot be forked by a process that has served itself: Go does not survive fork")
+            raise StartError("a process that has served itself cannot fork workers: Go does not survive fork")
         log.configure(self.config)
 
     def _retry(self, step, *arguments):
@@ -116,174 +113,201 @@ class Master(Workers, Replacement):
             except OSError as error:
                 if pause is None or not self._workers:
                     raise StartError(f"the master cannot start: {reason(error)}") from None
-                log.error(f"the master cannot go on yet: {reason(error)}")
+                log.error(f"the master cannot continue yet: {reason(error)}")
                 time.sleep(pause)
 
     def _open(self, inherited):
         """May be retried after a failure."""
-        for worker in self._workers.values():
+        for worker in self._workers:
             os.set_inheritable(worker.pipe, False)
-        if not self._listeners:
-            from ..listen.open import open_or_keep
-
-            self._listeners = open_or_keep(self.config, inherited.get("listeners"))
-            self.url = self._listeners[0].url
-        if self._spare is None:
-            self._spare = Spare()
-        self._counters = self._table(inherited)
-        self._spawner = Spawner(
-            self._preload.workers_config(), self._listeners, self._counters, self._signals, self._spare
-        )
-        self._plan(inherited)
+        resources, config = self._resources, self._preload.workers_config()
+        resources.open(self.config, inherited, self._workers)
+        self.url = resources.listeners[0].url
+        spawner = Spawner(config, resources.listeners, resources.counters, self._signals, resources.spare)
+        self._workers.equip(spawner, resources.counters)
+        if self._workers:
+            self._take_over(inherited)
         title.set_title("saltare:master")
         if self._preload.is_here():
             finish_start_up_to_fork(self.config)
         else:
             finish_start_up(self.config)
 
+    def _take_over(self, inherited):
+        """The previous program's workers serve. They are replaced, if the master has loaded the app."""
+        self._service.started = True
+        workers = self._workers
+        if workers.wanted == inherited["configured"] or not workers.has_slots(workers.wanted):
+            workers.wanted = inherited["wanted"]
+        if not self._preload.failed:
+            log.info(f"the master has loaded the new code (pid {os.getpid()}); its workers are replaced")
+            self._service.rollout.request_all()
+
     def _watch(self):
         self._poll = select.poll()
         self._poll.register(self._signals.fileno(), select.POLLIN)
-        for worker in self._workers.values():
-            self._poll.register(worker.pipe, select.POLLIN)
+        others = []
         if self.config.reload:
             from .reload import Watcher
 
             self._watcher = Watcher(self.config)
+            others.append(self._watcher.fileno())
             self._poll.register(self._watcher.fileno(), select.POLLIN)
+        self._workers.watch(self._poll, others)
 
     # ---- the loop ----
 
     def _supervise(self):
-        for step in (self._reap, self._dismiss_surplus, self._roll, self._fill):
-            self._do("the start", step)  # an inherited worker may have ended meanwhile
+        for step in (self._reap, self._workers.dismiss_surplus, self._roll_out, self._fill):
+            self._attempts.do("the start", step)  # an inherited worker may have ended meanwhile
         if ignored.hang_ups():
-            self._do("signal 1", self._on_signal, signal.SIGHUP)
-        while self._workers or not self._stopping:
+            self._attempts.do("signal 1", self._on_signal, signal.SIGHUP)
+        while self._workers or not self._service.stops:
             self._turn()
 
     def _turn(self):
-        ready = self._do("waiting", self._wait) or ()
-        for worker in [one for one in self._workers.values() if one.pipe in ready]:
-            self._do(f"listening to {worker}", self._read_pipe, worker)
+        do = self._attempts.do
+        ready = do("waiting", self._wait) or ()
+        for worker in [one for one in self._workers if one.pipe in ready]:
+            do(f"listening to {worker}", self._service.read, worker)
         if self._watcher is not None and self._watcher.fileno() in ready:
-            self._do("listening to the watcher", self._changed)
-        for number in self._do("reading signals", self._signals.read) or ():
-            self._do(f"signal {number}", self._on_signal, number)
+            do("listening to the watcher", self._changed)
+        for number in do("reading signals", self._signals.read) or ():
+            do(f"signal {number}", self._on_signal, number)
         # After the signals: one that stops us may have ended workers as well.
-        self._do("waiting for children", self._reap)
-        if self._is_lost and self._do("waking the workers", self._wake):
-            self._is_lost = False
-        self._do("deadlines", self._on_time)
-        self._do("replacing workers", self._roll)
-        self._do("starting workers", self._fill)
+        do("waiting for children", self._reap)
+        if self._service.lost and do("waking the workers", self._wake):
+            self._service.lost = False
+        do("deadlines", self._check_deadlines)
+        do("replacing workers", self._roll_out)
+        do("starting workers", self._fill)
 
     def _wait(self):
         timeout = self._timeout()
-        if self._look_again:
-            self._look_again = False
+        if self._attempts.failed:
+            self._attempts.failed = False
             time.sleep(RETRY)  # no busy loop when an action keeps failing
             timeout = 0
         return {fd for fd, _ in self._poll.poll(timeout)}
 
-    def _do(self, what, action, *arguments):
-        """Calls the action and returns its result; logs a failure and returns None."""
-        try:
-            return action(*arguments)
-        except OSError as error:
-            self._report(f"{what}: {reason(error)}")
-        except Exception as error:
-            self._report(f"{what} failed", error)
-        self._look_again = True
-        return None
-
-    def _report(self, text, error=None):
-        last, at = self._last_failure
-        now = time.monotonic()
-        if text != last or now > at + REPEATED:
-            self._last_failure = (text, now)
-            log.error(f"in the master: {text}", error)
-
     def _timeout(self):
         """Milliseconds until the next deadline; None: no deadline."""
-        deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
-        if self._trial.deadline is not None:
-            deadlines.append(self._trial.deadline)
-        if (self._missing() and not self._waits_for_change()) or (self._queue and not self._starting()):
-            deadlines.append(self._spawn_at)
+        deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        if self._renewal.trial.deadline is not None:
+            deadlines.append(self._renewal.trial.deadline)
+        if self._service.waits_to_fill() or self._service.rollout.waits():
+            deadlines.append(self._failures.pause_until)
         if not deadlines:
             return None
         return max(0, (min(deadlines) - time.monotonic()) * 1000 + 1)
 
     def _on_signal(self, number):
         if number in (STOP, *STOPPING):
-            if not self._stopping:
+            if not self._service.stops:
                 log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
             self._stop()
-        elif self._stopping:
+        elif self._service.stops:
             return
         elif number == signal.SIGHUP:
             self._stop() if hung_up() else self._renew()
         elif number == signal.SIGTTIN:
-            self._resize(self._wanted + 1)
+            self._workers.resize(self._workers.wanted + 1)
         elif number == signal.SIGTTOU:
-            self._resize(self._wanted - 1)
+            self._workers.resize(self._workers.wanted - 1)
 
-    def _on_time(self):
-        self._trial.check()
-        now = time.monotonic()
-        for worker in list(self._workers.values()):
-            if worker.unsent is not None:
-                self._kill(worker, worker.unsent)
-            if worker.deadline is None or worker.deadline > now:
-                continue
-            worker.deadline = None
-            if worker.state == SERVING:
-                self._asks_for_replacement(worker, f"its {worker.age():.0f} s are over")
-                continue
-            if worker.state == STARTING:
-                log.error(f"{worker} did not start within {self.config.worker_start_timeout:g} s: it is killed")
-            else:
-                self._cut_short()
-                log.error(f"{worker} did not end in time: it is killed")
-            self._kill(worker, signal.SIGKILL)
+    def _announce(self, flavour):
+        """All workers serve."""
+        log.info(log.startup_line(self._resources.listeners, flavour, len(self._workers)))
+        if self.after_start is not None:
+            self.after_start()
 
     def _wake(self):
         """The kernel may have notified only the lost worker of new connections."""
-        self._counters.ring()
+        self._resources.counters.ring()
         return True
+
+    def _check_deadlines(self):
+        self._renewal.trial.check()
+        self._service.check_deadlines()
+
+    def _roll_out(self):
+        if not self._service.stops:
+            self._service.rollout.step()
+
+    def _fill(self):
+        self._workers.complete_start()
+        self._resources.spare.fill()
+        self._service.fill()
+
+    # ---- the ends of children ----
+
+    def _reap(self):
+        for pid, status in self._ended():
+            worker = self._workers.get(pid)
+            if worker is not None:
+                self._attempts.do(f"the end of {worker}", self._worker_ended, worker, status)
+            elif pid == self._renewal.trial.pid:
+                self._attempts.do("the end of the trial", self._trial_ended, status)
+
+    def _ended(self):
+        """(pid, status) of each of our children that has ended; as process 1 of a container, also of orphans."""
+        if os.getpid() == 1:
+            yield from iter(lambda: waited(-1), None)
+            return
+        trial = self._renewal.trial.pid
+        for pid in [*(worker.pid for worker in self._workers), *([trial] if trial else [])]:
+            one = waited(pid)
+            if one is not None:
+                yield one
+
+    def _worker_ended(self, worker, status):
+        self._service.ended(worker, status)
+        if self._service.outcome is not None and not self._service.stops:
+            self._stop()
+
+    # ---- new code ----
+
+    def _renew(self):
+        """SIGHUP."""
+        if self._watcher is not None:
+            self._service.restart()
+        elif self._renewal.request():
+            self._service.rollout.request_all()
+
+    def _trial_ended(self, status):
+        trial = self._renewal.trial
+        if self._service.stops:
+            trial.pid = None
+        elif trial.ended(status) == "passed":
+            state, descriptors = self._resources.handed_over()
+            state.update(workers=self._workers.records(), wanted=self._workers.wanted)
+            state["configured"] = wanted_workers(self.config)
+            descriptors += [worker.pipe for worker in self._workers]
+            self._renewal.become(self._resources.spare, state, descriptors, self._signals.put_back)
+
+    def _changed(self):
+        path = self._watcher.read()
+        if path:
+            log.info(f"{path} has changed: restarting")
+            self._service.restart()
+        else:
+            log.error("files are no longer watched")
+            self._poll.unregister(self._watcher.fileno())
 
     # ---- the end ----
 
     def _stop(self):
-        self._stopping += 1
-        self._queue.clear()
-        self._trial.kill()
-        self._leave_listeners()
-        for worker in self._workers.values():
-            if self._stopping == 1:
-                self._dismiss(worker)
-            else:
-                self.graceful = False
-                worker.deadline = time.monotonic() + CUT
-                self._kill(worker, STOP_NOW)
-
-    def _leave_listeners(self):
-        """The workers close their own copies once the backlog is empty; then new connections are refused."""
-        for listener in self._listeners:
-            self._do("closing a listener", listener.close)
+        self._renewal.trial.kill()
+        self._resources.leave_listeners(self._attempts)
+        self._service.stop()
 
     def _close(self):
-        self._leave_listeners()
-        self._trial.give_up()
-        for worker in self._workers.values():  # only if an error of ours ended the loop
+        self._resources.leave_listeners(self._attempts)
+        self._renewal.trial.give_up()
+        for worker in self._workers:  # only if an error of ours ended the loop
             end_now(worker.pid)
             shut(worker.pipe)
         if self._watcher is not None:
             self._watcher.close()
-        if self._counters is not None:
-            self._do("closing the table of counters", self._counters.close)
-        if self._spare is not None:
-            self._spare.close()
+        self._resources.close(self._attempts)
         gc.unfreeze()
-        self.started = False

@@ -34,7 +34,7 @@ class Preload:
             if trial or not inherited.get("workers"):
                 self._load(inherited, trial)
             else:
-                self._load_anew(inherited)
+                self._load_again(inherited)
 
     def by_master(self):
         """Whether the master imports the app."""
@@ -50,7 +50,7 @@ class Preload:
             return self._config
         return type(self._config)({**self._config.values(), "preload": False}, self._config.sources)
 
-    def _load_anew(self, inherited):
+    def _load_again(self, inherited):
         """The trial passed, but files may have changed since. Workers serve, and new ones may retry the import."""
         from ..process.exit_codes import explained
 
@@ -59,7 +59,7 @@ class Preload:
             self.failed = True
             self._config.app, self._config.factory = self._target, self._factory
             log.write(text)
-            log.error("SIGHUP: the code on disk cannot be loaded; the workers go on with what they have")
+            log.error("SIGHUP: the new code cannot be loaded; the workers keep serving the old code")
 
     def _load(self, inherited, trial):
         from ..restart.fresh_code import FreshCode
@@ -78,11 +78,11 @@ class Preload:
         if threads and undecided and self._command_line and self._command.repeatable():
             state = {**inherited, "threads": threads}
             why = started(self._command.repeat, state, descriptors_of(inherited), True)[1]
-            log.error(f"the master cannot begin once more: {why}")
+            log.error(f"the master cannot restart: {why}")
         if threads:
             log.warning(
                 f"the app has started threads at import ({', '.join(threads)}), and {DO_NOT_SURVIVE}: "
-                "with --no-preload, and the app given as MODULE:ATTRIBUTE, each worker imports it and has them"
+                "with --no-preload, and the app given as MODULE:ATTRIBUTE, each worker imports it and starts its own"
             )
 
     def _import(self, fresh_code):
@@ -96,7 +96,7 @@ class Preload:
         self._config.preload = False
         log.warning(
             f"the app starts threads at import ({', '.join(threads)}), and {DO_NOT_SURVIVE}: each worker imports the "
-            "app for itself; --no-preload asks for that from the beginning, --preload forks all the same"
+            "app itself; --no-preload does the same without this check, --preload forks nevertheless"
         )
 
 

@@ -40,7 +40,7 @@ class SignalPipe:
         for number in OF_A_MASTER:
             if number == signal.SIGQUIT and not ignored.is_free(number):
                 continue
-            self.before[number] = raw_signal.getsignal(number)  # not as an enum: start_anew says why
+            self.before[number] = raw_signal.getsignal(number)  # not as an enum: reset_signals says why
             signal.signal(number, caught)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_A_MASTER)
 
@@ -50,7 +50,7 @@ class SignalPipe:
     def _restore(self):
         before, self.before = self.before, {}
         steps = [partial(restore, {number: handler}) for number, handler in before.items()]
-        steps += [partial(ignored.give_back, [number]) for number in self._ignored]
+        steps += [partial(ignored.restore, [number]) for number in self._ignored]
         if self._wakeup_before is not None:
             steps.append(partial(signal.set_wakeup_fd, self._wakeup_before))
         failure = None
@@ -118,7 +118,7 @@ def once(numbers):
         stops = stops or number in STOPPING
 
 
-def start_anew(handlers, mask):
+def reset_signals(handlers, mask):
     """For a forked worker: clears the wake-up descriptor and restores the handlers from before the master's.
 
     A terminal sends interrupts and hang-ups to all its processes, so a worker leaves them to the master; a child that
@@ -138,4 +138,4 @@ def start_anew(handlers, mask):
 def leave_worker(handlers):
     """For a child that the app of a worker forks."""
     restore(handlers)
-    ignored.give_back()
+    ignored.restore()

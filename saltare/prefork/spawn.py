@@ -9,7 +9,7 @@ from errno import ENOSPC
 
 from ..process.attempt import shut, started
 from ..process.signals import OF_A_MASTER, restore_mask
-from .worker import Place, live
+from .worker import Assignment, run_worker
 
 STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
 
@@ -34,7 +34,7 @@ class Worker:
         return time.monotonic() - self.born
 
 
-class Berth:
+class Reservation:
     """What a worker needs before its fork: a number, a slot in the table, and a pipe."""
 
     def __init__(self, number, slot, pipe):
@@ -52,26 +52,27 @@ class Spawner:
         self._config, self._listeners, self._counters = config, listeners, counters
         self._signals, self._spare = signals, spare
         self._pid = os.getpid()
+        self._mask = None  # the signal mask from before the forks, while it is to be restored
 
     def start(self, numbers, others):
         """Forks a Worker for each of the numbers. Returns the new Workers, and why there are not more, or None.
         A failed attempt leaves nothing behind. `others` are descriptors of the master that workers close.
         """
-        berths, why = [], None
+        reserved, why = [], None
         for number in numbers:
-            berth, why = started(self._prepare, number)
-            if berth is None:
+            one, why = started(self._prepare, number)
+            if one is None:
                 break
-            berths.append(berth)
-        pids = [0] * len(berths)
-        why = started(self._fork, berths, pids, others)[1] or why
+            reserved.append(one)
+        pids = [0] * len(reserved)
+        why = started(self._fork, reserved, pids, others)[1] or why
         workers = []
-        for berth, pid in zip(berths, pids, strict=True):
+        for one, pid in zip(reserved, pids, strict=True):
             if pid == 0:
-                self._give_up(berth)
+                self._discard(one)
             else:
-                shut(berth.writer)
-                workers.append(Worker(pid, berth.number, berth.slot, berth.reader))
+                shut(one.writer)
+                workers.append(Worker(pid, one.number, one.slot, one.reader))
         return workers, why
 
     def _prepare(self, number):
@@ -79,20 +80,20 @@ class Spawner:
         if slot == 0:
             raise OSError(ENOSPC, f"all {self._counters.slots} slots are taken")
         try:
-            return Berth(number, slot, self._spare.attempt(os.pipe2, os.O_CLOEXEC))
+            return Reservation(number, slot, self._spare.attempt(os.pipe2, os.O_CLOEXEC))
         except BaseException:
-            self._give_back(slot)
+            self._free(slot)
             raise
 
-    def _give_up(self, berth):
-        berth.close()
-        self._give_back(berth.slot)
+    def _discard(self, one):
+        one.close()
+        self._free(one.slot)
 
-    def _give_back(self, slot):
+    def _free(self, slot):
         with suppress(OSError):  # the slot is lost then
-            self._counters.give_back(slot)
+            self._counters.free(slot)
 
-    def _fork(self, berths, pids, others):
+    def _fork(self, reserved, pids, others):
         """Fills in the pids. OSError: those that are 0 could not be forked.
 
         Workers share equal pages, down to the addresses of new objects and the versions that the interpreter gives to
@@ -102,32 +103,40 @@ class Spawner:
             if stream is not None:
                 with suppress(OSError, ValueError):  # closed, or on a full disk
                     stream.flush()  # otherwise the children would write it again
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, OF_A_MASTER)
+        if self._mask is None:
+            self._mask = mask
         own, fork = None, os.fork
         try:
             for at in range(len(pids)):
                 pid = fork()
                 if pid == 0:
                     own = at
-                    self._become_worker(berths, at, others, before)
+                    self._become_worker(reserved, at, others)
                 pids[at] = pid
         finally:
             if own is None:
-                restore_mask(before)
+                self.restore_mask()
 
-    def _become_worker(self, berths, own, others, mask):
+    def restore_mask(self):
+        """OSError: to be called again. A process whose signals stay blocked could not be stopped."""
+        if self._mask is not None:
+            restore_mask(self._mask)
+            self._mask = None
+
+    def _become_worker(self, reserved, own, others):
         """In the child: closes the master's descriptors and serves. It does not return."""
         try:
             for fd in others:
                 shut(fd)
-            for at, berth in enumerate(berths):
-                shut(berth.reader)
+            for at, one in enumerate(reserved):
+                shut(one.reader)
                 if at != own:
-                    shut(berth.writer)
+                    shut(one.writer)
             self._spare.close()
             self._signals.leave()
-            number, slot, writer = berths[own].number, berths[own].slot, berths[own].writer
-            place = Place(self._config, self._listeners, self._counters.fd, number, slot, writer)
-            live(place, self._pid, self._signals.before, mask)
+            number, slot, writer = reserved[own].number, reserved[own].slot, reserved[own].writer
+            assignment = Assignment(self._config, self._listeners, self._counters.fd, number, slot, writer)
+            run_worker(assignment, self._pid, self._signals.before, self._mask)
         finally:
             os._exit(1)

@@ -16,24 +16,24 @@ from ..process.signals import STOP_NOW
 from ..serve.selector import new_loop
 from ..serve.server import Server
 from ..serve.signals import Signals
-from .signal_pipe import start_anew
+from .signal_pipe import reset_signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # replaces the line breaks of a text
 
 # A worker's input: its configuration, the master's listeners, the descriptor of the table of counters, the worker's
 # number (from 1), its slot in the table, and the descriptor of its pipe to the master.
-Place = namedtuple("Place", "config listeners counters number slot pipe")
+Assignment = namedtuple("Assignment", "config listeners counters number slot pipe")
 
 
 class WorkerServer(Server):
     """A Server that leaves listeners, start-up line and terminal signals to the master."""
 
     @classmethod
-    def at(cls, place):
-        server = cls(place.config)
-        server._place, server._report_to_master = place, Reporter(place.pipe)
-        config = place.config
+    def at(cls, assignment):
+        server = cls(assignment.config)
+        server._assignment, server._report_to_master = assignment, Reporter(assignment.pipe)
+        config = assignment.config
         server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())
         return server
 
@@ -53,12 +53,12 @@ class WorkerServer(Server):
                 super()._begin()
 
     def _listen(self):
-        super()._listen_at(list(self._place.listeners))
+        super()._listen_at(list(self._assignment.listeners))
 
     def _signals(self, loop):
         return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
 
-    def _say_why(self):
+    def _log_reason(self):
         """The master has logged why."""
 
     def _leave(self):
@@ -86,8 +86,8 @@ class WorkerServer(Server):
             most += int.from_bytes(os.urandom(8), "little") % (config.limit_max_requests_jitter + 1)
         return {
             **super()._core_options(guest),
-            "counters": self._place.counters,
-            "slot": self._place.slot,
+            "counters": self._assignment.counters,
+            "slot": self._assignment.slot,
             "retire_requests": most,
             "retire_rss": config.limit_max_rss << 20,
         }
@@ -108,17 +108,17 @@ class WorkerServer(Server):
         self._report_to_master(REPLACE, why)
 
 
-def live(place, parent, handlers, mask):
+def run_worker(assignment, parent, handlers, mask):
     """A worker's whole life, in the forked child; it does not return."""
     code, until = 1, 0.0
     try:
-        start_anew(handlers, mask)
+        reset_signals(handlers, mask)
         _process.die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        title.set_title(f"saltare:wkr{place.number}")
-        place.config.shutdown_timeout = place.config.patience()
-        server = WorkerServer.at(place)
+        title.set_title(f"saltare:wkr{assignment.number}")
+        assignment.config.shutdown_timeout = assignment.config.patience()
+        server = WorkerServer.at(assignment)
         code, until = server.run(), server.until
     except BaseException as error:
         log.write(log.traceback_of(error))

@@ -1,4 +1,4 @@
-"""The workers of a master, each from its start to its end."""
+"""The workers of a master, as processes: starts, signals, what they report, and their ends."""
 
 import os
 import select
@@ -7,243 +7,160 @@ import time
 from contextlib import suppress
 
 from .. import log
-from ..errors import AppError, ConfigError, StartError
-from ..memory.start_up import finish_forking
 from ..process.attempt import shut
-from ..process.programs import ended, waited
-from ..process.signals import STOP_NOW
-from .spawn import LEAVING, SERVING, STARTING
-from .worker import FAILED, REPLACE, SEPARATOR, SERVES
+from .spawn import LEAVING, SERVING, STARTING, Worker
+from .worker_count import wanted_workers
 
-# Units: seconds.
-CUT = 3.0  # that a worker has to end after a stop at once, and beyond its own shutdown_timeout
-BRIEF = 10.0  # a life shorter than this counts as a failure
-LONGEST_PAUSE = 30.0  # between two starts that keep failing
-FIRST_PAUSE = 0.25
+CUT = 3.0  # seconds that a worker has to end after a stop at once, and beyond its own shutdown_timeout
 
 
 class Workers:
-    """The part of a master that starts workers, reads what they report, and acts when one ends. Its fields are those of
-    Master, which calls these methods from its loop.
-    """
+    """Those that have not ended. Iterating allows for changes meanwhile."""
 
-    def _missing(self):
+    def __init__(self, config, attempts):
+        self.wanted = wanted_workers(config)
+        self._config, self._attempts = config, attempts
+        self._by_pid = {}
+        self._counters = self._spawner = self._poll = None
+        self._others = ()  # descriptors of the master, besides the workers' pipes, that workers close
+
+    def __iter__(self):
+        return iter(list(self._by_pid.values()))
+
+    def __len__(self):
+        return len(self._by_pid)
+
+    def adopt(self, records):
+        """Takes over the workers of the previous program, by its `records`."""
+        for pid, number, slot, pipe, state, replaces in records:
+            worker = self._by_pid[pid] = Worker(pid, number, slot, pipe)
+            worker.state, worker.replaces = state, replaces
+            worker.deadline = leave_deadline(self._config) if state == LEAVING else None
+        for worker in self:
+            worker.replaces = self._by_pid.get(worker.replaces)
+
+    def records(self):
+        """For the next program."""
+        return [(one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid) for one in self]
+
+    def equip(self, spawner, counters):
+        self._spawner, self._counters = spawner, counters
+
+    def watch(self, poll, others):
+        """Registers their pipes, and those of later workers, with `poll`."""
+        self._poll, self._others = poll, others
+        for worker in self:
+            poll.register(worker.pipe, select.POLLIN)
+
+    # ---- how many ----
+
+    def get(self, pid):
+        return self._by_pid.get(pid)
+
+    def missing(self):
         """The numbers without a worker. With --reload, a leaving worker still has its number."""
-        if self._stopping:
-            return []
-        filled = {one.number for one in self._workers.values() if one.state != LEAVING or self._watcher is not None}
-        return [number for number in range(1, self._wanted + 1) if number not in filled]
+        filled = {one.number for one in self if one.state != LEAVING or self._config.reload}
+        return [number for number in range(1, self.wanted + 1) if number not in filled]
 
-    def _starting(self):
-        return any(worker.state == STARTING for worker in self._workers.values())
+    def starting(self):
+        return any(worker.state == STARTING for worker in self)
 
-    def _waits_for_change(self):
-        return self._watcher is not None and self._failures > 0
-
-    def _fill(self):
-        self._spare.fill()
-        if time.monotonic() < self._spawn_at or self._waits_for_change():
+    def resize(self, wanted):
+        if wanted < 1 or self._config.reload or not self.has_slots(wanted):
             return
-        missing = self._missing()
-        if missing:
-            self._spawn(missing)
+        self.wanted = wanted
+        log.info(f"workers wanted: {wanted}")
+        self.dismiss_surplus()
 
-    def _spawn(self, numbers, replaces=None):
-        """Returns whether a worker was started for each of the numbers."""
-        self._do("the table of counters", self._return_slots)
-        others = [worker.pipe for worker in self._workers.values()]
-        if self._watcher is not None:
-            others.append(self._watcher.fileno())
-        workers, why = self._spawner.start(numbers, others)
+    def has_slots(self, wanted):
+        """Two for each worker, since it may have a successor while it leaves."""
+        enough = wanted * 2 <= self._counters.slots
+        if not enough:
+            log.warning(f"there is no room for {wanted} workers: restart the server with a larger --workers")
+        return enough
+
+    # ---- from its start to its end ----
+
+    def start(self, numbers, replaces=None):
+        """Returns whether a worker was started for each of the numbers; logs why not."""
+        self._attempts.do("the table of counters", self._counters.free_ended)
+        workers, why = self._spawner.start(numbers, [*(one.pipe for one in self), *self._others])
         for worker in workers:
-            self._workers[worker.pid] = worker
+            self._by_pid[worker.pid] = worker
             worker.replaces = replaces
-            if self.config.worker_start_timeout:
-                worker.deadline = worker.born + self.config.worker_start_timeout
-            self._do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
+            if self._config.worker_start_timeout:
+                worker.deadline = worker.born + self._config.worker_start_timeout
+            self._attempts.do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
         left = numbers[len(workers) :]
         if left:
             log.error(f"worker {left[0]} cannot be started: {why}")
-            self._pause()
         elif why is not None:
-            log.error(f"in the master, once it had started workers: {why}")
+            log.error(f"in the master, after it had started workers: {why}")
+            self._attempts.failed = True
         return not left
 
-    def _pause(self):
-        now = time.monotonic()
-        self._failures = 1 if now > self._spawn_at + BRIEF else self._failures + 1
-        self._spawn_at = now + min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+    def complete_start(self):
+        """What the last start may have left undone."""
+        self._spawner.restore_mask()
 
-    def _read_pipe(self, worker):
-        """Handles the lines that a worker wrote."""
+    def read(self, worker):
+        """The complete lines that a worker has written since the last call."""
         data = os.read(worker.pipe, 1 << 16)
         if not data:
             self._unwatch(worker)
-            return
+            return []
         *lines, worker.unread = (worker.unread + data).split(b"\n")
-        for line in lines:
-            self._do(f"a line of {worker}", self._take, worker, line)
+        return lines
 
-    def _take(self, worker, line):
-        word, _, text = line.decode(errors="replace").partition(" ")
-        WORDS[word](self, worker, text.replace(SEPARATOR, "\n"))
-
-    def _serves(self, worker, flavour):
-        if worker.state != STARTING:
-            return
+    def serve(self, worker):
+        """A worker reports that it serves: the one that it replaces leaves."""
         worker.state, worker.served = SERVING, True
-        lifetime = self.config.limit_worker_lifetime
+        lifetime = self._config.limit_worker_lifetime
         worker.deadline = worker.born + lifetime if lifetime else None
         if worker.replaces is not None:
-            self._dismiss(worker.replaces)
+            self.dismiss(worker.replaces)
             worker.replaces = None
-        if self.started:
-            log.info(f"{worker} serves")
-        elif all(one.state == SERVING for one in self._workers.values()) and not self._missing():
-            self._start_is_over(flavour)
-        if not self._starting():
-            self._do("giving memory back", finish_forking, self.config)  # the master is now idle for a long time
 
-    def _start_is_over(self, flavour):
-        self.started = True
-        self._shown.clear()
-        log.info(log.startup_line(self._listeners, flavour, len(self._workers)))
-        if self.after_start is not None:
-            self.after_start()
-
-    def _asks_for_replacement(self, worker, why):
-        if worker.state == SERVING and worker not in self._queue:
-            log.info(f"{worker} is replaced: {why}")
-            self._queue.append(worker)
-
-    def _shows_failure(self, worker, text):
-        # All workers of one start fail alike: the log shows it once.
-        if text not in self._shown:
-            self._shown.add(text)
-            log.write(text)
-
-    def _dismiss(self, worker):
+    def dismiss(self, worker):
         """Asks a worker to drain and end."""
-        if worker.pid in self._workers and worker.state != LEAVING:
+        if worker.pid in self._by_pid and worker.state != LEAVING:
             worker.state = LEAVING
-            worker.deadline = self._patience()
-            self._kill(worker, signal.SIGTERM)
+            worker.deadline = leave_deadline(self._config)
+            self.kill(worker, signal.SIGTERM)
 
-    def _patience(self):
-        """The deadline of a leaving worker: its drain and its lifespan have shutdown_timeout each."""
-        timeout = self.config.patience()
-        return time.monotonic() + 2 * timeout + CUT if timeout else None
+    def dismiss_surplus(self):
+        for worker in self:
+            if worker.number > self.wanted:
+                self.dismiss(worker)
 
-    def _kill(self, worker, number):
-        sent = self._do(f"signal {number} to {worker}", self._send, worker.pid, number)
+    def kill(self, worker, number):
+        """Sends a signal. If that fails, the worker's `unsent` is the number, to retry."""
+        sent = self._attempts.do(f"signal {number} to {worker}", send, worker.pid, number)
         worker.unsent = None if sent else number
 
-    def _send(self, pid, number):
-        with suppress(ProcessLookupError):  # it has ended; _reap removes it
-            os.kill(pid, number)
-        return True
+    def remove(self, worker):
+        """It has ended; what it wrote may still be read."""
+        del self._by_pid[worker.pid]
 
-    # ---- the end of one ----
-
-    def _reap(self):
-        for pid, status in self._ended():
-            worker = self._workers.get(pid)
-            if worker is not None:
-                self._do(f"the end of {worker}", self._remove, worker, status)
-            elif pid == self._trial.pid:
-                self._do("the end of the trial", self._tried, status)
-
-    def _ended(self):
-        """(pid, status) of each of our children that has ended; as process 1 of a container, also of orphans."""
-        if os.getpid() == 1:
-            yield from iter(lambda: waited(-1), None)
-            return
-        for pid in [*self._workers, *([self._trial.pid] if self._trial.pid else [])]:
-            one = waited(pid)
-            if one is not None:
-                yield one
-
-    def _remove(self, worker, status):
-        del self._workers[worker.pid]
-        if worker in self._queue:
-            self._queue.remove(worker)
-        self._do(f"the last lines of {worker}", self._read_last_lines, worker)
+    def release(self, worker):
+        """Closes its pipe and frees its slot, after its removal."""
         self._unwatch(worker)
         shut(worker.pipe)
         if worker.slot:
-            self._unreturned.append(worker.slot)
-            self._do("the table of counters", self._return_slots)
-        code = os.waitstatus_to_exitcode(status)
-        if worker.state == LEAVING:
-            self._left(worker, code)
-        elif not self.started and worker.state == STARTING:
-            self._start_failed(worker, code)
-        else:
-            self._lost(worker, code)
-
-    def _return_slots(self):
-        while self._unreturned:
-            self._counters.give_back(self._unreturned[-1])
-            self._unreturned.pop()
-
-    def _read_last_lines(self, worker):
-        os.set_blocking(worker.pipe, False)
-        with suppress(BlockingIOError):  # a child of the app still holds the other end
-            self._read_pipe(worker)
+            self._attempts.do("the table of counters", self._counters.free_ended, worker.slot)
 
     def _unwatch(self, worker):
         with suppress(KeyError):
             self._poll.unregister(worker.pipe)
 
-    def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM, -STOP_NOW):
-            self._cut_short()
-            log.warning(f"{worker} {ended(code)} while it was to end")
 
-    def _cut_short(self):
-        """A worker did not end gracefully. That makes the whole stop ungraceful, if the server is stopping."""
-        if self._stopping:
-            self.graceful = False
-
-    def _start_failed(self, worker, code):
-        """One of the first workers ended before it served: the whole start has failed."""
-        if self._stopping:
-            return
-        if self._watcher is not None:
-            self._wait_for_change(worker, code)
-            return
-        error = {1: StartError, 2: ConfigError}.get(code, AppError)
-        self._outcome = error(f"{worker} {ended(code)} before it served")
-        self._stop()
-
-    def _wait_for_change(self, worker, code):
-        self._failures += 1
-        why = "" if code in (1, 2, 3) else f"{worker} {ended(code)}; "
-        log.error(f"{why}a change of a file starts the app again")
-
-    def _lost(self, worker, code):
-        """A worker ended unexpectedly."""
-        self._is_lost = True
-        if worker.replaces is not None:
-            self._give_up_replacing(worker, code)
-            return
-        log.error(f"{worker} {ended(code)}")
-        if self._watcher is not None:
-            self._wait_for_change(worker, code)
-        elif self.config.worker_failure == "exit":
-            self._outcome = SystemExit(code if code >= 0 else 128 - code)
-            self._stop()
-        elif worker.state == STARTING or worker.age() < BRIEF:
-            self._pause()
-
-    def _give_up_replacing(self, worker, code):
-        old = worker.replaces
-        log.error(f"{worker} {ended(code)} before it served; {old} stays, with the code it has")
-        self._pause()
-        self._queue.clear()
-        limits = self.config.limit_max_requests, self.config.limit_max_rss, self.config.limit_worker_lifetime
-        if any(limits) and old.state == SERVING:
-            old.deadline = time.monotonic() + LONGEST_PAUSE  # its replacement is retried then
+def leave_deadline(config):
+    """Of a worker that now begins to leave: its drain and its lifespan have shutdown_timeout each."""
+    timeout = config.patience()
+    return time.monotonic() + 2 * timeout + CUT if timeout else None
 
 
-WORDS = {SERVES: Workers._serves, REPLACE: Workers._asks_for_replacement, FAILED: Workers._shows_failure}
+def send(pid, number):
+    with suppress(ProcessLookupError):  # it has ended; the master removes it
+        os.kill(pid, number)
+    return True

@@ -111,7 +111,7 @@ def threads_end(until, waiter=None, stop_requested=None):
                 waiter.wait(until)
     except StopRequested:
         why = "stop requested"
-    return not name_left(lasting(threading), why)
+    return not log_abandoned(lasting(threading), why)
 
 
 class Waiter:
@@ -157,12 +157,12 @@ def executor_threads(loop):
     return [one for one in lasting(threading) if one.name.startswith(("uvloop_", "ThreadPoolExecutor"))]
 
 
-def name_left(threads, why):
+def log_abandoned(threads, why):
     """Logs each as left behind, once; returns whether there are any."""
     unnamed = [one for one in threads if one not in _named]
     if unnamed:
         _named.update(unnamed)
-        log.error(f"{why}: threads that have not ended are left behind: {described(unnamed)}")
+        log.error(f"{why}: threads that have not ended are abandoned: {described(unnamed)}")
     return bool(threads)
 
 

@@ -88,7 +88,7 @@ def is_ours(number):
     return raw_signal.getsignal(number) in OURS and _process.handler(number) == _of_python
 
 
-def give_back(numbers=EARLY):
+def restore(numbers=EARLY):
     """Restores the default action of those that still have our handler."""
     for number in numbers:
         if is_ours(number):

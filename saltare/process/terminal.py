@@ -16,7 +16,7 @@ def hung_up():
     try:
         return any(events & select.POLLHUP for _, events in poll.poll(0))
     except OSError as error:
-        log.error(f"SIGHUP: whether the terminal is gone cannot be seen: {error.strerror}")
+        log.error(f"SIGHUP: cannot tell whether the terminal is gone: {error.strerror}")
         return False
 
 

@@ -125,10 +125,12 @@ def weigh_imports(config, report):
         out.seek(0)
         found = out.read()
     if not found:
-        raise AppError("the app was not imported, as said above")
-    told = json.loads(found)
-    report.free = told["free"]
-    report.parts = list(parts([(kind, name, Amount(rss, private), n) for kind, name, rss, private, n in told["steps"]]))
+        raise AppError("the app could not be imported, as shown above")
+    found = json.loads(found)
+    report.free = found["free"]
+    report.parts = list(
+        parts([(kind, name, Amount(rss, private), n) for kind, name, rss, private, n in found["steps"]])
+    )
 
 
 def parts(steps):
@@ -167,7 +169,7 @@ def text(report):
     served = report.served
     lines += ["", f"the server{processes(served)}"]
     lines += [
-        line("idle, start-up's pages given back", served.idle),
+        line("idle, start-up's pages released", served.idle),
         line("after the sample load", served.used, report.asked),
         f"  of it touched by these requests (hot): {mib(served.hot)}; shared with files: {mib(shared(served.used))}",
     ]

@@ -125,7 +125,7 @@ def load_server():
 def load_core():
     from .._core import Core
 
-    Core(options={}, server_header=b"", extra_headers=b"", scope={}, root_path="").close()
+    Core(options={}, scope={}, root_path="").close()
 
 
 def free_blocks():
@@ -163,8 +163,8 @@ def main(fd, out):
         os._exit(128 - code if code < 0 else code)
     gc.collect()
     _memory.trim()
-    told = [(kind, name, amount.rss, amount.private, modules) for kind, name, amount, modules in steps]
+    lines = [(kind, name, amount.rss, amount.private, modules) for kind, name, amount, modules in steps]
     with open(out, "w") as file:
-        json.dump({"steps": told, "free": free_blocks()}, file)
+        json.dump({"steps": lines, "free": free_blocks()}, file)
     sys.stdout.flush()
     os._exit(0)  # the app's threads and exit handlers are of no interest

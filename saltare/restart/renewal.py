@@ -23,7 +23,7 @@ class Renewal:
 
     def __init__(self, server, origin):
         self._server, self._command = server, Command(origin)
-        self._trial = Trial(self._command, server.config.worker_start_timeout, "the server goes on with what it has")
+        self._trial = Trial(self._command, server.config.worker_start_timeout, "the server keeps serving the old code")
         self._loop = self._ends = self._timer = None  # during a trial: loop, pidfd, timer of its deadline
         self._kept = None  # descriptors of the listening sockets, by key, once the trial has passed
         self._later = False  # a SIGHUP came that could not be handled yet
@@ -35,14 +35,14 @@ class Renewal:
         if hung_up():
             self._server.shutdown()
         elif not self._command.repeatable():
-            log.warning("SIGHUP: this program cannot be started again: it goes on with the code that it has")
+            log.warning("SIGHUP: this program cannot be restarted: the server keeps serving the old code")
         elif self._kept is not None:
-            log.info("SIGHUP: the code on disk is tried once more, when the new program serves")
+            log.info("SIGHUP: the new code is checked again once the new program serves")
             self._later = True
         elif self._server.stopping():
-            log.info("SIGHUP: the server is stopping: the code on disk is not tried")
+            log.info("SIGHUP: the server is stopping: the new code is not checked")
         elif not self._server.started:
-            log.info("SIGHUP: the code on disk is tried when the server serves")
+            log.info("SIGHUP: the new code is checked once the server serves")
             self._later = True
         elif self._trial.request():
             self._watch()
@@ -57,7 +57,7 @@ class Renewal:
         self._ends, why = started(os.pidfd_open, self._trial.pid)
         if self._ends is None:
             self._trial.give_up()
-            log.error(f"SIGHUP: the trial cannot be watched: {why}; the server goes on with what it has")
+            log.error(f"SIGHUP: cannot watch the check of the new code: {why}; the server keeps serving the old code")
             return
         self._loop.add_reader(self._ends, self._tried)
         self._time()
@@ -76,7 +76,7 @@ class Renewal:
         try:
             status = waited(self._trial.pid)
         except OSError as error:
-            log.error(f"SIGHUP: the trial cannot be waited for: {reason(error)}")
+            log.error(f"SIGHUP: cannot wait for the check of the new code: {reason(error)}")
             return  # the descriptor stays readable, so the loop calls again
         if status is None:
             return
@@ -87,7 +87,7 @@ class Renewal:
         elif outcome == "passed" and self._server.started:
             kept, why = started(self._server.hand_over)
             if kept is None:
-                log.error(f"SIGHUP: the sockets cannot be kept: {why}; the server goes on with what it has")
+                log.error(f"SIGHUP: cannot keep the listening sockets: {why}; the server keeps serving the old code")
             self._kept = kept
 
     def _unwatch(self):
@@ -119,8 +119,8 @@ class Renewal:
         if wanted:
             why = started(self._become, kept, descriptors, until)[1]
             if why is not None:
-                log.error(f"SIGHUP: the new program cannot be started: {why}; the server goes on with what it has")
-                self._postponed.give_back()
+                log.error(f"SIGHUP: cannot start the new program: {why}; the server keeps serving the old code")
+                self._postponed.resume()
                 return kept
             self._server.until = time.monotonic()  # no further wait for threads
         for fd in descriptors:
@@ -163,15 +163,15 @@ class Postponed:
         for number in dict.fromkeys(self._noted):
             signal.raise_signal(number)
 
-    def give_back(self):
+    def resume(self):
         """For a server that runs again."""
         signal.pthread_sigmask(signal.SIG_BLOCK, self._signals.before)
-        self._signals.give_back()
+        self._signals.restore()
         self.pass_on()
 
     def end(self):
         """Nothing follows: the requested stop is complete."""
-        self._signals.give_back()
+        self._signals.restore()
         for number in dict.fromkeys(self._noted):
             if number in STOPPING:
                 log.info(f"stopping: {signal.Signals(number).name}")

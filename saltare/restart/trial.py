@@ -24,17 +24,17 @@ class Trial:
         """SIGHUP. Returns whether a trial has begun."""
         if self.pid is not None:
             if not self._again:
-                log.info("SIGHUP: the code on disk is tried once more, when the trial that goes on has ended")
+                log.info("SIGHUP: the new code is checked again when the check in progress ends")
             self._again = True
             return False
-        log.info("SIGHUP: the code on disk is tried")
+        log.info("SIGHUP: checking the new code")
         return self._begin()
 
     def _begin(self):
         self._again = self._is_over = False
         pid, why = started(self._command.try_out)
         if pid is None:
-            log.error(f"SIGHUP: the code on disk cannot be tried: {why}; {self._otherwise}")
+            log.error(f"SIGHUP: cannot check the new code: {why}; {self._otherwise}")
             return False
         self.pid = pid
         self.deadline = time.monotonic() + self._limit if self._limit else None
@@ -53,7 +53,7 @@ class Trial:
             except ProcessLookupError:
                 pass  # it has ended
             except OSError as error:
-                log.error(f"the trial (pid {self.pid}) cannot be killed: {reason(error)}")
+                log.error(f"cannot kill the check of the new code (pid {self.pid}): {reason(error)}")
                 self.deadline = time.monotonic() + 1  # to retry
 
     def ended(self, status):
@@ -61,10 +61,10 @@ class Trial:
         code = os.waitstatus_to_exitcode(status)
         self.pid = self.deadline = None
         if code != PASSED:
-            what = f"did not load within {self._limit:g} s" if self._is_over else ended(code)
-            log.error(f"SIGHUP: the code on disk {what}; {self._otherwise}")
+            what = f"did not end within {self._limit:g} s" if self._is_over else ended(code)
+            log.error(f"SIGHUP: the check of the new code {what}; {self._otherwise}")
         if self._again:
-            log.info("SIGHUP: the code on disk is tried once more")
+            log.info("SIGHUP: checking the new code again")
             return "again" if self._begin() else "failed"
         return "passed" if code == PASSED else "failed"
 

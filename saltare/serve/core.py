@@ -11,15 +11,13 @@ def new_core(config, options):
 
     return Core(
         options=options,
-        server_header=config.server_header.encode("latin-1"),
-        extra_headers="".join(f"{header}\r\n" for header in config.header).encode("latin-1"),
         scope=template(config.root_path),
         root_path=config.root_path,
     )
 
 
 def core_options(config, guest):
-    """Option name -> integer, in the units that the core declares; 0 is off."""
+    """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
     from .._core import options as units
 
     values = vars(config)
@@ -29,6 +27,8 @@ def core_options(config, guest):
 
 
 def in_units(value, unit):
+    if unit == "text":  # one, or lines
+        return (value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)).encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
 
 

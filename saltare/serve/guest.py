@@ -26,8 +26,9 @@ class Guest:
         except RuntimeError:  # closed, or in a forked child: the loop would call it again and again
             self.close()
             raise
-        if self._core.more:
-            self._turn_soon()
+        finally:
+            if self._core.more:
+                self._turn_soon()
 
     def close(self):
         self._loop.remove_reader(self._core.epoll_fd)

@@ -19,5 +19,5 @@ def made_by(name):
 
     loop = import_target(name)()
     if not hasattr(loop, "add_reader"):
-        raise ConfigError(f"--loop {name} made a {type(loop).__name__}, which is no event loop")
+        raise ConfigError(f"--loop {name} made a {type(loop).__name__}, which is not an event loop")
     return loop

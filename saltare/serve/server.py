@@ -71,7 +71,7 @@ class Server:
         """In the main thread, which handles SIGHUP: the process may exec a new program, or be a successor itself."""
         self._origin = origin()
         if is_successor():
-            self._succeed()
+            self._take_over()
         try:
             while self._run_once():
                 pass
@@ -88,7 +88,7 @@ class Server:
         self._inherited = kept and {"listeners": kept}
         return bool(kept)
 
-    def _succeed(self):
+    def _take_over(self):
         from ..restart.handover import end_trial, is_trial, received
 
         self._inherited = received()
@@ -102,7 +102,7 @@ class Server:
             try:
                 from ..restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
-                log.error(f"SIGHUP: the code on disk cannot be tried: {error}; the server goes on with what it has")
+                log.error(f"SIGHUP: cannot check the new code: {error}; the server keeps serving the old code")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.request(asyncio.get_running_loop())
@@ -199,7 +199,7 @@ class Server:
             threads = await executor_ended(loop, self.until, self._stop.at_once)
             if threads is not None:
                 self.graceful, self.until = False, 0.0
-                ending.name_left(threads, self._why_cut())
+                ending.log_abandoned(threads, self._why_cut())
 
     def _signals(self, loop):
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
@@ -308,7 +308,7 @@ class Server:
             core.release_soon()
             await self._stop.requested
             self._stop.begin()
-            self._say_why()
+            self._log_reason()
             await self._drain(core, starter)
         finally:
             await self._cancel(starter.tasks.values())
@@ -349,7 +349,7 @@ class Server:
         if self._renewal is not None:
             self._renewal.served()
 
-    def _say_why(self):
+    def _log_reason(self):
         if self._stop.why is not None:  # otherwise an exception has been logged
             log.info(f"stopping: {self._stop.why}")
 
@@ -380,7 +380,7 @@ class Server:
         if going_on:
             self.graceful = False
             self._uncancelled |= going_on
-            log.error(f"tasks that go on though they were cancelled are left behind: {len(going_on)}")
+            log.error(f"tasks still running after their cancellation are abandoned: {len(going_on)}")
 
     async def _in_time(self, future):
         timeout = self.config.shutdown_timeout or None

@@ -17,7 +17,7 @@ class Signals:
         self._loop, self._actions = loop, actions
         self._ignored = []
         self.before = {}  # the former handlers
-        self.afterwards = None  # a handler to set at the end instead, until `give_back`
+        self.afterwards = None  # a handler to set at the end instead, until `restore`
 
     def __enter__(self):
         if not in_main_thread():
@@ -41,16 +41,16 @@ class Signals:
             if self.afterwards is not None:
                 signal.signal(number, self.afterwards)
         if self.afterwards is None:
-            self.give_back()
+            self.restore()
 
-    def give_back(self):
+    def restore(self):
         for number, handler in self.before.items():
             if handler is not None:  # None: not set from Python, so Python cannot restore it
                 signal.signal(number, handler)
-        ignored.give_back(self._ignored)
+        ignored.restore(self._ignored)
 
     def _leave(self):
         """In a forked child, which inherits the wake-up descriptor of its parent's loop."""
         signal.set_wakeup_fd(-1)
         restore(self.before)
-        ignored.give_back()
+        ignored.restore()

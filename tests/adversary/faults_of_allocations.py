@@ -35,7 +35,7 @@ def a_reader_is_removed_while_it_is_reported():
 
 
 def messages_and(end):
-    """A WebSocket ends while the message for a frame is created, with one receiver waiting and with several."""
+    """A websocket ends while the message for a frame is created, with one receiver waiting and with several."""
     bare = Bare()
     for n in (1, 20):
 
@@ -141,7 +141,7 @@ def the_state_is_replaced_while_it_is_copied():
 @fault
 def an_exchange_ends_while_it_is_made():
     bare = Bare()
-    kinds = {"Exchange", "Socket"}
+    kinds = {"Exchange", "WebSocket"}
 
     def end_all():
         for one in gc.get_objects():

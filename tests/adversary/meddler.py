@@ -7,7 +7,7 @@ import socket
 
 from adversary import Adversary
 
-KINDS = ("Core", "Exchange", "Socket", "Awaitable", "Run", "Starter")
+KINDS = ("Core", "Exchange", "WebSocket", "Awaitable", "Run", "Starter")
 
 
 def alive():
@@ -46,11 +46,11 @@ class Meddler:
         return self.random.choice([one for kind in kinds for one in self.alive[kind]])
 
     def begin(self):
-        awaitable = self.any("Exchange", "Socket").receive()
+        awaitable = self.any("Exchange", "WebSocket").receive()
         self.random.choice([awaitable.close, lambda: awaitable.throw(ValueError), lambda: None])()
 
     def refused(self):
-        sent = self.any("Exchange", "Socket").send({"type": "nothing", "headers": [(b"a", b"b")]})
+        sent = self.any("Exchange", "WebSocket").send({"type": "nothing", "headers": [(b"a", b"b")]})
         sent.close()  # in a thread other than the loop's: nobody will await it
 
     def hooks(self):
@@ -100,13 +100,13 @@ class Vandal(Meddler):
         self.acts += [self.send, self.receive, self.fail, self.cancel, self.step, self.empty, self.close, self.drop]
 
     def send(self):
-        self.any("Exchange", "Socket").send(self.random.choice(MESSAGES)).send(None)
+        self.any("Exchange", "WebSocket").send(self.random.choice(MESSAGES)).send(None)
 
     def receive(self):
-        self.any("Exchange", "Socket").receive().send(None)
+        self.any("Exchange", "WebSocket").receive().send(None)
 
     def fail(self):
-        self.any("Exchange", "Socket").fail()
+        self.any("Exchange", "WebSocket").fail()
 
     def cancel(self):
         tasks = self.any("Starter").tasks
@@ -117,7 +117,7 @@ class Vandal(Meddler):
         self.random.choice([lambda: one.send(None), lambda: one.throw(ValueError), one.close])()
 
     def empty(self):
-        for one in gc.get_referents(self.any("Exchange", "Socket", "Awaitable")):
+        for one in gc.get_referents(self.any("Exchange", "WebSocket", "Awaitable")):
             if type(one) is list:
                 self.random.choice([one.clear, one.reverse, lambda one=one: one.append(None)])()
 

@@ -22,7 +22,7 @@ def post(body=b"", length=None):
 def new_core(**options):
     from saltare._core import Core
 
-    return Core(options=options, server_header=b"", extra_headers=b"", scope=SCOPE, root_path="")
+    return Core(options=options, scope=SCOPE, root_path="")
 
 
 class Bare:

@@ -30,7 +30,7 @@ cpus = os.sched_getaffinity(0)
 threads = set(os.listdir("/proc/self/task"))
 from saltare._core import Core
 assert os.sched_getaffinity(0) == cpus
-core = Core(options={}, server_header=b"", extra_headers=b"", scope={}, root_path="")
+core = Core(options={}, scope={}, root_path="")
 assert open("/proc/self/timerslack_ns").read() == slack
 of_go = set(os.listdir("/proc/self/task")) - threads
 assert of_go
@@ -54,14 +54,15 @@ core.close()
         ({"options": {"max_request_body": 1 << 64}}, OverflowError),
         ({"options": {"max_request_body": -1}}, OverflowError),
         ({"options": {"header_timeouts": 1}}, TypeError),
-        ({"server_header": "text"}, TypeError),
+        ({"options": {"server_header": "text"}}, TypeError),
+        ({"server_header": b""}, TypeError),
         ({"scope": []}, TypeError),
         ({"root_path": b""}, TypeError),
         ({"more": 1}, TypeError),
     ],
 )
 def test_a_core_is_not_opened_with(arguments, error):
-    good = {"options": {}, "server_header": b"", "extra_headers": b"", "scope": {}, "root_path": ""}
+    good = {"options": {}, "scope": {}, "root_path": ""}
     with pytest.raises(error):
         Core(**({**good, **arguments} if arguments else {}))
     assert not any(live().values())
@@ -70,7 +71,7 @@ def test_a_core_is_not_opened_with(arguments, error):
 def test_a_core_is_opened_once(bare):
     for _ in range(2):
         with pytest.raises(RuntimeError, match="opened once"):
-            bare.core.__init__({}, b"", b"", {}, "")
+            bare.core.__init__({}, {}, "")
         bare.core.close()
 
 

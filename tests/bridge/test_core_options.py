@@ -1,12 +1,15 @@
 """Options of the core: each is a row of the options table and a setter in Go, connected by names and values."""
 
+import gc
+
 import pytest
 
-from bare import new_core
+from bare import SCOPE, new_core
 from saltare._core import live, options
+from saltare.options.net_values import ServerHeader
 from saltare.options.sources import load
 from saltare.options.table import BY_NAME
-from saltare.options.values import Flag, Integer, Seconds, Size
+from saltare.options.values import Flag, Integer, Seconds, Several, Size
 from saltare.serve.core import core_options
 
 OWN = {"guest", "debug", "counters", "slot", "retire_requests", "retire_rss"}  # set by the process, not by users
@@ -17,7 +20,8 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
     for name, unit in options().items():
         if name not in OWN:
             assert name == BY_NAME[name].name
-            assert isinstance(BY_NAME[name].kind, Seconds if unit == "ms" else (Flag, Integer, Size)), name
+            kinds = {"ms": Seconds, "text": (ServerHeader, Several), "": (Flag, Integer, Size)}
+            assert isinstance(BY_NAME[name].kind, kinds[unit]), name
 
 
 def test_a_core_is_opened_with_the_default_of_each_option():
@@ -27,7 +31,10 @@ def test_a_core_is_opened_with_the_default_of_each_option():
     new_core(**given).close()
 
 
-@pytest.mark.parametrize("name", sorted(options()))
+TEXTS = {name for name, unit in options().items() if unit == "text"}
+
+
+@pytest.mark.parametrize("name", sorted(options().keys() - TEXTS))
 def test_a_value_that_is_refused_is_named_with_what_is_accepted(name):
     for value in ("1", 1.0, None, b"1"):
         with pytest.raises(TypeError, match=f"option {name} must be an int, not {type(value).__name__}"):
@@ -35,6 +42,35 @@ def test_a_value_that_is_refused_is_named_with_what_is_accepted(name):
     for value in (-1, 1 << 64, -(1 << 99)):
         with pytest.raises(OverflowError, match=f"option {name} must be from 0 to [0-9]+, not {value}$"):
             new_core(**{name: value})
+    assert not any(live().values())
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_a_text_is_bytes(name):
+    for value in ("x: 1\r\n", 1, None, bytearray(b"x")):
+        with pytest.raises(TypeError, match=f"option {name} must be bytes, not {type(value).__name__}"):
+            new_core(**{name: value})
+    new_core(**{name: b""}).close()
+    assert not any(live().values())
+
+
+def test_texts_outlive_the_dict_that_had_them():
+    """A key that is compared with the names of options may change the dict."""
+
+    class Forgetful(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            given.clear()
+            gc.collect()
+            return str.__eq__(self, other)
+
+    given = {"server_header": bytes(bytearray(b"s" * 5000)), "header": b"x-a: 1\r\n", Forgetful("retire_rss"): 0}
+    from saltare._core import Core
+
+    Core(options=given, scope=SCOPE, root_path="").close()
+    assert given == {}
     assert not any(live().values())
 
 
@@ -67,12 +103,12 @@ def test_an_option_that_there_is_not(name):
     from saltare._core import Core
 
     with pytest.raises(TypeError, match=r"^Core has no option .*; saltare\._core\.options\(\) has their names$"):
-        Core(options={name: 1}, server_header=b"", extra_headers=b"", scope={}, root_path="")
+        Core(options={name: 1}, scope={}, root_path="")
     assert not any(live().values())
 
 
 def test_as_many_options_as_there_are_and_more():
-    every = dict.fromkeys(options(), 0)
+    every = {name: b"" if unit == "text" else 0 for name, unit in options().items()}
     new_core(**every).close()
     with pytest.raises(TypeError, match="has no option"):
         new_core(**every, **{f"more_{n}": 0 for n in range(100)})

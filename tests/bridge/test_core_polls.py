@@ -16,6 +16,33 @@ from saltare._core import live
 LARGE = {"type": "http.response.body", "body": bytes(1 << 20), "more_body": True}
 
 
+# ---- flags of a turn ----
+
+
+def test_a_turn_that_is_interrupted_loses_no_flag(make_bare):
+    """An event raises KeyboardInterrupt in the turn in which a draining core loses its last connection."""
+    bare = make_bare(debug=1)
+    peer, _ = bare.ask()
+    emptied = []
+    bare.core.on_empty = lambda: emptied.append(None)
+    bare.core.drain()
+    bare.core.poll(0)
+
+    def interrupt(level, line):
+        raise KeyboardInterrupt
+
+    bare.core.log = interrupt
+    peer.reset()
+    with pytest.raises(KeyboardInterrupt):
+        bare.until(lambda: False)
+    assert emptied == [] and bare.core.more
+    bare.core.log = bare.logged
+    bare.core.poll(HANG * 10)  # does not wait
+    assert emptied == [None]
+    bare.core.poll(0)
+    assert emptied == [None] and not bare.core.more
+
+
 # ---- the wake of a guest ----
 
 

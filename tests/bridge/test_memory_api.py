@@ -75,10 +75,10 @@ def test_something_else(core, given):
     ("given", "message"),
     [
         ("another", "ImportError: saltare._core needs version 1 of saltare._memory.API, which has version 2147483648"),
-        ("nothing", "ImportError: saltare._core needs saltare._memory.API, which there is not: install saltare again"),
+        ("nothing", "ImportError: saltare._core needs saltare._memory.API, which is missing: install saltare again"),
         (
             "something",
-            "ImportError: saltare._core needs saltare._memory.API, which there is not: install saltare again",
+            "ImportError: saltare._core needs saltare._memory.API, which is missing: install saltare again",
         ),
     ],
 )

@@ -285,6 +285,6 @@ def test_the_order_of_messages(bare):
         exchange.send(BODY)
     bare.answer(exchange)
     for message in (START, BODY):
-        with pytest.raises(RuntimeError, match="after the answer was complete"):
+        with pytest.raises(RuntimeError, match="after the response was complete"):
             exchange.send(message)
     assert peer.read_response().body == b"ok"

@@ -33,7 +33,7 @@ def test_an_iterator_of_headers_that_answers_first(bare):
         bare.answer(exchange)
         yield LENGTH
 
-    with pytest.raises(RuntimeError, match="after the answer was complete"):
+    with pytest.raises(RuntimeError, match="after the response was complete"):
         exchange.send(start(headers=headers()))
     assert peer.read_response().body == b"ok"
 
@@ -109,7 +109,7 @@ def test_a_body_that_is_lost_while_more_body_is_looked_at(bare, size):
 def test_more_body_that_completes_the_answer(bare):
     peer, exchange = bare.ask()
     exchange.send(START)
-    with pytest.raises(RuntimeError, match="after the answer was complete"):
+    with pytest.raises(RuntimeError, match="after the response was complete"):
         exchange.send(body(body=b"no", more_body=Evil(lambda: exchange.send(BODY))))
     assert peer.read_response().body == b"ok"
 
@@ -178,16 +178,21 @@ def test_a_large_body_is_held_until_it_is_sent(bare):
     assert sys.getrefcount(octets) == before
 
 
-@pytest.mark.parametrize("turns", [0, 1, 5])
-def test_a_large_body_is_let_go_when_its_peer_has_gone(bare, turns):
-    peer, exchange = bare.ask()
-    octets = piece()
-    before = sys.getrefcount(octets)
+def send_eight_times(bare, exchange, octets, turns):
+    """More than the peer accepts, in a response that is not complete; then takes turns."""
     exchange.send(start())
     for _ in range(8):
         exchange.send(body(body=octets, more_body=True)).close()
     for _ in range(turns):
         bare.core.poll(0)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5])
+def test_a_large_body_is_let_go_when_its_peer_has_gone(bare, turns):
+    peer, exchange = bare.ask()
+    octets = piece()
+    before = sys.getrefcount(octets)
+    send_eight_times(bare, exchange, octets, turns)
     peer.close()
     bare.until(lambda: exchange.gone and sys.getrefcount(octets) == before)
 
@@ -197,11 +202,7 @@ def test_a_large_body_is_let_go_when_the_core_closes(bare, turns):
     _, exchange = bare.ask()
     octets = piece()
     before = sys.getrefcount(octets)
-    exchange.send(start())
-    for _ in range(8):
-        exchange.send(body(body=octets, more_body=True)).close()
-    for _ in range(turns):
-        bare.core.poll(0)
+    send_eight_times(bare, exchange, octets, turns)
     bare.core.close()
     assert sys.getrefcount(octets) == before
 

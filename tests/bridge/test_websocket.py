@@ -1,4 +1,4 @@
-"""The bridge of a WebSocket: messages out of order, wrong messages, every awaitable, memory errors."""
+"""The bridge of a websocket: messages out of order, wrong messages, every awaitable, memory errors."""
 
 import asyncio
 import sys
@@ -37,7 +37,7 @@ def meet(bare, accept=True):
 
 def test_what_it_is(bare):
     _, socket = meet(bare)
-    assert type(socket).__name__ == "Socket" and socket.started and not socket.complete and not socket.gone
+    assert type(socket).__name__ == "WebSocket" and socket.started and not socket.complete and not socket.gone
     with pytest.raises(TypeError):
         type(socket)()
 
@@ -140,12 +140,12 @@ ORDER, VALUE, TYPE = errors.MessageOrderError, errors.MessageValueError, errors.
 MISTAKES = [
     (BEFORE, SEND, ORDER, "websocket.send was sent before websocket.accept"),
     (BEFORE, RESPONSE_BODY, ORDER, "websocket.http.response.body was sent before websocket.http.response.start"),
-    (BEFORE, START, VALUE, "unknown message type 'http.response.start' for a WebSocket"),
+    (BEFORE, START, VALUE, "unknown message type 'http.response.start' for a websocket"),
     (BEFORE, {}, VALUE, "the message has no type"),
     (BEFORE, None, TYPE, "send() takes a dict, not NoneType"),
     (BEFORE, {**ACCEPT, "subprotocol": "c"}, VALUE, "the peer did not offer the subprotocol 'c', but ['a', 'b']"),
     (BEFORE, {**ACCEPT, "subprotocol": b"a"}, TYPE, "subprotocol must be a str or None, not bytes"),
-    (BEFORE, {**ACCEPT, "headers": [(b"Sec-WebSocket-Protocol", b"a")]}, VALUE, "is not the app's to send"),
+    (BEFORE, {**ACCEPT, "headers": [(b"Sec-WebSocket-Protocol", b"a")]}, VALUE, "the app must not send the header"),
     (BEFORE, {**ACCEPT, "headers": [(b"a", b"b\r\nc: d")]}, VALUE, "octet that is not allowed (0x0d)"),
     (BEFORE, {**ACCEPT, "headers": 5}, TYPE, "headers must be an iterable of pairs"),
     (BEFORE, {**RESPONSE, "status": 101}, VALUE, "status must be from 200 to 999, not 101"),
@@ -171,8 +171,8 @@ MISTAKES = [
     (DENIED, ACCEPT, ORDER, "websocket.accept was sent after websocket.http.response.start"),
     (DENIED, SEND, ORDER, "websocket.send was sent after websocket.http.response.start"),
     (DENIED, LEAVE, ORDER, "websocket.close was sent after websocket.http.response.start"),
-    (ENDED, LEAVE, ORDER, "websocket.close was sent after the answer was complete"),
-    (ENDED, SEND, ORDER, "websocket.send was sent after the answer was complete"),
+    (ENDED, LEAVE, ORDER, "websocket.close was sent after the response was complete"),
+    (ENDED, SEND, ORDER, "websocket.send was sent after the response was complete"),
 ]
 
 

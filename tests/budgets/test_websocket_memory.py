@@ -12,7 +12,7 @@ from test_memory import DESCRIPTORS, enough_descriptors
 
 MIB = 1 << 20
 KIB_OF_MIB = 1024
-IDLE, PER_SOCKET = 5000, 4500  # 376 of it are the core's records, the rest is the app's task, scope and frames
+IDLE, PER_SOCKET = 5000, 4500  # 312 of it are the core's records, the rest is the app's task, scope and frames
 GIB = 1 << 30
 
 

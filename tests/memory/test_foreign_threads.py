@@ -42,7 +42,7 @@ def test_no_call_is_interrupted_in_a_server(cli_server, raw, library, disk, tmp_
     for rounds in range(ROUNDS // 10, ROUNDS + 1, ROUNDS // 10):  # each within its own time limit, for busy machines
         wait_until(lambda rounds=rounds: have_slept(rounds), lambda: counts(path))
     assert [interrupted for _, interrupted in counts(path)] == [0] * len(KINDS)
-    why = "workers share memory as fork leaves it: " if not parks else "memory is not parked: "
+    why = "workers share only what fork shares: " if not parks else "memory is not parked: "
     server.wait_for_log(why if begin == "import" else "memory is not parked again: ")  # so it was tried
     assert raw(server).get().read_response().body == b"sleeping"
     assert server.stop() == 0

@@ -60,7 +60,7 @@ def test_each_package_has_what_it_added(heavy):
     assert found["heavy_package"][1] == pytest.approx(6, abs=0.3)
     for name in (f"Python {sys.version.split()[0]}", "asyncio", "saltare", "its core, and Go"):
         assert name in found
-    idle, used = found["idle, start-up's pages given back"], found["after the sample load"]
+    idle, used = found["idle, start-up's pages released"], found["after the sample load"]
     assert 10 < idle[0] <= used[0]
 
 

@@ -5,7 +5,7 @@ A program: `faulty_master.py FOLDER OPTIONS`, with OPTIONS of saltare.run() as J
     {"id": 7, "phase": "armed", "call": "os.fork", "nth": 2}
 
 On the signal ARM it reads the plan and writes `counts-ID`: how often each call was made since the last time. From then
-on the nth call fails, and `fired-ID` is written. In phase "start" or "successor" such a program reads it at once.
+on the nth call fails, with "times" that many in a row, and `fired-ID` is written. In phase "start" or "successor" such a program reads it at once.
 `counts-exec` and `counts-end` are written before the program execs another one, or ends.
 
 The list of calls is read from the source of saltare's modules, so that a new call is not forgotten.
@@ -71,10 +71,13 @@ class Faults:
         if name == "os.execve":
             self.tell("exec")
             signal.pthread_sigmask(signal.SIG_BLOCK, [ARM])  # the signal stays pending for the new program
-        if (name, self.counts[name]) != (self.plan.get("call"), self.plan.get("nth")):
+        if name != self.plan.get("call") or self.counts[name] < self.plan["nth"]:
             return False
-        self.plan, fired = {}, f"fired-{self.plan['id']}"
-        self.write(fired, name)
+        self.plan["times"] = self.plan.get("times", 1) - 1
+        fired = f"fired-{self.plan['id']}"
+        if not self.plan["times"]:
+            self.plan = {}
+            self.write(fired, name)
         return True
 
     def failing(self, name, call):
@@ -142,13 +145,14 @@ def main(folder, options):
     is_successor = "_SALTARE_HANDOVER" in os.environ
     is_trial = "_SALTARE_TRIAL" in os.environ
     import saltare.listen.passed
+    import saltare.prefork.attempts
+    import saltare.prefork.failures
     import saltare.prefork.lost_threads
     import saltare.prefork.master
     import saltare.prefork.preload
-    import saltare.prefork.workers
 
-    saltare.prefork.workers.BRIEF = 0.0  # workers are killed one after another here
-    saltare.prefork.master.REPEATED = 0.0  # the test looks for each failure in the log
+    saltare.prefork.failures.BRIEF = 0.0  # workers are killed one after another here
+    saltare.prefork.attempts.REPEATED = 0.0  # the test looks for each failure in the log
     faults = Faults(Path(folder))
     faults.install()
     signal.signal(ARM, faults.arm)

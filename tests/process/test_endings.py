@@ -177,7 +177,7 @@ def test_a_thread_that_does_not_end_is_named_and_left_behind(start, raw, argumen
     log = server.logs()
     name = "sleeper" if what == "thread" else r"(asyncio|uvloop)_\d"
     left = re.findall(
-        rf"ERROR .*: threads that have not ended are left behind: {name} \(.*ending_apps.py:\d+ in sleep\)", log
+        rf"ERROR .*: threads that have not ended are abandoned: {name} \(.*ending_apps.py:\d+ in sleep\)", log
     )
     assert len(left) == 1, log
     assert "lifespan shutdown" in log
@@ -194,7 +194,7 @@ def test_a_thread_does_not_hold_up_a_start_that_failed(tmp_path, arguments):
     command = [sys.executable, "-m", "saltare", "fails:app", "--port", "0", *arguments.split()]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 3
-    assert "are left behind: sleeper" in result.stderr
+    assert "are abandoned: sleeper" in result.stderr
 
 
 @pytest.mark.parametrize("what", ["thread", "executor"])
@@ -206,7 +206,7 @@ def test_a_second_signal_ends_the_wait_for_threads(start, raw, what, number):
     server.wait_for_log(f"waiting for threads that have not ended: {'sleeper' if what == 'thread' else 'asyncio_0'} (")
     server.popen.send_signal(number)
     assert server.wait() == 1
-    assert "are left behind" in server.logs()
+    assert "are abandoned" in server.logs()
     assert exit_functions(server) == 1
 
 
@@ -218,7 +218,7 @@ def test_a_thread_that_ends_is_waited_for(start, raw, arguments, what):
     ask(raw, server, what)
     assert server.stop() == 0
     log = server.logs()
-    assert "work is done" in log and "left behind" not in log
+    assert "work is done" in log and "abandoned" not in log
     assert log.index("work is done") < log.rindex("exit functions of")
 
 

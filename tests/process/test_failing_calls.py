@@ -33,9 +33,10 @@ class Faulty:
         self.folder, self.last = folder, 0
         self.servers = []
 
-    def plan(self, phase="armed", call=None, nth=0):
+    def plan(self, phase="armed", call=None, nth=0, times=1):
         self.last += 1
-        (self.folder / "new-plan").write_text(json.dumps({"id": self.last, "phase": phase, "call": call, "nth": nth}))
+        plan = {"id": self.last, "phase": phase, "call": call, "nth": nth, "times": times}
+        (self.folder / "new-plan").write_text(json.dumps(plan))
         (self.folder / "new-plan").rename(self.folder / "plan")
         return self.last
 
@@ -48,9 +49,9 @@ class Faulty:
         self.servers.append(server)
         return server
 
-    def arm(self, server, call=None, nth=0):
+    def arm(self, server, call=None, nth=0, times=1):
         """Returns the calls made since the last time."""
-        number = self.plan("armed", call, nth)
+        number = self.plan("armed", call, nth, times)
         server.popen.send_signal(ARM)
         return self.counts(number)
 
@@ -142,6 +143,20 @@ def test_at_sighup(faulty, phase):
             if faulty.fired(number) and call not in SILENT:
                 wait_until(lambda count=errors_before: errors(server) > count, lambda call=call: call + server.logs())
     assert load.failures == [], server.logs()
+    assert server.stop() == 0
+
+
+def test_a_signal_mask_that_cannot_be_restored(faulty):
+    """Neither by the retry: the workers are forked all the same. Each is replaced, and the master can be stopped."""
+    server = faulty.start(workers=2, **NAMED, preload=False)
+    before = workers(server)
+    faulty.arm(server, "signal.pthread_sigmask", 2, times=2)  # the first one blocks the signals
+    server.popen.send_signal(signal.SIGHUP)
+    wait_for_workers(server, 2, without=before)
+    wait_for_rolls(server, 2)
+    assert faulty.fired()
+    assert "in the master, after it had started workers: Cannot allocate memory" in server.logs()
+    assert "Traceback" not in server.logs()
     assert server.stop() == 0
 
 

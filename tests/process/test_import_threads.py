@@ -40,7 +40,7 @@ int start(void)
 """
 KINDS = {"python": ("of a thread", "answering"), "native": ("of a library", "of-a-library of libcounting.so")}
 KIND = pytest.mark.parametrize("kind", KINDS)
-SAID = "threads do not survive the fork of a worker: each worker imports the app for itself"
+SAID = "threads do not survive the fork of a worker: each worker imports the app itself"
 
 
 @pytest.fixture(scope="module")

@@ -250,7 +250,7 @@ def test_cprofile(start, raw, tmp_path, number, path):
     assert "app" in functions and "nested" in functions
     assert "lifespan shutdown" in server.logs()
     assert code == (0 if path == "/" else 1)
-    assert ("are left behind: sleeper" in server.logs()) == (path == "/hang")
+    assert ("are abandoned: sleeper" in server.logs()) == (path == "/hang")
 
 
 def test_pdb(start, raw):

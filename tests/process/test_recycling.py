@@ -56,7 +56,7 @@ def test_by_lifetime(cli_server, keep):
     with Load(server, clients=3, keep=keep) as load:
         wait_for_rolls(server, 4)
     assert load.failures == []
-    assert "its 1 s are over" in server.logs()
+    assert "is replaced: 1 s since its start" in server.logs()
     assert server.stop() == 0
 
 

@@ -119,7 +119,7 @@ def test_who_connects_meanwhile_waits(reloading, folder):
 def test_a_syntax_error_waits_for_the_next_change(reloading, folder):
     server = reloading()
     write(folder, "broken", "def app(:")
-    server.wait_for_log("a change of a file starts the app again")
+    server.wait_for_log("the app starts again when a file changes")
     assert server.logs().count("SyntaxError") >= 1
     assert server.popen.poll() is None
     assert workers(server) == []
@@ -136,7 +136,7 @@ def test_an_app_that_is_broken_from_the_start(cli_server, folder, tmp_path):
     with open(log, "w") as stderr:
         process = subprocess.Popen(command, cwd=folder, stderr=stderr)
     try:
-        wait_until(lambda: "a change of a file starts the app again" in log.read_text(), log.read_text)
+        wait_until(lambda: "the app starts again when a file changes" in log.read_text(), log.read_text)
         assert "RuntimeError: not yet" in log.read_text()
         wait_until(lambda: watcher(process, folder))
         write(folder, "mended")
@@ -149,7 +149,7 @@ def test_an_app_that_is_broken_from_the_start(cli_server, folder, tmp_path):
 def test_an_app_that_dies_waits_for_the_next_change(reloading, folder):
     server = reloading()
     os.kill(workers(server)[0], signal.SIGKILL)
-    server.wait_for_log("was killed by SIGKILL; a change of a file starts the app again")
+    server.wait_for_log("was killed by SIGKILL; the app starts again when a file changes")
     write(folder, "second")
     becomes(server, "second")
 

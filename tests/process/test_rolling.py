@@ -117,7 +117,7 @@ def test_a_broken_app_changes_nothing(served, edited, raw, preload):
     edited("broken", "def app(:")
     server.popen.send_signal(signal.SIGHUP)
     server.wait_for_log("SyntaxError")
-    server.wait_for_log("the workers go on" if preload == "--preload" else "before it served")
+    server.wait_for_log("the workers keep serving" if preload == "--preload" else "before it served")
     assert workers(server)[:2] == before or set(before) <= set(workers(server))
     assert version(raw, server) == "first"
     assert server.logs().count('importing "edited" failed') == 1
@@ -159,7 +159,7 @@ def test_a_configuration_that_is_wrong_changes_nothing(served, edited, raw):
     before = workers(server)
     path.write_text("workres = 3\n")
     server.popen.send_signal(signal.SIGHUP)
-    server.wait_for_log("the workers go on with what they have")
+    server.wait_for_log("the workers keep serving the old code")
     assert "workres" in server.logs()
     assert workers(server) == before
 
@@ -254,7 +254,7 @@ def test_a_program_that_cannot_be_started_again_keeps_its_code(tmp_path):
         [sys.executable], stdin=program.open(), capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert done.stdout.split() == ["True", "True"], done.stdout + done.stderr
-    assert "this program cannot be started again" in done.stderr
+    assert "this program cannot be restarted" in done.stderr
 
 
 def test_a_program_that_does_not_come_to_serve_again_goes_on(tmp_path):
@@ -267,10 +267,10 @@ def test_a_program_that_does_not_come_to_serve_again_goes_on(tmp_path):
         command = [sys.executable, program]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60, cwd=tmp_path)
     assert done.stdout.split() == ["True", "True"], done.stdout + log.read_text()
-    assert "the code on disk ended with exit code 0; the workers go on with what they have" in log.read_text()
+    assert "the check of the new code ended with exit code 0; the workers keep serving the old code" in log.read_text()
 
 
-TRIED = "b'go on' not in open('log', 'rb').read()"
+TRIED = "b'keep serving' not in open('log', 'rb').read()"
 SELF_ROLLING = """
 import signal, threading, time, urllib.request
 import saltare

@@ -53,7 +53,7 @@ def test_where_it_cannot_they_serve_all_the_same(served, raw, options):
     assert not any(shares(pid) for pid in (server.pid, *workers(server)))
     assert held(server.pid)[0] < 128 << 10
     if not options:
-        server.wait_for_log("workers share memory as fork leaves it: PYTHONMALLOC is malloc")
+        server.wait_for_log("workers share only what fork shares: PYTHONMALLOC is malloc")
     assert raw(server).get("/all").read_response().body == b"200000"
     assert server.stop() == 0
 

@@ -264,7 +264,7 @@ def test_a_new_address_that_is_taken(start, tmp_path, options):
         hang_up(server)
         becomes(server, "second")
         server.wait_for_log(f"cannot listen on 127.0.0.1:{port}: the port is in use")
-    assert "the server goes on listening where it did" in server.logs()
+    assert "the server keeps listening on the old addresses" in server.logs()
     assert server.stop() == 0
 
 
@@ -293,7 +293,7 @@ def test_a_trial_that_hangs_is_killed_in_time(start, tmp_path, options):
     write(folder, "hangs", HANGS)
     hang_up(server)
     pid = trial(server)
-    server.wait_for_log("SIGHUP: the code on disk did not load within 1 s; the ")
+    server.wait_for_log("SIGHUP: the check of the new code did not end within 1 s; the ")
     wait_for_end([pid])
     assert version(server) == "first"
     write(folder, "second")
@@ -313,7 +313,7 @@ def test_a_hang_up_during_a_trial_is_remembered(start, tmp_path, options):
     trial(server)
     write(folder, "second")
     hang_up(server)
-    server.wait_for_log("tried once more, when the trial that goes on has ended")
+    server.wait_for_log("checked again when the check in progress ends")
     becomes(server, "second")
     assert server.stop() == 0
 
@@ -332,9 +332,9 @@ def test_a_hang_up_while_it_starts_is_remembered(start, tmp_path, options):
         write(folder, "second")
         popen.send_signal(signal.SIGHUP)
         (folder / "wait").unlink()
-        wait_until(lambda: "the code on disk is tried" in log.read_text(), log.read_text)
+        wait_until(lambda: "checking the new code" in log.read_text(), log.read_text)
         wait_until(
-            lambda: "loaded the app anew" in log.read_text() or log.read_text().count("listening on") == 2,
+            lambda: "loaded the new code" in log.read_text() or log.read_text().count("listening on") == 2,
             log.read_text,
         )
     finally:
@@ -380,7 +380,7 @@ def test_an_app_that_breaks_between_trial_and_take_over(start, tmp_path):
     write(folder, "broken", once)
     with Load(server, clients=2, target="/") as load:
         hang_up(server)
-        server.wait_for_log("the code on disk cannot be loaded; the workers go on with what they have")
+        server.wait_for_log("the new code cannot be loaded; the workers keep serving the old code")
         assert workers(server) == before
         load.wait_for_more(50)
         write(folder, "mended")

@@ -115,7 +115,7 @@ def test_a_worker_that_does_not_start_in_time_is_killed(cli_server, raw, marks):
     server = cli_server("worker_apps:app", *options, env={**marks.env, "STARTUP": "hangs,2"})
     (first,) = workers(server)
     os.kill(first, signal.SIGKILL)
-    server.wait_for_log("did not start within 0.5 s: it is killed")
+    server.wait_for_log("did not start within 0.5 s: killing it")
     wait_until(lambda: marks("startup") >= 3)  # it keeps trying
     assert server.stop() == 0
 
@@ -125,7 +125,7 @@ def test_first_workers_that_do_not_start_in_time_end_it(ended, marks):
         "worker_apps:app", "--workers", 2, "--worker-start-timeout", "500ms", **marks.env, STARTUP="hangs"
     )
     assert code == 3
-    assert "did not start within 0.5 s: it is killed" in log
+    assert "did not start within 0.5 s: killing it" in log
     assert marks("startup") == 2
 
 

@@ -90,7 +90,7 @@ def test_a_worker_that_hangs_is_killed_in_the_end(cli_server, raw):
     (stuck,) = workers(server)[:1]
     os.kill(stuck, signal.SIGSTOP)
     assert server.stop() == 1
-    server.wait_for_log("did not end in time: it is killed")
+    server.wait_for_log("did not end in time: killing it")
     assert not alive(stuck)
 
 
@@ -222,9 +222,9 @@ except saltare.StartError as error:
 """,
     )
     config, thread, go = done.stdout.splitlines()
-    assert config.startswith("ConfigError serve() is one process")
-    assert thread.startswith("StartError workers are forked by the main thread only")
-    assert go.startswith("StartError workers cannot be forked by a process that has served itself")
+    assert config.startswith("ConfigError serve() runs in one process")
+    assert thread.startswith("StartError run() forks workers, so it must be called in the main thread")
+    assert go.startswith("StartError a process that has served itself cannot fork workers")
 
 
 # ---- many starts and stops ----

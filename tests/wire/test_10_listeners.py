@@ -189,4 +189,4 @@ def test_out_of_descriptors(cli_server, raw, loop):
     inside.pop().close()
     inside.pop().close()
     wait_until(lambda: is_served(server))
-    assert 1 <= server.logs().count("connections are turned away") <= room
+    assert 1 <= server.logs().count("connections cannot be accepted") <= room

@@ -70,7 +70,7 @@ MISTAKES = {
     "exits": (exits, "SystemExit: 3"),
     "cancels itself": (cancels_itself, "cancelled: GET '/bad'"),
     "is cancelled": (is_cancelled, "cancelled: GET '/bad'"),
-    "returns": (returns, "the app returned with no answer: GET '/bad'"),
+    "returns": (returns, "the app returned without a response: GET '/bad'"),
     "no coroutine": (lambda scope, receive, send: None, "not awaitable"),
     "takes other arguments": (lambda scope: None, "TypeError"),
     "body first": (sends(body(b"x")), "http.response.body was sent before http.response.start"),
@@ -104,7 +104,7 @@ MISTAKES = {
     ),
     "two lengths": (
         sends(begin(headers=[(b"content-length", b"5"), (b"Content-Length", b"5")]), body(b"hello")),
-        "content-length stands there twice",
+        "content-length is given twice",
     ),
 }
 
@@ -147,9 +147,9 @@ def test_an_error_can_be_caught_and_mended_by_the_app(serve, raw):
         with pytest.raises(TypeError, match="body must be bytes, not str"):
             await piece(send, "text")
         await piece(send, b"hello", more=False)
-        with pytest.raises(RuntimeError, match=r"http\.response\.body was sent after the answer was complete"):
+        with pytest.raises(RuntimeError, match=r"http\.response\.body was sent after the response was complete"):
             await piece(send, b"x")
-        with pytest.raises(RuntimeError, match=r"http\.response\.start was sent after the answer was complete"):
+        with pytest.raises(RuntimeError, match=r"http\.response\.start was sent after the response was complete"):
             await start(send)
 
     server = serve(app, **QUIET)
@@ -163,7 +163,7 @@ def test_an_error_can_be_caught_and_mended_by_the_app(serve, raw):
 LATE_MISTAKES = {
     "raises": (raises, "Broken: on purpose"),
     "exits": (exits, "SystemExit: 3"),
-    "returns": (returns, "the app returned with its answer incomplete: GET '/bad'"),
+    "returns": (returns, "the app returned with an incomplete response: GET '/bad'"),
     "is cancelled": (is_cancelled, "cancelled: GET '/bad'"),
     "starts again": (sends(begin()), "http.response.start was sent twice"),
     "body as text": (sends(body("text")), "body must be bytes, not str"),
@@ -247,7 +247,7 @@ def test_a_body_where_none_may_be(serve, raw, status, more):
         answer = client.send(get()).read_response()
         assert (answer.status, answer.body) == (status, b"")
     server.wait_for_log(
-        f"UnexpectedBodyError: http.response.body: an answer with status {status} has no body, but 5 bytes"
+        f"UnexpectedBodyError: http.response.body: a response with status {status} has no body, but 5 bytes"
     )
 
 

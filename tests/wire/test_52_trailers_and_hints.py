@@ -117,8 +117,8 @@ ORDER = {
         "before the end of the body",
     ),
     "not announced": ([{}, {"body": b"x", "more_body": True}], "did not say trailers=True"),
-    "after the end": ([{}, {}], "after the answer was complete"),
-    "twice": ([{"trailers": True}, {}, None], "after the answer was complete"),
+    "after the end": ([{}, {}], "after the response was complete"),
+    "twice": ([{"trailers": True}, {}, None], "after the response was complete"),
 }
 
 
@@ -171,7 +171,7 @@ def test_promised_trailers_that_do_not_come_end_the_connection(serve, raw, half)
     server = serve(app, **QUIET)
     expected = HEAD + b"5\r\nhello\r\n" + (LAST + b"a: 1\r\n" if half else b"")
     assert raw(server).send(get() + get()).read_all() == expected
-    server.wait_for_log("returned with its answer incomplete")
+    server.wait_for_log("returned with an incomplete response")
 
 
 def hinting(*links):

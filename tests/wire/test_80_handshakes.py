@@ -1,11 +1,11 @@
-"""From a request to a WebSocket: which handshakes are accepted, which are refused, and which stay HTTP requests."""
+"""From a request to a websocket: which handshakes are accepted, which are refused, and which stay HTTP requests."""
 
 import pytest
 
 from frames import ACCEPT, FIELDS, KEY, TEXT, Frame, frame, text
 from wire_apps import QUIET, answer
 
-PLAIN = "who asks for no WebSocket gets an answer"
+PLAIN = "who asks for no websocket gets an answer"
 
 
 def socket_app(**accept):

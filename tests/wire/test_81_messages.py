@@ -119,7 +119,7 @@ def test_a_mistake_of_the_peer(serve, wrong, code, reason, meet):
     peer.send(text("before") + wrong)
     assert peer.read_frame() == Frame(TEXT, b"before")
     assert peer.read_close() == (code, reason) and peer.ended()
-    server.wait_for_log(f"closed with {code} while open as a WebSocket")
+    server.wait_for_log(f"closed with {code} while open as a websocket")
     peer.close()
     server.stop()
     assert echo.ends == [{"type": "websocket.disconnect", "code": code, "reason": reason}]

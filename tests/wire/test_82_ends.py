@@ -1,4 +1,4 @@
-"""How a WebSocket ends: by either side, by silence, by a drain, by an error of the app; and who waits for whom."""
+"""How a websocket ends: by either side, by silence, by a drain, by an error of the app; and who waits for whom."""
 
 import asyncio
 import socket
@@ -178,7 +178,7 @@ def test_a_silent_peer_is_left(serve_by, meet):
     assert peer.read_frame() == Frame(PING, b"") and peer.ended()
     wait_until(lambda: app.heard)
     assert app.heard == [disconnect(1006, "ws_keepalive_timeout")]
-    server.wait_for_log("ws_keepalive_timeout while open as a WebSocket")
+    server.wait_for_log("ws_keepalive_timeout while open as a websocket")
 
 
 def test_other_times_do_not_count(serve, meet):

@@ -101,12 +101,12 @@ func (t *Table) Turns(ms int64) {
 	t.own.waiting.Store(0)
 }
 
-// Lighter finds the attentive worker with the fewest connections, if it has fewer than we do.
+// Lighter finds the available worker with the fewest connections, if it has fewer than we do.
 func (t *Table) Lighter(ms int64) (bell int, found bool) {
 	least := t.own.Connections.Load()
 	for i := range t.slots {
 		s := &t.slots[i]
-		if n := s.Connections.Load(); n < least && s.attentive(ms) && s != t.own {
+		if n := s.Connections.Load(); n < least && s.available(ms) && s != t.own {
 			least, bell, found = n, int(s.Bell.Load()), true
 		}
 	}
@@ -125,9 +125,9 @@ func (t *Table) Other() (bell int, found bool) {
 	return bell, found
 }
 
-// attentive tells whether the worker waits or has just begun a turn, so that the app does not keep it busy.
-func (s *Slot) attentive(ms int64) bool {
-	return s.State.Load() == Serving && (s.waiting.Load() != 0 || ms-s.turn.Load() <= limits.AttentiveMilliseconds)
+// available tells whether the worker waits or has just begun a turn, so that the app does not keep it busy.
+func (s *Slot) available(ms int64) bool {
+	return s.State.Load() == Serving && (s.waiting.Load() != 0 || ms-s.turn.Load() <= limits.AvailableMilliseconds)
 }
 
 // Ring wakes the worker with that bell, so that it checks the listeners.
@@ -136,8 +136,8 @@ func Ring(bell int) {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(bell), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// Answer resets our bell.
-func (t *Table) Answer() {
+// ResetBell resets this worker's bell.
+func (t *Table) ResetBell() {
 	var count uint64
 	unix.RawSyscall(unix.SYS_READ, uintptr(t.own.Bell.Load()), uintptr(unsafe.Pointer(&count)), 8)
 }

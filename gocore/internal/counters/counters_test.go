@@ -111,7 +111,7 @@ counters = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(counters)
 table = counters.Counters.inherited(3, [int(one) for one in sys.argv[2:]])
 print(table.totals(2), table.take())
-table.give_back(2)
+table.free(2)
 print(table.totals(0), table.totals(2), table.take())
 `
 	command := exec.Command(python, "-c", program, root, strconv.Itoa(bells[0]), strconv.Itoa(bells[1]))
@@ -177,7 +177,7 @@ func set(workers []*Table, states ...state) {
 
 func TestLighterAndOther(t *testing.T) {
 	const now = 1_000_000
-	const lately, longAgo = now - limits.AttentiveMilliseconds, now - limits.AttentiveMilliseconds - 1
+	const lately, longAgo = now - limits.AvailableMilliseconds, now - limits.AvailableMilliseconds - 1
 	workers, bells := open(t, 3)
 	for _, c := range []struct {
 		name           string
@@ -221,12 +221,12 @@ func TestLife(t *testing.T) {
 		t.Errorf("serving: %d, pid %d", own.State.Load(), own.PID.Load())
 	}
 	workers[0].Waits()
-	if !own.attentive(1 << 40) {
-		t.Error("one that waits is not attentive")
+	if !own.available(1 << 40) {
+		t.Error("one that waits is not available")
 	}
 	workers[0].Turns(5)
-	if own.attentive(6 + limits.AttentiveMilliseconds) {
-		t.Error("one whose turn is long is attentive")
+	if own.available(6 + limits.AvailableMilliseconds) {
+		t.Error("one whose turn is long is available")
 	}
 	workers[0].Leave()
 	if own.State.Load() != Leaving {
@@ -246,11 +246,11 @@ func TestBells(t *testing.T) {
 	if readable(bells[0]) || !readable(bells[1]) {
 		t.Error("the wrong bell rings")
 	}
-	workers[1].Answer()
+	workers[1].ResetBell()
 	if readable(bells[1]) {
-		t.Error("an answered bell rings on")
+		t.Error("a bell rings on after its reset")
 	}
-	workers[1].Answer() // without a ring: it does not wait for one
+	workers[1].ResetBell() // without a ring: it does not wait for one
 }
 
 // Each worker writes its slot while all workers read all slots.

@@ -3,19 +3,17 @@
 package exchange
 
 import (
-	"net"
 	"slices"
 	"testing"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/pair"
 	"saltare/gocore/internal/poll"
 	"saltare/gocore/internal/transport"
 )
@@ -74,27 +72,7 @@ func open(t *testing.T) (*Streams, *notes, *transport.Conn) {
 
 func connect(t *testing.T, loop *transport.Loop) *transport.Conn {
 	t.Helper()
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := listener.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(file.Fd())
-	if err = unix.SetNonblock(fd, true); err != nil {
-		t.Fatal(err)
-	}
-	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		client.Close()
-		file.Close()
-		listener.Close()
-	})
+	fd, _ := pair.Waiting(t)
 	loop.Accept.Listeners = []transport.Listener{{FD: fd}}
 	for loop.Connections() == 0 {
 		loop.Accept.From(0)
@@ -124,12 +102,12 @@ func events(x *Streams) []handoff.Event {
 
 // follow repeats, by hand, which stages may follow each stage.
 var follow = map[Stage][]Stage{
-	Over:    {Body, Answer},
-	Body:    {Answer, Discard},
-	Answer:  {Open},
-	Discard: {},
-	Open:    {Closing},
-	Closing: {},
+	Over:       {Body, Responding},
+	Body:       {Responding, Discard},
+	Responding: {Open},
+	Discard:    {},
+	Open:       {Closing},
+	Closing:    {},
 }
 
 func TestEveryStage(t *testing.T) {
@@ -150,7 +128,7 @@ func TestEveryStage(t *testing.T) {
 
 func TestAnIllegalStageSaysWhichOne(t *testing.T) {
 	defer func() {
-		if got, want := recover(), "exchange: from closing the WebSocket to reading the request body"; got != want {
+		if got, want := recover(), "exchange: from closing the websocket to reading the request body"; got != want {
 			t.Errorf("panicked with %v, not %q", got, want)
 		}
 	}()
@@ -175,7 +153,7 @@ func TestSizeOfAStream(t *testing.T) {
 
 func TestAStaleHandleFindsNothing(t *testing.T) {
 	x, n, c := open(t)
-	s := begin(t, x, c, Answer)
+	s := begin(t, x, c, Responding)
 	handle := s.Handle()
 	reaches := func(handle uint64) bool {
 		n.commands = nil
@@ -192,7 +170,7 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 			t.Errorf("the handle of %s finds a stream", name)
 		}
 	}
-	s.Silence()
+	s.Detach()
 	if reaches(handle) {
 		t.Error("a stream whose app has said its last is found")
 	}
@@ -201,7 +179,7 @@ func TestAStaleHandleFindsNothing(t *testing.T) {
 // Once a connection is marked, no command is carried out for it any more, and memory lent with commands is released.
 func TestNoCommandReachesAConnectionThatEnds(t *testing.T) {
 	x, n, c := open(t)
-	handle := begin(t, x, c, Answer).Handle()
+	handle := begin(t, x, c, Responding).Handle()
 	x.loop.Mark(c, transport.PeerClosed)
 	ref := handoff.BodyRef{Token: 7}
 	payload := unsafe.Slice((*byte)(unsafe.Pointer(&ref)), unsafe.Sizeof(ref))
@@ -246,7 +224,7 @@ func TestWhatIsDoneWithPiecesOfABody(t *testing.T) {
 				t.Errorf("%s: piece %d: %d, not %d", name, i, got, c.want[i])
 			}
 		}
-		if s.TooLittle() != c.little {
+		if s.IsShort() != c.little {
 			t.Errorf("%s: too little: %v", name, !c.little)
 		}
 	}
@@ -275,16 +253,16 @@ func TestReadingPausesWhileTheAppHasEnough(t *testing.T) {
 
 func TestTheAppIsToldOnce(t *testing.T) {
 	x, _, c := open(t)
-	s := begin(t, x, c, Answer)
+	s := begin(t, x, c, Responding)
 	x.Notify(c, s)
 	for range 2 {
-		x.TellDrained(c, s)
+		x.NotifyDrained(c, s)
 		x.HalfClosed(s)
 	}
 	if got, want := kinds(events(x)), []uint32{handoff.EventDrained, handoff.EventHalfClose}; !slices.Equal(got, want) {
 		t.Errorf("%v, not %v", got, want)
 	}
-	s.Silence()
+	s.Detach()
 	x.Drop(s)
 	c.Stream = 0
 	if got := events(x); len(got) != 0 {
@@ -296,15 +274,15 @@ func TestTheLimitOfABody(t *testing.T) {
 	x, _, c := open(t)
 	s := begin(t, x, c, Body)
 	s.Expecting = true
-	s.Took(0)
+	s.CountReceived(0)
 	if !s.Expecting {
 		t.Error("nothing has come, and the peer does not wait any more")
 	}
-	s.Took(1000)
+	s.CountReceived(1000)
 	if s.Expecting || x.Oversized(s) {
 		t.Errorf("at the limit: expecting %v, oversized %v", s.Expecting, x.Oversized(s))
 	}
-	if s.Took(1); !x.Oversized(s) {
+	if s.CountReceived(1); !x.Oversized(s) {
 		t.Error("over the limit, and not oversized")
 	}
 }

@@ -17,7 +17,7 @@ var (
 	BodyTimeout  = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
 	AppDeclined  = &message.Refusal{Status: 403, Reason: "the app closed the websocket before it accepted it", Section: "RFC 9110 15.5.4"}
 	AppFailed    = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
-	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a WebSocket", Section: "RFC 9110 15.6.4"}
+	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
 )
 
 // Refused counts and logs a refusal caused by the peer. limit is the option that was exceeded, most its value.

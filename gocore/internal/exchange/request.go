@@ -33,8 +33,8 @@ func (s *Stream) Consumed(n uint32) (resumes, reads bool) {
 	return paused && !s.Paused(), !s.Paused()
 }
 
-// Took counts n more bytes of the received body. A peer that sends its body no longer waits for 100 (RFC 9110 10.1.1).
-func (s *Stream) Took(n int) {
+// CountReceived counts n more bytes of the received body. A peer that sends its body no longer waits for 100 (RFC 9110 10.1.1).
+func (s *Stream) CountReceived(n int) {
 	s.Received += uint64(n)
 	if n > 0 || s.BodyDone {
 		s.Expecting = false
@@ -47,8 +47,8 @@ func (x *Streams) Oversized(s *Stream) bool {
 	return most > 0 && s.Received > most
 }
 
-// GivePiece passes a piece of the body to the app; the last piece may be empty.
-func (x *Streams) GivePiece(s *Stream, body []byte) {
+// PassPiece passes a piece of the body to the app; the last piece may be empty.
+func (x *Streams) PassPiece(s *Stream, body []byte) {
 	var flags uint32
 	if s.BodyDone {
 		flags = handoff.EventLast

@@ -37,8 +37,8 @@ func (s *Stream) Give(n int) Verdict {
 	return Send
 }
 
-// TooLittle tells whether a finished body is shorter than declared.
-func (s *Stream) TooLittle() bool {
+// IsShort tells whether a finished body is shorter than declared.
+func (s *Stream) IsShort() bool {
 	return s.Response.Mode == message.BodyLength && s.given < uint64(s.Response.ContentLength)
 }
 
@@ -56,8 +56,8 @@ func (x *Streams) Notify(c *transport.Conn, s *Stream) {
 // StopNotifying cancels Notify.
 func (s *Stream) StopNotifying() { s.notify = false }
 
-// TellDrained sends the drained event if the app waits for it and unsent output is at most LowWaterBytes.
-func (x *Streams) TellDrained(c *transport.Conn, s *Stream) {
+// NotifyDrained sends the drained event if the app waits for it and unsent output is at most LowWaterBytes.
+func (x *Streams) NotifyDrained(c *transport.Conn, s *Stream) {
 	if !s.notify || x.loop.Output.Unsent(c) > limits.LowWaterBytes {
 		return
 	}

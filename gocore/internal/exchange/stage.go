@@ -12,11 +12,11 @@ const (
 	Over Stage = iota
 	// Body: the app has the request, and more of its body is to come.
 	Body
-	// Answer: the request is complete; the app is responding.
-	Answer
+	// Responding: the request is complete; the app is responding.
+	Responding
 	// Discard: the response is complete; the rest of the request's body is being discarded.
 	Discard
-	// Open: the WebSocket is open.
+	// Open: the websocket is open.
 	Open
 	// Closing: we have sent our Close and wait for the peer's.
 	Closing
@@ -24,22 +24,22 @@ const (
 	stages
 )
 
-// String is the wording for logs: "peer closed while waiting for the app's answer".
+// String is the wording for logs: "peer closed while waiting for the app's response".
 func (s Stage) String() string {
 	return [stages]string{
-		"over", "reading the request body", "waiting for the app's answer", "discarding the rest of the request", "open as a WebSocket",
-		"closing the WebSocket",
+		"over", "reading the request body", "waiting for the app's response", "discarding the rest of the request", "open as a websocket",
+		"closing the websocket",
 	}[s]
 }
 
 // follows[s] has a bit for every stage that may follow s. A stream is over when its record is freed.
 var follows = [stages]uint8{
-	Over:    1<<Body | 1<<Answer,
-	Body:    1<<Answer | 1<<Discard,
-	Answer:  1 << Open,
-	Discard: 0,
-	Open:    1 << Closing,
-	Closing: 0,
+	Over:       1<<Body | 1<<Responding,
+	Body:       1<<Responding | 1<<Discard,
+	Responding: 1 << Open,
+	Discard:    0,
+	Open:       1 << Closing,
+	Closing:    0,
 }
 
 // enter moves the stream to its next stage.

@@ -32,7 +32,7 @@ type Stream struct {
 	stage     Stage
 	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
-	WebSocket bool // the request asks for a WebSocket
+	WebSocket bool // the request asks for a websocket
 	Started   bool // the response has begun
 	Trailing  bool // the last chunk is written, its trailers are incomplete
 	complete  bool // C does not know the stream: the app has finished, or never received the request
@@ -79,20 +79,20 @@ func (s *Stream) Handle() uint64 { return uint64(s.serial)<<32 | uint64(s.number
 func (x *Streams) Command(k *handoff.Command, payload []byte) {
 	c, s := x.find(k.Stream)
 	if s == nil {
-		x.GiveBack(k, payload)
+		x.ReleaseCommand(k, payload)
 		return
 	}
 	x.loop.WorkFor(c)
 	x.loop.Command(c, k, payload)
 }
 
-// GiveBack releases what a command lends that is not carried out.
-func (x *Streams) GiveBack(k *handoff.Command, payload []byte) {
+// ReleaseCommand releases what a command lends that is not carried out.
+func (x *Streams) ReleaseCommand(k *handoff.Command, payload []byte) {
 	switch k.Kind {
 	case handoff.CommandBodyRef, handoff.CommandWSSendRef:
 		x.inbox.Release(handoff.Ref(payload).Token)
 	case handoff.CommandFile:
-		x.loop.Output.GiveBack(x.loop.Output.FilePiece(handoff.FileOf(payload)))
+		x.loop.Output.ReleasePiece(x.loop.Output.FilePiece(handoff.FileOf(payload)))
 	}
 }
 
@@ -113,8 +113,8 @@ func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 	return c, s
 }
 
-// Silence: C does not know the stream any more, so it gets no event about its end.
-func (s *Stream) Silence() { s.complete = true }
+// Detach: C does not know the stream any more, so it gets no event about its end.
+func (s *Stream) Detach() { s.complete = true }
 
 func (s *Stream) Complete() bool { return s.complete }
 

@@ -13,11 +13,11 @@ import (
 // readBody reads on unless the app has enough unread input.
 func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	if s.Paused() {
-		return rest // a closed connection is noticed at the app's next read or write
+		return wait // a closed connection is noticed at the app's next read or write
 	}
 	buf, ok := d.readPiece(c, s)
 	if !ok {
-		return rest
+		return wait
 	}
 	body, behind, refusal := d.decode(s, buf)
 	if refusal == nil && d.streams.Oversized(s) {
@@ -25,7 +25,7 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if refusal != nil {
 		d.refuse(c, refusal)
-		return rest
+		return wait
 	}
 	if len(body) > 0 { // chunk framing alone is no progress
 		c.Since = d.loop.Clock.Now
@@ -35,13 +35,13 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if len(body) > 0 || s.BodyDone {
 		d.loop.Inbox.Keep(len(buf))
-		d.streams.GivePiece(s, body)
+		d.streams.PassPiece(s, body)
 	}
 	if !d.loop.Input.Park(c, behind) {
-		return rest
+		return wait
 	}
 	if s.BodyDone {
-		d.streams.Enter(c, s, exchange.Answer)
+		d.streams.Enter(c, s, exchange.Responding)
 	}
 	return again
 }
@@ -72,7 +72,7 @@ func (d *Driver) decode(s *exchange.Stream, b []byte) (body, behind []byte, refu
 		s.BodyDone = s.Left == 0
 		body, behind = b[:n], b[n:]
 	}
-	s.Took(len(body))
+	s.CountReceived(len(body))
 	return body, behind, refusal
 }
 
@@ -108,7 +108,7 @@ func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 func (d *Driver) discardBody(c *transport.Conn, s *exchange.Stream) step {
 	buf, ok := d.readPiece(c, s)
 	if !ok {
-		return rest
+		return wait
 	}
 	before := s.Received
 	_, behind, refusal := d.decode(s, buf)
@@ -121,7 +121,7 @@ func (d *Driver) discardBody(c *transport.Conn, s *exchange.Stream) step {
 		c.Since = d.loop.Clock.Now
 	}
 	if !d.loop.Input.Park(c, behind) {
-		return rest
+		return wait
 	}
 	if s.BodyDone {
 		d.next(c)

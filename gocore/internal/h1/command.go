@@ -31,17 +31,17 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandNotify:
 		d.streams.Notify(c, s)
 	case handoff.CommandAbort:
-		d.giveUp(c, s)
+		d.abandon(c, s)
 	case handoff.CommandWSAccept:
 		d.accept(c, s, payload)
 	case handoff.CommandWSClose:
 		d.decline(c, s)
 	default:
-		d.streams.GiveBack(k, payload)
+		d.streams.ReleaseCommand(k, payload)
 	}
 }
 
-// accept accepts the WebSocket that the request asks for.
+// accept accepts the websocket that the request asks for.
 func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	if s.Started || !s.WebSocket {
 		return
@@ -52,16 +52,16 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	}
 }
 
-// decline handles the app closing a WebSocket that it has not accepted.
+// decline handles the app closing a websocket that it has not accepted.
 func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
-	s.Silence()
+	s.Detach()
 	if !s.Started {
 		d.refuse(c, exchange.AppDeclined)
 	}
 }
 
-// giveUp handles the app ending before its response was complete.
-func (d *Driver) giveUp(c *transport.Conn, s *exchange.Stream) {
+// abandon handles the app ending before its response was complete.
+func (d *Driver) abandon(c *transport.Conn, s *exchange.Stream) {
 	if s.Started && s.Response.Mode == message.BodyNone { // nothing more was to be sent
 		d.complete(c, s)
 		return
@@ -78,7 +78,7 @@ func (d *Driver) abort(c *transport.Conn, s *exchange.Stream) {
 	if s.Response.Mode == message.BodyUntilClose {
 		c.Reset() // a plain close would look like the end of the response
 	}
-	d.loop.Mark(c, transport.Answered)
+	d.loop.Mark(c, transport.Responded)
 }
 
 // proceed sends 100 Continue: the app asks for a body that the peer holds back (RFC 9110 10.1.1).

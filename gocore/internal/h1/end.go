@@ -9,7 +9,7 @@ import (
 
 // complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
-	s.Silence()
+	s.Detach()
 	if s.BodyDone {
 		d.Gone(c)
 	} else {
@@ -22,7 +22,7 @@ func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
 func (d *Driver) end(c *transport.Conn) {
 	switch {
 	case c.Last || d.loop.Draining() && c.Stream != 0:
-		d.finishAnswered(c)
+		d.endAfterResponse(c)
 	case c.Stream != 0:
 		d.streamOf(c).Received = 0
 		d.loop.Enter(c, transport.Busy)
@@ -32,8 +32,8 @@ func (d *Driver) end(c *transport.Conn) {
 	}
 }
 
-// finishAnswered ends the connection without reading the rest of the request's body.
-func (d *Driver) finishAnswered(c *transport.Conn) {
+// endAfterResponse ends the connection without reading the rest of the request's body.
+func (d *Driver) endAfterResponse(c *transport.Conn) {
 	c.Linger = c.Linger || c.Stream != 0
 	d.Gone(c)
 	d.loop.Finish(c)

@@ -37,7 +37,7 @@ type Driver struct {
 	second   int64 // the second, since 1970, of the Date line
 }
 
-// Open registers d with a loop. upgrades drives the connections that become WebSockets.
+// Open registers d with a loop. upgrades drives the connections that become websockets.
 func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades *ws.Driver) transport.Kind {
 	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
 	d.head.Limits = d.config.MaxHead
@@ -66,13 +66,13 @@ type step bool
 
 const (
 	again step = true  // check the phase again
-	rest  step = false // nothing to do until epoll, the app or a deadline
+	wait  step = false // nothing to do until epoll, the app or a deadline
 )
 
 // Readable does all the work that the connection's input, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
-		d.streams.TellDrained(c, d.streamOf(c))
+		d.streams.NotifyDrained(c, d.streamOf(c))
 	}
 	for next := again; next == again && !c.Ends(); {
 		switch c.Phase() {
@@ -98,7 +98,7 @@ func (d *Driver) advanceStream(c *transport.Conn, s *exchange.Stream) step {
 	return d.watchPeer(c, s)
 }
 
-// watchPeer reads nothing while the app responds, but notices a half-close. A WebSocket cannot be half-closed.
+// watchPeer reads nothing while the app responds, but notices a half-close. A websocket cannot be half-closed.
 func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	switch {
 	case c.Gone() || c.HalfClosed() && s.WebSocket:
@@ -106,7 +106,7 @@ func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	case c.HalfClosed():
 		d.streams.HalfClosed(s)
 	}
-	return rest
+	return wait
 }
 
 // watchOutput continues once a complete response is sent.
@@ -118,7 +118,7 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	case c.Gone():
 		d.loop.Mark(c, transport.PeerClosed)
 	}
-	return rest
+	return wait
 }
 
 // Deadline applies while more of a body is to come.
@@ -142,14 +142,14 @@ func (d *Driver) Expire(c *transport.Conn) {
 	case d.streamOf(c).Stage() == exchange.Body:
 		d.refuse(c, exchange.BodyTimeout)
 	default:
-		d.loop.Mark(c, transport.Answered)
+		d.loop.Mark(c, transport.Responded)
 	}
 }
 
 // Drain ends a connection whose response is complete without reading the rest of the request.
 func (d *Driver) Drain(c *transport.Conn) {
 	if d.streamOf(c).Stage() == exchange.Discard {
-		d.finishAnswered(c)
+		d.endAfterResponse(c)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func (d *Driver) readHead(c *transport.Conn) step {
 	buf, _, ok := d.loop.Input.Take(c)
 	if !ok {
-		return rest
+		return wait
 	}
 	return d.parse(c, buf)
 }
@@ -29,7 +29,7 @@ func (d *Driver) parse(c *transport.Conn, buf []byte) step {
 	switch {
 	case refusal != nil:
 		d.refuse(c, refusal)
-		return rest
+		return wait
 	case n == 0:
 		return d.needMore(c, buf)
 	}
@@ -43,7 +43,7 @@ func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 		d.loop.Enter(c, transport.Head)
 	}
 	if !d.loop.Input.ParkBeginning(c, buf) {
-		return rest
+		return wait
 	}
 	d.loop.Timers.Arm(c)
 	return again
@@ -54,7 +54,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	s, ok := d.open(c)
 	if !ok {
 		d.loop.Mark(c, transport.NoMemory)
-		return rest
+		return wait
 	}
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(s, buf[n:])
@@ -62,19 +62,19 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
 	if refusal != nil {
-		s.Silence()
+		s.Detach()
 		d.refuse(c, refusal)
-		return rest
+		return wait
 	}
 	if !s.BodyDone {
 		s.CountPiece(body)
 	}
 	if !d.loop.Input.Park(c, behind) {
-		return rest
+		return wait
 	}
 	d.view(c, s, buf, body)
 	if s.BodyDone {
-		d.streams.Enter(c, s, exchange.Answer)
+		d.streams.Enter(c, s, exchange.Responding)
 		d.loop.Enter(c, transport.Busy)
 	} else {
 		d.streams.Enter(c, s, exchange.Body)
@@ -96,7 +96,7 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 	if head.Chunked {
 		number, _, err := d.chunks.Alloc()
 		if err != nil {
-			s.Silence()
+			s.Detach()
 			return nil, false
 		}
 		s.Own = number + 1

@@ -71,9 +71,9 @@ func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece,
 	case exchange.Send:
 		d.frame(c, s.Response.Mode, p)
 	case exchange.Swallow:
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 	case exchange.TooMuch:
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 		d.wrongLength(c, s, "more", p.Size())
 		return
 	}
@@ -97,7 +97,7 @@ func (d *Driver) frame(c *transport.Conn, mode message.BodyMode, p transport.Pie
 
 func (d *Driver) lastPiece(c *transport.Conn, s *exchange.Stream) {
 	switch {
-	case s.TooLittle():
+	case s.IsShort():
 		d.wrongLength(c, s, "less", 0)
 		return
 	case s.Response.Mode == message.BodyChunked:

@@ -119,7 +119,7 @@ func TestTrimKeepsWhatIsUsed(t *testing.T) {
 	b.Free()[0] = 'x'
 	b.Trim()
 	if b.Free()[0] != 0 {
-		t.Error("nothing was given back")
+		t.Error("nothing was released")
 	}
 }
 
@@ -179,7 +179,7 @@ func TestTrimGivesBackWhatBothSidesUsed(t *testing.T) {
 		end := (s.used + pageBytes - 1) &^ (pageBytes - 1)
 		for i, octet := range s.memory[eventsBytes+end:] {
 			if octet != 0 {
-				t.Fatalf("octet %d of what is free was not given back", i)
+				t.Fatalf("octet %d of what is free was not released", i)
 			}
 		}
 	}

@@ -171,7 +171,7 @@ func FuzzResponse(f *testing.F) {
 			return
 		}
 		if second, err := http.ReadResponse(in, request); err != nil || second.StatusCode != 503 {
-			t.Fatalf("%v: the second answer is lost in %q", err, out)
+			t.Fatalf("%v: the second response is lost in %q", err, out)
 		}
 	})
 }

@@ -89,7 +89,7 @@ func decodeAll(c *Chunked, piece []byte) bool {
 	return true
 }
 
-func TestAnswerStaysInItsFields(t *testing.T) {
+func TestResponseStaysInItsFields(t *testing.T) {
 	m := guarded(t, 4<<10)
 	fields := encode("content-type", "text/plain", "content-length", "13", "x", "", "x-long", "0123456789abcdef0123456789")
 	for at := range len(fields) + 1 {

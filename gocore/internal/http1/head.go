@@ -127,7 +127,7 @@ func (h *Head) parse(b []byte) (int, *message.Refusal) {
 	if i, r = h.fieldLines(b, i, &m); r != nil {
 		return 0, r
 	}
-	return i, h.settle(b, &m)
+	return i, h.derive(b, &m)
 }
 
 // skipEmptyLines returns the index of the first octet of the request line (RFC 9112 2.2).

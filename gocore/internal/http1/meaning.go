@@ -138,8 +138,8 @@ func (m *meaning) readExpect(h *Head, v []byte) *message.Refusal {
 	return nil
 }
 
-// settle derives the results once all fields are read.
-func (h *Head) settle(b []byte, m *meaning) *message.Refusal {
+// derive derives the results once all fields are read.
+func (h *Head) derive(b []byte, m *meaning) *message.Refusal {
 	if h.Minor == 1 && !m.hasHost {
 		return noHost
 	}

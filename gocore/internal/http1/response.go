@@ -24,7 +24,7 @@ func AppendHead(dst []byte, a *message.Response, fields []byte, d *message.Defau
 	}
 	w := writer{Judge: message.Judge{Response: *a}}
 	w.ContentLength = -1
-	w.b = slices.Grow(dst, limits.AnswerOverheadBytes+len(fields)+len(d.Date)+len(d.Server)+len(d.Extra))
+	w.b = slices.Grow(dst, limits.ResponseOverheadBytes+len(fields)+len(d.Date)+len(d.Server)+len(d.Extra))
 	w.b = appendStatusLine(w.b, int(a.Status))
 	if err := w.appFields(fields); err != nil {
 		return dst, err

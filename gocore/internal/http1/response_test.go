@@ -127,10 +127,10 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	if got := head(t, &message.Response{Status: 103, Minor: 1}, &d, "link", "</a>"); got != "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n" {
-		t.Errorf("an interim answer has more than the app's fields: %q", got)
+		t.Errorf("an interim response has more than the app's fields: %q", got)
 	}
 	if out, err := AppendHead([]byte("x"), &message.Response{Status: 103}, nil, &d); string(out) != "x" || err != nil {
-		t.Errorf("an interim answer to a 1.0 request: %q, %v", out, err)
+		t.Errorf("an interim response to a 1.0 request: %q, %v", out, err)
 	}
 }
 

@@ -32,7 +32,7 @@ var refused = [allLimits]struct{ what, option, unit string }{
 	MaxRequestHead:   {"a request was refused with 431: its head", "max_request_head", " bytes"},
 	MaxRequestFields: {"a request was refused with 431: the number of its fields", "max_request_fields", ""},
 	MaxRequestBody:   {"a request was refused with 413: its body", "max_request_body", " bytes"},
-	WSMaxSize:        {"a WebSocket was closed with 1009: a message", "ws_max_size", " bytes"},
+	WSMaxSize:        {"a websocket was closed with 1009: a message", "ws_max_size", " bytes"},
 	MaxConnections:   {"a connection was closed at once, and none is idle to make room: their number", "max_concurrent_connections", ""},
 }
 

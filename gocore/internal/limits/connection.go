@@ -28,8 +28,8 @@ const (
 	IdleCandidates = 64
 	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
-	// AttentiveMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
-	AttentiveMilliseconds = 10
+	// AvailableMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
+	AvailableMilliseconds = 10
 	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to the same line, or to a
 	// pair of lines that is fetched together. Price: one page for 15 workers, shared by all of them.
 	SlotBytes = 256

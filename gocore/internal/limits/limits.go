@@ -49,9 +49,9 @@ const (
 
 // Response.
 const (
-	// AnswerOverheadBytes is the room in octets that AppendHead needs besides the app's fields and the defaults: status line (up to 46),
+	// ResponseOverheadBytes is the room in octets that AppendHead needs besides the app's fields and the defaults: status line (up to 46),
 	// framing and connection fields (up to 61), empty line. Price: none, the room is in the output buffer.
-	AnswerOverheadBytes = 128
+	ResponseOverheadBytes = 128
 )
 
 // Relations that other code relies on, checked at compile time.

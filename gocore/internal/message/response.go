@@ -35,7 +35,7 @@ var (
 )
 
 // ErrEncoding is a bug in the bridge.
-var ErrEncoding = errors.New("fields of an answer are cut short")
+var ErrEncoding = errors.New("fields of a response are cut short")
 
 // Switching is the status after which the connection speaks another protocol (RFC 9110 15.2.2).
 const Switching = 101

@@ -90,7 +90,7 @@ func TestReleaseGivesBackClassesOfWhichNothingIsLent(t *testing.T) {
 		t.Errorf("spans after the release: %d small, %d large", len(p.classes[0].spans), len(p.classes[3].spans))
 	}
 	if small.Bytes()[0] != 'x' {
-		t.Error("a lent buffer was given back")
+		t.Error("a lent buffer was released")
 	}
 	if b := get(t, &p, limits.BufferClasses[3]); len(b.Bytes()) != limits.BufferClasses[3] {
 		t.Error("no buffer after the release")
@@ -162,7 +162,7 @@ func TestReleaseGivesBackPagesAroundWhatIsLent(t *testing.T) {
 			t.Errorf("of %d bytes: %d pages are left for a buffer that takes %d", size, n, most)
 		}
 		if bytes.Count(kept.Bytes(), []byte{'x'}) != size {
-			t.Errorf("of %d bytes: what is lent was given back", size)
+			t.Errorf("of %d bytes: what is lent was released", size)
 		}
 		seen := map[uintptr]bool{kept.base: true}
 		for range 2 * inSpan(size) { // every buffer handed out again is free

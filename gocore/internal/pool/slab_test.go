@@ -112,7 +112,7 @@ func TestSlabReleaseGivesBackChunksBeforeTheLast(t *testing.T) {
 		}
 	}
 	if s.Release() == 0 {
-		t.Error("nothing was given back")
+		t.Error("nothing was released")
 	}
 	pages := 0
 	for _, chunk := range s.chunks {
@@ -122,7 +122,7 @@ func TestSlabReleaseGivesBackChunksBeforeTheLast(t *testing.T) {
 		t.Errorf("%d pages are left, %d fit a chunk", pages, most)
 	}
 	if s.Release() != 0 {
-		t.Error("given back twice")
+		t.Error("released twice")
 	}
 	for range 9000 {
 		if i, r := alloc(t, &s); i == kept || *r != (record{}) {

@@ -153,11 +153,11 @@ func TestTheLastOfSoManyRequests(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 3}})
 	peer := d.send(strings.Repeat(get, 4))
 	for range 3 {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
 	got := d.receive(peer, -1)
 	if n := strings.Count(got, "HTTP/1.1 200"); n != 3 || strings.Count(got, "connection: close") != 1 {
-		t.Errorf("%d answers: %q", n, got)
+		t.Errorf("%d responses: %q", n, got)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestDefaults(t *testing.T) {
 	config := config.Config{ServerHeader: []byte("server: s\r\n"), ExtraHeaders: []byte("x-a: 1\r\nx-b: 2\r\n"), DateHeader: true}
 	d := open(t, server.Config{Conn: config})
 	peer := d.send(get + "nonsense\r\n\r\n")
-	d.answer(d.expect(handoff.EventRequest), "x")
+	d.respond(d.expect(handoff.EventRequest), "x")
 	got := d.receive(peer, -1)
 	for _, line := range []string{"\r\nserver: s\r\n", "\r\nx-a: 1\r\nx-b: 2\r\n", "\r\ndate: "} {
 		if strings.Count(got, line) != 2 {
@@ -178,7 +178,7 @@ func TestCommandsForStreamsThatAreOver(t *testing.T) {
 	d := open(t, server.Config{})
 	peer := d.send(get)
 	e := d.expect(handoff.EventRequest)
-	d.answer(e, "x")
+	d.respond(e, "x")
 	for kind := handoff.CommandStart; kind <= handoff.CommandAbort; kind++ {
 		for _, stream := range []uint64{e.Stream, e.Stream + 1, 0, 1<<64 - 1} {
 			switch kind {
@@ -193,11 +193,11 @@ func TestCommandsForStreamsThatAreOver(t *testing.T) {
 			}
 		}
 	}
-	if got := d.receive(peer, len(answered("x"))); got != answered("x") {
+	if got := d.receive(peer, len(responseOf("x"))); got != responseOf("x") {
 		t.Errorf("got %q", got)
 	}
 	if files := d.server.Stats().Files; fmt.Sprint(d.released) != "[7 7 7 7]" || files != 0 {
-		t.Errorf("given back: %v; %d files are open", d.released, files)
+		t.Errorf("released: %v; %d files are open", d.released, files)
 	}
 	d.write(peer, get)
 	d.exchange(peer, "y")

@@ -49,13 +49,13 @@ func TestBodies(t *testing.T) {
 			if got := d.wholeBody(e); got != data {
 				t.Errorf("%s, %d bytes: %d came", name, size, len(got))
 			}
-			d.answer(e, "first")
+			d.respond(e, "first")
 			if next := d.expect(handoff.EventRequest); next.request.path != "/a b" {
 				t.Errorf("%s, %d bytes: %q came behind", name, size, next.request.path)
 			} else {
-				d.answer(next, "second")
+				d.respond(next, "second")
 			}
-			d.receive(c, len(answered("first")+answered("second")))
+			d.receive(c, len(responseOf("first")+responseOf("second")))
 		}
 	}
 }
@@ -132,16 +132,16 @@ func TestExpectContinue(t *testing.T) {
 	if got := d.wholeBody(e); got != "hello" {
 		t.Errorf("body %q", got)
 	}
-	d.answer(e, "x")
-	if got := d.receive(c, len(answered("x"))); got != answered("x") {
+	d.respond(e, "x")
+	if got := d.receive(c, len(responseOf("x"))); got != responseOf("x") {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestAnAnswerInsteadOfContinueIsTheLastOne(t *testing.T) {
+func TestAResponseInsteadOfContinueIsTheLastOne(t *testing.T) {
 	d := open(t, server.Config{})
 	c := d.send(post(5, "expect: 100-continue\r\n"))
-	d.answer(d.expect(handoff.EventRequest), "no")
+	d.respond(d.expect(handoff.EventRequest), "no")
 	got := d.receive(c, -1)
 	if !strings.Contains(got, "\r\nconnection: close\r\n") || strings.Contains(got, "100 Continue") {
 		t.Errorf("got %q", got)
@@ -166,7 +166,7 @@ func TestTooLargeBodies(t *testing.T) {
 		t.Errorf("later: %.60q", got)
 	}
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
-		t.Error("the app was not told")
+		t.Error("the app was not notified")
 	}
 }
 
@@ -192,12 +192,12 @@ func TestARefusalReachesAPeerThatIsStillSending(t *testing.T) {
 func TestAnUnwantedBodyIsSkipped(t *testing.T) {
 	d := open(t, server.Config{})
 	c := d.send(post(5, ""))
-	d.answer(d.expect(handoff.EventRequest), "first")
-	d.receive(c, len(answered("first")))
+	d.respond(d.expect(handoff.EventRequest), "first")
+	d.receive(c, len(responseOf("first")))
 	d.write(c, "he")
 	d.turn(0)
 	d.write(c, "llo"+get)
-	if got := d.exchange(c, "second"); got != answered("second") {
+	if got := d.exchange(c, "second"); got != responseOf("second") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -206,8 +206,8 @@ func TestTooMuchOfAnUnwantedBodyEndsTheConnection(t *testing.T) {
 	d := open(t, server.Config{})
 	for _, start := range []string{post(1<<30, ""), postChunked + "40000000\r\n"} {
 		c := d.send(start)
-		d.answer(d.expect(handoff.EventRequest), "first")
-		d.receive(c, len(answered("first")))
+		d.respond(d.expect(handoff.EventRequest), "first")
+		d.receive(c, len(responseOf("first")))
 		sent := 0
 		d.until("the end", func() bool {
 			_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond))
@@ -234,6 +234,6 @@ func TestABrokenChunkEndsTheRequest(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
-		t.Error("the app was not told")
+		t.Error("the app was not notified")
 	}
 }

@@ -117,7 +117,7 @@ func (d *driver) close() {
 	for _, e := range d.events() {
 		d.note(e)
 	}
-	if s := d.server.Stats(); s.Connections+s.Streams+s.Sockets+s.Buffers+s.Queues+s.Unsent != 0 {
+	if s := d.server.Stats(); s.Connections+s.Streams+s.WebSockets+s.Buffers+s.Queues+s.Unsent != 0 {
 		d.Errorf("left after the end: %+v", s)
 	}
 	d.server.Close()
@@ -162,10 +162,9 @@ func (d *driver) turn(timeout time.Duration) {
 	if !d.frozen.IsZero() { // or it would wait for ever
 		wait = 0
 	}
-	flags, err := d.server.Turn(d.outbox, wait, nil)
-	d.must(err)
-	d.flags, d.outbox = flags, d.outbox[:0]
-	d.empty = d.empty || flags&handoff.TurnEmpty != 0
+	d.must(d.server.Turn(d.outbox, wait, nil))
+	d.flags, d.outbox = d.server.Flags(), d.outbox[:0]
+	d.empty = d.empty || d.flags&handoff.TurnEmpty != 0
 	for _, e := range d.events() {
 		d.note(e)
 		d.kept = append(d.kept, e)
@@ -311,8 +310,8 @@ func (d *driver) lendAs(kind uint16, stream, token uint64, data []byte, flags ui
 	d.command(kind, flags, 0, stream, octets(&ref))
 }
 
-// answer sends a 200 response with a body.
-func (d *driver) answer(e event, data string) {
+// respond sends a 200 response with a body.
+func (d *driver) respond(e event, data string) {
 	d.start(e.Stream, 200, "content-type", "text/plain")
 	d.body(e.Stream, data, 0)
 }
@@ -345,12 +344,12 @@ func (d *driver) receive(c *net.TCPConn, n int) string {
 // exchange expects a request, responds to it and returns the response.
 func (d *driver) exchange(c *net.TCPConn, data string) string {
 	d.Helper()
-	d.answer(d.expect(handoff.EventRequest), data)
-	return d.receive(c, len(answered(data)))
+	d.respond(d.expect(handoff.EventRequest), data)
+	return d.receive(c, len(responseOf(data)))
 }
 
-// answered is what answer puts on the wire of a connection that is kept.
-func answered(data string) string {
+// responseOf is what respond puts on the wire of a connection that is kept.
+func responseOf(data string) string {
 	return "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(data) + "0\r\n\r\n"
 }
 

@@ -26,10 +26,10 @@ func TestDeadlines(t *testing.T) {
 	}{
 		"nothing is sent":       {config.Config{HeaderTimeout: config.Ticks(short)}, "", nil, "HTTP/1.1 408 "},
 		"half a head":           {config.Config{HeaderTimeout: config.Ticks(short)}, "GET / HT", nil, "HTTP/1.1 408 "},
-		"half a second head":    {config.Config{HeaderTimeout: config.Ticks(short)}, get + "GET / HT", answerX, answered("x") + "HTTP/1.1 408 "},
-		"idle between requests": {config.Config{KeepAliveTimeout: config.Ticks(short)}, get, answerX, answered("x")},
+		"half a second head":    {config.Config{HeaderTimeout: config.Ticks(short)}, get + "GET / HT", respondX, responseOf("x") + "HTTP/1.1 408 "},
+		"idle between requests": {config.Config{KeepAliveTimeout: config.Ticks(short)}, get, respondX, responseOf("x")},
 		"half a body":           {config.Config{BodyTimeout: config.Ticks(short)}, post(5, "") + "he", func(*driver, event) {}, "HTTP/1.1 408 "},
-		"an unwanted body":      {config.Config{BodyTimeout: config.Ticks(short)}, post(5, "") + "he", answerX, answered("x")},
+		"an unwanted body":      {config.Config{BodyTimeout: config.Ticks(short)}, post(5, "") + "he", respondX, responseOf("x")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, server.Config{Conn: c.config})
@@ -37,14 +37,14 @@ func TestDeadlines(t *testing.T) {
 			if c.app != nil {
 				c.app(d, d.expect(handoff.EventRequest))
 			}
-			if got := d.receive(peer, -1); !strings.HasPrefix(got, c.want) || c.want == answered("x") && got != c.want {
+			if got := d.receive(peer, -1); !strings.HasPrefix(got, c.want) || c.want == responseOf("x") && got != c.want {
 				t.Errorf("got %q", got)
 			}
 		})
 	}
 }
 
-func answerX(d *driver, e event) { d.answer(e, "x") }
+func respondX(d *driver, e event) { d.respond(e, "x") }
 
 func TestProgressPutsTheBodyTimeoutOff(t *testing.T) {
 	d := openFrozen(t, server.Config{Conn: config.Config{BodyTimeout: config.Ticks(short)}})
@@ -63,8 +63,8 @@ func TestProgressPutsTheBodyTimeoutOff(t *testing.T) {
 
 func (d *driver) exchangeEnds(peer *net.TCPConn, e event) {
 	d.Helper()
-	d.answer(e, "x")
-	if got := d.receive(peer, len(answered("x"))); got != answered("x") {
+	d.respond(e, "x")
+	if got := d.receive(peer, len(responseOf("x"))); got != responseOf("x") {
 		d.Errorf("got %q", got)
 	}
 }
@@ -78,7 +78,7 @@ func TestAnAppMayTakeItsTime(t *testing.T) {
 		for range 10 {
 			d.turn(20 * time.Millisecond)
 		}
-		d.answer(e, "x")
+		d.respond(e, "x")
 		if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -132,7 +132,7 @@ func TestDrainClosesWhoAsksForNothing(t *testing.T) {
 		}
 	}
 	d.write(half, "TP/1.1\r\nhost: a\r\n\r\n")
-	d.answer(d.expect(handoff.EventRequest), "x")
+	d.respond(d.expect(handoff.EventRequest), "x")
 	if got := d.receive(half, -1); !strings.Contains(got, "connection: close") {
 		t.Errorf("got %q", got)
 	}
@@ -160,11 +160,11 @@ func TestDrainFinishesWhatIsInProgress(t *testing.T) {
 				d.turn(time.Millisecond)
 			}
 			d.body(e.Stream, "x", 0)
-			if got := d.receive(peer, len(answered("x"))); got != answered("x") {
+			if got := d.receive(peer, len(responseOf("x"))); got != responseOf("x") {
 				t.Errorf("got %q", got)
 			}
 			if c.behind { // the peer did not learn that the first response is the last
-				d.answer(d.expect(handoff.EventRequest), "y")
+				d.respond(d.expect(handoff.EventRequest), "y")
 			}
 			if got := d.receive(peer, -1); c.behind != strings.Contains(got, "connection: close") || c.behind == (got == "") {
 				t.Errorf("got %q", got)
@@ -178,8 +178,8 @@ func TestDrainFinishesWhatIsInProgress(t *testing.T) {
 func TestDrainDoesNotWaitForAnUnwantedBody(t *testing.T) {
 	d := open(t, server.Config{})
 	peer := d.send(post(100, "") + "he")
-	d.answer(d.expect(handoff.EventRequest), "x")
-	d.receive(peer, len(answered("x")))
+	d.respond(d.expect(handoff.EventRequest), "x")
+	d.receive(peer, len(responseOf("x")))
 	d.server.Drain()
 	if got := d.receive(peer, -1); got != "" {
 		t.Errorf("got %q", got)
@@ -196,7 +196,7 @@ func TestDrainAnswersWhatArrivedBeforeIt(t *testing.T) {
 	}
 	d.server.Drain()
 	for range peers {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
 	for _, c := range peers {
 		if got := d.receive(c, -1); !strings.Contains(got, "connection: close") {
@@ -215,7 +215,7 @@ func TestDrainTakesAllThatWait(t *testing.T) {
 	}
 	d.server.Drain()
 	for range peers {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
 	for _, peer := range peers {
 		if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
@@ -270,34 +270,34 @@ func TestAbandonEndsEverything(t *testing.T) {
 		}
 	}
 	if len(gone) != 2 || !gone[reading.Stream] || !gone[full.Stream] {
-		t.Errorf("told of %v", gone)
+		t.Errorf("streams of disconnect events: %v", gone)
 	}
 	if len(d.released) == 0 || d.released[len(d.released)-1] != tokens[len(tokens)-1] {
-		t.Errorf("given back: %v of %v", d.released, tokens)
+		t.Errorf("released: %v of %v", d.released, tokens)
 	}
 }
 
-// TestAnAnsweredPeerIsNotWaitedFor: it is not known to have sent more, so it need not close first.
-func TestAnAnsweredPeerIsNotWaitedFor(t *testing.T) {
+// TestAPeerThatHasItsResponseIsNotWaitedFor: it is not known to have sent more, so it need not close first.
+func TestAPeerThatHasItsResponseIsNotWaitedFor(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(post(5, ""))
 	e := d.expect(handoff.EventRequest)
 	d.write(peer, "hello")
 	d.expect(handoff.EventBody)
-	d.answer(e, "x")
+	d.respond(e, "x")
 	d.turn(0)
 	if n := d.server.Stats().Connections; n != 0 {
-		t.Errorf("%d connections are left in the turn of the last answer", n)
+		t.Errorf("%d connections are left in the turn of the last response", n)
 	}
 }
 
-func TestAPeerThatHasSentMoreHasItsAnswer(t *testing.T) {
+func TestAPeerThatHasSentMoreHasItsResponse(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(post(5, ""))
 	e := d.expect(handoff.EventRequest)
 	d.write(peer, "hello"+get)
 	d.expect(handoff.EventBody)
-	d.answer(e, "x")
+	d.respond(e, "x")
 	if got := d.receive(peer, -1); !strings.HasSuffix(got, "0\r\n\r\n") || d.ended != io.EOF {
 		t.Errorf("got %q, then %v", got, d.ended)
 	}

@@ -15,10 +15,10 @@ import (
 )
 
 func last(data string) string {
-	return strings.Replace(answered(data), "\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1)
+	return strings.Replace(responseOf(data), "\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1)
 }
 
-func TestAHalfClosedPeerHasItsAnswer(t *testing.T) {
+func TestAHalfClosedPeerHasItsResponse(t *testing.T) {
 	for name, text := range map[string]string{"no body": get, "a body": post(5, "") + "hello", "chunks": postChunked + chunk("hello") + "0\r\n\r\n"} {
 		for when, early := range map[string]bool{"at once": true, "later": false} {
 			t.Run(name+", "+when, func(t *testing.T) {
@@ -30,16 +30,16 @@ func TestAHalfClosedPeerHasItsAnswer(t *testing.T) {
 				}
 				e := d.expect(handoff.EventRequest)
 				d.must(peer.CloseWrite())
-				if told := d.expect(handoff.EventHalfClose); told.Stream != e.Stream {
-					t.Errorf("told of %x, not of %x", told.Stream, e.Stream)
+				if got := d.expect(handoff.EventHalfClose); got.Stream != e.Stream {
+					t.Errorf("event of stream %x, not of %x", got.Stream, e.Stream)
 				}
 				d.turn(0)
-				d.answer(e, "x")
+				d.respond(e, "x")
 				if got := d.receive(peer, -1); got != last("x") || d.ended != io.EOF {
 					t.Errorf("got %q, then %v", got, d.ended)
 				}
 				if d.count(handoff.EventDisconnect)+d.count(handoff.EventHalfClose) != 0 {
-					t.Errorf("told more: %+v", d.kept)
+					t.Errorf("further events: %+v", d.kept)
 				}
 			})
 		}
@@ -52,22 +52,22 @@ func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
 	d.must(peer.CloseWrite())
 	for _, data := range []string{"a", "b", "c"} {
 		e := d.expect(handoff.EventRequest)
-		if told := d.expect(handoff.EventHalfClose); told.Stream != e.Stream {
-			t.Errorf("told of %x, not of %x", told.Stream, e.Stream)
+		if got := d.expect(handoff.EventHalfClose); got.Stream != e.Stream {
+			t.Errorf("event of stream %x, not of %x", got.Stream, e.Stream)
 		}
-		d.answer(e, data)
+		d.respond(e, data)
 	}
-	if got := d.receive(peer, -1); got != answered("a")+answered("b")+last("c") || d.ended != io.EOF {
+	if got := d.receive(peer, -1); got != responseOf("a")+responseOf("b")+last("c") || d.ended != io.EOF {
 		t.Errorf("got %q, then %v", got, d.ended)
 	}
 }
 
 // Octets after the last request that gets a response are read, so that they do not cause a reset.
-func TestTheLastAnswerOfAHalfClosedPeerIsNotLost(t *testing.T) {
+func TestTheLastResponseOfAHalfClosedPeerIsNotLost(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})
 	peer := d.send(get + strings.Repeat(get, 5000))
 	d.must(peer.CloseWrite())
-	d.answer(d.expect(handoff.EventRequest), "x")
+	d.respond(d.expect(handoff.EventRequest), "x")
 	if got := d.receive(peer, -1); got != last("x") || d.ended != io.EOF {
 		t.Errorf("got %q, then %v", got, d.ended)
 	}
@@ -100,13 +100,13 @@ func TestAnEndBeforeTheRequestsIsNoHalfClose(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 			if d.count(handoff.EventHalfClose) != 0 || d.count(handoff.EventRequest) != d.count(handoff.EventDisconnect) {
-				t.Errorf("told %+v", d.kept)
+				t.Errorf("events: %+v", d.kept)
 			}
 		})
 	}
 }
 
-// RFC 6455 7.1.1: without a Close from the peer a WebSocket ends, accepted or not.
+// RFC 6455 7.1.1: without a Close from the peer a websocket ends, accepted or not.
 func TestAWebSocketIsNotHalfOpen(t *testing.T) {
 	for name, accepted := range map[string]bool{"open": true, "asked for": false} {
 		d := open(t, sockets(0))
@@ -119,7 +119,7 @@ func TestAWebSocketIsNotHalfOpen(t *testing.T) {
 		d.must(peer.CloseWrite())
 		d.expect(handoff.EventDisconnect)
 		if d.count(handoff.EventHalfClose) != 0 {
-			t.Errorf("%s: told of a half-close", name)
+			t.Errorf("%s: there is a half-close event", name)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestALocalPeerThatClosesHasGone(t *testing.T) {
 }
 
 // The response announces any close that is already certain, whatever the reason.
-func TestAnAnswerSaysThatItIsTheLast(t *testing.T) {
+func TestAResponseSaysThatItIsTheLast(t *testing.T) {
 	for name, c := range map[string]struct {
 		config config.Config
 		text   string

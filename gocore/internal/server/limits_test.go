@@ -55,8 +55,8 @@ func TestLimitsOfAHead(t *testing.T) {
 						if n := len(e.request.fields); n != l.Fields || len(e.request.fields[n-1][1]) < 100 && name != "small" {
 							t.Errorf("%d fields", n)
 						}
-						d.answer(e, "x")
-						d.receive(peer, len(answered("x")))
+						d.respond(e, "x")
+						d.receive(peer, len(responseOf("x")))
 						if s := d.server.Stats(); s.Buffers != 0 {
 							t.Errorf("%d buffers are held when idle", s.Buffers)
 						}
@@ -84,11 +84,11 @@ func TestLargeHeadsOneBehindTheOther(t *testing.T) {
 	text := head(limits.DefaultHeadBytes, 100, 2)
 	go func() { _, _ = io.WriteString(peer, strings.Repeat(text, n)) }()
 	for i := range n {
-		d.answer(d.expect(handoff.EventRequest), fmt.Sprint(i))
+		d.respond(d.expect(handoff.EventRequest), fmt.Sprint(i))
 	}
 	want := ""
 	for i := range n {
-		want += answered(fmt.Sprint(i))
+		want += responseOf(fmt.Sprint(i))
 	}
 	if got := d.receive(peer, len(want)); got != want {
 		t.Errorf("got %.200q", got)
@@ -131,7 +131,7 @@ func TestEachLimitIsLoggedOnceInAWhile(t *testing.T) {
 		"a request was refused with 431: its head exceeds max_request_head of 65,536 bytes (--max-request-head)",
 		"a request was refused with 431: the number of its fields exceeds max_request_fields of 256 (--max-request-fields)",
 		"a request was refused with 413: its body exceeds max_request_body of 65,536 bytes (--max-request-body)",
-		"a WebSocket was closed with 1009: a message exceeds ws_max_size of 1,048,576 bytes (--ws-max-size)",
+		"a websocket was closed with 1009: a message exceeds ws_max_size of 1,048,576 bytes (--ws-max-size)",
 		"a connection was closed at once, and none is idle to make room: their number exceeds max_concurrent_connections of 3 (--max-concurrent-connections)",
 	} {
 		if want += "; further ones within a minute are not logged"; said[want] != 1 {

@@ -115,9 +115,10 @@ func turns(t *testing.T, s *Server, work func() error) {
 		if time.Now().After(end) {
 			t.Fatal("the peer waits in vain")
 		}
-		if _, err := s.Turn(nil, time.Millisecond, nil); err != nil {
+		if err := s.Turn(nil, time.Millisecond, nil); err != nil {
 			t.Fatal(err)
 		}
+		s.Flags()
 	}
 }
 

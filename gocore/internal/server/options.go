@@ -4,6 +4,7 @@ package server
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,7 @@ type Unit uint32
 const (
 	Plain        Unit = iota // as the name says: bytes, requests, a descriptor; a switch is 0 or 1
 	Milliseconds             // 0 is off
+	Text                     // the value is the length in octets of a text; 0 is none
 )
 
 type Option struct {
@@ -24,39 +26,53 @@ type Option struct {
 	Unit Unit
 	Most uint64 // the largest value
 	set  func(c *Config, value uint64)
+	text func(c *Config, text []byte) // in place of set, for Text
 }
 
 // Options are all options of a Config. An option of the core is defined here, and in saltare/options/table.py if users can set it.
 // Config documents the values.
 var Options = [...]Option{
-	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = config.Ticks(uint32(v)) }},
-	{"keep_alive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.KeepAliveTimeout = config.Ticks(uint32(v)) }},
-	{"body_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.BodyTimeout = config.Ticks(uint32(v)) }},
-	{"write_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WriteTimeout = config.Ticks(uint32(v)) }},
-	{"ws_keepalive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WSKeepAliveTimeout = config.Ticks(uint32(v)) }},
-	{"max_concurrent_connections", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnections = uint32(v) }},
-	{"max_keepalive_requests", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxKeepAliveRequests = uint32(v) }},
-	{"max_request_line", Plain, limits.MostRequestLineBytes, func(c *Config, v uint64) { c.Conn.MaxHead.LineBytes = int(v) }},
-	{"max_request_head", Plain, limits.MostHeadBytes, func(c *Config, v uint64) { c.Conn.MaxHead.HeadBytes = int(v) }},
-	{"max_request_fields", Plain, limits.MostFields, func(c *Config, v uint64) { c.Conn.MaxHead.Fields = int(v) }},
-	{"max_request_body", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.MaxRequestBody = v }},
-	{"date_header", Plain, 1, func(c *Config, v uint64) { c.Conn.DateHeader = v != 0 }},
-	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }},
-	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }},
-	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }},
-	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }},
-	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }},
-	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }},
-	{"slot", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Slot = int(v) }},
-	{"retire_requests", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.Requests = v }},
-	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }},
+	{"header_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.HeaderTimeout = config.Ticks(uint32(v)) }, nil},
+	{"keep_alive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.KeepAliveTimeout = config.Ticks(uint32(v)) }, nil},
+	{"body_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.BodyTimeout = config.Ticks(uint32(v)) }, nil},
+	{"write_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WriteTimeout = config.Ticks(uint32(v)) }, nil},
+	{"ws_keepalive_timeout", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.WSKeepAliveTimeout = config.Ticks(uint32(v)) }, nil},
+	{"max_concurrent_connections", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnections = uint32(v) }, nil},
+	{"max_keepalive_requests", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxKeepAliveRequests = uint32(v) }, nil},
+	{"max_request_line", Plain, limits.MostRequestLineBytes, func(c *Config, v uint64) { c.Conn.MaxHead.LineBytes = int(v) }, nil},
+	{"max_request_head", Plain, limits.MostHeadBytes, func(c *Config, v uint64) { c.Conn.MaxHead.HeadBytes = int(v) }, nil},
+	{"max_request_fields", Plain, limits.MostFields, func(c *Config, v uint64) { c.Conn.MaxHead.Fields = int(v) }, nil},
+	{"max_request_body", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.MaxRequestBody = v }, nil},
+	{"date_header", Plain, 1, func(c *Config, v uint64) { c.Conn.DateHeader = v != 0 }, nil},
+	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},
+	{"header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ExtraHeaders = t }},
+	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},
+	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }, nil},
+	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }, nil},
+	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }, nil},
+	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
+	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
+	{"slot", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Slot = int(v) }, nil},
+	{"retire_requests", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.Requests = v }, nil},
+	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }, nil},
 }
 
-// Set sets an option by its index in Options. unix.EINVAL: no such option, or the value is too large for it.
-func (c *Config) Set(option uint32, value uint64) error {
+// Set sets an option by its index in Options; it keeps no reference to text. unix.EINVAL: no such option, the value is too large for
+// it, or it is not the length of text.
+func (c *Config) Set(option uint32, value uint64, text []byte) error {
 	if int(option) >= len(Options) || value > Options[option].Most {
 		return unix.EINVAL
 	}
-	Options[option].set(c, value)
+	row := &Options[option]
+	if row.Unit != Text {
+		row.set(c, value)
+		return nil
+	}
+	if value != uint64(len(text)) {
+		return unix.EINVAL
+	}
+	if value > 0 {
+		row.text(c, slices.Clone(text))
+	}
 	return nil
 }

@@ -13,8 +13,12 @@ func TestEachOptionSetsSomethingOfItsOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for i, option := range server.Options {
 		var config server.Config
-		if err := config.Set(uint32(i), option.Most); err != nil {
-			t.Errorf("%s: %d is refused: %v", option.Name, option.Most, err)
+		value, text := option.Most, []byte(nil)
+		if option.Unit == server.Text {
+			value, text = 1, []byte("x")
+		}
+		if err := config.Set(uint32(i), value, text); err != nil {
+			t.Errorf("%s: %d is refused: %v", option.Name, value, err)
 		}
 		changed := changedField(reflect.ValueOf(config))
 		if !word.MatchString(option.Name) || seen[option.Name] || changed == "" || seen[changed] {
@@ -38,12 +42,15 @@ func changedField(v reflect.Value) string {
 
 func TestOptionsAreRefused(t *testing.T) {
 	var config server.Config
-	if config.Set(uint32(len(server.Options)), 0) == nil {
+	if config.Set(uint32(len(server.Options)), 0, nil) == nil {
 		t.Error("an option that there is not was set")
 	}
 	for i, option := range server.Options {
-		if option.Most+1 != 0 && config.Set(uint32(i), option.Most+1) == nil {
+		if option.Most+1 != 0 && config.Set(uint32(i), option.Most+1, nil) == nil {
 			t.Errorf("%s was set to %d", option.Name, option.Most+1)
+		}
+		if option.Unit == server.Text && config.Set(uint32(i), 2, []byte("x")) == nil {
+			t.Errorf("%s was set to a text of another length", option.Name)
 		}
 	}
 	if !reflect.ValueOf(config).IsZero() {

@@ -46,15 +46,15 @@ func TestBorrowedBytesAreGivenBackInTheirOrder(t *testing.T) {
 	piece := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	tokens, sent := d.fill(e.Stream, piece)
 	if slices.Contains(d.released, tokens[len(tokens)-1]) {
-		t.Error("a body that is not sent yet was given back")
+		t.Error("a body that is not sent yet was released")
 	}
 	got := d.receive(peer, sent)
 	if body := got[strings.Index(got, "\r\n\r\n")+4:]; strings.ReplaceAll(body, "0123456789abcdef", "") != "" {
 		t.Error("other bytes than were sent came")
 	}
-	d.until("all given back", func() bool { return len(d.released) == len(tokens) })
+	d.until("all released", func() bool { return len(d.released) == len(tokens) })
 	if !slices.Equal(d.released, tokens) {
-		t.Errorf("given back: %v of %v", d.released, tokens)
+		t.Errorf("released: %v of %v", d.released, tokens)
 	}
 }
 
@@ -69,12 +69,12 @@ func TestTheAppWaitsUntilLittleIsUnsent(t *testing.T) {
 		d.turn(time.Millisecond)
 	}
 	if d.count(handoff.EventDrained) != 0 {
-		t.Fatal("told to go on while the peer reads nothing")
+		t.Fatal("the app may continue while the peer reads nothing")
 	}
 	d.receive(peer, sent)
 	d.expect(handoff.EventDrained)
 	if unsent := d.server.Stats().Unsent; unsent > limits.LowWaterBytes {
-		t.Errorf("told to go on with %d bytes unsent", unsent)
+		t.Errorf("the app may continue with %d bytes unsent", unsent)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestWithoutABacklogTheAppGoesOnAtOnce(t *testing.T) {
 	d.command(handoff.CommandNotify, 0, 0, e.Stream, nil)
 	d.turn(0)
 	if d.count(handoff.EventDrained) != 1 {
-		t.Error("not told in the same turn")
+		t.Error("no event in the same turn")
 	}
 }
 
@@ -111,7 +111,7 @@ func TestCopiedAndBorrowedPiecesKeepTheirOrder(t *testing.T) {
 	if got := d.receive(peer, len(whole)); got != whole {
 		t.Error("other bytes than were sent came")
 	}
-	d.until("all given back", func() bool { return len(d.released) == len(large) })
+	d.until("all released", func() bool { return len(d.released) == len(large) })
 	d.write(peer, get)
 	d.exchange(peer, "x")
 }
@@ -127,7 +127,7 @@ func TestAPeerThatLeavesFreesItsQueue(t *testing.T) {
 		tokens, _ := d.fill(e.Stream, make([]byte, 64<<10))
 		leave(peer)
 		d.expect(handoff.EventDisconnect)
-		d.until("all given back", func() bool { return len(d.released) == len(tokens) })
+		d.until("all released", func() bool { return len(d.released) == len(tokens) })
 		if s := d.server.Stats(); s.Unsent != 0 || s.Queues != 0 || s.Connections != 0 {
 			t.Errorf("%s: %+v", name, s)
 		}
@@ -164,7 +164,7 @@ func TestAPeerThatReadsSlowlyIsNotGivenUp(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsCompleteWhenItIsSent(t *testing.T) {
+func TestAResponseIsCompleteWhenItIsSent(t *testing.T) {
 	d := open(t, server.Config{})
 	peer := d.send(get + get)
 	e := d.expect(handoff.EventRequest)
@@ -175,7 +175,7 @@ func TestAnAnswerIsCompleteWhenItIsSent(t *testing.T) {
 		d.turn(time.Millisecond)
 	}
 	if d.count(handoff.EventRequest) != 0 {
-		t.Error("the next request came while the answer to this one is unsent")
+		t.Error("the next request came while the response to this one is unsent")
 	}
 	d.receive(peer, len("HTTP/1.1 200 OK\r\ncontent-length: 20971520\r\n\r\n")+len(big))
 	d.exchange(peer, "x")

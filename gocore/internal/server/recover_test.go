@@ -54,7 +54,7 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 				d.write(victim, get+get)
 				return d.expect(handoff.EventRequest)
 			},
-			after: func(d *driver, _ *net.TCPConn, e event) { d.answer(e, "x") },
+			after: func(d *driver, _ *net.TCPConn, e event) { d.respond(e, "x") },
 		},
 		"write": {
 			before: func(d *driver, victim *net.TCPConn) event {
@@ -111,8 +111,8 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 			if got := d.receive(victim, -1); d.ended == io.EOF {
 				t.Errorf("the victim got %d octets and a clean end", len(got))
 			}
-			d.answer(theirs, "y")
-			if got := d.receive(other, len(answered("y"))); !strings.HasPrefix(got, "HTTP/1.1 200 OK") || during != "drain" && c.config.KeepAliveTimeout == 0 && got != answered("y") {
+			d.respond(theirs, "y")
+			if got := d.receive(other, len(responseOf("y"))); !strings.HasPrefix(got, "HTTP/1.1 200 OK") || during != "drain" && c.config.KeepAliveTimeout == 0 && got != responseOf("y") {
 				t.Errorf("the other got %q", got)
 			}
 			if line := d.expect(handoff.EventLog); line.Flags != handoff.LogError ||
@@ -148,7 +148,7 @@ func TestAPanicInWhatWasPutOff(t *testing.T) {
 		d.write(peer, large) // more than one turn reads
 	}
 	for range n - 1 {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
 	d.turn(0)
 	if s := d.server.Stats(); s.Panics != 1 || s.Connections != n-1 || s.Requests != n-1 || s.Streams != 0 {
@@ -172,12 +172,12 @@ func TestAPanicGivesBackWhatWasLent(t *testing.T) {
 	seen := map[uint64]bool{}
 	for _, token := range d.released {
 		if seen[token] {
-			t.Errorf("%d was given back twice", token)
+			t.Errorf("%d was released twice", token)
 		}
 		seen[token] = true
 	}
 	if len(seen) != n {
-		t.Errorf("%d of %d were given back", len(seen), n)
+		t.Errorf("%d of %d were released", len(seen), n)
 	}
 }
 
@@ -204,7 +204,7 @@ func TestManyPanicsAreLoggedOnce(t *testing.T) {
 	for d.count(handoff.EventRequest) == 0 {
 		d.turn(time.Millisecond)
 	}
-	if got := d.exchange(c, "x"); got != answered("x") {
+	if got := d.exchange(c, "x"); got != responseOf("x") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -220,14 +220,14 @@ func TestAPanicWithinACommand(t *testing.T) {
 	d.start(e.Stream, 200)
 	d.body(e.Stream, "to nobody", handoff.CommandMore)
 	d.lend(e.Stream, 7, make([]byte, 10_000), handoff.CommandMore)
-	d.answer(theirs, "x") // behind it
-	if got := d.receive(other, len(answered("x"))); got != answered("x") {
+	d.respond(theirs, "x") // behind it
+	if got := d.receive(other, len(responseOf("x"))); got != responseOf("x") {
 		t.Errorf("the other got %q", got)
 	}
 	d.receive(victim, -1)
 	d.expect(handoff.EventDisconnect)
 	if s := d.server.Stats(); s.Panics != 1 || s.Connections != 1 || len(d.released) != 1 {
-		t.Errorf("%+v, given back %v", s, d.released)
+		t.Errorf("%+v, released %v", s, d.released)
 	}
 }
 
@@ -266,10 +266,10 @@ func TestAPanicWhileRoomIsMade(t *testing.T) {
 	d := open(t, config)
 	worker, victim = d.send(get), d.send(get)
 	for range 2 {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
-	d.receive(worker, len(answered("x")))
-	d.receive(victim, len(answered("x")))
+	d.receive(worker, len(responseOf("x")))
+	d.receive(victim, len(responseOf("x")))
 	armed = true
 	d.write(worker, "GET")
 	arriving := d.client()
@@ -279,7 +279,7 @@ func TestAPanicWhileRoomIsMade(t *testing.T) {
 	d.receive(victim, -1)
 	d.until("one connection", func() bool { return d.server.Stats().Connections == 1 })
 	again := d.send(get)
-	if got := d.exchange(again, "y"); got != answered("y") {
+	if got := d.exchange(again, "y"); got != responseOf("y") {
 		t.Errorf("then %q", got)
 	}
 }

@@ -57,23 +57,23 @@ func TestEverySplitPoint(t *testing.T) {
 		if e.request.path != "/p" || body != "hello" {
 			t.Errorf("split at %d: %q, %q", at, e.request.path, body)
 		}
-		d.answer(e, "x")
-		d.receive(c, len(answered("x")))
+		d.respond(e, "x")
+		d.receive(c, len(responseOf("x")))
 		if s := d.server.Stats(); s.Buffers != 0 {
-			t.Fatalf("split at %d: %d buffers are held after the answer", at, s.Buffers)
+			t.Fatalf("split at %d: %d buffers are held after the response", at, s.Buffers)
 		}
 		_ = c.Close()
 		d.until("the end", func() bool { return d.server.Stats().Connections == 0 })
 	}
 }
 
-func TestPipelinedRequestsComeOneAfterTheAnswerOfTheOther(t *testing.T) {
+func TestPipelinedRequestsComeOneAfterTheResponseToTheOther(t *testing.T) {
 	d := open(t, server.Config{})
 	const n = 300
 	var all, want strings.Builder
 	for i := range n {
 		fmt.Fprintf(&all, "GET /%d HTTP/1.1\r\nhost: a\r\n\r\n", i)
-		want.WriteString(answered(fmt.Sprint(i)))
+		want.WriteString(responseOf(fmt.Sprint(i)))
 	}
 	c := d.send(all.String())
 	for i := range n {
@@ -83,12 +83,12 @@ func TestPipelinedRequestsComeOneAfterTheAnswerOfTheOther(t *testing.T) {
 		}
 		d.turn(0)
 		if d.count(handoff.EventRequest) > 0 {
-			t.Fatal("the next request came before the answer to this one")
+			t.Fatal("the next request came before the response to this one")
 		}
-		d.answer(e, fmt.Sprint(i))
+		d.respond(e, fmt.Sprint(i))
 	}
 	if got := d.receive(c, want.Len()); got != want.String() {
-		t.Errorf("answers are not in order: %.200q", got)
+		t.Errorf("responses are not in order: %.200q", got)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestManyConnectionsInOneTurn(t *testing.T) {
 	for range n {
 		e := d.expect(handoff.EventRequest)
 		seen[e.request.path] = true
-		d.answer(e, "")
+		d.respond(e, "")
 	}
 	d.turn(0)
 	if len(seen) != n || d.server.Stats().Requests != n {
@@ -156,13 +156,13 @@ func TestAPeerThatHasGoneIsTold(t *testing.T) {
 	if gone := d.expect(handoff.EventDisconnect); gone.Stream != e.Stream {
 		t.Errorf("stream %x has gone, not %x", gone.Stream, e.Stream)
 	}
-	d.answer(e, "to nobody")
+	d.respond(e, "to nobody")
 	d.turn(0)
 	again := d.send(get)
 	next := d.expect(handoff.EventRequest)
-	d.answer(e, "stale") // the slot is in use again, by another stream
-	d.answer(next, "fresh")
-	if got := d.receive(again, len(answered("fresh"))); got != answered("fresh") {
+	d.respond(e, "stale") // the slot is in use again, by another stream
+	d.respond(next, "fresh")
+	if got := d.receive(again, len(responseOf("fresh"))); got != responseOf("fresh") {
 		t.Errorf("got %q", got)
 	}
 }

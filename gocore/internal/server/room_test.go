@@ -25,7 +25,7 @@ func TestWhatHasClosedMakesRoom(t *testing.T) {
 	}
 	for _, c := range []*net.TCPConn{first, second} {
 		d.write(c, get)
-		if got := d.exchange(c, "x"); got != answered("x") {
+		if got := d.exchange(c, "x"); got != responseOf("x") {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -45,7 +45,7 @@ func TestACrowdMakesRoomForAnother(t *testing.T) {
 		d.send(get)
 	}
 	for range others {
-		d.answer(d.expect(handoff.EventRequest), "x")
+		d.respond(d.expect(handoff.EventRequest), "x")
 	}
 	if s := d.server.Stats(); s.Refused != 0 {
 		t.Errorf("%+v", s)
@@ -89,7 +89,7 @@ func TestWhoHasJustBecomeIdleMakesRoom(t *testing.T) {
 	d := openFrozen(t, atMost(3))
 	for i := range 50 {
 		c := d.send(get)
-		if got := d.exchange(c, "x"); got != answered("x") {
+		if got := d.exchange(c, "x"); got != responseOf("x") {
 			t.Fatalf("peer %d got %q", i, got)
 		}
 	}
@@ -107,7 +107,7 @@ func TestWhoIsNotIdleMakesNoRoom(t *testing.T) {
 		"half a body": func(d *driver) (*net.TCPConn, func()) {
 			return d.send(post(4, "") + "ha"), func() { d.expect(handoff.EventRequest) }
 		},
-		"a WebSocket": func(d *driver) (*net.TCPConn, func()) { c, _ := d.meet(); return c, nil },
+		"a websocket": func(d *driver) (*net.TCPConn, func()) { c, _ := d.meet(); return c, nil },
 		"a second request begun": func(d *driver) (*net.TCPConn, func()) {
 			c := d.send(get)
 			d.exchange(c, "x")
@@ -143,6 +143,6 @@ func TestAFloodAtTheLimitSweepsSeldom(t *testing.T) {
 	for range 200 {
 		d.client()
 	}
-	d.until("all turned away", func() bool { return d.server.Stats().Refused == 200 })
+	d.until("all refused", func() bool { return d.server.Stats().Refused == 200 })
 	_ = busy
 }

@@ -48,6 +48,7 @@ type Server struct {
 	emptied  bool // listeners are removed, and connections without a request are closing
 	reported bool // TurnEmpty was returned
 	closed   bool
+	flags    uint32    // handoff.Turn*, which C has not taken yet
 	held     int       // holds() at the end of the last turn
 	changed  bool      // held has changed since the last release
 	changeAt time.Time // when it first changed
@@ -67,7 +68,7 @@ type Server struct {
 type reports struct {
 	ready, taken int
 	own          []poll.Tag // of listeners and the server's own descriptors
-	tended       int        // how many of own are handled
+	handled      int        // how many of own are handled
 	left         bool       // some found no room in the inbox
 }
 
@@ -188,7 +189,7 @@ func (s *Server) free() {
 // Stats are figures of a server.
 type Stats struct {
 	transport.Counts
-	Connections, Streams, Sockets, Buffers, Queues, Unsent, Files uint64
+	Connections, Streams, WebSockets, Buffers, Queues, Unsent, Files uint64
 }
 
 // Stats returns zeros once the server is closed.

@@ -54,17 +54,17 @@ func (d *driver) localSocket() int {
 	return fd
 }
 
-// tale is one connection: a peer that sends pieces, an app that responds to complete requests, and what both have seen.
-type tale struct {
+// session is one connection: a peer that sends pieces, an app that responds to complete requests, and what both have seen.
+type session struct {
 	*driver
 	fd       int
 	got      []byte
 	ended    bool
-	requests []*told
+	requests []*received
 }
 
-// told is a request as the app received it.
-type told struct {
+// received is a request as the app received it.
+type received struct {
 	stream         uint64
 	head, body     string
 	complete, gone bool
@@ -74,7 +74,7 @@ type told struct {
 // completes its head when the pieces have not: cut in two, a bad head may be recognized only when it is complete.
 func (d *driver) tell(refused bool, pieces ...[]byte) string {
 	d.Helper()
-	t := &tale{driver: d, fd: d.localSocket()}
+	t := &session{driver: d, fd: d.localSocket()}
 	defer unix.Close(t.fd)
 	at, err := unix.Getsockname(d.listener)
 	d.must(err)
@@ -99,7 +99,7 @@ func (d *driver) tell(refused bool, pieces ...[]byte) string {
 }
 
 // send: a peer that got its last response may find the connection closed.
-func (t *tale) send(piece []byte) {
+func (t *session) send(piece []byte) {
 	t.Helper()
 	for len(piece) > 0 && !t.ended {
 		n, err := unix.Write(t.fd, piece)
@@ -113,7 +113,7 @@ func (t *tale) send(piece []byte) {
 }
 
 // settle takes turns until two in a row bring nothing.
-func (t *tale) settle() {
+func (t *session) settle() {
 	for quiet := 0; quiet < 2; quiet++ {
 		t.turn(0)
 		if t.app() || t.receive() {
@@ -123,13 +123,13 @@ func (t *tale) settle() {
 }
 
 // app handles the events of a turn and responds to every complete request.
-func (t *tale) app() bool {
+func (t *session) app() bool {
 	events := t.kept
 	t.kept = nil
 	for _, e := range events {
 		switch e.Kind {
 		case handoff.EventRequest:
-			t.requests = append(t.requests, &told{stream: e.Stream, head: e.request.words()})
+			t.requests = append(t.requests, &received{stream: e.Stream, head: e.request.words()})
 			if e.Flags&handoff.EventContinue != 0 {
 				t.command(handoff.CommandContinue, 0, 0, e.Stream, nil)
 			}
@@ -143,18 +143,18 @@ func (t *tale) app() bool {
 	return len(events) > 0
 }
 
-func (t *tale) take(e event, body string) {
+func (t *session) take(e event, body string) {
 	r := t.current(e)
 	r.body += body
 	t.command(handoff.CommandConsumed, 0, uint32(len(body)), e.Stream, nil)
 	if e.Flags&handoff.EventLast != 0 {
 		r.complete = true
-		t.answer(e, fmt.Sprintf("%d octets", len(r.body)))
+		t.respond(e, fmt.Sprintf("%d octets", len(r.body)))
 	}
 }
 
 // current is the newest request, the only one that may get events.
-func (t *tale) current(e event) *told {
+func (t *session) current(e event) *received {
 	r := t.requests[len(t.requests)-1]
 	if r.stream != e.Stream || r.complete || r.gone {
 		t.Fatalf("event %d of a request that is over", e.Kind)
@@ -163,7 +163,7 @@ func (t *tale) current(e event) *told {
 }
 
 // receive reads what the peer was sent. A server that closes with octets unread resets a Unix socket too.
-func (t *tale) receive() bool {
+func (t *session) receive() bool {
 	if t.ended {
 		return false
 	}
@@ -181,7 +181,7 @@ func (t *tale) receive() bool {
 }
 
 // status of the last response, 0 before the first.
-func (t *tale) status() (status int) {
+func (t *session) status() (status int) {
 	for _, m := range statusLine.FindAllSubmatch(t.got, -1) {
 		_, _ = fmt.Sscan(string(m[1]), &status)
 	}
@@ -190,7 +190,7 @@ func (t *tale) status() (status int) {
 
 // words is everything that must not depend on the cuts. How much the app sees of a refused request does depend on them,
 // and so does whether a peer that waits for 100 gets it.
-func (t *tale) words() string {
+func (t *session) words() string {
 	var s strings.Builder
 	for _, r := range t.requests {
 		switch {
@@ -202,7 +202,7 @@ func (t *tale) words() string {
 			fmt.Fprintf(&s, "%s\nbody %q, cut off\n", r.head, r.body)
 		}
 	}
-	fmt.Fprintf(&s, "answer %q\n", bytes.ReplaceAll(t.got, []byte(interim), nil))
+	fmt.Fprintf(&s, "response %q\n", bytes.ReplaceAll(t.got, []byte(interim), nil))
 	return s.String()
 }
 
@@ -247,7 +247,7 @@ func (d *driver) whole(name string, status int, raw []byte) (words string, refus
 // lastStatus is that of the last response in words, 408 when there is none.
 func lastStatus(words string) (status int) {
 	status = 408
-	for _, m := range wordsOfStatus.FindAllStringSubmatch(words[strings.LastIndex(words, "answer "):], -1) {
+	for _, m := range wordsOfStatus.FindAllStringSubmatch(words[strings.LastIndex(words, "response "):], -1) {
 		_, _ = fmt.Sscan(m[1], &status)
 	}
 	return status

@@ -32,8 +32,8 @@ func (d *driver) crowd(text string) (peers []*net.TCPConn) {
 	return peers
 }
 
-// answerAll responds to requests until n requests have arrived completely.
-func (d *driver) answerAll(n int) {
+// respondToAll responds to requests until n requests have arrived completely.
+func (d *driver) respondToAll(n int) {
 	d.Helper()
 	d.until("requests", func() bool {
 		events := d.kept
@@ -43,7 +43,7 @@ func (d *driver) answerAll(n int) {
 			case e.Kind == handoff.EventDisconnect:
 				d.Fatal("a peer was given up")
 			case e.Flags&handoff.EventLast != 0:
-				d.answer(e, "x")
+				d.respond(e, "x")
 				n--
 			}
 		}
@@ -78,16 +78,16 @@ func TestAStallEndsNobodyWhoWentOn(t *testing.T) {
 			d := openFrozen(t, server.Config{Conn: c.config})
 			peers := d.crowd(c.before)
 			if c.answered {
-				d.answerAll(manyPeers)
-				d.receiveAll(peers, answered("x"))
+				d.respondToAll(manyPeers)
+				d.receiveAll(peers, responseOf("x"))
 			}
 			d.until("all ready", func() bool { return c.stats(d.server.Stats()) == manyPeers })
 			d.skip(patience + 500*time.Millisecond)
 			for _, peer := range peers {
 				d.write(peer, c.during)
 			}
-			d.answerAll(manyPeers)
-			d.receiveAll(peers, answered("x"))
+			d.respondToAll(manyPeers)
+			d.receiveAll(peers, responseOf("x"))
 		})
 	}
 }
@@ -100,11 +100,11 @@ func streams(s server.Stats) uint64     { return s.Streams }
 func TestAStallDoesNotEndTheRestOfARequest(t *testing.T) {
 	d := openFrozen(t, server.Config{Conn: config.Config{BodyTimeout: config.Ticks(short)}})
 	peer := d.send(post(4, "") + "ha")
-	d.answer(d.expect(handoff.EventRequest), "x")
-	d.receive(peer, len(answered("x")))
+	d.respond(d.expect(handoff.EventRequest), "x")
+	d.receive(peer, len(responseOf("x")))
 	d.skip(2 * short * time.Millisecond)
 	d.write(peer, "lf"+get)
-	if got := d.exchange(peer, "y"); got != answered("y") {
+	if got := d.exchange(peer, "y"); got != responseOf("y") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -3,13 +3,13 @@
 package server_test
 
 import (
-	"net"
 	"os"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"saltare/gocore/internal/pair"
 	"saltare/gocore/internal/server"
 	"saltare/gocore/internal/transport"
 )
@@ -23,25 +23,16 @@ func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := listener.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(socket.Fd())
-	if err := unix.SetNonblock(fd, true); err != nil { // Fd has made it blocking
-		t.Fatal(err)
-	}
+	fd, peer := pair.Waiting(t)
+	_ = peer.Close()
 	ended := make(chan error)
 	go func() {
 		for {
-			if _, err := s.Turn(nil, -1, nil); err != nil {
+			if err := s.Turn(nil, -1, nil); err != nil {
 				ended <- err
 				return
 			}
+			s.Flags()
 			if _, n := s.Inbox(); n > 0 {
 				ended <- nil
 				return
@@ -74,7 +65,7 @@ func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
 	}
 	s.Abandon()
 	s.Close()
-	_, turn := s.Turn(nil, 0, nil)
+	turn := s.Turn(nil, 0, nil)
 	for what, err := range map[string]error{"turn": turn, "listen": s.Listen(nil), "watch": s.Watch(int(read.Fd()), 0)} {
 		if err != unix.ESTALE {
 			t.Errorf("%s of a server that is closed: %v", what, err)
@@ -83,7 +74,6 @@ func TestOtherThreadsAskWatchListenAndDrainDuringATurn(t *testing.T) {
 	if stats := s.Stats(); stats != (server.Stats{}) {
 		t.Errorf("a server that is closed holds %+v", stats)
 	}
-	for _, file := range []interface{ Close() error }{read, write, socket, listener} {
-		_ = file.Close()
-	}
+	_ = read.Close()
+	_ = write.Close()
 }

@@ -19,12 +19,14 @@ import (
 //
 // code is ranges of mapped files; their pages are dropped from memory right before the first wait.
 //
+// Inbox and Flags have the results. While flags are not taken, turns do not wait.
+//
 // The lock is not held during the wait, so that other threads can call Stats, Watch and Drain.
-func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (flags uint32, err error) {
+func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return 0, unix.ESTALE
+		return unix.ESTALE
 	}
 	s.code = code
 	defer func() { s.code = nil }()
@@ -44,17 +46,17 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 		s.emptied = true
 	}
 	s.protect(s.loop.WorkOff)
-	if !s.inbox.Empty() || s.loop.Waiting() || s.drained() {
+	if !s.inbox.Empty() || s.loop.Waiting() || s.drained() || s.flags != 0 {
 		timeout = 0
 	}
 	for {
-		now, flags, err = s.waitOnce(now, timeout)
-		if err != nil || flags != 0 || !s.inbox.Empty() || timeout == 0 || s.draining && !s.emptied {
-			return flags, err
+		now, err = s.waitOnce(now, timeout)
+		if err != nil || s.flags != 0 || !s.inbox.Empty() || timeout == 0 || s.draining && !s.emptied {
+			return err
 		}
 		if timeout > 0 {
 			if timeout = end.Sub(now); timeout <= 0 {
-				return 0, nil
+				return nil
 			}
 		}
 		s.inbox.Rewind()
@@ -62,11 +64,11 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 }
 
 // waitOnce waits, handles the results, and returns the time after the wait.
-func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, flags uint32, err error) {
+func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Time, err error) {
 	ready, err := s.wait(before, timeout)
 	interrupted := err == unix.EINTR
 	if err != nil && !interrupted {
-		return before, 0, err
+		return before, err
 	}
 	now = s.clock()
 	s.setClock(now)
@@ -74,7 +76,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		s.workers.Turns(now.UnixMilli())
 	}
 	s.reports = reports{ready: ready, own: s.reports.own[:0]}
-	s.protect(s.takeUp)
+	s.protect(s.handleReports)
 	more := s.reports.left || ready == limits.PollEvents
 	s.protect(s.runTimers)
 	if s.ranTimers {
@@ -89,20 +91,20 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 		s.setAlarm(now)
 	}
 	if more || s.loop.Waiting() || s.inbox.Late() {
-		flags |= handoff.TurnMore
+		s.flags |= handoff.TurnMore
 	}
 	if interrupted {
-		flags |= handoff.TurnInterrupted
+		s.flags |= handoff.TurnInterrupted
 	}
 	if reached := s.quiet.reached(now); reached != 0 {
 		s.loop.Timers.PutOff()
-		flags |= reached
+		s.flags |= reached
 	}
 	if s.drained() {
 		s.reported = true
-		flags |= handoff.TurnEmpty
+		s.flags |= handoff.TurnEmpty
 	}
-	return now, flags, nil
+	return now, nil
 }
 
 func (s *Server) setClock(now time.Time) {
@@ -112,6 +114,13 @@ func (s *Server) setClock(now time.Time) {
 
 // Inbox is the address and the number of the last turn's events.
 func (s *Server) Inbox() (ptr uintptr, n int) { return s.inbox.Events() }
+
+// Flags takes what turns have reported since the last call: handoff.Turn*. Several turns may pass before C takes their results.
+// Like Inbox, it is for the thread that takes the turns.
+func (s *Server) Flags() (flags uint32) {
+	flags, s.flags = s.flags, 0
+	return flags
+}
 
 func (s *Server) carryOut() {
 	for {
@@ -187,9 +196,9 @@ func milliseconds(d time.Duration) int {
 	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
 }
 
-// takeUp handles all reports. Those of connections come before those of listeners, which may need the room of a connection that
+// handleReports handles all reports. Those of connections come before those of listeners, which may need the room of a connection that
 // has closed.
-func (s *Server) takeUp() {
+func (s *Server) handleReports() {
 	of := &s.reports
 	for of.taken < of.ready {
 		r := s.poll.Ready(of.taken)
@@ -207,14 +216,14 @@ func (s *Server) takeUp() {
 			of.own = append(of.own, r.Tag)
 		}
 	}
-	for of.tended < len(of.own) {
-		tag := of.own[of.tended]
-		of.tended++
+	for of.handled < len(of.own) {
+		tag := of.own[of.handled]
+		of.handled++
 		s.loop.WorkFor(nil)
 		if tag.Owner() == poll.Listener {
 			s.accept(tag.Number())
 		} else {
-			s.takeOwn(tag.Number())
+			s.handleOwn(tag.Number())
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
 	"saltare/gocore/internal/transport"
 )
@@ -77,9 +78,10 @@ func socketOf(t *testing.T, c *net.TCPConn) int {
 
 // turnOnly takes a turn without reading its events.
 func (d *driver) turnOnly(timeout time.Duration) {
-	if _, err := d.server.Turn(d.outbox, timeout, nil); err != nil {
+	if err := d.server.Turn(d.outbox, timeout, nil); err != nil {
 		d.Fatal(err)
 	}
+	d.server.Flags()
 	d.outbox = d.outbox[:0]
 }
 
@@ -158,8 +160,8 @@ func TestAFullInboxLosesNothing(t *testing.T) {
 	d.send(get)
 	d.body(e.Stream, "", 0)
 	second := d.expect(handoff.EventRequest)
-	d.answer(second, "x")
-	d.until("all given back", func() bool { return len(d.released) == n })
+	d.respond(second, "x")
+	d.until("all released", func() bool { return len(d.released) == n })
 	d.receive(peer, n*(len(chunk(string(piece)))))
 	if d.flags&^handoff.TurnInterrupted != 0 {
 		t.Errorf("flags %d when nothing is left", d.flags)
@@ -176,6 +178,32 @@ func TestALongSleepDoesNotConfuseTheTimers(t *testing.T) {
 	}
 }
 
+// Turns whose results C cannot take lose no flag, and do not wait until C has taken them.
+func TestFlagsAccumulateUntilTheyAreTaken(t *testing.T) {
+	d := openFrozen(t, server.Config{})
+	peer := d.send(get)
+	d.respond(d.expect(handoff.EventRequest), "x")
+	d.receive(peer, len(responseOf("x")))
+	_ = peer.Close()
+	d.until("the end of the connection", func() bool { return d.server.Stats().Connections == 0 })
+	d.skip(limits.Quiet)
+	d.must(d.server.Turn(nil, 0, nil))
+	d.server.Drain()
+	begin := time.Now()
+	for range 3 {
+		d.must(d.server.Turn(nil, hang, nil))
+	}
+	if time.Since(begin) > hang/2 {
+		t.Error("a turn has waited")
+	}
+	if flags := d.server.Flags() &^ handoff.TurnInterrupted; flags != handoff.TurnQuiet|handoff.TurnEmpty {
+		t.Errorf("flags %d", flags)
+	}
+	if flags := d.server.Flags(); flags != 0 {
+		t.Errorf("flags %d again", flags)
+	}
+}
+
 func TestAServerThatIsClosed(t *testing.T) {
 	s, err := server.Open(server.Config{})
 	if err != nil {
@@ -185,7 +213,7 @@ func TestAServerThatIsClosed(t *testing.T) {
 	s.Close()
 	s.Drain()
 	s.Abandon()
-	if _, err := s.Turn(nil, 0, nil); err != unix.ESTALE {
+	if err := s.Turn(nil, 0, nil); err != unix.ESTALE {
 		t.Errorf("turn: %v", err)
 	}
 	if err := s.Watch(0, unix.EPOLLIN); err != unix.ESTALE {

@@ -1,4 +1,4 @@
-// WebSockets through whole connections: the app's events, the peer's frames, and that nothing is left.
+// Websockets through whole connections: the app's events, the peer's frames, and that nothing is left.
 
 package server_test
 
@@ -45,7 +45,7 @@ func (d *driver) meet() (*net.TCPConn, event) {
 	c := d.send(shake)
 	e := d.expect(handoff.EventRequest)
 	if e.Flags&handoff.EventWebSocket == 0 {
-		d.Fatalf("%+v asks for no WebSocket", e)
+		d.Fatalf("%+v asks for no websocket", e)
 	}
 	d.command(handoff.CommandWSAccept, 0, 0, e.Stream, nil)
 	if got := d.receive(c, len(shaken)); got != shaken {
@@ -58,8 +58,8 @@ func (d *driver) message(stream uint64, text string) {
 	d.command(handoff.CommandWSSend, handoff.CommandText, 0, stream, []byte(text))
 }
 
-// told is the app's events until the WebSocket ends, with each message in one piece.
-func (d *driver) told(until uint32) string {
+// eventsUntil is the app's events until the websocket ends, with each message in one piece.
+func (d *driver) eventsUntil(until uint32) string {
 	d.Helper()
 	var words strings.Builder
 	d.until("the end", func() bool {
@@ -93,7 +93,7 @@ func TestAConversationCutAnywhere(t *testing.T) {
 		d.write(c, whole[:at])
 		d.turn(0)
 		d.write(c, whole[at:])
-		if got, want := d.told(handoff.EventWSClose), "fragments|"+strings.Repeat("b", 300)+`|3000 "bye"`; got != want {
+		if got, want := d.eventsUntil(handoff.EventWSClose), "fragments|"+strings.Repeat("b", 300)+`|3000 "bye"`; got != want {
 			t.Fatalf("cut at %d: %q", at, got)
 		}
 		d.message(e.Stream, "too late")
@@ -115,7 +115,7 @@ func TestMessagesOfTheApp(t *testing.T) {
 		t.Errorf("%.100q", got)
 	}
 	d.until("the loan's end", func() bool { return len(d.released) == 1 })
-	d.write(c, said(0x81, "not heeded")+said(0x88, "\x0f\xa0"))
+	d.write(c, said(0x81, "ignored")+said(0x88, "\x0f\xa0"))
 	if got := d.receive(c, -1); got != "" || d.count(handoff.EventWSData) != 0 {
 		t.Errorf("then %q", got)
 	}
@@ -171,7 +171,7 @@ func TestSilence(t *testing.T) {
 	if got := d.receive(c, -1); got != "" {
 		t.Errorf("%q", got)
 	}
-	if got := d.told(handoff.EventWSClose); got != `1006 "ws_keepalive_timeout"` {
+	if got := d.eventsUntil(handoff.EventWSClose); got != `1006 "ws_keepalive_timeout"` {
 		t.Error(got)
 	}
 }
@@ -182,7 +182,7 @@ func TestADrainOfWebSockets(t *testing.T) {
 	late := d.send(shake)
 	e := d.expect(handoff.EventRequest)
 	d.server.Drain()
-	if got := d.told(handoff.EventWSClose); got != `1012 ""` {
+	if got := d.eventsUntil(handoff.EventWSClose); got != `1012 ""` {
 		t.Error(got)
 	}
 	d.command(handoff.CommandWSAccept, 0, 0, e.Stream, nil)

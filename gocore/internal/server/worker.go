@@ -49,13 +49,13 @@ func (s *Server) accept(i uint32) {
 	s.loop.Accept.Edge(i)
 }
 
-// takeOwn handles a report of one of the server's own descriptors.
-func (s *Server) takeOwn(number uint32) {
+// handleOwn handles a report of one of the server's own descriptors.
+func (s *Server) handleOwn(number uint32) {
 	if number == poll.Alarm {
 		s.alarm.acknowledge()
 		return
 	}
-	s.workers.Answer()
+	s.workers.ResetBell()
 	if !s.draining {
 		s.loop.Accept.All()
 	}

@@ -30,7 +30,7 @@ type Acceptor struct {
 	arriving int    // accepted but not yet a connection; -1: none
 	pauseEnd uint32 // tick at which the accept pause ends; 0: no pause
 	lookAt   uint32 // tick to check the listeners again after a connection was left to another worker; 0: none
-	starved  bool   // connections are being turned away, which is logged once
+	starved  bool   // connections cannot be accepted, which is logged once
 	unread   bool   // a shared listener may still have connections waiting
 }
 
@@ -65,7 +65,7 @@ func (a *Acceptor) From(i uint32) (done bool) {
 			if errno == unix.EMFILE && a.loop.room.make() {
 				continue
 			}
-			a.turnAway(i, errno)
+			a.refuseNext(i, errno)
 			return true
 		default: // EAGAIN: none is waiting, or another worker was faster
 			return true
@@ -113,13 +113,13 @@ func (a *Acceptor) leave(i uint32) bool {
 	bell, found := a.Workers.Lighter(l.Clock.wall)
 	if found && sock.Readable(a.Listeners[i].FD) {
 		counters.Ring(bell)
-		a.lookAt = l.Clock.Now + attentiveTicks
+		a.lookAt = l.Clock.Now + availableTicks
 	}
 	return found
 }
 
-// lookAgain accepts a connection that was left to another worker, in case the app kept that worker busy.
-func (a *Acceptor) lookAgain() {
+// recheck accepts a connection that was left to another worker, in case the app kept that worker busy.
+func (a *Acceptor) recheck() {
 	if a.lookAt == 0 || a.lookAt > a.loop.Clock.Now || a.loop.draining {
 		return
 	}
@@ -157,13 +157,13 @@ func (a *Acceptor) HandOver() bool {
 	return found
 }
 
-// turnAway handles running out of descriptors or memory. It frees the spare descriptor, accepts the next connection and closes it:
+// refuseNext handles running out of descriptors or memory. It frees the spare descriptor, accepts the next connection and closes it:
 // left in the backlog, the connection would make epoll report the listener again and again. If accept still fails, because another
 // thread took the descriptor or memory is short, accepting pauses.
-func (a *Acceptor) turnAway(i uint32, why unix.Errno) {
+func (a *Acceptor) refuseNext(i uint32, why unix.Errno) {
 	if !a.starved {
 		a.starved = true
-		a.loop.Journal.Error("connections are turned away: accept: " + why.Error())
+		a.loop.Journal.Error("connections cannot be accepted: " + why.Error())
 	}
 	if a.reserve >= 0 {
 		sock.Close(a.reserve)

@@ -9,7 +9,7 @@ import (
 )
 
 // Mark records that the connection is to be closed, and why; the first reason counts. Code at any depth, for this connection or
-// another, only marks: settle closes.
+// another, only marks: closeMarked closes.
 func (l *Loop) Mark(c *Conn, why Ending) {
 	if c.ending == Stays {
 		c.ending = why
@@ -17,12 +17,12 @@ func (l *Loop) Mark(c *Conn, why Ending) {
 	}
 }
 
-// settle closes a connection that is marked.
-func (l *Loop) settle(c *Conn) {
+// closeMarked closes a connection that is marked.
+func (l *Loop) closeMarked(c *Conn) {
 	switch {
 	case c.ending == Stays || c.phase == Closed:
 		return
-	case c.ending == Answered:
+	case c.ending == Responded:
 		l.Output.FlushOf(c)
 	case c.ending != FileCut && l.Journal.Debugs() && c.phase != Idle && c.phase != Linger:
 		l.Journal.Debug(c.Peer() + ": " + c.ending.String() + " while " + l.Doing(c))
@@ -34,7 +34,7 @@ func (l *Loop) settle(c *Conn) {
 // receive a reset and lose the response, so the connection lingers (RFC 9112 9.6).
 func (l *Loop) Finish(c *Conn) {
 	if c.gone || !c.Linger && c.held == 0 && !l.Input.sends(c) {
-		l.Mark(c, Answered)
+		l.Mark(c, Responded)
 		return
 	}
 	l.Input.Unpark(c)
@@ -90,14 +90,14 @@ func (l *Loop) retire(c *Conn) {
 	case c.waiting || c.phase == Closed:
 	case c.unused():
 		if l.Clock.Now-c.Since >= drainTicks {
-			l.Mark(c, Answered)
+			l.Mark(c, Responded)
 		} else {
 			l.Timers.Arm(c)
 		}
 	case c.phase == Busy:
 		l.protocols[c.protocol].Drain(c)
 	}
-	l.settle(c)
+	l.closeMarked(c)
 }
 
 // Abandon closes every connection at once.

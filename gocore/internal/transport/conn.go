@@ -119,6 +119,6 @@ func (l *Loop) drive(c *Conn) {
 		l.protocols[c.protocol].Readable(c)
 	}
 	if c.ending != Stays {
-		l.settle(c)
+		l.closeMarked(c)
 	}
 }

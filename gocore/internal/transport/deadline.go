@@ -15,8 +15,8 @@ var (
 	drainTicks  = limits.Ticks(limits.DrainLinger)
 	pauseTicks  = limits.Ticks(limits.AcceptPause)
 
-	// After this time a worker no longer counts as attentive because of its last turn.
-	attentiveTicks = limits.Ticks(limits.AttentiveMilliseconds*time.Millisecond) + 1
+	// After this time a worker no longer counts as available because of its last turn.
+	availableTicks = limits.Ticks(limits.AvailableMilliseconds*time.Millisecond) + 1
 )
 
 // Timers keeps the deadlines of connections.
@@ -101,7 +101,7 @@ func (t *Timers) Due() bool {
 // whether it had any to check.
 func (t *Timers) Run() (any bool) {
 	t.loop.Accept.resume()
-	t.loop.Accept.lookAgain()
+	t.loop.Accept.recheck()
 	t.wheel.Run(t.loop.Clock.Now, t.due.Append)
 	worked := 0
 	for most := limits.ExpirePerTurn * len(t.loop.Accept.Listeners); t.judged < t.due.Len() && worked < most; {
@@ -143,7 +143,7 @@ func (t *Timers) judge(i uint32) (worked bool) {
 	t.loop.Fault("deadline")
 	if t.look(c); c.phase != Closed && c.serial == serial && t.IsDue(c) {
 		t.expire(c)
-		t.loop.settle(c)
+		t.loop.closeMarked(c)
 	}
 	return true
 }
@@ -181,7 +181,7 @@ func (t *Timers) expire(c *Conn) {
 		return
 	}
 	if t.loop.draining && c.unused() {
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 		return
 	}
 	switch c.phase {
@@ -193,9 +193,9 @@ func (t *Timers) expire(c *Conn) {
 			t.Arm(c)
 			return
 		}
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 	default:
-		t.loop.Mark(c, Answered)
+		t.loop.Mark(c, Responded)
 	}
 }
 

@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pair"
 	"saltare/gocore/internal/poll"
 )
 
@@ -66,27 +65,7 @@ func openBusy(t *testing.T) (*Loop, *notes, *Conn, *net.TCPConn) {
 	t.Helper()
 	l, n := openLoop(t), &notes{}
 	l.Add(n)
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := listener.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(file.Fd())
-	if err = unix.SetNonblock(fd, true); err != nil {
-		t.Fatal(err)
-	}
-	peer, err := net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		peer.Close()
-		file.Close()
-		listener.Close()
-	})
+	fd, peer := pair.Waiting(t)
 	l.Accept.Listeners = []Listener{{FD: fd}}
 	for l.Connections() == 0 {
 		l.Accept.From(0)
@@ -156,9 +135,9 @@ func TestAConnectionIsReadyOnce(t *testing.T) {
 func TestWhatIsMarkedIsClosedLater(t *testing.T) {
 	l, n, c, peer := openBusy(t)
 	l.say(c, "the last")
-	l.Mark(c, Answered)
+	l.Mark(c, Responded)
 	l.Mark(c, PeerReset)
-	if c.Phase() != Busy || c.ending != Answered || !c.Ends() || len(n.called) != 0 {
+	if c.Phase() != Busy || c.ending != Responded || !c.Ends() || len(n.called) != 0 {
 		t.Fatalf("phase %v, %v; called: %v", c.Phase(), c.ending, n.called)
 	}
 	l.WorkOff()

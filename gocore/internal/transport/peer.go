@@ -68,5 +68,5 @@ func appendIPv6(to, ip []byte) []byte {
 
 // AppError logs a mistake of the app that is detected only here.
 func (l *Loop) AppError(c *Conn, what string) {
-	l.Journal.Error("error in the app's answer to " + c.Peer() + ": " + what)
+	l.Journal.Error("error in the app's response to " + c.Peer() + ": " + what)
 }

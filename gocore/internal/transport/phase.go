@@ -25,7 +25,7 @@ const (
 // String is the wording for logs: "closed while reading the request head".
 func (p Phase) String() string {
 	return [phases]string{
-		"closed", "reading the request head", "serving a request", "sending the answer", "idle", "lingering after the last answer",
+		"closed", "reading the request head", "serving a request", "sending the response", "idle", "lingering after the last response",
 	}[p]
 }
 
@@ -61,8 +61,8 @@ func (l *Loop) Enter(c *Conn, next Phase) {
 type Ending uint8
 
 const (
-	Stays    Ending = iota
-	Answered        // gathered output is written first
+	Stays     Ending = iota
+	Responded        // gathered output is written first
 	PeerClosed
 	PeerReset
 	NoMemory
@@ -74,11 +74,11 @@ const (
 )
 
 // atOnce tells whether to close without sending more.
-func (e Ending) atOnce() bool { return e > Answered }
+func (e Ending) atOnce() bool { return e > Responded }
 
 // String is the wording for logs: "peer closed while ...".
 func (e Ending) String() string {
 	return [endings]string{
-		"stays", "answered", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",
+		"stays", "responded", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",
 	}[e]
 }

@@ -45,7 +45,7 @@ func TestEveryStep(t *testing.T) {
 
 func TestAnIllegalStepSaysWhichOne(t *testing.T) {
 	defer func() {
-		if got, want := recover(), "transport: from lingering after the last answer to idle"; got != want {
+		if got, want := recover(), "transport: from lingering after the last response to idle"; got != want {
 			t.Errorf("panicked with %v, not %q", got, want)
 		}
 	}()

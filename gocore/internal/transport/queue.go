@@ -251,7 +251,7 @@ func (o *Output) freeSegment(s *queued) {
 	if !s.own.None() {
 		o.queues.buffers.Put(s.own)
 	}
-	o.GiveBack(Piece{Token: s.token, file: s.file})
+	o.ReleasePiece(Piece{Token: s.token, file: s.file})
 }
 
 // dropQueue discards unsent output.

@@ -119,7 +119,7 @@ func (in *Input) discardAll(c *Conn) {
 			return
 		}
 		if c.lingered += uint32(n); c.lingered > limits.LingerBytes {
-			in.loop.Mark(c, Answered)
+			in.loop.Mark(c, Responded)
 		}
 	}
 }

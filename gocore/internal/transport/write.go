@@ -92,8 +92,8 @@ func (o *Output) Add(p Piece) {
 	}
 }
 
-// GiveBack releases the borrowed bytes or the file of a piece.
-func (o *Output) GiveBack(p Piece) {
+// ReleasePiece releases the borrowed bytes or the file of a piece.
+func (o *Output) ReleasePiece(p Piece) {
 	if p.Token != 0 {
 		o.loop.Inbox.Release(p.Token)
 	}
@@ -217,7 +217,7 @@ func (o *Output) queueRest(c *Conn, done int) (kept bool) {
 		lent := s.token != 0 || s.file.open()
 		switch {
 		case sent == s.n || lent && !kept:
-			o.GiveBack(Piece{Token: s.token, file: s.file})
+			o.ReleasePiece(Piece{Token: s.token, file: s.file})
 		case lent:
 			kept = o.enqueue(c, queued{ptr: s.at, off: sent, n: s.n, token: s.token, file: s.file})
 		case kept:
@@ -235,7 +235,7 @@ func (o *Output) drop(c *Conn) {
 	}
 	o.seal()
 	for _, s := range o.segments {
-		o.GiveBack(Piece{Token: s.token, file: s.file})
+		o.ReleasePiece(Piece{Token: s.token, file: s.file})
 	}
 	o.reset()
 }

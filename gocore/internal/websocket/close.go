@@ -1,4 +1,4 @@
-// Why a WebSocket ends: close codes (RFC 6455 7.4), and all errors of a peer.
+// Why a websocket ends: close codes (RFC 6455 7.4), and all errors of a peer.
 
 package websocket
 

@@ -1,4 +1,4 @@
-// How a WebSocket ends: by either side's Close, by a silent peer, by a peer's error.
+// How a websocket ends: by either side's Close, by a silent peer, by a peer's error.
 
 package ws
 
@@ -15,15 +15,15 @@ import (
 
 var closeTicks = limits.Ticks(limits.CloseTimeout)
 
-// closeByApp closes the WebSocket for the app.
+// closeByApp closes the websocket for the app.
 func (d *Driver) closeByApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
-	s.Silence()
+	s.Detach()
 	if s.Stage() == exchange.Open {
 		d.beginClosing(c, s, code, reason)
 	}
 }
 
-// closeForApp closes a WebSocket in the app's place and notifies the app.
+// closeForApp closes a websocket in the app's place and notifies the app.
 func (d *Driver) closeForApp(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	d.reportClosed(c, s, code, reason)
 	if s.Stage() == exchange.Open {
@@ -49,7 +49,7 @@ func (d *Driver) reportClosed(c *transport.Conn, s *exchange.Stream, code uint16
 	if s.Complete() {
 		return
 	}
-	s.Silence()
+	s.Detach()
 	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSClose, Flags: uint32(code), Stream: s.Handle(),
 		Data: handoff.Pointer(reason), Len: uint64(len(reason))})
 }
@@ -65,7 +65,7 @@ func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocke
 	d.part(c, s)
 }
 
-// failPeer ends a WebSocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
+// failPeer ends a websocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
 func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.Failure) {
 	lines := d.loop.Journal
 	if lines.Debugs() {
@@ -86,7 +86,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 
 // part ends the connection once everything is sent.
 func (d *Driver) part(c *transport.Conn, s *exchange.Stream) {
-	s.Silence()
+	s.Detach()
 	d.Gone(c)
 	d.loop.Input.Unpark(c)
 	d.loop.Enter(c, transport.Flush)
@@ -98,12 +98,12 @@ func (d *Driver) keepAliveDeadline(c *transport.Conn, s *exchange.Stream) uint32
 	if d.config.WSKeepAliveTimeout == 0 || s.Paused() {
 		return 0
 	}
-	return d.lastSign(c, s) + d.config.WSKeepAliveTimeout + 1
+	return d.lastSeen(c, s) + d.config.WSKeepAliveTimeout + 1
 }
 
-// lastSign is the tick of the peer's last sign of life, or of our last Ping. A peer that reads our output is alive too, and a Ping may
+// lastSeen is the tick of the peer's last sign of life, or of our last Ping. A peer that reads our output is alive too, and a Ping may
 // be queued behind that output.
-func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
+func (d *Driver) lastSeen(c *transport.Conn, s *exchange.Stream) uint32 {
 	at := max(c.Since, d.stateOf(s).pinged)
 	if wrote, unsent := c.Wrote(); unsent {
 		at = max(at, wrote)
@@ -115,7 +115,7 @@ func (d *Driver) lastSign(c *transport.Conn, s *exchange.Stream) uint32 {
 // not run when the interval ended, it sends another Ping instead.
 func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
-	late := d.loop.Clock.IsLate(d.lastSign(c, s), d.config.WSKeepAliveTimeout)
+	late := d.loop.Clock.IsLate(d.lastSeen(c, s), d.config.WSKeepAliveTimeout)
 	if _, unsent := c.Wrote(); w.asked && unsent {
 		if d.loop.Timers.TryToWrite(c); c.Ends() || !d.loop.Timers.IsDue(c) {
 			return

@@ -12,14 +12,14 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// pack is the compression state of a WebSocket.
+// pack is the compression state of a websocket.
 type pack struct {
 	gathered pool.Buffer // an incomplete message; none: no message in progress
 	filled   int         // octets in gathered
 	context  websocket.Context
 }
 
-// packs are the packs of all WebSockets; each WebSocket holds the number of its pack.
+// packs are the packs of all websockets; each websocket holds the number of its pack.
 type packs struct {
 	all     []*pack
 	free    pool.List[uint32]
@@ -89,7 +89,7 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *webs
 		var err error
 		if packed, err = d.packs.gather(held, packed); err != nil {
 			d.loop.Mark(c, transport.NoMemory)
-			return rest
+			return wait
 		}
 	}
 	if !p.Last {
@@ -101,14 +101,14 @@ func (d *Driver) unpack(c *transport.Conn, s *exchange.Stream, w *state, p *webs
 	message.B, failure = d.inflater.Inflate(message.B[:0], packed, held.context.Received, d.config.WSMaxBytes, p.Text)
 	if failure != nil {
 		d.failPeer(c, s, failure)
-		return rest
+		return wait
 	}
 	held.context.KeepReceived(message.B, w.deflate)
 	d.releasePack(w, held)
 	b, err := d.loop.Inbox.Store(message.B)
 	if err != nil {
 		d.loop.Mark(c, transport.NoMemory)
-		return rest
+		return wait
 	}
 	d.give(c, s, b, p.Text, true)
 	count(s, uint64(len(b)))

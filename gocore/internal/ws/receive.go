@@ -16,11 +16,11 @@ import (
 // readFrames reads on unless the app has enough unread input.
 func (d *Driver) readFrames(c *transport.Conn, s *exchange.Stream) step {
 	if s.Paused() {
-		return rest
+		return wait
 	}
 	buf, fresh, ok := d.loop.Input.Take(c)
 	if !ok {
-		return rest
+		return wait
 	}
 	if fresh && s.Stage() == exchange.Open {
 		c.Since = d.loop.Clock.Now
@@ -44,29 +44,29 @@ func (d *Driver) takeFrames(c *transport.Conn, s *exchange.Stream, buf []byte) s
 		if d.piece.Kind == websocket.Nothing {
 			return step(d.loop.Input.ParkBeginning(c, buf))
 		}
-		if d.take(c, s, w, &d.piece) == rest {
-			return rest
+		if d.take(c, s, w, &d.piece) == wait {
+			return wait
 		}
 	}
 	if !d.loop.Input.Park(c, buf) || c.Waiting() {
-		return rest
+		return wait
 	}
 	return again
 }
 
-// take processes a piece of the peer's input; rest: it was the last one.
+// take processes a piece of the peer's input; wait: it was the last one.
 func (d *Driver) take(c *transport.Conn, s *exchange.Stream, w *state, p *websocket.Piece) step {
 	switch p.Kind {
 	case websocket.Data:
 		return d.pass(c, s, w, p)
 	case websocket.Ping:
-		return d.answerPing(c, s, w, p.Bytes)
+		return d.sendPong(c, s, w, p.Bytes)
 	case websocket.Close:
 		d.closedByPeer(c, s, p)
-		return rest
+		return wait
 	case websocket.Failed:
 		d.failPeer(c, s, p.Failure)
-		return rest
+		return wait
 	}
 	return again
 }
@@ -118,14 +118,14 @@ func (d *Driver) consumed(c *transport.Conn, s *exchange.Stream, n uint32) {
 	}
 }
 
-// answerPing sends a Pong at once. If much is unsent, only the last Ping gets a Pong, once there is room (RFC 6455 5.5.3).
-func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, payload []byte) step {
+// sendPong sends a Pong at once. If much is unsent, only the last Ping gets a Pong, once there is room (RFC 6455 5.5.3).
+func (d *Driver) sendPong(c *transport.Conn, s *exchange.Stream, w *state, payload []byte) step {
 	if s.Stage() != exchange.Open {
 		return again
 	}
 	d.dropPong(w)
 	if d.out.Unsent(c) > limits.LowWaterBytes {
-		d.owePong(w, payload)
+		d.keepPong(w, payload)
 		return again
 	}
 	d.out.Gather(c)
@@ -136,8 +136,8 @@ func (d *Driver) answerPing(c *transport.Conn, s *exchange.Stream, w *state, pay
 	return step(!c.Ends())
 }
 
-// owePong keeps the payload for a later Pong. If memory runs out the peer gets no Pong, as if the Ping had been lost.
-func (d *Driver) owePong(w *state, payload []byte) {
+// keepPong keeps the payload for a later Pong. If memory runs out the peer gets no Pong, as if the Ping had been lost.
+func (d *Driver) keepPong(w *state, payload []byte) {
 	buffer, err := d.loop.Input.Borrow(limits.MaxControlBytes)
 	if err != nil {
 		return
@@ -152,8 +152,8 @@ func (d *Driver) dropPong(w *state) {
 	}
 }
 
-// payPong sends a pending Pong once little output is unsent.
-func (d *Driver) payPong(c *transport.Conn, s *exchange.Stream) {
+// sendLatePong sends a pending Pong once little output is unsent.
+func (d *Driver) sendLatePong(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
 	if w.pong.None() || s.Stage() != exchange.Open || d.out.Unsent(c) > limits.LowWaterBytes {
 		return

@@ -12,7 +12,7 @@ import (
 // send sends a message of the app in one frame.
 func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command, p transport.Piece) {
 	if s.Stage() != exchange.Open {
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 		return
 	}
 	op := websocket.OpBinary
@@ -21,7 +21,7 @@ func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command,
 	}
 	d.out.Gather(c)
 	if w := d.stateOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
-		d.out.GiveBack(p)
+		d.out.ReleasePiece(p)
 		return
 	}
 	d.out.B = websocket.AppendHeader(d.out.B, op, len(p.Bytes))

@@ -1,4 +1,4 @@
-// From a request to a WebSocket: the handshake, and the app's acceptance.
+// From a request to a websocket: the handshake, and the app's acceptance.
 
 package ws
 
@@ -33,7 +33,7 @@ func (d *Driver) Ask(s *exchange.Stream, head *http1.Head, buf []byte) *message.
 // Subprotocols are those offered in the handshake of the last Ask.
 func (d *Driver) Subprotocols() []http1.Span { return d.handshake.Subprotocols }
 
-// Accept turns the connection into a WebSocket; frames follow its request. An error is a mistake of the app; nothing was sent then.
+// Accept turns the connection into a websocket; frames follow its request. An error is a mistake of the app; nothing was sent then.
 func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, defaults *message.Defaults) error {
 	w := d.stateOf(s)
 	d.out.Gather(c)

@@ -5,7 +5,7 @@
 //	receive.go  the peer's frames -> messages for the app
 //	send.go     the app's messages -> frames
 //	pack.go     compressed messages
-//	close.go    how a WebSocket ends
+//	close.go    how a websocket ends
 package ws
 
 import (
@@ -20,7 +20,7 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// state is a WebSocket's record besides those of its connection and stream. It lies outside Go's heap and holds no Go pointer.
+// state is a websocket's record besides those of its connection and stream. It lies outside Go's heap and holds no Go pointer.
 type state struct {
 	decoder websocket.Decoder
 	pong    pool.Buffer // payload of the last Ping, until there is room for its Pong
@@ -69,15 +69,15 @@ type step bool
 
 const (
 	again step = true
-	rest  step = false // nothing to do until epoll, the app or a deadline
+	wait  step = false // nothing to do until epoll, the app or a deadline
 )
 
-// Readable does all the work that the WebSocket's input, the app and the room of this turn allow.
+// Readable does all the work that the websocket's input, the app and the room of this turn allow.
 func (d *Driver) Readable(c *transport.Conn) {
 	if c.Stream != 0 && !c.Ends() {
 		s := d.streamOf(c)
-		d.payPong(c, s)
-		d.streams.TellDrained(c, s)
+		d.sendLatePong(c, s)
+		d.streams.NotifyDrained(c, s)
 	}
 	for next := again; next == again && !c.Ends(); {
 		if c.Phase() != transport.Busy {
@@ -98,7 +98,7 @@ func (d *Driver) watchOutput(c *transport.Conn) {
 	}
 }
 
-// Command carries out a command for the WebSocket.
+// Command carries out a command for the websocket.
 func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) {
 	s := d.streamOf(c)
 	switch k.Kind {
@@ -115,7 +115,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandAbort:
 		d.closeForApp(c, s, websocket.ServerError, nil)
 	default:
-		d.streams.GiveBack(k, payload)
+		d.streams.ReleaseCommand(k, payload)
 	}
 }
 
@@ -132,13 +132,13 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 func (d *Driver) Expire(c *transport.Conn) {
 	s := d.streamOf(c)
 	if s.Stage() == exchange.Closing {
-		d.loop.Mark(c, transport.Answered)
+		d.loop.Mark(c, transport.Responded)
 		return
 	}
 	d.keepAlive(c, s)
 }
 
-// Drain closes the WebSocket.
+// Drain closes the websocket.
 func (d *Driver) Drain(c *transport.Conn) {
 	if s := d.streamOf(c); s.Stage() == exchange.Open {
 		d.closeForApp(c, s, websocket.ServiceRestart, nil)
@@ -147,7 +147,7 @@ func (d *Driver) Drain(c *transport.Conn) {
 
 func (d *Driver) Doing(c *transport.Conn) string { return d.streamOf(c).Stage().String() }
 
-// Patient: write_timeout does not apply; a silent peer ends the WebSocket, however much is unsent.
+// Patient: write_timeout does not apply; a silent peer ends the websocket, however much is unsent.
 func (d *Driver) Patient() bool { return true }
 
 // Gone ends the connection's WebSocket, unless it is over.
@@ -160,7 +160,7 @@ func (d *Driver) Gone(c *transport.Conn) {
 	}
 }
 
-// Drop releases what the WebSocket of a stream holds.
+// Drop releases what the websocket of a stream holds.
 func (d *Driver) Drop(s *exchange.Stream) {
 	w := d.stateOf(s)
 	d.dropPong(w)
@@ -168,10 +168,10 @@ func (d *Driver) Drop(s *exchange.Stream) {
 	d.states.Free(s.Own - 1)
 }
 
-// Live is the number of requests that are, or may become, WebSockets.
+// Live is the number of requests that are, or may become, websockets.
 func (d *Driver) Live() int { return d.states.Live() }
 
-// Held is a number that changes when WebSockets have allocated or released memory.
+// Held is a number that changes when websockets have allocated or released memory.
 func (d *Driver) Held() int { return d.Live() + d.packs.live() + d.packs.seen }
 
 // Recover replaces the compressors, which may have panicked.

@@ -1,4 +1,4 @@
-// The cost of a WebSocket.
+// The cost of a websocket.
 
 package ws
 
@@ -11,6 +11,6 @@ import (
 
 func TestSizeOfAState(t *testing.T) {
 	if size := unsafe.Sizeof(state{}); size > limits.WebsocketBytes {
-		t.Errorf("a WebSocket takes %d bytes more, the budget is %d", size, limits.WebsocketBytes)
+		t.Errorf("a websocket takes %d bytes more, the budget is %d", size, limits.WebsocketBytes)
 	}
 }

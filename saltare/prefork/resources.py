@@ -1,0 +1,54 @@
+"""What a master opens before it forks, and what its workers inherit."""
+
+from ..process.attempt import Spare
+from .counters import Counters
+
+SPARE_SLOTS = 16  # for workers leaving while their successors serve, and for SIGTTIN
+
+
+class Resources:
+    """The listening sockets, the table of counters and spare descriptors of one master."""
+
+    def __init__(self):
+        self.listeners = []
+        self.counters = self.spare = None
+
+    def open(self, config, inherited, workers):
+        """Opens what is not open yet, or takes it over from the previous program. May be repeated after an OSError."""
+        if not self.listeners:
+            from ..listen.open import open_or_keep
+
+            self.listeners = open_or_keep(config, inherited.get("listeners"))
+        if self.spare is None:
+            self.spare = Spare()
+        self.counters = table(inherited, workers)
+
+    def handed_over(self):
+        """(state, descriptors) for the next program."""
+        listeners = {}
+        for one in self.listeners:
+            listeners.setdefault(one.key, []).append(one.fileno())
+        fd, bells = self.counters.handed_over()
+        descriptors = [one.fileno() for one in self.listeners]
+        return {"listeners": listeners, "counters": (fd, bells)}, [*descriptors, fd, *bells]
+
+    def leave_listeners(self, attempts):
+        """The workers close their own copies once the backlog is empty; then new connections are refused."""
+        for listener in self.listeners:
+            attempts.do("closing a listener", listener.close)
+
+    def close(self, attempts):
+        if self.counters is not None:
+            attempts.do("closing the table of counters", self.counters.close)
+        if self.spare is not None:
+            self.spare.close()
+
+
+def table(inherited, workers):
+    if "counters" in inherited:
+        kept = Counters.inherited(*inherited["counters"])
+        if kept is not None:
+            return kept
+        for worker in workers:
+            worker.slot = 0  # its slot is in the old table
+    return Counters.made(workers.wanted * 2 + SPARE_SLOTS)

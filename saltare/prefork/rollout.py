@@ -1,0 +1,57 @@
+"""The replacement of workers that serve: after SIGHUP, at a limit of theirs, and by a new master."""
+
+import time
+
+from .. import log
+from .failures import LONGEST_PAUSE
+from .spawn import LEAVING, SERVING
+
+
+class Rollout:
+    """Replaces the workers in its queue one at a time. The old worker leaves only when the new one serves."""
+
+    def __init__(self, config, workers, failures):
+        self._config, self._workers, self._failures = config, workers, failures
+        self._queue = []
+
+    def request(self, worker, why):
+        if worker.state == SERVING and worker not in self._queue:
+            log.info(f"{worker} is replaced: {why}")
+            self._queue.append(worker)
+
+    def request_all(self):
+        self._failures.forget()
+        self._queue += [one for one in self._workers if one.state != LEAVING and one not in self._queue]
+
+    def remove(self, worker):
+        if worker in self._queue:
+            self._queue.remove(worker)
+
+    def clear(self):
+        self._queue.clear()
+
+    def waits(self):
+        """Whether the next step waits only for the end of a pause."""
+        return bool(self._queue) and not self._workers.starting()
+
+    def step(self):
+        """Starts the next successor, unless a worker is starting."""
+        if self._workers.starting():
+            return
+        while self._queue and not self._failures.pauses():
+            old = self._queue[0]
+            if old.state != SERVING or old.number > self._workers.wanted:
+                self._queue.pop(0)
+            elif self._workers.start([old.number], replaces=old):
+                self._queue.remove(old)
+                return
+            else:
+                self._failures.pause()
+
+    def give_up(self, old):
+        """The successor of `old` ended before it served."""
+        self._failures.pause()
+        self._queue.clear()
+        limits = self._config.limit_max_requests, self._config.limit_max_rss, self._config.limit_worker_lifetime
+        if any(limits) and old.state == SERVING:
+            old.deadline = time.monotonic() + LONGEST_PAUSE  # its replacement is retried then
