@@ -137,13 +137,13 @@ def options_that_open_the_core_they_are_for():
         def __eq__(self, other):
             if core.epoll_fd == 0 and not opening:
                 opening.append(1)
-                core.__init__({}, b"", b"", {}, "")
+                core.__init__({}, {}, "")
             return str(self) == str(other)
 
     opening = []
     core = type(new := new_core()).__new__(type(new))
     new.close()
-    raises(RuntimeError, core.__init__, {Name("debug"): 1}, b"", b"", {}, "")
+    raises(RuntimeError, core.__init__, {Name("debug"): 1}, {}, "")
     core.close()
     assert not any(live().values()), live()
 
