@@ -20,12 +20,12 @@ int py_core_usable(core *self, const char *doing)
 
 static int core_init(core *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"options", "server_header", "extra_headers", "scope", "root_path", NULL};
-    PyObject *options, *scope, *root_path;
+    static char *names[] = {"options", "server_header", "extra_headers", "scope", "root_path", "websocket", "coded", NULL};
+    PyObject *options, *scope, *root_path, *websocket = NULL, *coded = NULL;
     const char *server_header, *extra_headers;
     Py_ssize_t server_len, extra_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#y#O!U:Core", names, &PyDict_Type, &options, &server_header, &server_len, &extra_headers,
-                                     &extra_len, &PyDict_Type, &scope, &root_path) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#y#O!U|O!O!:Core", names, &PyDict_Type, &options, &server_header, &server_len, &extra_headers,
+                                     &extra_len, &PyDict_Type, &scope, &root_path, &PyDict_Type, &websocket, &PyDict_Type, &coded) ||
         py_refuse_forked() < 0) {
         return -1;
     }
@@ -41,8 +41,9 @@ static int core_init(core *self, PyObject *args, PyObject *kwargs)
     }
     self->loop.state = py_state(Py_TYPE(self));
     if (self->loop.state == NULL) return -1;
+    const scope_templates given = {scope, websocket, coded};
     Py_XSETREF(self->keys, PyDict_New());
-    if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, scope, root_path) < 0) return -1;
+    if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, &given, root_path) < 0) return -1;
     struct saltare_opened opened;
     int64_t handle = saltare_open(&config, &opened);
     if (handle < 0) {
@@ -251,6 +252,7 @@ static PyMemberDef core_members[] = {
     {"create_future", T_OBJECT, offsetof(core, loop.create_future), 0, "create_future of the loop."},
     {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error, 3 warning."},
     {"elsewhere", T_OBJECT, offsetof(core, loop.elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
+    {"ignored_most", T_UBYTE, offsetof(core, loop.ignored_most), 0, "Messages of a request that send() ignores once the peer has gone."},
     {"wake", T_OBJECT, offsetof(core, loop.wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_lull", T_OBJECT, offsetof(core, on_lull), 0, "Called when the app has been silent for a while, within poll(), and after again()."},

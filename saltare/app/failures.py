@@ -26,10 +26,11 @@ def failed(exchange, scope, error):
 
 
 def incomplete(exchange, scope):
-    """The app returned without completing its response."""
+    """The app returned without completing its response; it may do so once it has received a disconnect."""
     what = "its answer incomplete" if exchange.started else "no answer"
     exchange.fail()
-    log.error(f"the app returned with {what}: {described(scope)}")
+    tell = log.debug if exchange.half_closed else log.error
+    tell(f"the app returned with {what}: {described(scope)}")
 
 
 def described(scope):

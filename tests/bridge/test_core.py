@@ -57,6 +57,8 @@ core.close()
         ({"server_header": "text"}, TypeError),
         ({"scope": []}, TypeError),
         ({"root_path": b""}, TypeError),
+        ({"websocket": None}, TypeError),
+        ({"coded": []}, TypeError),
         ({"more": 1}, TypeError),
     ],
 )

@@ -254,7 +254,15 @@ def test_a_failure_that_fails_may_be_told_again(bare, every_allocation, stays):
 def test_a_core_that_cannot_be_opened_leaves_nothing(every_allocation, stays):
     from saltare._core import Core
 
-    arguments = ({"header_timeout": 5, "max_request_body": 5}, b"x", b"", {"type": "http"}, "/root")
+    arguments = (
+        {"header_timeout": 5, "max_request_body": 5},
+        b"x",
+        b"",
+        {"type": "http"},
+        "/root",
+        {"a": 1},
+        {"b": {}},
+    )
 
     def attempt(memory):
         core = None
