@@ -165,7 +165,7 @@ def compared(program, bin, version):
     figures, said = {}, []
     for name, launcher in {"again": LAUNCHERS["uvicorn"], **LAUNCHERS}.items():
         try:
-            seeds = list(figures["again"]["replies"]) if "again" in figures else program.asks
+            seeds = list(figures["again"]["replies"]) if figures.get("again") else program.asks
             figures[name] = measured(program, launcher, bin, port, () if name == "saltare parked" else seeds)
         except Failed as error:
             said.append(f"{name}: {error}")
@@ -204,7 +204,7 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description="Serve programs of the package index with uvicorn and with saltare.")
-    parser.add_argument("--only", default=",".join(PROGRAMS), help="names, separated by commas")
+    parser.add_argument("--only", nargs="+", choices=PROGRAMS, default=list(PROGRAMS), metavar="NAME")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--write", action="store_true", help=f"put the table into {RESULTS.name}")
@@ -212,8 +212,7 @@ def main():
     rows, failed = [], False
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_wheel(options.python, Path(folder))
-        for name in filter(None, options.only.split(",")):
-            program = PROGRAMS[name.strip()]
+        for program in map(PROGRAMS.get, options.only):
             try:
                 bin, version = install(program, options.python, options.cache, wheel)
             except InstallError as error:

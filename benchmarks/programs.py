@@ -78,14 +78,13 @@ PROGRAMS = {
             env=(("PREFECT_HOME", "{work}"), ("PREFECT_SERVER_ANALYTICS_ENABLED", "false")),
         ),
         Program(
-            "mcp, streamable HTTP",
+            "mcp-http",
             "mcp",
             app="mcp_app:http",
             asks=(Ask("/mcp", "POST", JSON, CALL), Ask("/mcp"), Ask("/")),
-            stream=Ask("/mcp", fields=EVENTS),
         ),
         Program(
-            "mcp, SSE",
+            "mcp-sse",
             "mcp",
             app="mcp_app:sse",
             asks=(Ask("/"), Ask("/messages/", "POST", JSON, CALL)),

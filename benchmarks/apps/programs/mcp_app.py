@@ -1,8 +1,8 @@
 """An MCP server with one tool, over streamable HTTP and over SSE."""
 
-from mcp.server.fastmcp import FastMCP
+from mcp.server.mcpserver import MCPServer
 
-server = FastMCP("hello")
+server = MCPServer("hello")
 
 
 @server.tool()
@@ -12,4 +12,4 @@ def greet(name: str) -> str:
 
 
 http = server.streamable_http_app()
-sse = FastMCP("hello").sse_app()
+sse = MCPServer("hello").sse_app()
