@@ -220,8 +220,7 @@ def main():
                 continue
             cells, said = compared(program, bin, version)
             rows.append(cells)
-            for line in said:
-                print(f"{program.name}: {line}", file=sys.stderr)
+            print(" | ".join(cells), *said, sep="\n    ", file=sys.stderr)
             failed = failed or bool(said)
     print(table(rows))
     if options.write:

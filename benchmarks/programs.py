@@ -23,7 +23,8 @@ class Ask(NamedTuple):
 class Program(NamedTuple):
     """One row: {bin} is the program's virtual environment, {work} a new folder, {port} where it has to listen.
 
-    A program is either an ASGI app, which a server's command is given, or a command that starts uvicorn by itself.
+    A program is either an ASGI app, which a server's command is given, or a Python program with its arguments that
+    starts uvicorn by itself.
     """
 
     name: str
@@ -148,7 +149,7 @@ class Launcher(NamedTuple):
 
 SALTARE = Launcher("{bin}/saltare {app} --port {port}", "{bin}/saltare as-uvicorn {command}")
 LAUNCHERS = {
-    "uvicorn": Launcher("{bin}/uvicorn {app} --port {port} --no-access-log", "{bin}/{command}"),
+    "uvicorn": Launcher("{bin}/uvicorn {app} --port {port} --no-access-log", "{bin}/python {command}"),
     "saltare": SALTARE,
     "saltare parked": SALTARE._replace(env=(("SALTARE_PARK_MEMORY", "{work}"),)),
 }
