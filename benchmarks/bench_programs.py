@@ -38,17 +38,17 @@ class Failed(Exception):
 class Running:
     """A program on a server, in a session of its own; `port` is where it listens."""
 
-    def __init__(self, program, launcher, bin, port):
+    def __init__(self, program, launcher, bin, port, own):
         self.program, self.launcher, self.bin, self.port = program, launcher, bin, port
+        self.line = launcher.line(program, own)
 
     def __enter__(self):
         self.files = contextlib.ExitStack()
         self.work = self.files.enter_context(tempfile.TemporaryDirectory(prefix="program-"))
         self.log = self.files.enter_context(open(f"{self.work}/log", "w+b"))
-        line = self.launcher.line(self.program)
         env = {name: self.filled(value) for name, value in (*self.program.env, *self.launcher.env)}
         self.popen = subprocess.Popen(
-            shlex.split(self.filled(line)),
+            shlex.split(self.filled(self.line)),
             cwd=HERE,
             env={**environment(), "PYTHONPATH": str(HERE), **env},
             stdin=subprocess.DEVNULL,
@@ -145,10 +145,13 @@ def port_of(address):
     return int(address.rpartition(":")[2], 16)
 
 
-def measured(program, launcher, bin, port, seeds):
+def measured(running, seeds):
     """{what: figure} of one start of the program: replies, memory, how a stream ends."""
-    with Running(program, launcher, bin, port) as running:
+    program, port = running.program, running.port
+    with running:
         replies = crawl(port, seeds) if seeds else {}
+        if replies and replies[seeds[0]].status >= 500:
+            raise Failed(f"{seeds[0].path}: status {replies[seeds[0]].status}")
         time.sleep(SETTLE_SECONDS)
         rss, private = running.memory()
         figures = {"replies": replies, "rss": rss, "private": private, "left": None, "stop": None}
@@ -159,14 +162,15 @@ def measured(program, launcher, bin, port, seeds):
         return figures
 
 
-def compared(program, bin, version):
+def compared(program, bin, version, own):
     """The row of a program, as cells, and what differs."""
     port = free_port()
     figures, said = {}, []
     for name, launcher in {"again": LAUNCHERS["uvicorn"], **LAUNCHERS}.items():
         try:
             seeds = list(figures["again"]["replies"]) if figures.get("again") else program.asks
-            figures[name] = measured(program, launcher, bin, port, () if name == "saltare parked" else seeds)
+            running = Running(program, launcher, bin, port, own)
+            figures[name] = measured(running, () if name == "saltare parked" else seeds)
         except Failed as error:
             said.append(f"{name}: {error}")
             figures[name] = None
@@ -207,6 +211,9 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PROGRAMS, default=list(PROGRAMS), metavar="NAME")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument(
+        "--own", action="store_true", help="start programs by their own commands, on saltare by `saltare as-uvicorn`"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the table into {RESULTS.name}")
     options = parser.parse_args()
     rows, failed = [], False
@@ -218,7 +225,7 @@ def main():
             except InstallError as error:
                 print(f"{program.name}: not installed: {error}", file=sys.stderr)
                 continue
-            cells, said = compared(program, bin, version)
+            cells, said = compared(program, bin, version, options.own)
             rows.append(cells)
             print(" | ".join(cells), *said, sep="\n    ", file=sys.stderr)
             failed = failed or bool(said)

@@ -23,8 +23,8 @@ class Ask(NamedTuple):
 class Program(NamedTuple):
     """One row: {bin} is the program's virtual environment, {work} a new folder, {port} where it has to listen.
 
-    A program is either an ASGI app, which a server's command is given, or a Python program with its arguments that
-    starts uvicorn by itself.
+    `command` is a Python program with its arguments that starts uvicorn by itself; `app` is what a server's command is
+    given in the place of that. A program has one of them, or both.
     """
 
     name: str
@@ -48,6 +48,7 @@ PROGRAMS = {
             "gradio",
             "gradio",
             app="gradio_app:app",
+            command="gradio_app.py",
             asks=(
                 Ask("/"),
                 Ask("/config"),
@@ -55,19 +56,27 @@ PROGRAMS = {
                 Ask("/gradio_api/call/greet", "POST", JSON, b'{"data": ["crawl"]}'),
             ),
             stream=Ask("/gradio_api/heartbeat/abc", fields=EVENTS),
+            env=(("GRADIO_SERVER_PORT", "{port}"), ("GRADIO_ANALYTICS_ENABLED", "False")),
         ),
         Program("nicegui", "nicegui", app="nicegui_app:app", stream=Ask("/stream")),
-        Program("marimo", "marimo", app="marimo_app:app"),
+        Program(
+            "marimo",
+            "marimo",
+            app="marimo_app:app",
+            command="{bin}/marimo run marimo_notebook.py --headless --no-token --port {port}",
+        ),
         Program(
             "datasette",
             "datasette",
             app="datasette_app:app",
+            command="datasette_app.py {port}",
             asks=(Ask("/"), Ask("/things/rows.json"), Ask("/things/rows.csv?_stream=on"), Ask("/-/versions.json")),
         ),
         Program(
             "chainlit",
             "chainlit",
             app="chainlit_app:app",
+            command="{bin}/chainlit run chainlit_chat.py --headless --root-path /chat --port {port}",
             asks=(Ask("/chat/"), Ask("/chat/project/settings")),
             env=(("CHAINLIT_APP_ROOT", "{work}"),),
         ),
@@ -75,6 +84,7 @@ PROGRAMS = {
             "prefect",
             "prefect",
             app="--factory prefect.server.api.server:create_app",
+            command="{bin}/prefect server start --port {port}",
             asks=(Ask("/"), Ask("/api/health"), Ask("/api/flows/filter", "POST", JSON, b"{}"), Ask("/docs")),
             env=(("PREFECT_HOME", "{work}"), ("PREFECT_SERVER_ANALYTICS_ENABLED", "false")),
         ),
@@ -82,12 +92,14 @@ PROGRAMS = {
             "mcp-http",
             "mcp",
             app="mcp_app:http",
+            command="mcp_app.py streamable-http {port}",
             asks=(Ask("/mcp", "POST", JSON, CALL), Ask("/mcp"), Ask("/")),
         ),
         Program(
             "mcp-sse",
             "mcp",
             app="mcp_app:sse",
+            command="mcp_app.py sse {port}",
             asks=(Ask("/"), Ask("/messages/", "POST", JSON, CALL)),
             stream=Ask("/sse", fields=EVENTS),
         ),
@@ -95,6 +107,7 @@ PROGRAMS = {
             "litellm",
             "litellm[proxy]",
             app="litellm.proxy.proxy_server:app",
+            command="{bin}/litellm --config litellm.yaml --port {port}",
             asks=(
                 Ask("/"),
                 Ask("/v1/models"),
@@ -109,6 +122,7 @@ PROGRAMS = {
             "mlflow",
             "mlflow",
             app="mlflow.server.fastapi_app:app",
+            command="{bin}/mlflow server --workers 1 --port {port} --backend-store-uri sqlite:///{work}/mlflow.db",
             asks=(
                 Ask("/"),
                 Ask("/health"),
@@ -140,11 +154,11 @@ class Launcher(NamedTuple):
     command: str
     env: tuple[tuple[str, str], ...] = ()
 
-    def line(self, program):
-        """The command line, in which bin, work and port are to be filled in."""
-        if program.app:
-            return self.app.replace("{app}", program.app)
-        return self.command.replace("{command}", program.command)
+    def line(self, program, own):
+        """The command line, to be filled in with bin, work and port; `own`: the program's own, if it has one."""
+        if program.command and (own or not program.app):
+            return self.command.replace("{command}", program.command)
+        return self.app.replace("{app}", program.app)
 
 
 SALTARE = Launcher("{bin}/saltare {app} --port {port}", "{bin}/saltare as-uvicorn {command}")

@@ -1,6 +1,7 @@
 """A Gradio interface."""
 
 import gradio as gr
+from fastapi import FastAPI
 
 
 def greet(name):
@@ -12,4 +13,7 @@ with gr.Blocks() as demo:
     answer = gr.Textbox(label="answer")
     gr.Button("greet").click(greet, name, answer, api_name="greet")
 
-app = gr.routes.App.create_app(demo)
+app = gr.mount_gradio_app(FastAPI(), demo, path="/")
+
+if __name__ == "__main__":
+    demo.launch()
