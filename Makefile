@@ -15,7 +15,7 @@ parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket apps fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -70,6 +70,9 @@ bench-parser: ## how fast request heads are parsed, beside fasthttp, net/http an
 
 bench-websocket: ## echo, broadcast and idle WebSockets beside other servers (a quarter of an hour; results/websocket.md)
 	$(PYTHON) benchmarks/bench_websocket.py $(ARGS)
+
+apps: ## well-known programs under uvicorn and under saltare: their responses, streams, stops and memory (ARGS="--only gradio --write")
+	$(PYTHON) benchmarks/bench_programs.py $(ARGS)
 
 fmt: ## format Go and Python
 	@$(environment) dev

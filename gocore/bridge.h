@@ -107,8 +107,10 @@ enum saltare_event_kind {
     EVENT_WS_EXPECT,   /* len: bytes of a message that will follow in pieces, so that C can reserve room for them */
     EVENT_WS_DATA,     /* data, len: bytes of a message; a whole text message is valid UTF-8; flags: EVENT_TEXT, EVENT_LAST */
     EVENT_WS_CLOSE,    /* the websocket has closed; flags: close code; data, len: the reason, UTF-8. The stream has ended */
-    EVENT_HALF_CLOSE,  /* the peer has sent its whole request and half-closed. It may have gone, or may be waiting for the
-                          response: the stream stays open, commands are carried out. Once; never for a websocket */
+    EVENT_HALF_CLOSE,  /* the peer has sent its whole request and half-closed, and the app has sent nothing for a second. The peer
+                          may have gone, or may be waiting for the response: the stream stays open, commands are carried out. The
+                          same for a stream without a declared length that is silent while the server drains. Once; never for
+                          a websocket */
 };
 
 enum saltare_event_flags {
@@ -117,6 +119,7 @@ enum saltare_event_flags {
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the response body will not be sent (RFC 9110 9.3.2: HEAD) */
     EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: a websocket handshake (RFC 6455 4.2.1) */
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
+    EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2, LOG_WARNING = 3 };
@@ -167,7 +170,8 @@ struct saltare_request {
 /* ---- the outbox: what a turn reads -------------------------------------------------------------------------- */
 
 enum saltare_command_kind {
-    COMMAND_START = 1, /* arg: status (interim: not a start); payload: fields, each { uint32 name_len, value_len; name; value } unpadded */
+    COMMAND_START = 1, /* arg: status (interim: not a start); payload: fields, each { uint32 name_len, value_len; name; value } unpadded;
+                          flags: COMMAND_WHOLE */
     COMMAND_BODY,      /* payload: bytes; flags: COMMAND_MORE */
     COMMAND_BODY_REF,  /* payload: struct saltare_body_ref; flags: COMMAND_MORE */
     COMMAND_FILE,      /* payload: struct saltare_file; flags: COMMAND_MORE */
@@ -179,10 +183,14 @@ enum saltare_command_kind {
     COMMAND_WS_ACCEPT, /* the request becomes a websocket; payload: fields as in COMMAND_START */
     COMMAND_WS_SEND,   /* payload: a message; flags: COMMAND_TEXT */
     COMMAND_WS_SEND_REF, /* payload: struct saltare_body_ref; flags: COMMAND_TEXT */
-    COMMAND_WS_CLOSE,  /* arg: code; payload: reason, UTF-8. No message follows. Before COMMAND_WS_ACCEPT: 403 */
+    COMMAND_WS_CLOSE,  /* arg: code; payload: reason, UTF-8. No message follows. Before COMMAND_WS_ACCEPT: a refusal with a status by the code */
 };
 
-enum saltare_command_flags { COMMAND_MORE = 1, COMMAND_TEXT = 2 };
+enum saltare_command_flags {
+    COMMAND_MORE = 1,
+    COMMAND_TEXT = 2,
+    COMMAND_WHOLE = 4, /* the next command is the whole body, and the app has not declared its length */
+};
 
 /* Each command starts at a multiple of 8 bytes; len bytes of payload follow it. */
 struct saltare_command {

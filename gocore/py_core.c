@@ -19,7 +19,7 @@ int py_core_usable(core *self, const char *doing)
 }
 
 /* Opens the core with options that no other code can change. */
-static int open_core(core *self, PyObject *options, PyObject *scope, PyObject *root_path)
+static int open_core(core *self, PyObject *options, const scope_templates *scopes, PyObject *root_path)
 {
     struct saltare_setting settings[SALTARE_OPTIONS_MOST];
     struct saltare_config config = {.settings = settings, .forked = py_has_forked()};
@@ -31,7 +31,7 @@ static int open_core(core *self, PyObject *options, PyObject *scope, PyObject *r
     self->loop.state = py_state(Py_TYPE(self));
     if (self->loop.state == NULL) return -1;
     Py_XSETREF(self->keys, PyDict_New());
-    if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, scope, root_path) < 0) return -1;
+    if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, scopes, root_path) < 0) return -1;
     struct saltare_opened opened;
     int64_t handle = saltare_open(&config, &opened);
     if (handle < 0) {
@@ -47,14 +47,16 @@ static int open_core(core *self, PyObject *options, PyObject *scope, PyObject *r
 
 static int core_init(core *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"options", "scope", "root_path", NULL};
-    PyObject *options, *scope, *root_path;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!U:Core", names, &PyDict_Type, &options, &PyDict_Type, &scope, &root_path) ||
+    static char *names[] = {"options", "scope", "root_path", "websocket", "coded", NULL};
+    PyObject *options, *root_path;
+    scope_templates scopes = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!U|O!O!:Core", names, &PyDict_Type, &options, &PyDict_Type, &scopes.template, &root_path,
+                                     &PyDict_Type, &scopes.websocket, &PyDict_Type, &scopes.coded) ||
         py_refuse_forked() < 0) {
         return -1;
     }
     PyObject *own = PyDict_Copy(options);
-    int status = own ? open_core(self, own, scope, root_path) : -1;
+    int status = own ? open_core(self, own, &scopes, root_path) : -1;
     Py_XDECREF(own);
     return status;
 }
@@ -254,6 +256,7 @@ static PyMemberDef core_members[] = {
     {"create_future", T_OBJECT, offsetof(core, loop.create_future), 0, "create_future of the loop."},
     {"log", T_OBJECT, offsetof(core, log), 0, "log(level, line): 1 debug, 2 error, 3 warning."},
     {"elsewhere", T_OBJECT, offsetof(core, loop.elsewhere), 0, "elsewhere(send, message) -> awaitable: send() in a thread that does not poll."},
+    {"ignored_most", T_UBYTE, offsetof(core, loop.ignored_most), 0, "Messages of a request that send() ignores once the peer has gone."},
     {"wake", T_OBJECT, offsetof(core, loop.wake), 0, "Of a guest: called when something is to be written out."},
     {"on_retire", T_OBJECT, offsetof(core, on_retire), 0, "on_retire(why): asks for this worker to be replaced. Called once."},
     {"on_quiet", T_OBJECT, offsetof(core, on_quiet), 0, "Called when the app has been silent for a while, within poll(), and after again()."},

@@ -24,6 +24,7 @@ void py_exchange_init(exchange *ex, loop *self, const struct saltare_event *even
     ex->sent = 0;
     ex->status = 0;
     ex->started = ex->trailers = ex->body_over = ex->complete = ex->gone = ex->half_closed = 0;
+    ex->ignored = 0;
     self->state->exchanges++;
 }
 
@@ -303,6 +304,7 @@ static PyMemberDef exchange_members[] = {
     {"started", T_BOOL, offsetof(exchange, started), READONLY, "The response has begun."},
     {"complete", T_BOOL, offsetof(exchange, complete), READONLY, "The response is complete, or abandoned by fail()."},
     {"gone", T_BOOL, offsetof(exchange, gone), READONLY, "The peer has gone."},
+    {"half_closed", T_BOOL, offsetof(exchange, half_closed), READONLY, "receive() gives a disconnect, though the peer may be there."},
     {NULL},
 };
 

@@ -25,6 +25,7 @@ struct exchange {
     char trailers;       /* the response ends with http.response.trailers */
     char body_over;      /* the body is complete; only trailers may follow */
     char complete, gone;
+    unsigned char ignored; /* messages that send() ignored because the peer has gone */
     char half_closed;    /* receive() reports a disconnect, but the peer may still read the response */
 };
 

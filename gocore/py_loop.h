@@ -16,6 +16,7 @@ typedef struct {
     outbox boxes[2];         /* one is filled while Go reads the other */
     int filling;
     bool woken;
+    unsigned char ignored_most; /* messages per request that send() ignores once the peer has gone; then it raises */
     PyObject *wake;          /* guest drivers only: called when the outbox is no longer empty; else NULL */
     PyObject *create_future; /* of the event loop */
     PyObject *elsewhere;     /* elsewhere(send, message): the awaitable for a send() in another thread */

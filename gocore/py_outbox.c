@@ -25,6 +25,7 @@ uint8_t *py_outbox_add(outbox *box, const struct saltare_command *command)
     if (end > box->cap && grow(box, end) < 0) return NULL;
     *(struct saltare_command *)(box->data + at) = *command;
     box->len = end;
+    box->last = at;
     return box->data + at + sizeof *command;
 }
 

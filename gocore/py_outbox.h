@@ -9,6 +9,7 @@
 typedef struct {
     uint8_t *data;
     size_t len, cap;
+    size_t last; /* offset of the last command, unless len is 0 */
 } outbox;
 
 /* Adds a command. Returns a pointer to room for the command->len bytes of its payload. NULL with MemoryError. */

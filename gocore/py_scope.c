@@ -145,7 +145,7 @@ PyObject *py_subprotocols(const struct saltare_request *r)
 }
 
 /* Takes the extensions, of which every scope gets a copy. */
-static int take_extensions(scopes *self, module_state *st)
+static int take_extensions(scopes *self, module_state *st, PyObject *coded)
 {
     PyObject *given = Py_XNewRef(PyDict_GetItemWithError(self->template, st->s_extensions)), *extensions = NULL;
     if (given == NULL) {
@@ -157,27 +157,30 @@ static int take_extensions(scopes *self, module_state *st)
     }
     Py_XDECREF(given);
     Py_XSETREF(self->extensions, extensions);
-    return self->extensions ? 0 : -1;
+    if (extensions == NULL) return -1;
+    Py_XSETREF(self->coded_extensions, PyDict_Copy(coded ? coded : extensions));
+    return self->coded_extensions ? 0 : -1;
 }
 
 /* Builds the template for scopes of websockets. */
-static int make_ws_template(scopes *self, module_state *st)
+static int make_ws_template(scopes *self, module_state *st, PyObject *differing)
 {
     Py_XSETREF(self->ws_template, PyDict_Copy(self->template));
     Py_XSETREF(self->ws_extensions, Py_BuildValue("{s{}}", "websocket.http.response"));
     PyObject *type = PyUnicode_FromString("websocket"), *scheme = PyUnicode_FromString("ws");
     bool made = self->ws_template && self->ws_extensions && type && scheme && PyDict_SetItem(self->ws_template, st->s_type, type) == 0 &&
-                PyDict_SetItemString(self->ws_template, "scheme", scheme) == 0;
+                PyDict_SetItemString(self->ws_template, "scheme", scheme) == 0 &&
+                (differing == NULL || PyDict_Update(self->ws_template, differing) == 0);
     Py_XDECREF(type);
     Py_XDECREF(scheme);
     int has_method = made ? PyDict_Contains(self->ws_template, st->s_method) : -1;
     return has_method > 0 ? PyDict_DelItem(self->ws_template, st->s_method) : has_method;
 }
 
-int py_scopes_open(scopes *self, module_state *st, PyObject *template, PyObject *root_path)
+int py_scopes_open(scopes *self, module_state *st, const scope_templates *given, PyObject *root_path)
 {
-    Py_XSETREF(self->template, PyDict_Copy(template));
-    if (self->template == NULL || take_extensions(self, st) < 0 || make_ws_template(self, st) < 0) return -1;
+    Py_XSETREF(self->template, PyDict_Copy(given->template));
+    if (self->template == NULL || take_extensions(self, st, given->coded) < 0 || make_ws_template(self, st, given->websocket) < 0) return -1;
     Py_XSETREF(self->root_path, Py_NewRef(root_path));
     Py_XSETREF(self->servers, PyTuple_New(0));
     return self->servers ? 0 : -1;
@@ -188,6 +191,7 @@ int py_scopes_traverse(scopes *self, visitproc visit, void *arg)
     Py_VISIT(self->servers);
     Py_VISIT(self->template);
     Py_VISIT(self->extensions);
+    Py_VISIT(self->coded_extensions);
     Py_VISIT(self->ws_template);
     Py_VISIT(self->ws_extensions);
     Py_VISIT(self->lifespan);
@@ -199,6 +203,7 @@ void py_scopes_clear(scopes *self)
     Py_CLEAR(self->servers);
     Py_CLEAR(self->template);
     Py_CLEAR(self->extensions);
+    Py_CLEAR(self->coded_extensions);
     Py_CLEAR(self->ws_template);
     Py_CLEAR(self->ws_extensions);
     Py_CLEAR(self->lifespan);
@@ -226,6 +231,11 @@ static PyObject *state(scopes *self)
     return copy;
 }
 
+static PyObject *extensions_for(scopes *self, uint32_t flags)
+{
+    return flags & EVENT_WEBSOCKET ? self->ws_extensions : flags & EVENT_CODINGS ? self->coded_extensions : self->extensions;
+}
+
 PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *event)
 {
     const struct saltare_request *r = event->data;
@@ -239,7 +249,7 @@ PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *e
         put(scope, st->s_headers, headers_list(st, r)) < 0 ||
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
-        put(scope, st->s_extensions, PyDict_Copy(websocket ? self->ws_extensions : self->extensions)) < 0 ||
+        put(scope, st->s_extensions, PyDict_Copy(extensions_for(self, event->flags))) < 0 ||
         put(scope, st->s_state, state(self)) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);

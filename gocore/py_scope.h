@@ -10,6 +10,7 @@
 typedef struct {
     PyObject *template;                    /* dict; every scope is a shallow copy */
     PyObject *extensions;                  /* dict; every scope has a copy */
+    PyObject *coded_extensions;            /* the same for requests with EVENT_CODINGS */
     PyObject *ws_template, *ws_extensions; /* the same for scopes of websockets */
     PyObject *root_path;
     PyObject *servers;                     /* scope["server"] by listener */
@@ -18,8 +19,15 @@ typedef struct {
     struct saltare_address host;
 } scopes;
 
-/* Prepares scopes from the template, a dict, and the root path, a str. -1 with an exception. */
-int py_scopes_open(scopes *self, module_state *st, PyObject *template, PyObject *root_path);
+/* What Python says about scopes. All are dicts, the last two may be NULL. */
+typedef struct {
+    PyObject *template;  /* every item of a scope, with None for those of the request */
+    PyObject *websocket; /* the items of a websocket's scope that differ */
+    PyObject *coded;     /* the extensions of requests with EVENT_CODINGS, if they differ */
+} scope_templates;
+
+/* Prepares scopes; the root path is a str. -1 with an exception. */
+int py_scopes_open(scopes *self, module_state *st, const scope_templates *given, PyObject *root_path);
 int py_scopes_traverse(scopes *self, visitproc visit, void *arg);
 /* Drops fields that may be part of a cycle. */
 void py_scopes_clear(scopes *self);

@@ -197,6 +197,16 @@ static PyObject *send_kind(exchange *ex, PyObject *message, PyObject *type)
     return NULL;
 }
 
+/* Whether to ignore that the peer has gone, the exception that is set. Servers of ASGI 2.3 do so; an app that does not ask
+ * receive() gets the exception later, so that it does not go on for ever. */
+static bool ignores(exchange *ex)
+{
+    if (!ex->gone || py_is_websocket(ex) || ex->ignored >= ex->loop->ignored_most || !PyErr_ExceptionMatches(py_state_in(ex)->disconnected)) return false;
+    ex->ignored++;
+    PyErr_Clear();
+    return true;
+}
+
 PyObject *py_exchange_send(exchange *ex, PyObject *message)
 {
     module_state *st = py_state_in(ex);
@@ -212,7 +222,11 @@ PyObject *py_exchange_send(exchange *ex, PyObject *message)
         return NULL;
     }
     PyObject *result = py_is_websocket(ex) ? py_websocket_send_kind(ex, message, type) : send_kind(ex, message, type);
-    if (result == NULL) py_name_error(st, type);
+    if (result == NULL && ignores(ex)) {
+        result = Py_NewRef(st->sent);
+    } else if (result == NULL) {
+        py_name_error(st, type);
+    }
     Py_DECREF(type);
     if (result != NULL && py_loop_wake(ex->loop) < 0) Py_CLEAR(result);
     return result;

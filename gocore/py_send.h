@@ -42,6 +42,11 @@ int py_check_piece(exchange *ex, const char *kind, int64_t size, bool more);
 /* Add a command that copies the bytes, or one that lends Go the bytes of an object. -1 with an exception. */
 int py_put_copied(exchange *ex, int command, int flags, const void *bytes, Py_ssize_t size);
 int py_put_borrowed(exchange *ex, int command, int flags, PyObject *owner, const void *bytes, Py_ssize_t size);
+#define NOT_WHOLE SIZE_MAX
+/* Where the response's start is in the outbox, if a piece added now would be the whole body and follow it directly, and the app has
+ * declared no length; else NOT_WHOLE. Once the piece is added, py_mark_whole tells Go so. */
+size_t py_start_before(exchange *ex, bool more);
+void py_mark_whole(exchange *ex, size_t start);
 /* The flags of a piece: COMMAND_MORE if the response continues after it. */
 int py_more_flag(exchange *ex, bool more);
 /* The awaitable for the app after `size` bytes went into the outbox. */

@@ -42,11 +42,11 @@ int py_more_flag(exchange *ex, bool more) { return more || ex->trailers ? COMMAN
 /* The outcome of a waiting send(). */
 static PySendResult drained(exchange *ex, PyObject **result)
 {
-    if (ex->gone) {
+    if (ex->gone && (py_is_websocket(ex) || ex->loop->ignored_most == 0)) {
         PyErr_SetNone(py_state_in(ex)->disconnected);
         return PYGEN_ERROR;
     }
-    if (!ex->complete && ex->window <= 0) return py_exchange_wait(ex, &ex->senders, result);
+    if (!ex->gone && !ex->complete && ex->window <= 0) return py_exchange_wait(ex, &ex->senders, result);
     *result = Py_NewRef(Py_None);
     return PYGEN_RETURN;
 }
@@ -84,15 +84,31 @@ int py_put_copied(exchange *ex, int command, int flags, const void *bytes, Py_ss
     return 0;
 }
 
+size_t py_start_before(exchange *ex, bool more)
+{
+    const outbox *box = &ex->loop->boxes[ex->loop->filling];
+    if (more || ex->declared >= 0 || ex->trailers || box->len == 0) return NOT_WHOLE;
+    const struct saltare_command *last = (const struct saltare_command *)(box->data + box->last);
+    return last->kind == COMMAND_START && last->stream == ex->stream ? box->last : NOT_WHOLE;
+}
+
+void py_mark_whole(exchange *ex, size_t start)
+{
+    if (start != NOT_WHOLE) ((struct saltare_command *)(ex->loop->boxes[ex->loop->filling].data + start))->flags |= COMMAND_WHOLE;
+}
+
 static PyObject *send_bytes(exchange *ex, PyObject *body, bool more, const char *kind)
 {
     Py_ssize_t size = PyBytes_GET_SIZE(body);
     int flags = py_more_flag(ex, more);
     const char *bytes = PyBytes_AS_STRING(body);
     if (py_check_piece(ex, kind, size, more) < 0) return NULL;
+    const size_t start = py_start_before(ex, more);
     int failed = size > SALTARE_INLINE ? py_put_borrowed(ex, COMMAND_BODY_REF, flags, body, bytes, size)
                                        : py_put_copied(ex, COMMAND_BODY, flags, bytes, size);
-    return failed < 0 ? NULL : py_after_piece(ex, size, SALTARE_PIECE_COST, more);
+    if (failed < 0) return NULL;
+    py_mark_whole(ex, start);
+    return py_after_piece(ex, size, SALTARE_PIECE_COST, more);
 }
 
 /* send_bytes for any contiguous buffer. */
@@ -104,7 +120,9 @@ static PyObject *send_buffer(exchange *ex, PyObject *body, bool more, const char
         return NULL;
     }
     if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) return NULL;
+    const size_t start = py_start_before(ex, more);
     int failed = py_check_piece(ex, kind, view.len, more) < 0 || py_put_copied(ex, COMMAND_BODY, py_more_flag(ex, more), view.buf, view.len) < 0;
+    if (!failed) py_mark_whole(ex, start);
     PyObject *result = failed ? NULL : py_after_piece(ex, view.len, SALTARE_PIECE_COST, more);
     PyBuffer_Release(&view);
     return result;

@@ -11,9 +11,12 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
 {
     int64_t size = (int64_t)part->len;
     int flags = py_more_flag(ex, more);
+    const size_t start = py_start_before(ex, more);
     if (size == 0 || ex->silent) {
         py_file_close(part);
-        return py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0 ? NULL : py_after_piece(ex, size, SALTARE_PIECE_COST, more);
+        if (py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0) return NULL;
+        py_mark_whole(ex, start);
+        return py_after_piece(ex, size, SALTARE_PIECE_COST, more);
     }
     uint8_t *at = py_command(ex->loop, COMMAND_FILE, flags, 0, ex->stream, sizeof *part);
     if (at == NULL) {
@@ -21,6 +24,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
         return NULL;
     }
     memcpy(at, part, sizeof *part);
+    py_mark_whole(ex, start);
     return py_after_piece(ex, size, SALTARE_FILE_COST, more);
 }
 

@@ -10,7 +10,7 @@ ServerAddress = tuple[str, int | None]  # a unix socket's path has port None
 
 class Versions(TypedDict):
     version: str  # "3.0"
-    spec_version: str  # "2.5" for http, "2.0" for lifespan
+    spec_version: str  # "2.3" for http, "2.4" for websocket, or "2.5" for both; "2.0" for lifespan
 
 
 class HTTPScope(TypedDict):
@@ -140,7 +140,7 @@ class SendMessage(TypedDict, total=False):
 
 
 class Close(TypedDict, total=False):
-    type: Literal["websocket.close"]  # before accept: 403
+    type: Literal["websocket.close"]  # before accept: 403, or the status that the code stands for
     code: int  # default 1000
     reason: str | None
 

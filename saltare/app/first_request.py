@@ -17,7 +17,7 @@ async def warm_up(config, state):
     async def send(message):
         pass
 
-    scope = template(config.root_path)
+    scope = template(config)
     scope.update(
         method="GET",
         path=config.root_path + "/",

@@ -24,6 +24,7 @@ from .values import (
     Size,
     Target,
     Text,
+    Version,
 )
 
 PREFIX = "SALTARE_"
@@ -216,6 +217,22 @@ OPTIONS = (
         "Add this field to every response. Repeat the option for more fields.",
     ),
     Option(
+        HTTP,
+        "pathsend",
+        Choice("auto", "on", "off"),
+        "auto",
+        "Offer apps the extension http.response.pathsend, which sends a file by its path. With auto, only for requests "
+        "that accept no compression, because middleware that compresses does not know it.",
+    ),
+    Option(
+        HTTP,
+        "asgi_spec_version",
+        Version("2.3", "2.5"),
+        "2.3",
+        "Set the spec_version of scopes. 2.3 means 2.3 for http and 2.4 for websocket, as in other servers. With 2.5, "
+        "send() raises as soon as the client has gone, and Starlette does not cancel a silent stream then.",
+    ),
+    Option(
         WEBSOCKET,
         "ws_max_size",
         Size(1, 1 << 40),
@@ -285,6 +302,14 @@ OPTIONS = (
         "Give requests in progress this long to finish after a stop. 0 = wait for ever. With --reload the "
         "default is 2 s.",
         aliases=("timeout_graceful_shutdown",),
+    ),
+    Option(
+        TIMEOUTS,
+        "drain_streams",
+        Choice("disconnect", "wait"),
+        "disconnect",
+        "Choose what happens at a stop to a response that declares no length and is silent for half a second: the app "
+        "receives http.disconnect, or the stop waits for it.",
     ),
     Option(
         LIMITS,

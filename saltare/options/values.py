@@ -64,6 +64,13 @@ class Choice(Text):
         return word
 
 
+class Version(Choice):
+    """A choice that TOML and Python also spell as a number."""
+
+    def read(self, value):
+        return super().read(str(value) if isinstance(value, float) else value)
+
+
 class Target(Text):
     """ "module:attribute", dots allowed on both sides, or one of `words`."""
 

@@ -2,18 +2,22 @@
 
 from .. import log
 from ..app.failures import send_in_loop
-from ..app.scope import template
+from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
 
 
 def new_core(config, options):
     """A core; `options` are those of core_options and a worker's own."""
     from .._core import Core
 
-    return Core(
+    core = Core(
         options=options,
-        scope=template(config.root_path),
+        scope=template(config),
         root_path=config.root_path,
+        websocket=websocket(config),
+        coded=coded_extensions(config),
     )
+    core.ignored_most = IGNORED_SENDS[config.asgi_spec_version]
+    return core
 
 
 def core_options(config, guest):
@@ -22,7 +26,8 @@ def core_options(config, guest):
 
     values = vars(config)
     options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
-    options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)))
+    end_streams = config.drain_streams == "disconnect"
+    options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)), end_streams=int(end_streams))
     return options
 
 

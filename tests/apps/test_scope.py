@@ -51,8 +51,14 @@ def test_every_key_has_its_type(scope_of):
     }
     assert {key: type(scope[key]) for key in types} == types
     assert scope["type"] == "http"
-    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert (scope["http_version"], scope["method"], scope["scheme"]) == ("1.1", "GET", "http")
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.5", 2.5])
+def test_the_version_of_the_specification(scope_of, version):
+    scope = scope_of(get("/"), asgi_spec_version=version)
+    assert scope["asgi"] == {"version": "3.0", "spec_version": str(version)}
 
 
 def test_scope_is_a_plain_dict_the_app_may_change(serve, raw):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 import threading
 
 import httpx
@@ -16,6 +17,8 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from harness import wait_until
 
 LARGE = hashlib.sha256(b"large").digest() * 300_000  # 9.6 MB
 
@@ -141,7 +144,9 @@ def test_a_request_streamed_through_to_the_answer(serve_on):
 
         return StreamingResponse(pieces())
 
-    server = serve_on(Starlette(routes=[Route("/", upper, methods=["POST"])]), max_request_body=0)
+    # Below 2.4, Starlette listens for the disconnect meanwhile, and takes the pieces of the body from the app.
+    app = Starlette(routes=[Route("/", upper, methods=["POST"])])
+    server = serve_on(app, max_request_body=0, asgi_spec_version="2.5")
     sent = (b"%d abc\n" % number for number in range(20_000))
     reply = httpx.post(server.url, content=sent, timeout=25)
     assert reply.text == "".join(f"{number} ABC\n" for number in range(20_000))
@@ -230,8 +235,61 @@ def test_a_file_is_sent_by_the_kernel_through_middlewares(serve_on, folder):
 
         await starlette(scope, receive, noted)
 
-    with httpx.Client(base_url=serve_on(app, lifespan="off").url, timeout=25) as client:
+    plain = {"accept-encoding": "identity"}
+    with httpx.Client(base_url=serve_on(app, lifespan="off").url, timeout=25, headers=plain) as client:
         reply = client.get("/")
         assert (reply.headers["x-seen"], reply.content) == ("1", LARGE)
         assert client.head("/").headers["content-length"] == str(len(LARGE))
     assert kinds[:2] == ["http.response.start", "http.response.pathsend"]
+
+
+def test_files_are_compressed_for_clients_that_accept_it(serve_on, folder):
+    """Middleware that compresses gets the bytes of the file, whether or not it knows of files that are sent by path."""
+    app = Starlette(routes=[Mount("/", StaticFiles(directory=folder))], middleware=[Middleware(GZipMiddleware)])
+    with httpx.Client(base_url=serve_on(app, lifespan="off").url, timeout=25) as client:
+        reply = client.get("/large.bin")
+        assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("gzip", "Accept-Encoding")
+        assert reply.content == LARGE and int(reply.headers.get("content-length", 0)) < len(LARGE)
+        reply = client.get("/large.bin", headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in reply.headers and reply.content == LARGE
+
+
+def test_a_silent_stream_ends_with_its_client(serve_on, raw):
+    """Starlette listens for the disconnect, as the scope's version of ASGI says it should."""
+    streams = []
+
+    async def silent(request):
+        async def pieces():
+            streams.append("begun")
+            try:
+                yield b"begun"
+                await asyncio.Event().wait()
+            finally:
+                streams.append("ended")
+
+        return StreamingResponse(pieces())
+
+    server = serve_on(Starlette(routes=[Route("/", silent)]), lifespan="off")
+    clients = [raw(server).get() for _ in range(5)]
+    for client in clients:
+        client.read_until(b"begun")
+    assert "ended" not in streams
+    for client in clients:
+        client.close()
+    wait_until(lambda: streams.count("ended") == 5)
+    server.stop()
+    assert "ERROR" not in server.logs()
+
+
+def test_a_client_that_half_closes_gets_its_stream(serve_on, raw):
+    async def counting(request):
+        async def pieces():
+            for number in range(10):
+                await asyncio.sleep(0.02)
+                yield b"%d," % number
+
+        return StreamingResponse(pieces())
+
+    client = raw(serve_on(Starlette(routes=[Route("/", counting)]), lifespan="off")).get()
+    client.socket.shutdown(socket.SHUT_WR)
+    assert client.read_response().body == b"0,1,2,3,4,5,6,7,8,9,"

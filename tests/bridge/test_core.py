@@ -58,6 +58,8 @@ core.close()
         ({"server_header": b""}, TypeError),
         ({"scope": []}, TypeError),
         ({"root_path": b""}, TypeError),
+        ({"websocket": None}, TypeError),
+        ({"coded": []}, TypeError),
         ({"more": 1}, TypeError),
     ],
 )

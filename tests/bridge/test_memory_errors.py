@@ -254,7 +254,8 @@ def test_a_failure_that_fails_may_be_told_again(bare, every_allocation, stays):
 def test_a_core_that_cannot_be_opened_leaves_nothing(every_allocation, stays):
     from saltare._core import Core
 
-    arguments = ({"header_timeout": 5, "max_request_body": 5, "server_header": b"x"}, {"type": "http"}, "/root")
+    options = {"header_timeout": 5, "max_request_body": 5, "server_header": b"x"}
+    arguments = (options, {"type": "http"}, "/root", {"a": 1}, {"b": {}})
 
     def attempt(memory):
         core = None

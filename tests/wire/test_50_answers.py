@@ -1,5 +1,6 @@
 """The app's responses, byte for byte on the wire: framing by length, by chunks, by the end of the connection."""
 
+import asyncio
 import time
 
 import pytest
@@ -44,8 +45,25 @@ FRAMINGS = {
         says(b"hello", b"", b"x" * 16, b""),
         b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n10\r\n" + b"x" * 16 + b"\r\n0\r\n\r\n",
     ),
-    "one chunk": (get(), says(b"hello"), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
-    "no chunk": (get(), says(b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "one chunk": (
+        get(),
+        says(b"hello", b""),
+        b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ),
+    "no chunk": (get(), says(b"", b""), b"200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "whole": (get(), says(b"hello"), b"200 OK\r\ncontent-length: 5\r\n\r\nhello"),
+    "whole, borrowed": (
+        get(),
+        says(b"x" * 70_000),
+        b"200 OK\r\ncontent-length: 70000\r\n\r\n" + b"x" * 70_000,
+    ),
+    "whole, empty": (get(), says(b""), b"200 OK\r\ncontent-length: 0\r\n\r\n"),
+    "whole, other fields": (
+        get(),
+        says(b"hello", headers=[(b"x-a", b"b" * 9)]),
+        b"200 OK\r\nx-a: bbbbbbbbb\r\ncontent-length: 5\r\n\r\nhello",
+    ),
+    "whole, 404": (get(), says(b"no", status=404), b"404 Not Found\r\ncontent-length: 2\r\n\r\nno"),
     "the app's chunked": (
         get(),
         says(b"hello", headers=[(b"transfer-encoding", b"chunked")]),
@@ -53,6 +71,8 @@ FRAMINGS = {
     ),
     "HEAD": (request("HEAD", "/"), says(b"hello", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
     "HEAD, nothing sent": (request("HEAD", "/"), says(b"", headers=length(5)), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
+    "HEAD, whole": (request("HEAD", "/"), says(b"hello"), b"200 OK\r\ncontent-length: 5\r\n\r\n"),
+    "HEAD, nothing known": (request("HEAD", "/"), says(b""), b"200 OK\r\n\r\n"),
     "HEAD in pieces": (request("HEAD", "/"), says(b"he", b"llo" * 9000, b""), b"200 OK\r\n\r\n"),
     "HEAD 404": (
         request("HEAD", "/"),
@@ -81,16 +101,73 @@ def test_framing(serve, raw, name):
 
 
 @pytest.mark.parametrize(
-    ("pieces", "body"), [([b"hello"], b"hello"), ([b"he", b"", b"llo", b""], b"hello"), ([b""], b"")]
+    ("pieces", "body"), [([b"hello", b""], b"hello"), ([b"he", b"", b"llo", b""], b"hello"), ([b"", b""], b"")]
 )
 def test_old_clients_read_to_the_end_of_the_connection(serve, raw, pieces, body):
     client = raw(serve(says(*pieces), **QUIET)).send(get("/", version="1.0"))
     assert client.read_all() == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + body
 
 
-def test_an_old_client_and_a_declared_length(serve, raw):
-    client = raw(serve(says(b"hello", headers=length(5)), **QUIET)).send(get("/", version="1.0"))
+CHUNKED = [(b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize("headers", [length(5), (), CHUNKED], ids=["declared", "whole", "its own coding"])
+def test_an_old_client_and_a_length(serve, raw, headers):
+    """Whether the app or the server declares it. The connection can then be kept."""
+    server = serve(says(b"hello", headers=headers), **QUIET)
+    client = raw(server).send(get("/", version="1.0"))
     assert client.read_all() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
+    client = raw(server)
+    expected = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive\r\n\r\nhello"
+    for _ in range(3):
+        assert client.send(get("/", "Connection: keep-alive", version="1.0")).read_exactly(len(expected)) == expected
+
+
+def test_a_whole_body_that_comes_later_is_in_chunks(serve_by, raw):
+    """The head does not wait for it."""
+
+    async def app(scope, receive, send):
+        await start(send)
+        await app.go.wait()
+        await piece(send, b"hello", more=False)
+
+    app.go = asyncio.Event()
+    server = serve_by(app, **QUIET)
+    client = raw(server).send(get())
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert client.read_exactly(len(head)) == head
+    server.server._loop.call_soon_threadsafe(app.go.set)
+    assert client.read_exactly(15) == chunk(b"hello") + b"0\r\n\r\n"
+
+
+def test_whole_bodies_of_requests_at_the_same_time(serve_by, raw):
+    """Each response has the length of its own body, in whatever order their messages come."""
+    starts = []
+
+    async def app(scope, receive, send):
+        size = int(scope["path"][1:])
+        starts.append(size)
+        while len(starts) % 8:  # until all eight have arrived
+            await asyncio.sleep(0)
+        await start(send)
+        if size % 2:
+            await asyncio.sleep(0)
+        await piece(send, b"x" * size, more=False)
+
+    server = serve_by(app, **QUIET)
+    clients = [raw(server) for _ in range(8)]
+    for number, client in enumerate(clients):
+        client.send(get(f"/{number * 1001}"))
+    for number, client in enumerate(clients):
+        answer = client.read_response()
+        assert answer.body == b"x" * (number * 1001)
+        assert answer.get("content-length") in ((None,) if number % 2 else (str(number * 1001),))
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_whole_body_of_another_kind(serve, raw, kind):
+    client = raw(serve(says(kind(b"hello")), **QUIET)).send(get())
+    assert client.read_exactly(43) == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 
 
 def test_pieces_of_every_size(serve, raw):

@@ -240,6 +240,31 @@ def test_wrong_hints_are_not_sent(serve, raw, links):
     assert raw(server).send(get()).read_all() == refused("500 Internal Server Error")
 
 
+CODINGS = {
+    "none": ((), True),
+    "identity": (("Accept-Encoding: identity",), True),
+    "identity, weighted": (("Accept-Encoding: identity;q=0.5 , ",), True),
+    "empty": (("Accept-Encoding:",), True),
+    "gzip": (("Accept-Encoding: gzip",), False),
+    "browser": (("accept-encoding: gzip, deflate, br, zstd",), False),
+    "second": (("Accept-Encoding: identity, br;q=0.1",), False),
+    "second field": (("Accept-Encoding: identity", "ACCEPT-ENCODING: gzip"), False),
+    "any": (("Accept-Encoding: *",), False),
+}
+
+
+@pytest.mark.parametrize(("fields", "plain"), CODINGS.values(), ids=CODINGS)
+def test_pathsend_is_offered_to_clients_that_accept_no_compression(serve, raw, fields, plain):
+    async def app(scope, receive, send):
+        await answer(send, b"%d" % ("http.response.pathsend" in scope["extensions"]))
+
+    for given, wanted in {"auto": plain, "on": True, "off": False}.items():
+        client = raw(serve(app, **QUIET, pathsend=given))
+        for _ in range(2):
+            assert client.get("/", *fields).read_response().body == b"%d" % wanted
+        assert client.get("/").read_response().body == b"%d" % (given != "off")
+
+
 def test_every_request_has_extensions_of_its_own(serve, raw):
     async def app(scope, receive, send):
         names = sorted(scope["extensions"])

@@ -10,7 +10,7 @@ import pytest
 import saltare
 from harness import wait_until
 from saltare import _core
-from wire_apps import QUIET, chunk, get, hello, piece, refused, request, start
+from wire_apps import QUIET, get, hello, piece, refused, request, start
 
 MIB = 1 << 20
 FAILED = refused("500 Internal Server Error")
@@ -66,10 +66,18 @@ def test_a_large_file(serve_by, raw, big):
         assert client.get().read_response().body == big.read_bytes()
 
 
-def test_a_large_file_in_one_chunk(serve_by, raw, big):
+def test_a_large_file_without_a_declared_length(serve_by, raw, big):
     client = raw(serve_by(sends_path(big), **QUIET))
     for _ in range(2):
-        assert client.get().read_response().body == big.read_bytes()
+        reply = client.get().read_response()
+        assert reply.get("content-length") == str(big.stat().st_size) and reply.body == big.read_bytes()
+
+
+def test_a_large_file_in_one_chunk(serve_by, raw, big):
+    client = raw(serve_by(sends_parts(big, {}, {}), **QUIET))
+    for _ in range(2):
+        reply = client.get().read_response()
+        assert reply.get("transfer-encoding") == "chunked" and reply.body == big.read_bytes()
 
 
 def test_many_readers_at_once(serve_by, raw, big):
@@ -96,7 +104,7 @@ def test_what_is_around_a_file(serve_by, raw, big):
 
 def test_a_small_file_leaves_with_its_head(serve, raw, small):
     client = raw(serve(sends_path(small), **QUIET))
-    expected = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(b"0123456789") + b"0\r\n\r\n"
+    expected = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789"
     for _ in range(3):
         assert client.send(get()).read_exactly(len(expected)) == expected
 
@@ -153,7 +161,7 @@ def test_head_and_old_clients(serve, raw, small, app):
     for _ in range(2):
         head = b"HTTP/1.1 200 OK\r\n\r\n"
         assert client.send(request("HEAD", "/")).read_exactly(len(head)) == head
-    whole = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n0123456789"
+    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n0123456789"
     assert raw(server).send(get(version="1.0")).read_all() == whole
 
 
@@ -173,7 +181,7 @@ def test_a_file_as_a_whole_answer(serve, raw, small):
         ("/", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n", b"0123456789"),
         ("/more", b"HTTP/1.1 203 Non-Authoritative Information\r\nx: y\r\ncontent-length: 10\r\n\r\n", b"0123456789"),
         ("/declared", b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n", b"0123456"),
-        ("/started", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\n", b"0123456789\r\n0\r\n\r\n"),
+        ("/started", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n", b"0123456789"),
     ]:
         assert client.send(get(target)).read_exactly(len(head + body)) == head + body
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"

@@ -27,6 +27,7 @@ from wire_apps import (
 )
 
 OK = answered(b"hello")
+AT_ONCE = {"asgi_spec_version": "2.5"}  # send() raises as soon as the peer has gone
 
 
 def fin(client):
@@ -154,7 +155,8 @@ def test_in_the_middle_of_an_answer(serve_by, read, leave):
 
 
 @pytest.mark.parametrize("leave", [fin, rst])
-def test_while_a_send_waits_for_room(serve_by, leave):
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+def test_while_a_send_waits_for_room(serve_by, leave, version):
     stuck, outcomes = threading.Event(), []
 
     async def app(scope, receive, send):
@@ -169,18 +171,69 @@ def test_while_a_send_waits_for_room(serve_by, leave):
         stuck.set()
         try:
             await sending
+            outcomes.append("ignored")
         except saltare.ClientDisconnected:
             outcomes.append("gone")
         outcomes.append((await receive())["type"])
         outcomes.append((await receive())["type"])
 
-    client = connect(serve_by(app, **QUIET))
+    client = connect(serve_by(app, **QUIET, asgi_spec_version=version))
     client.sendall(get())
     assert stuck.wait(HANG)
     leave(client)
     nothing_open()
-    assert outcomes[0] == "gone"
+    assert outcomes[0] == ("gone" if version == "2.5" else "ignored")
     assert outcomes[-1] == "http.disconnect"
+
+
+@pytest.mark.parametrize(("version", "ignored"), [("2.3", 63), ("2.5", 0)])
+@pytest.mark.parametrize("begins", [True, False], ids=["begun", "not begun"])
+def test_send_ignores_a_peer_that_has_gone_but_not_for_ever(serve_by, version, ignored, begins):
+    """As other servers of ASGI 2.3 do; an app that goes on regardless is ended by its 64th message."""
+    begun, sent = threading.Event(), []
+
+    async def app(scope, receive, send):
+        if begins:
+            await start(send)
+        begun.set()
+        await until_gone(receive)
+        if not begins:
+            await start(send)
+            sent.append("start")
+        for _ in range(1000):
+            await piece(send, b"x")
+            sent.append("piece")
+
+    server = serve_by(app, **QUIET, asgi_spec_version=version, log_level="debug")
+    client = connect(server)
+    client.sendall(get())
+    assert begun.wait(HANG)
+    rst(client)
+    server.wait_for_log("has gone: ClientDisconnected")
+    nothing_open()
+    assert len(sent) == ignored
+    assert "ERROR" not in server.logs()
+
+
+def test_an_app_that_answers_a_peer_that_has_gone(serve_by):
+    """It need not know: the log has nothing of it."""
+    begun, outcomes = threading.Event(), []
+
+    async def app(scope, receive, send):
+        begun.set()
+        await until_gone(receive)
+        await hello(scope, receive, send)
+        await send({"type": "http.response.trailers"})  # not even of messages that are out of order
+        outcomes.append("returned")
+
+    server = serve_by(app, **QUIET, log_level="debug")
+    client = connect(server)
+    client.sendall(get())
+    assert begun.wait(HANG)
+    rst(client)
+    wait_until(lambda: outcomes)
+    nothing_open()
+    assert "has gone" not in server.logs() and "ERROR" not in server.logs()
 
 
 @pytest.mark.parametrize("leave", [fin, rst])
@@ -233,7 +286,7 @@ def test_an_app_that_raises_because_its_client_left(serve):
         except OSError as error:
             raise RuntimeError("could not send") from error
 
-    server = serve(app, **QUIET, log_level="debug")
+    server = serve(app, **QUIET, **AT_ONCE, log_level="debug")
     client = connect(server)
     client.sendall(get())
     rst(client)

@@ -94,6 +94,27 @@ def test_receive_gives_the_disconnect_behind_the_body_again_and_again(serve, raw
     assert seen == [{"type": "http.request", "body": b"body", "more_body": False}] + [{"type": "http.disconnect"}] * 3
 
 
+def test_the_app_is_told_once_it_has_been_silent(serve_by, raw):
+    """An app that stops at a disconnect, as frameworks do, has sent its response by then."""
+    ends = []
+
+    async def app(scope, receive, send):
+        await body_of(receive)
+        leaving = asyncio.ensure_future(receive())
+        await start(send)
+        for number in range(20):
+            await piece(send, b"%d" % number)
+            await asyncio.sleep(0.1)
+            ends.append(leaving.done())
+        await piece(send, b"", more=False)
+        assert (await leaving)["type"] == "http.disconnect"
+
+    client = half_close(raw(serve_by(app, **QUIET)).send(get()))
+    client.read_until(b"\r\n\r\n")
+    assert client.read_all() == b"".join(chunk(b"%d" % number) for number in range(20)) + b"0\r\n\r\n"
+    assert ends == [False] * 20
+
+
 def test_an_app_that_waits_for_it_in_several_tasks(serve_by, raw):
     async def app(scope, receive, send):
         await body_of(receive)
@@ -143,7 +164,8 @@ def test_a_request_that_will_never_be_whole(serve_by, raw, begun):
         with pytest.raises(saltare.ClientDisconnected):
             await start(send)
 
-    assert half_close(raw(serve_by(app, **QUIET)).send(begun)).read_all() == b""
+    server = serve_by(app, **QUIET, asgi_spec_version="2.5")
+    assert half_close(raw(server).send(begun)).read_all() == b""
     wanted = [None] * begun.startswith(b"POST")
     wait_until(lambda: len(seen) == len(wanted))
     nothing_open()

@@ -60,7 +60,7 @@ def test_the_scope(serve_by, meet):
     assert client[0] == "127.0.0.1"
     assert scope == {
         "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "scheme": "ws",
         "path": "/root/café",
@@ -154,6 +154,19 @@ def test_closed_before_it_was_accepted(serve, meet):
     peer = meet(server)
     assert peer.answer.status == 403 and peer.ended()
     assert app.after == [{"type": "websocket.disconnect", "code": 1006, "reason": "no"}]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    {4001: 401, 4003: 403, 4004: 404, 4008: 408, 4029: 429, 1000: 403, 3000: 403, 4002: 403, 4999: 403}.items(),
+)
+def test_the_status_that_a_close_code_stands_for(serve, meet, code, status):
+    app = denying({"type": "websocket.close", "code": code})
+    server = serve(app, log_level="debug", **QUIET)
+    peer = meet(server)
+    assert peer.answer.status == status and peer.ended()
+    assert peer.answer.get("connection") == "close"
+    assert "answered" not in server.logs()  # it is no mistake of the peer
 
 
 def test_denied(serve_by, meet):

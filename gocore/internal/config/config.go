@@ -21,6 +21,7 @@ type Config struct {
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
+	EndStreams   bool // end silent streams while draining
 	WSDeflate    bool
 	WSContext    bool // keep the compression context
 	Debug        bool

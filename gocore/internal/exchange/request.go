@@ -57,11 +57,20 @@ func (x *Streams) PassPiece(s *Stream, body []byte) {
 		Data: handoff.Pointer(body), Len: uint64(len(body))})
 }
 
-// HalfClosed reports to the app, once, that the peer has closed its sending side. Over TCP, a half-close looks the same as a full
-// close, so the app may stop working. If it still responds, the response is sent, and the write shows which of the two it was.
+// Watch makes the stream one whose app gets a disconnect once it is silent. first: it was none, and a deadline is to be armed.
+func (s *Stream) Watch() (first bool) {
+	first = !s.Watched && !s.told && !s.complete
+	s.Watched = s.Watched || first
+	return first
+}
+
+// HalfClosed gives the app a disconnect, once: the peer has closed its sending side, or the server is draining. Over TCP, a half-close
+// looks the same as a full close, so the app may stop working. If it still responds, the response is sent, and the write shows which
+// of the two it was.
 func (x *Streams) HalfClosed(s *Stream) {
-	if !s.halfTold && !s.complete {
-		s.halfTold = true
+	told := s.told || s.complete
+	s.Watched, s.told = false, true
+	if !told {
 		x.inbox.Add(handoff.Event{Kind: handoff.EventHalfClose, Stream: s.Handle()})
 	}
 }

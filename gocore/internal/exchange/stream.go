@@ -37,7 +37,8 @@ type Stream struct {
 	Trailing  bool // the last chunk is written, its trailers are incomplete
 	complete  bool // C does not know the stream: the app has finished, or never received the request
 	notify    bool // the app waits for unsent output to shrink
-	halfTold  bool // the app knows of the half-close
+	Watched   bool // the app gets a disconnect once it is silent
+	told      bool // the app has got that disconnect
 }
 
 // Compile-time check of the record's size.

@@ -15,7 +15,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	more := k.Flags&handoff.CommandMore != 0
 	switch k.Kind {
 	case handoff.CommandStart:
-		d.start(c, s, uint16(k.Arg), payload)
+		d.start(c, s, k, payload)
 	case handoff.CommandBody:
 		d.piece(c, s, transport.Piece{Bytes: payload}, more)
 	case handoff.CommandBodyRef:
@@ -35,7 +35,7 @@ func (d *Driver) Command(c *transport.Conn, k *handoff.Command, payload []byte) 
 	case handoff.CommandWSAccept:
 		d.accept(c, s, payload)
 	case handoff.CommandWSClose:
-		d.decline(c, s)
+		d.decline(c, s, k.Arg)
 	default:
 		d.streams.ReleaseCommand(k, payload)
 	}
@@ -53,10 +53,10 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 }
 
 // decline handles the app closing a websocket that it has not accepted.
-func (d *Driver) decline(c *transport.Conn, s *exchange.Stream) {
+func (d *Driver) decline(c *transport.Conn, s *exchange.Stream, code uint32) {
 	s.Detach()
 	if !s.Started {
-		d.refuse(c, exchange.AppDeclined)
+		d.refuse(c, exchange.Declined(code))
 	}
 }
 

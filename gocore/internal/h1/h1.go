@@ -17,10 +17,16 @@ import (
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/exchange"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/transport"
 	"saltare/gocore/internal/ws"
+)
+
+var (
+	halfCloseTicks = limits.Ticks(limits.HalfCloseGrace)
+	drainTicks     = limits.Ticks(limits.DrainGrace)
 )
 
 // Driver runs HTTP/1.1 on one server.
@@ -104,9 +110,17 @@ func (d *Driver) watchPeer(c *transport.Conn, s *exchange.Stream) step {
 	case c.Gone() || c.HalfClosed() && s.WebSocket:
 		d.loop.Mark(c, transport.PeerClosed)
 	case c.HalfClosed():
-		d.streams.HalfClosed(s)
+		d.watchSilence(c, s)
 	}
 	return wait
+}
+
+// watchSilence gives the app a disconnect once it has sent nothing for a while.
+func (d *Driver) watchSilence(c *transport.Conn, s *exchange.Stream) {
+	if s.Watch() {
+		c.Since = d.loop.Clock.Now
+		d.loop.Timers.Arm(c)
+	}
 }
 
 // watchOutput continues once a complete response is sent.
@@ -121,12 +135,16 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	return wait
 }
 
-// Deadline applies while more of a body is to come.
+// Deadline applies while more of a body is to come, and until an app that is watched gets its disconnect.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	switch s := d.streamOf(c); s.Stage() {
 	case exchange.Body:
 		if !s.Paused() && !s.Expecting {
 			return c.After(d.config.BodyTimeout)
+		}
+	case exchange.Responding:
+		if s.Watched {
+			return c.After(d.silence())
 		}
 	case exchange.Discard:
 		return c.After(d.config.BodyTimeout)
@@ -134,22 +152,52 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	return 0
 }
 
-// Expire handles a peer that has sent too slowly.
+// silence is how long an app that is watched may send nothing.
+func (d *Driver) silence() uint32 {
+	if d.loop.Draining() {
+		return drainTicks
+	}
+	return halfCloseTicks
+}
+
+// Expire handles a peer that has sent too slowly, or an app that is watched and silent.
 func (d *Driver) Expire(c *transport.Conn) {
 	switch {
 	case c.Phase() == transport.Head:
 		d.refuse(c, exchange.HeadTimeout)
 	case d.streamOf(c).Stage() == exchange.Body:
 		d.refuse(c, exchange.BodyTimeout)
+	case d.streamOf(c).Watched:
+		d.silent(c, d.streamOf(c))
 	default:
 		d.loop.Mark(c, transport.Responded)
 	}
 }
 
-// Drain ends a connection whose response is complete without reading the rest of the request.
+// silent gives the app its disconnect, unless it has the peer to wait for, or could send nothing because the loop did not run.
+func (d *Driver) silent(c *transport.Conn, s *exchange.Stream) {
+	if _, unsent := c.Wrote(); unsent || d.loop.Clock.IsLate(c.Since, d.silence()) {
+		c.Since = d.loop.Clock.Now
+		d.loop.Timers.Arm(c)
+		return
+	}
+	d.streams.HalfClosed(s)
+}
+
+// Drain ends a connection whose response is complete without reading the rest of the request, and a stream that may be endless.
 func (d *Driver) Drain(c *transport.Conn) {
-	if d.streamOf(c).Stage() == exchange.Discard {
+	s := d.streamOf(c)
+	if s.Stage() == exchange.Discard {
 		d.endAfterResponse(c)
+		return
+	}
+	d.drainStream(c, s)
+}
+
+// drainStream watches a response of a draining server that has begun, and that may never end because it declares no length.
+func (d *Driver) drainStream(c *transport.Conn, s *exchange.Stream) {
+	if d.config.EndStreams && s.Started && s.Response.Endless() {
+		d.watchSilence(c, s)
 	}
 }
 

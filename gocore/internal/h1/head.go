@@ -164,10 +164,13 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		offered := d.upgrades.Subprotocols()
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
-	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
 }
 
-func flagsOf(s *exchange.Stream) (flags uint32) {
+func (d *Driver) flagsOf(s *exchange.Stream) (flags uint32) {
+	if d.head.AcceptsCodings {
+		flags |= handoff.EventCodings
+	}
 	if s.BodyDone {
 		flags |= handoff.EventLast
 	}

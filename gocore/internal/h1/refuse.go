@@ -12,7 +12,7 @@ import (
 
 // refuse responds in place of the app and ends the connection. What follows the request is never parsed as another request.
 func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
-	if r != exchange.AppFailed && r != exchange.AppDeclined {
+	if !exchange.ByApp(r) {
 		limit, most := d.limitOf(r)
 		d.streams.Refused(c, r, limit, most)
 	}

@@ -6,13 +6,15 @@ import (
 	"fmt"
 
 	"saltare/gocore/internal/exchange"
+	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/transport"
 )
 
-func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fields []byte) {
+func (d *Driver) start(c *transport.Conn, s *exchange.Stream, k *handoff.Command, fields []byte) {
+	status := uint16(k.Arg)
 	if s.Started {
 		return
 	}
@@ -23,6 +25,9 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fie
 	r := &s.Response
 	r.Status = status
 	r.Close = r.Close || d.isLast(c, s)
+	if k.Flags&handoff.CommandWhole != 0 {
+		r.Whole, r.ContentLength = true, int64(handoff.WholeBody(k))
+	}
 	d.out.Gather(c)
 	bytes, err := http1.AppendHead(d.out.B, r, fields, &d.defaults)
 	d.out.B = bytes
@@ -34,6 +39,9 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, status uint16, fie
 	s.Started = true
 	c.Last = c.Last || r.Close
 	c.Linger = c.Linger || s.Expecting
+	if d.loop.Draining() {
+		d.drainStream(c, s)
+	}
 }
 
 // isLast tells whether the connection is already known to end after this response, so that the head can say so.
@@ -70,6 +78,9 @@ func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece,
 	switch s.Give(p.Size()) {
 	case exchange.Send:
 		d.frame(c, s.Response.Mode, p)
+		if s.Watched {
+			c.Since = d.loop.Clock.Now
+		}
 	case exchange.Swallow:
 		d.out.ReleasePiece(p)
 	case exchange.TooMuch:

@@ -38,6 +38,7 @@ const (
 	EventSilent    = 4
 	EventWebSocket = 8
 	EventText      = 16
+	EventCodings   = 32
 )
 
 const (
@@ -63,8 +64,9 @@ const (
 )
 
 const (
-	CommandMore = 1
-	CommandText = 2
+	CommandMore  = 1
+	CommandText  = 2
+	CommandWhole = 4
 )
 
 const (
@@ -144,6 +146,19 @@ func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 	end := commandSize + c.Len
 	payload = outbox[commandSize:end]
 	return c, payload, outbox[min((end+7)&^7, uint64(len(outbox))):], true
+}
+
+// WholeBody is the size of the body that the command after a CommandStart with CommandWhole holds.
+func WholeBody(start *Command) uint64 {
+	body := (*Command)(unsafe.Add(unsafe.Pointer(start), (commandSize+start.Len+7)&^7))
+	payload := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(body), commandSize)), body.Len)
+	switch body.Kind {
+	case CommandBodyRef:
+		return Ref(payload).Len
+	case CommandFile:
+		return FileOf(payload).Len
+	}
+	return body.Len
 }
 
 // Ref interprets the payload of a CommandBodyRef or a CommandWSSendRef.

@@ -61,6 +61,29 @@ func TestABorrowedBodyIsSeenWhereItLies(t *testing.T) {
 	}
 }
 
+func TestTheSizeOfAWholeBody(t *testing.T) {
+	body := make([]byte, 70_000)
+	ref := BodyRef{Ptr: Pointer(body), Len: uint64(len(body)), Token: 42}
+	file := File{Offset: 3, Len: 1 << 40, FD: 7}
+	for name, c := range map[string]struct {
+		kind    uint16
+		payload []byte
+		want    uint64
+	}{
+		"copied": {CommandBody, body[:5], 5},
+		"empty":  {CommandBody, nil, 0},
+		"lent":   {CommandBodyRef, unsafe.Slice((*byte)(unsafe.Pointer(&ref)), unsafe.Sizeof(ref)), 70_000},
+		"file":   {CommandFile, unsafe.Slice((*byte)(unsafe.Pointer(&file)), unsafe.Sizeof(file)), 1 << 40},
+	} {
+		for fields := range 9 {
+			outbox := put(put(nil, Command{Kind: CommandStart, Flags: CommandWhole}, body[:fields]), Command{Kind: c.kind}, c.payload)
+			if start, _, _, _ := Next(outbox); WholeBody(start) != c.want {
+				t.Errorf("%s, behind %d bytes of fields: %d", name, fields, WholeBody(start))
+			}
+		}
+	}
+}
+
 func TestSizesOfRecords(t *testing.T) {
 	for name, c := range map[string][2]uintptr{
 		"Event":   {unsafe.Sizeof(Event{}), 32},

@@ -49,6 +49,7 @@ type Head struct {
 	KeepAlive        bool  // the peer wants to keep the connection open after this exchange
 	ExpectContinue   bool  // the peer sends the body only after 100 (Continue)
 	UpgradeWebSocket bool  // a GET that asks for WebSocket and has no body
+	AcceptsCodings   bool  // the peer names a content coding that it accepts, besides identity
 	PathEscaped      bool  // Path holds "%": see DecodePath
 	IsHEAD           bool
 	IsCONNECT        bool // Target is host:port; there is no path

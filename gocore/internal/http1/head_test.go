@@ -110,15 +110,15 @@ func TestOrderAndRepeatsStay(t *testing.T) {
 	}
 }
 
-// flags in the order of Head: chunked, keep-alive, expect, upgrade, HEAD, CONNECT.
+// flags in the order of Head: chunked, keep-alive, expect, upgrade, accepted codings, HEAD, CONNECT.
 func flags(h *Head) string {
 	return strings.Map(func(r rune) rune {
-		set := map[rune]bool{'c': h.Chunked, 'k': h.KeepAlive, 'e': h.ExpectContinue, 'u': h.UpgradeWebSocket, 'H': h.IsHEAD, 'C': h.IsCONNECT}
+		set := map[rune]bool{'c': h.Chunked, 'k': h.KeepAlive, 'e': h.ExpectContinue, 'u': h.UpgradeWebSocket, 'a': h.AcceptsCodings, 'H': h.IsHEAD, 'C': h.IsCONNECT}
 		if set[r] {
 			return r
 		}
 		return -1
-	}, "ckeuHC")
+	}, "ckeuaHC")
 }
 
 func TestMeaning(t *testing.T) {
@@ -159,6 +159,12 @@ func TestMeaning(t *testing.T) {
 		{get11 + webSocket + "Content-Length: 1\r\n", "k", 1},
 		{post + webSocket, "k", -1},
 		{get10 + webSocket, "", -1},
+		{get11 + "Accept-Encoding: gzip\r\n", "ka", -1},
+		{get11 + "Accept-Encoding: identity;q=0.5, *;q=0\r\n", "ka", -1},
+		{get11 + "Accept-Encoding: IDENTITY, , identity;q=1\r\n", "k", -1},
+		{get11 + "Accept-Encoding:\r\n", "k", -1},
+		{get11 + "Accept-Encoding: br\r\nAccept-Encoding: identity\r\n", "ka", -1},
+		{get11 + "Accept: gzip\r\n", "k", -1},
 	} {
 		h, _ := parseText(t, c.head+"\r\n")
 		if flags(h) != c.flags || h.ContentLength != c.length {

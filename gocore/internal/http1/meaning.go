@@ -33,6 +33,8 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *message.Refusal
 		m.webSocket = m.webSocket || h.Minor > 0 && octet.ListHas(v, "websocket")
 	case idExpect:
 		return m.readExpect(h, v)
+	case idAcceptEncoding:
+		h.AcceptsCodings = h.AcceptsCodings || namesCoding(v)
 	}
 	return nil
 }
@@ -136,6 +138,20 @@ func (m *meaning) readExpect(h *Head, v []byte) *message.Refusal {
 	}
 	m.waits = true
 	return nil
+}
+
+// namesCoding tells whether a list of codings names one besides identity (RFC 9110 12.5.3). Weights do not matter: many apps look for
+// the name of a coding only.
+func namesCoding(v []byte) bool {
+	for another := true; another; {
+		var element []byte
+		element, v, another = octet.CutList(v)
+		coding, _, _ := octet.CutParameters(element)
+		if len(coding) > 0 && !octet.EqualFold(coding, "identity") {
+			return true
+		}
+	}
+	return false
 }
 
 // derive derives the results once all fields are read.

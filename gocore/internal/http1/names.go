@@ -16,6 +16,7 @@ const (
 	idConnection
 	idExpect
 	idUpgrade
+	idAcceptEncoding
 	idsRead // the first ID that only the app interprets
 )
 
@@ -23,8 +24,8 @@ const (
 // for each, which costs 33 octets and the length of the name. At most 31 octets each, because lookup compares four words.
 var KnownNames = [...]string{
 	"",
-	"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade",
-	"user-agent", "accept", "accept-encoding", "accept-language", "accept-charset",
+	"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "accept-encoding",
+	"user-agent", "accept", "accept-language", "accept-charset",
 	"content-type", "content-encoding", "cookie", "authorization", "origin", "referer",
 	"cache-control", "pragma", "range", "if-range", "if-match", "if-none-match",
 	"if-modified-since", "if-unmodified-since", "keep-alive", "te", "trailer", "via", "dnt", "priority",

@@ -29,6 +29,9 @@ func AppendHead(dst []byte, a *message.Response, fields []byte, d *message.Defau
 	if err := w.appFields(fields); err != nil {
 		return dst, err
 	}
+	if a.Whole {
+		w.Measure(a.ContentLength)
+	}
 	w.Frame()
 	*a = w.Response
 	if a.Status >= 200 {

@@ -98,6 +98,40 @@ func TestFraming(t *testing.T) {
 	}
 }
 
+// A body that is complete with the start has a length, if the app has not said how it is framed.
+func TestTheLengthOfAWholeBody(t *testing.T) {
+	get11, get10, head11 := message.Response{Minor: 1}, message.Response{}, message.Response{Minor: 1, HEAD: true}
+	const chunked, five, zero, kept = "transfer-encoding: chunked\r\n", "content-length: 5\r\n", "content-length: 0\r\n", "connection: keep-alive\r\n"
+	coded := []string{"Transfer-Encoding", "chunked"}
+	for _, c := range []struct {
+		status uint16
+		a      message.Response
+		size   int64
+		pairs  []string
+		fields string
+	}{
+		{200, get11, 5, nil, five},
+		{200, get11, 0, nil, zero},
+		{404, get11, 5, nil, five},
+		{200, get10, 5, nil, five + kept},
+		{200, head11, 5, nil, five},
+		{200, head11, 0, nil, ""},
+		{200, get11, 5, []string{"content-length", "7"}, "content-length: 7\r\n"},
+		{200, get11, 5, coded, chunked},
+		{200, get10, 5, coded, five + kept},
+		{204, get11, 0, nil, ""},
+		{205, get11, 0, nil, zero},
+		{304, get11, 0, nil, ""},
+		{304, get11, 0, []string{"content-length", "7"}, "content-length: 7\r\n"},
+	} {
+		a := c.a
+		a.Status, a.Whole, a.ContentLength = c.status, true, c.size
+		if _, fields, _ := strings.Cut(head(t, &a, &message.Defaults{}, c.pairs...), "\r\n"); fields != c.fields {
+			t.Errorf("%d to %+v, %d octets, %q: %q, want %q", c.status, c.a, c.size, c.pairs, fields, c.fields)
+		}
+	}
+}
+
 func TestStatusLine(t *testing.T) {
 	for status, want := range map[uint16]string{
 		100: "HTTP/1.1 100 Continue\r\n", 200: "HTTP/1.1 200 OK\r\n", 404: "HTTP/1.1 404 Not Found\r\n",

@@ -100,6 +100,16 @@ const (
 	LingerBytes   = 4 << 20
 )
 
+// Silence of the app, after which it gets a disconnect; a framework then cancels a streamed response.
+const (
+	// HalfCloseGrace: of a peer that has half-closed, and may still wait for the response. Price: a silent stream outlives a peer that has
+	// left by so much.
+	HalfCloseGrace = time.Second
+	// DrainGrace: of a stream without a declared length while the server drains, because it may be endless. Price: a stop takes that much
+	// longer while there are such streams.
+	DrainGrace = 500 * time.Millisecond
+)
+
 // Timers.
 const (
 	// Tick is the resolution of every deadline.

@@ -97,6 +97,9 @@ func (a *Response) Frame() {
 	}
 }
 
+// Endless tells whether only the app knows where the body ends.
+func (a *Response) Endless() bool { return a.Mode == BodyChunked || a.Mode == BodyUntilClose }
+
 // framingOf finds the first matching row; the last row matches every final status.
 func framingOf(status uint16, t traits) *framing {
 	i := 0

@@ -14,6 +14,7 @@ type Response struct {
 	Minor         uint8 // of the request
 	HEAD, CONNECT bool  // method of the request
 	Close         bool  // in: the server wants to close after this response; out: it closes
+	Whole         bool  // in: the whole body is known, and ContentLength is its size
 	Mode          BodyMode
 	ContentLength int64 // out: as sent; -1: no such field
 }
@@ -40,10 +41,14 @@ var ErrEncoding = errors.New("fields of a response are cut short")
 // Switching is the status after which the connection speaks another protocol (RFC 9110 15.2.2).
 const Switching = 101
 
+// notModified is the status of a response without a body that may declare the length of one (RFC 9110 15.4.5).
+const notModified = 304
+
 // Judge reads the app's fields of a response. It removes those that the server decides about, and records what they say.
 type Judge struct {
 	Response
 	HasDate, HasServer bool
+	HasCoding          bool // the app declared a transfer-encoding
 }
 
 // Take checks and reads a field. keep is false if the server writes the field itself or leaves it out.
@@ -98,7 +103,9 @@ func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 			return false, j.contentLength(value)
 		}
 	case len("transfer-encoding"):
-		return !octet.EqualFold(name, "transfer-encoding"), nil
+		is := octet.EqualFold(name, "transfer-encoding")
+		j.HasCoding = j.HasCoding || is
+		return !is, nil
 	}
 	return true, nil
 }
@@ -106,6 +113,16 @@ func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 // namesUpgrade tells whether the upgrade itself writes the field.
 func namesUpgrade(name []byte) bool {
 	return octet.EqualFold(name, "connection") || octet.EqualFold(name, "upgrade")
+}
+
+// Measure declares the size of a whole body for an app that has declared neither a length nor, to a reader of HTTP/1.1, a transfer
+// coding. An empty body does not tell the length that a 304 or a response to HEAD would declare (RFC 9110 8.6).
+func (j *Judge) Measure(size int64) {
+	switch {
+	case j.ContentLength >= 0, j.HasCoding && j.Minor > 0, size == 0 && (j.HEAD || j.Status == notModified):
+		return
+	}
+	j.ContentLength = size
 }
 
 func (j *Judge) contentLength(value []byte) error {

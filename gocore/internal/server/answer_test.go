@@ -25,7 +25,9 @@ func TestFraming(t *testing.T) {
 	}{
 		"length":      {"GET / HTTP/1.1", "content-length,5", 200, []string{"he", "", "llo"}, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", false},
 		"no length":   {"GET / HTTP/1.1", "", 200, []string{"he", "", "llo"}, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", false},
-		"empty":       {"GET / HTTP/1.1", "", 200, []string{""}, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", false},
+		"empty":       {"GET / HTTP/1.1", "", 200, []string{"", ""}, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", false},
+		"whole":       {"GET / HTTP/1.1", "x-a,b", 200, []string{"hello"}, "HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 5\r\n\r\nhello", false},
+		"1.0 whole":   {"GET / HTTP/1.0", "", 200, []string{"hello"}, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello", true},
 		"HEAD":        {"HEAD / HTTP/1.1", "content-length,5", 200, []string{"hello"}, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", false},
 		"204":         {"GET / HTTP/1.1", "content-length,5", 204, []string{"hello"}, "HTTP/1.1 204 No Content\r\n\r\n", false},
 		"304":         {"GET / HTTP/1.1", "content-length,5", 304, []string{"hello"}, "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", false},
@@ -42,7 +44,11 @@ func TestFraming(t *testing.T) {
 			if c.headers != "" {
 				pairs = strings.Split(c.headers, ",")
 			}
-			d.start(e.Stream, c.status, pairs...)
+			if len(c.pieces) == 1 && !strings.Contains(c.headers, "content-length") {
+				d.command(handoff.CommandStart, handoff.CommandWhole, c.status, e.Stream, fields(pairs...))
+			} else {
+				d.start(e.Stream, c.status, pairs...)
+			}
 			for i, piece := range c.pieces {
 				more := uint16(handoff.CommandMore)
 				if i == len(c.pieces)-1 {

@@ -6,11 +6,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/server"
 )
 
@@ -60,6 +62,50 @@ func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
 	if got := d.receive(peer, -1); got != responseOf("a")+responseOf("b")+last("c") || d.ended != io.EOF {
 		t.Errorf("got %q, then %v", got, d.ended)
 	}
+}
+
+// An app that stops at a disconnect still responds to a peer that only half-closed, if it is never silent for long.
+func TestTheAppIsToldOnceItHasBeenSilent(t *testing.T) {
+	d := open(t, server.Config{})
+	peer := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	d.must(peer.CloseWrite())
+	began := time.Now()
+	for time.Since(began) < limits.HalfCloseGrace*3/2 {
+		d.body(e.Stream, "x", handoff.CommandMore)
+		d.turn(5 * time.Millisecond)
+		if d.count(handoff.EventHalfClose) != 0 {
+			t.Fatalf("told after %v", time.Since(began))
+		}
+	}
+	silent := time.Now()
+	d.expect(handoff.EventHalfClose)
+	if after := time.Since(silent); after < limits.HalfCloseGrace-limits.Tick {
+		t.Errorf("told after %v of silence", after)
+	}
+	d.body(e.Stream, "end", 0)
+	if got := d.receive(peer, -1); !strings.HasSuffix(got, "3\r\nend\r\n0\r\n\r\n") || d.ended != io.EOF {
+		t.Errorf("got %q, then %v", got[max(0, len(got)-50):], d.ended)
+	}
+}
+
+// A peer that takes its output is there, however slowly it reads.
+func TestTheAppIsNotToldWhileOutputIsUnsent(t *testing.T) {
+	d := open(t, server.Config{})
+	peer := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	d.lend(e.Stream, 7, make([]byte, 8<<20), handoff.CommandMore)
+	d.must(peer.CloseWrite())
+	for began := time.Now(); time.Since(began) < limits.HalfCloseGrace*3/2; {
+		d.turn(20 * time.Millisecond)
+	}
+	if d.count(handoff.EventHalfClose) != 0 {
+		t.Error("told while it reads slowly")
+	}
+	d.receive(peer, 8<<20)
+	d.expect(handoff.EventHalfClose)
 }
 
 // Octets after the last request that gets a response are read, so that they do not cause a reset.

@@ -44,6 +44,7 @@ var Options = [...]Option{
 	{"max_request_fields", Plain, limits.MostFields, func(c *Config, v uint64) { c.Conn.MaxHead.Fields = int(v) }, nil},
 	{"max_request_body", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.MaxRequestBody = v }, nil},
 	{"date_header", Plain, 1, func(c *Config, v uint64) { c.Conn.DateHeader = v != 0 }, nil},
+	{"end_streams", Plain, 1, func(c *Config, v uint64) { c.Conn.EndStreams = v != 0 }, nil},
 	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},
 	{"header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ExtraHeaders = t }},
 	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},

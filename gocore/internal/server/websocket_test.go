@@ -84,6 +84,24 @@ func (d *driver) eventsUntil(until uint32) string {
 	return words.String()
 }
 
+func TestStatusesForCloseCodesBeforeAccept(t *testing.T) {
+	for code, want := range map[uint32]string{
+		1000: "403 Forbidden", 4000: "403 Forbidden", 4001: "401 Unauthorized", 4003: "403 Forbidden", 4004: "404 Not Found",
+		4008: "408 Request Timeout", 4029: "429 Too Many Requests", 4030: "403 Forbidden",
+	} {
+		d := open(t, sockets(0))
+		peer := d.send(shake)
+		e := d.expect(handoff.EventRequest)
+		d.command(handoff.CommandWSClose, 0, code, e.Stream, nil)
+		if got := d.receive(peer, -1); !strings.HasPrefix(got, "HTTP/1.1 "+want+"\r\n") {
+			t.Errorf("%d: %q", code, got)
+		}
+		if n := d.server.Stats().Refused; n != 0 {
+			t.Errorf("%d: counted as a mistake of the peer", code)
+		}
+	}
+}
+
 func TestAConversationCutAnywhere(t *testing.T) {
 	t.Parallel()
 	d := open(t, sockets(0))

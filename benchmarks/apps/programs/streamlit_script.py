@@ -1,0 +1,5 @@
+"""The Streamlit script."""
+
+import streamlit
+
+streamlit.title("Hello")
