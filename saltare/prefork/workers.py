@@ -130,9 +130,9 @@ class Workers:
             self._kill(worker, signal.SIGTERM)
 
     def _patience(self):
-        """The deadline of a leaving worker: its drain and its lifespan have shutdown_timeout each."""
+        """The deadline of a leaving worker, which drains and then shuts its lifespan down; None: no limit."""
         timeout = self.config.patience()
-        return time.monotonic() + 2 * timeout + CUT if timeout else None
+        return time.monotonic() + timeout + self.config.lifespan_patience() + CUT if timeout else None
 
     def _kill(self, worker, number):
         sent = self._do(f"signal {number} to {worker}", self._send, worker.pid, number)

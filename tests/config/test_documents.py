@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from saltare.options import foreign
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
@@ -23,6 +25,7 @@ OTHERS = {
     "--pid",  # py-spy
     "--workloads",  # benchmarks/run.py
     *("--html", "--path", "--requests"),  # saltare memory
+    "--json",  # saltare doctor
 }
 
 
@@ -59,8 +62,9 @@ def test_the_readme_is_short():
 
 @pytest.fixture
 def accepted(command):
-    """The options that saltare --help lists."""
-    return set(OPTION.findall(command("--help").stdout))
+    """The options that saltare --help lists, and other servers' spellings of them."""
+    spellings = {name for row in foreign.ROWS if foreign.is_spelling(row) for name in row.names}
+    return set(OPTION.findall(command("--help").stdout)) | {f"--{name.replace('_', '-')}" for name in spellings}
 
 
 def of_other_servers(text):
