@@ -19,7 +19,13 @@ class Spelling:
         return value if isinstance(value, dict) else {self.name: value}
 
     def told(self):
-        return f"`{flag(self.name)}`{'; ' + self.note if self.note else ''}"
+        """What to write, for documents."""
+        from .table import BY_NAME
+
+        if self.note.startswith("leave it out"):
+            return self.note
+        ours = "the argument" if self.name == "app" else f"`{BY_NAME[self.name].flag}`"
+        return f"{ours}; {self.note}" if self.note else ours
 
 
 class Fine:
@@ -34,9 +40,10 @@ class Fine:
         return {}
 
     def told(self):
-        values = f" `{'`, `'.join(self.words)}`: " if self.words else " "
-        otherwise = "" if self.reason == self.why else f". Otherwise refused: {self.reason}"
-        return f"leave it out.{values}{self.why}{otherwise}"
+        if not self.words:
+            return f"leave it out: {self.why}"
+        values = ", ".join(f"`{one}`" for one in self.words)
+        return f"{values}: leave it out, {self.why}. Other values are refused: {self.reason}"
 
 
 class Refusal:
@@ -51,7 +58,7 @@ class Refusal:
         return {}
 
     def told(self):
-        return self.reason
+        return f"refused: {self.reason}"
 
 
 NOTHING = ("", "0", "false", "no", "off", "none")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from saltare.options import foreign
+from saltare.options import foreign, meanings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -62,9 +62,10 @@ def test_the_readme_is_short():
 
 @pytest.fixture
 def accepted(command):
-    """The options that saltare --help lists, and other servers' spellings of them."""
-    spellings = {name for row in foreign.ROWS if foreign.is_spelling(row) for name in row.names}
-    return set(OPTION.findall(command("--help").stdout)) | {f"--{name.replace('_', '-')}" for name in spellings}
+    """The options that saltare --help lists, other servers' spellings of them, and switches of theirs turned off."""
+    theirs = {meanings.flag(name) for row in foreign.ROWS if foreign.is_spelling(row) for name in row.names}
+    off = {f"--no{meanings.flag(name)[1:]}" for row in foreign.ROWS if row.takes != foreign.VALUE for name in row.names}
+    return set(OPTION.findall(command("--help").stdout)) | theirs | off
 
 
 def of_other_servers(text):
