@@ -32,6 +32,7 @@ from .meanings import (
     worker_class,
     zig_head,
 )
+from .values import one_of
 
 # By the letters that the rows give.
 PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "Z": "the Zig saltare"}
@@ -109,13 +110,14 @@ class Row:
 
     def note(self, label, value, ours):
         """One line for the log and for `saltare doctor`: what the name came to."""
-        given = f"{label if value is True else f'{label} {value!r}'} of {self.servers()}"
+        switch = value is True or label.startswith("--no-")
+        given = f"{label if switch else f'{label} {value!r}'} of {self.servers()}"
         if ours:
             return f"{given} is taken as {', '.join(f'{name} = {one!r}' for name, one in ours.items())}"
         return f"{given} needs nothing: {getattr(self.meaning, 'why', 'it asks for what saltare does')}"
 
     def servers(self):
-        return " and ".join(PROGRAMS[letter] for letter in self.programs)
+        return one_of([PROGRAMS[letter] for letter in self.programs], "and")
 
     def __repr__(self):
         return f"<Row {' '.join(self.names)}>"

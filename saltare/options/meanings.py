@@ -50,7 +50,7 @@ class Refusal:
     """Refused, unless the value asks for nothing, such as None, False, 0 or an empty text."""
 
     def __init__(self, reason):
-        self.why = self.reason = reason
+        self.reason = reason
 
     def turn(self, value):
         if not asks_nothing(value):

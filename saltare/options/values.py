@@ -127,11 +127,11 @@ class App(Target):
 
 
 class RootPath(Text):
-    accepts = 'nothing, or a path that starts with "/" and does not end with one'
+    accepts = 'nothing, or a path that starts with "/"'
 
     def read(self, value):
-        path = super().read(value)
-        if path and (path[0] != "/" or path[-1] == "/" or "?" in path or "#" in path):
+        path = super().read(value).rstrip("/")
+        if path and (path[0] != "/" or "?" in path or "#" in path):
             raise Refused
         return path
 
@@ -314,5 +314,5 @@ def brief(value):
     return text if len(text) <= 240 else text[:237] + "..."
 
 
-def one_of(words):
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+def one_of(words, link="or"):
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {link} {words[-1]}"

@@ -70,7 +70,7 @@ def test_a_port_in_use_has_uvicorns_exit_code():
 def test_what_uvicorn_serves_is_not_refused(cli_server, raw, tmp_path):
     """A body of 2 MiB, a head of 60 KiB, and a unix socket for everybody."""
     path = tmp_path / "socket"
-    server = cli_server("drain_apps:app", "--uds", str(path))
+    cli_server("drain_apps:app", "--uds", str(path))
     assert path.stat().st_mode & 0o777 == 0o666
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
