@@ -17,7 +17,9 @@ class Config:
     It does not use the options' table, so a server started by the command line need not load it.
     """
 
-    notes: "tuple[str, ...]" = ()  # what names of other servers came to, where the options were read
+    # What names of other servers came to, and what of that deserves a warning, where the options were read.
+    notes: "tuple[str, ...]" = ()
+    warnings: "tuple[str, ...]" = ()
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)

@@ -88,6 +88,7 @@ BOUNDED = "what waits for the app is bounded in bytes"
 CORE = "the core runs in one thread per worker"
 SYSLOG = "saltare logs to stderr, and systemd passes that on to the journal; for syslog use --log-config"
 KERNEL = "not in this version; set it for the whole machine by sysctl (net.ipv4.tcp_*)"
+FOLDER = "it is put first on sys.path, and the working directory stays: for relative paths write cd before the command"
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = "saltare has no workers for blocking tasks; use a task queue, or threads of the app"
 BUSY = "saltare does not kill workers that are busy"
@@ -113,7 +114,8 @@ class Row:
         switch = value is True or label.startswith("--no-")
         given = f"{label if switch else f'{label} {value!r}'} of {self.servers()}"
         if ours:
-            return f"{given} is taken as {', '.join(f'{name} = {one!r}' for name, one in ours.items())}"
+            taken = f"{given} is taken as {', '.join(f'{name} = {one!r}' for name, one in ours.items())}"
+            return f"{taken}; {self.meaning.note}" if self.meaning.partly else taken
         return f"{given} needs nothing: {getattr(self.meaning, 'why', 'it asks for what saltare does')}"
 
     def servers(self):
@@ -127,8 +129,7 @@ class Row:
 ROWS = (
     # ---- the app ----
     Row("GH", "wsgi_app application_path", Spelling("app")),
-    Row("G", "chdir", Spelling("app_dir", note="puts the folder first on sys.path; the working directory stays")),
-    Row("R", "working_dir", Spelling("app_dir", note="puts the folder first on sys.path; the working directory stays")),
+    Row("GR", "chdir working_dir", Spelling("app_dir", note=FOLDER, partly=True)),
     Row("G", "pythonpath", Spelling("app_dir", python_path, "for one folder")),
     Row("R", "env_files", Spelling("env_file", one_file, "one file")),
     Row("G", "-e env raw_env",

@@ -7,10 +7,13 @@ PID = "saltare writes no pid file; the supervisor knows the pid, or write: salta
 
 
 class Spelling:
-    """Another spelling of one of our options; `read` converts the value, or returns a dict of several options."""
+    """Another spelling of one of our options; `read` converts the value, or returns a dict of several options.
 
-    def __init__(self, name, read=None, note=""):
-        self.name, self.read, self.note = name, read, note
+    `partly`: it does less here, as the note says, so each use is logged as a warning.
+    """
+
+    def __init__(self, name, read=None, note="", partly=False):
+        self.name, self.read, self.note, self.partly = name, read, note, partly
 
     def turn(self, value):
         if value is None and self.read not in (graceful, pings):

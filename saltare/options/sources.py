@@ -43,7 +43,7 @@ def examine(app, given, environ, cwd, source, app_needed, problems):
         values.update(app=values["app"][:-2], factory=True)
         sources["factory"] = sources["app"]
     config = Config(values, {**sources, **aside})
-    config.notes = tuple(reading.notes)
+    config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
 
@@ -68,11 +68,13 @@ class Layer:
 
 class Reading:
     """What the sources give: `found`, option name -> Found of the highest rank; `problems`; `notes` about names of
-    other servers. `broken` are options with a problem of their own, which other checks leave alone.
+    other servers, and those of them that are `warnings`. `broken` are options with a problem of their own, which other
+    checks leave alone.
     """
 
     def __init__(self, problems):
-        self.found, self.problems, self.notes, self.broken = {}, list(problems), [], set()
+        self.found, self.problems, self.broken = {}, list(problems), set()
+        self.notes, self.warnings = [], []
 
     def read_all(self, given, environ, cwd, source):
         label = flag_of if source == COMMAND_LINE else lambda name, value=None: name
@@ -118,7 +120,10 @@ class Reading:
         except Refused as refusal:
             given = "" if value is True else f"got {brief(value)}; "
             raise Refused(f"{given}{refusal}") from None
-        self.notes.append(row.note(label, value, ours))
+        note = row.note(label, value, ours)
+        self.notes.append(note)
+        if ours and row.meaning.partly:
+            self.warnings.append(note)
         source = f"{layer.source}, as {label}"
         return [
             (BY_NAME[name], Found(self.read_value(BY_NAME[name], one), layer.rank, label, source))
@@ -203,12 +208,14 @@ def is_service_link(name, value):
 
 
 def log_notes(config, environ, source):
-    """Logs what names of other servers came to, at debug, and a warning for each kind of variable that is not read."""
+    """Logs what names of other servers came to, mostly at debug, and each kind of variable that is not read."""
     if config.log_level == "debug":
         for note in config.notes:
             log.write(log.line(log.DEBUG, note))
     if config.log_level in ("error", "critical"):
         return
+    for note in config.warnings:
+        log.warning(note)
     if links := service_links(environment_names(environ)):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
         log.warning(

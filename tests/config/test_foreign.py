@@ -366,6 +366,16 @@ def test_variables_that_are_not_read_are_named(typed, monkeypatch):
     assert lines == []
 
 
+def test_what_does_less_here_is_a_warning(typed, monkeypatch):
+    lines = []
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
+    assert typed("app:app --chdir /").app_dir == "/"
+    assert lines == [
+        "--chdir '/' of gunicorn and granian is taken as app_dir = '/'; it is put first on sys.path, and the working "
+        "directory stays: for relative paths write cd before the command"
+    ]
+
+
 def test_what_a_name_came_to_is_logged_at_debug(typed, capfd):
     typed("app:app --log-level debug --http auto --max-requests 5")
     written = capfd.readouterr().err
