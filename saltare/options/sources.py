@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 from .. import log
 from ..errors import ConfigError
@@ -28,6 +29,7 @@ def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=Tru
     if problems:
         raise ConfigError(*problems)
     log_notes(config, environ, source)
+    forget_foreign()
     return config
 
 
@@ -46,6 +48,13 @@ def examine(app, given, environ, cwd, source, app_needed, problems):
     config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
+
+
+def forget_foreign():
+    """The table of other servers' names is read once; a server that a program starts does not keep it in memory."""
+    for name in ("foreign", "meanings"):
+        sys.modules.pop(f"{__package__}.{name}", None)
+        vars(sys.modules[__package__]).pop(name, None)
 
 
 class Found:

@@ -97,10 +97,21 @@ def test_our_own_names_do_not_load_the_table():
         "line = Line(['main:app', '--port', '80', '--no-date-header']); "
         "sources.load(None, line.given, environ={}, source=sources.COMMAND_LINE); "
         "sources.load('main:app', {'workers': 2}, environ={}); "
-        "print('saltare.options.foreign' in sys.modules)"
+        "print('saltare.options.foreign' in sys.modules, 'saltare.options.meanings' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "False False"
+
+
+def test_the_table_does_not_stay_in_memory():
+    code = (
+        "import gc, sys; from saltare.options import sources; "
+        "sources.load('main:app', {'access_log': False, 'timeout_keep_alive': 5}, environ={}); gc.collect(); "
+        "print([name for name in sys.modules if name.endswith(('.foreign', '.meanings'))], "
+        "[one for one in gc.get_objects() if type(one).__name__ in ('Row', 'Spelling')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[] []"
 
 
 # ---- lines of other servers ----
