@@ -80,7 +80,7 @@ fmt: ## format Go and Python
 	$(bin)/ruff check --fix-only --quiet
 	$(bin)/ruff format
 
-lint: ## formatting, go vet, ruff, and whether the table in docs/options.md is up to date
+lint: ## formatting, go vet, ruff, and whether the tables in docs are up to date
 	@$(environment) dev
 	tools/lint.sh $(bin)
 
@@ -91,9 +91,9 @@ build: ## a wheel into dist/
 	@$(environment)
 	$(bin)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-options: ## write the options table into docs/options.md
+options: ## write the tables of options and of other servers' names into docs/options.md and docs/migrating.md
 	@$(environment) dev
-	$(bin)/python tools/options.py docs/options.md
+	$(bin)/python tools/options.py docs/options.md docs/migrating.md
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache saltare/*.so *.egg-info

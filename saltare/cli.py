@@ -1,11 +1,17 @@
-"""The command `saltare`: serves, or reports on memory. Launchers in other programs also call `main`."""
+"""The command `saltare`: serves, or reports on a command line or on memory. Launchers in other programs call `main`."""
 
 from .launch import cli
 
 
 def main(arguments=None):
     """Runs the command line; see launch.cli.main."""
-    return cli.main(arguments, {"memory": memory})
+    return cli.main(arguments, {"doctor": doctor, "memory": memory})
+
+
+def doctor(arguments):
+    from .report.doctor import main
+
+    return main(arguments)
 
 
 def memory(arguments):

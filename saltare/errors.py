@@ -2,9 +2,14 @@
 
 
 class ConfigError(ValueError):
-    """An option is unknown, not accepted, or contradicts another; the message is one line."""
+    """Options are unknown, not accepted, or contradict each other; `problems` and the text have a line for each."""
 
     exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        lines = "".join(f"\n  {one}" for one in problems)
+        super().__init__(problems[0] if len(problems) == 1 else f"{len(problems)} options are not accepted:{lines}")
+        self.problems = problems
 
 
 class AppError(Exception):
@@ -14,9 +19,15 @@ class AppError(Exception):
 
 
 class StartError(Exception):
-    """The server could not start for a reason outside the options and the app, such as a port in use."""
+    """The server could not start for a reason outside the options and the app, such as a missing right."""
 
     exit_code = 1
+
+
+class AddressInUseError(StartError):
+    """Another process listens on the address. The exit code is uvicorn's, for programs that then try another port."""
+
+    exit_code = 3
 
 
 class ClientDisconnected(OSError):

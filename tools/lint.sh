@@ -14,5 +14,5 @@ CGO_CFLAGS="-I$headers" go vet ./gocore/... || failed=1
 tools/warnings.sh "$bin" || failed=1
 "$bin/ruff" check --quiet || failed=1
 "$bin/ruff" format --check --quiet || { echo "not formatted: make fmt"; failed=1; }
-"$bin/python" tools/options.py --check docs/options.md || failed=1
+"$bin/python" tools/options.py --check docs/options.md docs/migrating.md || failed=1
 exit $failed

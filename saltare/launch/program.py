@@ -38,6 +38,7 @@ class Server(server.Server):
 
     async def serve(self) -> None:
         """Serves in the running loop, without signal handlers. Cancelling it stops the server at once."""
+        self.config.stay_alone()
         if self.config.supervised():
             raise ConfigError("serve() runs in one process: options that need a master are for run()")
         await super().serve()
@@ -70,5 +71,6 @@ def running(app: "AppOrName", **options: "Any") -> "Iterator[Server]":
     from ..serve.in_thread import in_thread
 
     one = Server(app, **options)
+    one.config.stay_alone()
     with in_thread(one):
         yield one

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from ..errors import StartError
+from ..errors import AddressInUseError, StartError
 from .listener import Listener, in_url, listening
 
 
@@ -49,7 +49,7 @@ def bound_tcp(config, family, name):
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not takes_ipv4(config, *name[:2]))
         if config.reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(name)
@@ -59,10 +59,19 @@ def bound_tcp(config, family, name):
         raise
 
 
+def takes_ipv4(config, host, port):
+    """Whether an IPv6 socket accepts IPv4 as well: on ::, unless another address of the line takes the same port."""
+    if host != "::" or config.ipv6_only:
+        return False
+    from ..options.net_values import ANY, address
+
+    return all(address(text) != ("tcp", ANY, port) for text in config.bind)
+
+
 def tcp_failure(error, host, port):
     where = f"cannot listen on {in_url(host)}:{port}: "
     if error.errno == errno.EADDRINUSE:
-        return StartError(f"{where}the port is in use; another --port, or 0 for a free one, avoids that")
+        return AddressInUseError(f"{where}the port is in use; another --port, or 0 for a free one, avoids that")
     if error.errno in (errno.EACCES, errno.EPERM) and port < 1024:
         return StartError(f"{where}permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE")
     if error.errno == errno.EADDRNOTAVAIL:

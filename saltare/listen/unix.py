@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 
-from ..errors import StartError
+from ..errors import AddressInUseError, StartError
 from .listener import Listener, inode, listening
 
 # sun_path holds 108 bytes, the last of them NUL (unix(7)).
@@ -35,7 +35,7 @@ def make_room(path):
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise unix_failure(path, "there is a file of that name that is not a socket")
     if not nobody_listens(path):
-        raise unix_failure(path, "the socket is in use by another process")
+        raise AddressInUseError(f"{failure(path)} the socket is in use by another process")
     # Another server may have replaced the stale socket since we looked at it.
     if inode(path) == stale:
         os.unlink(path)
@@ -50,14 +50,12 @@ def nobody_listens(path):
 def bound_unix(config, path):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if config.uds_permissions is not None:
-            # Linux gives the name the socket's own mode, so it is never more open than configured;
-            # the umask applies at bind, so the mode is set once more.
-            os.fchmod(sock.fileno(), config.uds_permissions)
+        # Linux gives the name the socket's own mode, so it is never more open than configured;
+        # the umask applies at bind, so the mode is set once more.
+        os.fchmod(sock.fileno(), config.uds_permissions)
         sock.bind(path)
         try:
-            if config.uds_permissions is not None:
-                os.chmod(path, config.uds_permissions)
+            os.chmod(path, config.uds_permissions)
             return listening(sock, config.listen_backlog)
         except BaseException:
             os.unlink(path)
@@ -68,4 +66,8 @@ def bound_unix(config, path):
 
 
 def unix_failure(path, reason):
-    return StartError(f"cannot listen on unix:{path}: {reason}")
+    return StartError(f"{failure(path)} {reason}")
+
+
+def failure(path):
+    return f"cannot listen on unix:{path}:"

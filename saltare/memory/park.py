@@ -94,6 +94,11 @@ def check_interpreter():
 
 
 def parked_in(folder):
+    return moved_by(_memory.park, suitable_file(folder))
+
+
+def suitable_file(folder):
+    """A descriptor of an unlinked file in the folder. NotParked, OSError: memory cannot lie there."""
     fd = unlinked_file(folder)
     try:
         kind = UNSUITABLE.get(_memory.file_system(fd))
@@ -102,7 +107,7 @@ def parked_in(folder):
     except BaseException:
         os.close(fd)
         raise
-    return moved_by(_memory.park, fd)
+    return fd
 
 
 def shared():

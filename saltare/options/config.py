@@ -6,6 +6,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and endless streams are cancelled
+AT_ONCE = 0.001  # seconds; the shutdown_timeout that cancels requests at once
+LIFESPAN_PATIENCE = 30.0  # seconds that the app's lifespan shutdown gets then
+WEB_CONCURRENCY = "WEB_CONCURRENCY"  # the variable, and the source of its value
 
 
 class Config:
@@ -13,6 +16,10 @@ class Config:
 
     It does not use the options' table, so a server started by the command line need not load it.
     """
+
+    # What names of other servers came to, and what of that deserves a warning, where the options were read.
+    notes: "tuple[str, ...]" = ()
+    warnings: "tuple[str, ...]" = ()
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)
@@ -46,6 +53,15 @@ class Config:
         if self.reload and self.sources["shutdown_timeout"] == "default":
             return RELOAD_PATIENCE
         return self.shutdown_timeout
+
+    def lifespan_patience(self) -> float:
+        """Seconds that the app's lifespan shutdown gets; 0: no limit."""
+        return LIFESPAN_PATIENCE if self.shutdown_timeout == AT_ONCE else self.patience()
+
+    def stay_alone(self) -> None:
+        """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""
+        if self.sources["workers"] == WEB_CONCURRENCY:
+            self.workers = 1
 
     def uses(self, technique: str) -> bool:
         """Whether a memory technique is on, by its name in techniques.TECHNIQUES."""

@@ -1,8 +1,9 @@
 """Lists the options: as TOML for --print-config, as Markdown for docs/options.md."""
 
 from .. import __version__
+from .checks import listens_at_unix
 from .table import OPTIONS, WAYS
-from .values import Flag, Integer, Octal, Several
+from .values import Flag, Integer, Octal
 
 
 def toml(config):
@@ -19,8 +20,10 @@ def toml(config):
 
 def toml_line(config, option):
     text = f"{option.name} = {toml_value(option.kind, getattr(config, option.name))}"
-    # An option that a file may not set, or that another one overrides, is shown as a comment.
-    if option.name == "config" or WAYS.get(option.name, config.way()) != config.way():
+    # An option that a file may not set, or that has no effect, is shown as a comment.
+    way = config.way()
+    idle = option.name == "uds_permissions" and not listens_at_unix(way, getattr(config, way, None))
+    if option.name == "config" or WAYS.get(option.name, way) != way or idle:
         text = "# " + text
     return f"{text:<40} # {' '.join(config.sources[option.name].split())}"
 
@@ -58,10 +61,9 @@ def markdown_group(group, options):
 
 
 def markdown_row(option):
-    flags = [*option.flags, option.off_flag] if option.off_flag else option.flags
+    flags = [option.flag, option.off_flag] if option.off_flag else [option.flag]
     spelled = "`APP`" if option.name == "app" else ", ".join(f"`{flag}`" for flag in flags)
-    names = ", ".join(f"`{name}`" for name in (option.name, *option.aliases))
-    return spelled, names, default_text(option), option.kind.accepts, option.help
+    return spelled, f"`{option.name}`", default_text(option), option.kind.accepts, option.help
 
 
 def cell(text):
@@ -78,6 +80,8 @@ def default_text(option):
         return ", ".join(option.default)
     if isinstance(option.default, bool):
         return "on" if option.default else "off"
+    if isinstance(option.kind, Octal):
+        return f"{option.default:o}"
     if isinstance(option.kind, Integer) and option.kind.unit == "bytes":
         return size_text(option.default)
     if isinstance(option.default, float):
@@ -86,6 +90,8 @@ def default_text(option):
 
 
 def size_text(size):
+    if size == 0:
+        return "0"
     for unit, bytes_each in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size and size % bytes_each == 0:
             return f"{size // bytes_each} {unit}"
@@ -94,7 +100,3 @@ def size_text(size):
 
 def takes_no_value(option):
     return isinstance(option.kind, Flag)
-
-
-def repeats(option):
-    return isinstance(option.kind, Several)

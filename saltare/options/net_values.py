@@ -7,6 +7,8 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 FRAMING = ("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 OURS = {"date": "date-header", "server": "server-header"}
 
+ANY = "0.0.0.0"
+DEFAULT_PORT = 8000
 PORT = Integer(0, 65535)
 FD = Integer(0, 1 << 20)
 
@@ -29,7 +31,7 @@ class Address(Text):
     """An address to listen on, kept as text; `address` parses it."""
 
     metavar = "ADDRESS"
-    accepts = '"host:port", "[v6]:port", "unix:/path" or "fd://N"'
+    accepts = '"host:port", "[v6]:port", ":port", "host" (for port 8000), "unix:/path" or "fd://N"'
 
     def read(self, value):
         text = super().read(value)
@@ -86,13 +88,26 @@ class ServerHeader(Text):
 def address(text):
     """("tcp", host, port), ("unix", path) or ("fd", number) of an address to listen on; Refused if invalid."""
     if text.startswith("unix:"):
-        return "unix", Path().read(text[5:])
+        path = text[5:]
+        return "unix", Path().read(path[2:] if path.startswith("//") else path)
     if text.startswith("fd://"):
         return "fd", FD.read(text[5:])
+    host, port = host_and_port(text.removeprefix("tcp://"))
+    return "tcp", Host().read(host or ANY), PORT.read(port)
+
+
+def host_and_port(text):
+    """As gunicorn and hypercorn read them: ":8000" is every IPv4 address, "host" has the port that is the default."""
+    if text[:1] == "[" and text[-1:] == "]":
+        return text, DEFAULT_PORT
     host, colon, port = text.rpartition(":")
-    if not colon or (":" in host and host[:1] + host[-1:] != "[]"):
-        raise Refused
-    return "tcp", Host().read(host), PORT.read(port)
+    if not colon:
+        if not port or port.isdigit():
+            raise Refused("a port alone is written :8000" if port else "")
+        return port, DEFAULT_PORT
+    if ":" in host and host[:1] + host[-1:] != "[]":
+        raise Refused("an IPv6 address goes into brackets, as in [::1]:8000")
+    return host, port
 
 
 def field_value(text):

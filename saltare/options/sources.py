@@ -2,32 +2,59 @@
 
 import os
 import re
+import sys
 
 from .. import log
 from ..errors import ConfigError
 from ..toml import file_content, parsed
-from .config import Config
-from .table import BY_NAME, OPTIONS, PREFIX, WAYS
-from .values import Refused
+from .checks import check_together, choose_way
+from .config import WEB_CONCURRENCY, Config
+from .table import BY_NAME, OPTIONS, PREFIX
+from .values import Refused, brief
 
 LINK = re.compile("(tcp|udp|sctp)://")
 LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
+KEYWORD, COMMAND_LINE = "keyword", "command line"
+FORWARDED = "FORWARDED_ALLOW_IPS"
 
 
-def load(app, given, environ=os.environ, cwd=".", source="keyword", app_needed=True):
-    """The Config made of all sources; `given` has the highest rank and `source` is its name.
+def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=True, problems=()):
+    """The Config made of all sources; `given` has the highest rank and `source` is its name. Names of other servers are
+    accepted as foreign.py says. Does not import the app.
 
-    ConfigError, of one line, for unknown, unacceptable or contradictory options. Does not import the app.
+    ConfigError, with a line for each, for unknown, unacceptable or contradictory options, and for the `problems` that
+    the caller has found already.
     """
-    given = given if app is None else {"app": app, **given}
-    found = merged(given, environ, cwd, source)
-    aside = choose_way(found)
+    config, problems = examine(app, given, environ, cwd, source, app_needed, problems)
+    if problems:
+        raise ConfigError(*problems)
+    log_notes(config, environ, source)
+    forget_foreign()
+    return config
+
+
+def examine(app, given, environ, cwd, source, app_needed, problems):
+    """The Config without the options that are not accepted, and a line for each problem."""
+    reading = Reading(problems)
+    reading.read_all(given if app is None else {"app": app, **given}, environ, cwd, source)
+    found = reading.found
+    aside = choose_way(found, reading.problems)
     values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
+    if isinstance(values["app"], str) and values["app"].endswith("()"):
+        values.update(app=values["app"][:-2], factory=True)
+        sources["factory"] = sources["app"]
     config = Config(values, {**sources, **aside})
-    check_together(config, found, cwd, app_needed)
-    warn_of_service_links(environ, config.log_level)
-    return config
+    config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
+    check_together(config, reading, cwd, app_needed)
+    return config, reading.problems
+
+
+def forget_foreign():
+    """The table of other servers' names is read once; a server that a program starts does not keep it in memory."""
+    for name in ("foreign", "meanings"):
+        sys.modules.pop(f"{__package__}.{name}", None)
+        vars(sys.modules[__package__]).pop(name, None)
 
 
 class Found:
@@ -39,16 +66,139 @@ class Found:
         self.value, self.rank, self.label, self.source = value, rank, label, source
 
 
-def merged(given, environ, cwd, source):
-    """Option name -> Found of the highest rank."""
-    names = environment_names(environ)
-    for name in service_links(names):
-        del names[name]
-    found = read_layer(names, 1, "environment", lambda name: PREFIX + name.upper())
-    found.update(read_layer(given, 0, source, flag_of if source == "command line" else str))
-    for name, one in read_file(found.get("config"), cwd).items():
-        found.setdefault(name, one)
-    return found
+class Layer:
+    """A source: its rank (0 is the highest), its name, and how it spells the name of an option."""
+
+    __slots__ = ("label", "rank", "source")
+
+    def __init__(self, rank, source, label):
+        self.rank, self.source, self.label = rank, source, label
+
+
+class Reading:
+    """What the sources give: `found`, option name -> Found of the highest rank; `problems`; `notes` about names of
+    other servers, and those of them that are `warnings`. `broken` are options with a problem of their own, which other
+    checks leave alone.
+    """
+
+    def __init__(self, problems):
+        self.found, self.problems, self.broken = {}, list(problems), set()
+        self.notes, self.warnings = [], []
+
+    def read_all(self, given, environ, cwd, source):
+        label = flag_of if source == COMMAND_LINE else lambda name, value=None: name
+        names = environment_names(environ)
+        for name in service_links(names):
+            del names[name]
+        self.read_layer(given, Layer(0, source, label))
+        self.read_layer(names, Layer(1, "environment", lambda name, value=None: PREFIX + name.upper()))
+        if source == COMMAND_LINE:
+            self.read_uvicorns(environ)
+        self.read_file(cwd)
+        self.read_concurrency(environ, source)
+
+    def read_layer(self, given, layer):
+        found = {}
+        for name, value in given.items():
+            label = layer.label(name, value)
+            try:
+                for option, one in self.turned(name, value, label, layer):
+                    self.add(found, option, one)
+            except Refused as refusal:
+                self.problems.append(f"{label if label.isprintable() else repr(label)}: {refusal}")
+        for name, one in found.items():
+            self.found.setdefault(name, one)
+
+    def turned(self, name, value, label, layer):
+        """(option, Found) of each option that the name sets. Refused: the text says why."""
+        option = BY_NAME.get(name)
+        if option is None:
+            return self.turned_foreign(name, value, label, layer)
+        if value is None and layer.source == KEYWORD:
+            return []
+        return [(option, Found(self.read_value(option, value), layer.rank, label, layer.source))]
+
+    def turned_foreign(self, name, value, label, layer):
+        from .foreign import BY_NAME as ROWS
+
+        row = ROWS.get(name)
+        if row is None:
+            raise Refused(unknown(name, f", got {brief(value)}", layer.label))
+        try:
+            ours = row.turn(value)
+        except Refused as refusal:
+            given = "" if value is True else f"got {brief(value)}; "
+            raise Refused(f"{given}{refusal}") from None
+        note = row.note(label, value, ours)
+        self.notes.append(note)
+        if ours and row.meaning.partly:
+            self.warnings.append(note)
+        source = f"{layer.source}, as {label}"
+        return [
+            (BY_NAME[name], Found(self.read_value(BY_NAME[name], one), layer.rank, label, source))
+            for name, one in ours.items()
+        ]
+
+    def read_value(self, option, value):
+        # An empty text, for an option that is unset by default, cancels the value of a lower source.
+        if option.default is None and (value is None or (isinstance(value, str) and not value)):
+            return None
+        try:
+            return option.kind.read(value)
+        except Refused as refusal:
+            self.broken.add(option.name)
+            reason = f" ({refusal})" if str(refusal) else ""
+            raise Refused(f"got {brief(value)}{reason}; accepted: {option.kind.accepts}") from None
+
+    def add(self, found, option, one):
+        """Merges with what the same source has given by another spelling."""
+        other = found.setdefault(option.name, one)
+        if other is one or other.value == one.value:
+            return
+        if option.kind.many:
+            other.value = (*other.value, *one.value)
+        elif option.name == "ws_keepalive_timeout" and "ping" in other.label and "ping" in one.label:
+            other.value = max(other.value, one.value)  # one time for both: uvicorn's interval and timeout
+        else:
+            self.broken.add(option.name)
+            self.problems.append(
+                f"{other.label} and {one.label} contradict each other: got {brief(other.value)} and "
+                f"{brief(one.value)}; they are the same option, accepted once"
+            )
+
+    def read_uvicorns(self, environ):
+        """UVICORN_<KEYWORD>, which uvicorn's command line reads."""
+        names = {name[8:].lower(): value for name, value in environ.items() if name.startswith("UVICORN_")}
+        if names:
+            from .foreign import of_uvicorn
+
+            self.read_layer(
+                of_uvicorn(names), Layer(1, "environment", lambda name, value=None: f"UVICORN_{name.upper()}")
+            )
+
+    def read_file(self, cwd):
+        """Reads the chosen TOML file, otherwise [tool.saltare] of ./pyproject.toml."""
+        chosen = self.found.get("config")
+        path = None if chosen is None else chosen.value
+        try:
+            if path is not None and (path.endswith(".py") or path.startswith(("file:", "python:"))):
+                from .python_file import refusal
+
+                raise ConfigError(f"{chosen.label}: got {brief(path)}, {refusal(path, cwd)}")
+            shown = path or "pyproject.toml"
+            table = read_toml(shown, os.path.join(cwd, shown), required=path is not None)
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+            return
+        self.read_layer(table, Layer(2, f"file {shown}", lambda name, value=None: f"{name} in {shown}"))
+
+    def read_concurrency(self, environ, source):
+        """WEB_CONCURRENCY is the default of workers, as in uvicorn and gunicorn, where there can be several."""
+        text = environ.get(WEB_CONCURRENCY)
+        app, reload = (self.found[name].value if name in self.found else None for name in ("app", "reload"))
+        several = not reload and (source == COMMAND_LINE or isinstance(app, str))
+        if text and several and "workers" not in {*self.found, *self.broken}:
+            self.read_layer({"workers": text}, Layer(3, WEB_CONCURRENCY, lambda name, value=None: WEB_CONCURRENCY))
 
 
 def environment_names(environ):
@@ -66,75 +216,48 @@ def is_service_link(name, value):
     return bool(LINK_NAME.fullmatch(name) or (name.endswith("_port") and LINK.match(value)))
 
 
-def warn_of_service_links(environ, level):
-    """Logs one warning that names all ignored ones."""
-    links = service_links(environment_names(environ))
-    if links and level not in ("error", "critical"):
+def log_notes(config, environ, source):
+    """Logs what names of other servers came to, mostly at debug, and each kind of variable that is not read."""
+    if config.log_level == "debug":
+        for note in config.notes:
+            log.write(log.line(log.DEBUG, note))
+    if config.log_level in ("error", "critical"):
+        return
+    for note in config.warnings:
+        log.warning(note)
+    if links := service_links(environment_names(environ)):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
         log.warning(
             f"environment variables that Kubernetes sets for a service of this name are ignored: {spelled}; "
             "enableServiceLinks: false in the pod avoids them"
         )
+    theirs = [name for name in environ if name.startswith("GRANIAN_") or name == "GUNICORN_CMD_ARGS"]
+    if FORWARDED in environ or (theirs and source == COMMAND_LINE):
+        from .foreign import not_read
+
+        for line in not_read(environ, theirs if source == COMMAND_LINE else []):
+            log.warning(line)
 
 
-def flag_of(name):
+def flag_of(name, value=None):
+    """How the command line spells a name; short flags are spelled as they are."""
+    if name.startswith("-"):
+        return name
     option = BY_NAME.get(name)
     if option is None:
-        return "--" + name.replace("_", "-")
-    return "app" if name == "app" else option.flags[0] if name == option.name else "--" + name.replace("_", "-")
-
-
-def read_layer(given, rank, source, label):
-    """Option name -> Found, for one source; `label` gives the source's spelling of a name."""
-    found = {}
-    for name, value in given.items():
-        option = BY_NAME.get(name)
-        if option is None:
-            raise unknown(name, f", got {brief(value)}", label)
-        one = Found(read_value(option, value, label(name)), rank, label(name), source)
-        other = found.setdefault(option.name, one)
-        if other.value != one.value:
-            raise ConfigError(
-                f"{other.label} and {one.label} contradict each other: got {brief(other.value)} and {brief(value)}; "
-                "they are the same option, accepted once"
-            )
-    return found
-
-
-def read_value(option, value, label):
-    # None or an empty text, for an option that is unset by default, cancels the value of a lower source.
-    if option.default is None and (value is None or (isinstance(value, str) and not value)):
-        return None
-    try:
-        return option.kind.read(value)
-    except Refused as refusal:
-        reason = f" ({refusal})" if str(refusal) else ""
-        raise ConfigError(f"{label}: got {brief(value)}{reason}; accepted: {option.kind.accepts}") from None
+        return ("--no-" if value is False else "--") + name.replace("_", "-")
+    return "app" if name == "app" else option.off_flag if value is False and option.off_flag else option.flag
 
 
 def unknown(name, given, label):
-    """The error for an unknown name; `given` is the text after the label, such as ", got 5"."""
+    """The text after the name, for an unknown one; `given` is such as ", got 5"."""
     from difflib import get_close_matches
 
     if close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
         hint = f"did you mean {label(close[0])}?"
     else:
         hint = "see saltare --help for those that are accepted"
-    spelled = label(name)
-    return ConfigError(f"{spelled if spelled.isprintable() else repr(spelled)}: unknown option{given}; {hint}")
-
-
-def brief(value):
-    """The value on one line: a path in full, a long text cut."""
-    text = repr(value)
-    return text if len(text) <= 240 else text[:237] + "..."
-
-
-def read_file(chosen, cwd):
-    """Reads the chosen TOML file, otherwise [tool.saltare] of ./pyproject.toml."""
-    if chosen is not None and chosen.value is not None:
-        return read_toml(chosen.value, os.path.join(cwd, chosen.value), required=True)
-    return read_toml("pyproject.toml", os.path.join(cwd, "pyproject.toml"), required=False)
+    return f"unknown option{given}; {hint}"
 
 
 def read_toml(shown, path, required):
@@ -151,113 +274,4 @@ def read_toml(shown, path, required):
         raise ConfigError(f"{shown}: [tool.saltare] is not a table of options")
     if "config" in table:
         raise ConfigError(f"config in {shown}: got {brief(table['config'])}; a file cannot name another one")
-    return read_layer(table, 2, f"file {shown}", lambda name: f"{name} in {shown}")
-
-
-def choose_way(found):
-    """Keeps in `found` only the way to listen of the highest rank; returns the sources of the others."""
-    used = [name for name in WAYS if name in found and found[name].value not in (None, ())]
-    if not used:
-        return {}
-    first = min(used, key=lambda name: found[name].rank)
-    aside = {}
-    for name in used:
-        if WAYS[name] == WAYS[first]:
-            continue
-        if found[name].rank == found[first].rank:
-            raise contradiction(found[first], found[name], "give one of them, or several addresses by bind")
-        aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
-    return {**aside, **choose_permissions(found, first)}
-
-
-def choose_permissions(found, way):
-    permissions = found.get("uds_permissions")
-    if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
-        return {}
-    if permissions.rank <= found[way].rank:
-        raise contradiction(permissions, found[way], "there is no unix socket to give permissions to")
-    del found["uds_permissions"]
-    return {"uds_permissions": f"default: {permissions.source} is set aside by {found[way].label}"}
-
-
-def listens_at_unix(way, value):
-    return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
-
-
-def contradiction(one, other, advice):
-    return ConfigError(
-        f"{one.label} and {other.label} contradict each other: "
-        f"got {brief(one.value)} and {brief(other.value)}; {advice}"
-    )
-
-
-def check_together(config, found, cwd, app_needed):
-    """Checks options against each other."""
-    if config.app is None and app_needed:
-        raise ConfigError('app: none given; accepted: "module:attribute", such as main:app')
-    if config.uds_permissions is not None and config.way() == "tcp":
-        label = found["uds_permissions"].label
-        raise ConfigError(
-            f"{label}: got {config.uds_permissions:o}, but there is no unix socket; accepted with uds_path"
-        )
-    check_path(found.get("app_dir"), cwd, os.path.isdir, "a folder")
-    check_path(found.get("env_file"), cwd, os.path.isfile, "a file")
-    check_path(found.get("log_config"), cwd, os.path.isfile, "a file")
-    check_path(found.get("park_memory"), cwd, is_writable_folder, "a writable folder")
-    check_module(found.get("env_file"), "dotenv", "dotenv")
-    if config.loop == "uvloop":
-        check_module(found["loop"], "uvloop", "uvloop")
-    if config.ws_deflate_context and not config.ws_per_message_deflate:
-        label = found["ws_deflate_context"].label
-        raise ConfigError(f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off")
-    if config.memory == "safe" and config.park_memory is not None:
-        advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
-        raise contradiction(found["memory"], found["park_memory"], advice)
-    check_processes(config, found, cwd)
-
-
-def check_processes(config, found, cwd):
-    for name in ("reload_dir", "reload_include", "reload_exclude"):
-        if name in found and found[name].value != BY_NAME[name].default and not config.reload:
-            raise ConfigError(f"{found[name].label}: got {brief(found[name].value)}, but reload is off")
-    for folder in config.reload_dir:
-        if not os.path.isdir(os.path.join(cwd, folder)):
-            raise ConfigError(f"{found['reload_dir'].label}: got {brief(folder)}, which is not a folder that exists")
-    if config.limit_max_requests_jitter and not config.limit_max_requests:
-        one = found["limit_max_requests_jitter"]
-        raise ConfigError(f"{one.label}: got {brief(one.value)}, but there is no limit_max_requests to add it to")
-    if config.reload and config.workers != 1:
-        raise contradiction(found["reload"], found["workers"], "while files are watched there is one worker")
-    if config.app is None or isinstance(config.app, str):
-        pass
-    elif config.reload:
-        raise needs_name(found["reload"])
-    elif config.supervised() and not config.preload:
-        raise needs_name(found["preload"])
-    if config.reload:
-        check_module(found["reload"], "watchfiles", "reload")
-
-
-def needs_name(found):
-    return ConfigError(
-        f"{found.label}: got {brief(found.value)}, for which the app is imported again and again; "
-        'accepted with an app given as "module:attribute"'
-    )
-
-
-def check_path(found, cwd, exists, kind):
-    if found is not None and found.value is not None and not exists(os.path.join(cwd, found.value)):
-        raise ConfigError(f"{found.label}: got {brief(found.value)}, which is not {kind} that exists")
-
-
-def is_writable_folder(path):
-    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
-
-
-def check_module(found, module, extra):
-    if found is None or found.value is None:
-        return
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise ConfigError(f'{found.label}: got {brief(found.value)}, which needs pip install "saltare[{extra}]"')
+    return table

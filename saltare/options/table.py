@@ -15,6 +15,8 @@ from .values import (
     File,
     Flag,
     Integer,
+    LogLevel,
+    Loop,
     Names,
     Octal,
     Path,
@@ -22,7 +24,6 @@ from .values import (
     Seconds,
     Several,
     Size,
-    Target,
     Text,
     Version,
 )
@@ -32,15 +33,13 @@ DAY = 86400
 
 
 class Option:
-    """One row: the option's names, kind of value, default and help."""
+    """One row: the option's name, kind of value, default and help. Other names for it are in foreign.py."""
 
-    __slots__ = ("aliases", "default", "flags", "group", "help", "kind", "name")
+    __slots__ = ("default", "flag", "group", "help", "kind", "name")
 
-    def __init__(self, group, name, kind, default, help, aliases=(), flag=None):
+    def __init__(self, group, name, kind, default, help, flag=None):
         self.group, self.name, self.kind, self.default, self.help = group, name, kind, default, help
-        self.aliases = aliases
-        spelled = (flag,) if flag else (name, *aliases)
-        self.flags = tuple("--" + word.replace("_", "-") for word in spelled)
+        self.flag = "--" + (flag or name).replace("_", "-")
 
     @property
     def env(self):
@@ -49,7 +48,7 @@ class Option:
     @property
     def off_flag(self):
         """The flag that turns it off, or None."""
-        return "--no-" + self.flags[0][2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
+        return "--no-" + self.flag[2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 
 APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP", "WebSocket"
@@ -77,7 +76,7 @@ OPTIONS = (
     Option(
         APP,
         "loop",
-        Target("auto", "asyncio", "uvloop"),
+        Loop("auto", "asyncio", "uvloop"),
         "auto",
         "Use this event loop. module:factory creates your own.",
     ),
@@ -150,14 +149,14 @@ OPTIONS = (
         0.0,
         "Replace a worker that has reached this age. 0 = never.",
     ),
-    Option(PROCESSES, "reload", Flag(), False, "Restart when a file changes. For development. Needs saltare[reload]."),
+    Option(PROCESSES, "reload", Flag(), False, "Restart when a file changes. For development."),
     Option(PROCESSES, "reload_dir", Several(Path(), ",", "commas"), (), "Watch this folder instead of app_dir."),
     Option(
         PROCESSES,
         "reload_include",
         Several(Text(), ",", "commas"),
-        ("*.py",),
-        "Restart when a file changes whose name, or path in the watched folder, matches this pattern.",
+        (),
+        "Restart for files other than *.py too: those whose name, or path in the watched folder, matches this pattern.",
     ),
     Option(
         PROCESSES,
@@ -166,15 +165,22 @@ OPTIONS = (
         (),
         "Do not restart for files whose name, or path in the watched folder, matches this pattern.",
     ),
-    Option(SOCKETS, "host", Host(), "127.0.0.1", "Listen on this name or address. 0.0.0.0 and :: mean all addresses."),
+    Option(
+        SOCKETS,
+        "host",
+        Host(),
+        "127.0.0.1",
+        "Listen on this name or address. 0.0.0.0 means all IPv4 addresses, and :: all addresses.",
+    ),
+    Option(SOCKETS, "ipv6_only", Flag(), False, "Accept no IPv4 on the address ::."),
     Option(SOCKETS, "port", PORT, 8000, "Listen on this port. 0 = any free port."),
     Option(SOCKETS, "uds_path", Path(), None, "Listen on this Unix socket instead of host and port.", flag="uds"),
     Option(
         SOCKETS,
         "uds_permissions",
         Octal(0o777),
-        None,
-        "Set the permissions of Unix sockets. Without this option the umask decides.",
+        0o666,
+        "Set the permissions of Unix sockets.",
     ),
     Option(
         SOCKETS, "fd", FD, None, "Listen on this inherited descriptor of a listening socket instead of host and port."
@@ -197,9 +203,8 @@ OPTIONS = (
         SOCKETS,
         "listen_backlog",
         Integer(1, 65535),
-        256,
+        2048,
         "Let the kernel queue N connections that are not yet accepted. net.core.somaxconn limits it too.",
-        aliases=("backlog",),
     ),
     Option(
         HTTP,
@@ -236,7 +241,7 @@ OPTIONS = (
         WEBSOCKET,
         "ws_max_size",
         Size(1, 1 << 40),
-        1 << 20,
+        16 << 20,
         "Close a websocket with 1009 when the client sends a larger message.",
     ),
     Option(
@@ -246,7 +251,6 @@ OPTIONS = (
         20.0,
         "Send a ping to a websocket client that was silent for this long, and close the connection after as "
         "long a silence again. 0 = off.",
-        aliases=("ws_ping_interval",),
     ),
     Option(
         WEBSOCKET,
@@ -268,7 +272,7 @@ OPTIONS = (
         TIMEOUTS,
         "header_timeout",
         Seconds(DAY),
-        5.0,
+        15.0,
         "Answer 408 if a request head is not complete this long after the connection was accepted, or after "
         "the head's first byte on a kept-alive connection. 0 = off.",
     ),
@@ -276,9 +280,8 @@ OPTIONS = (
         TIMEOUTS,
         "keep_alive_timeout",
         Seconds(DAY),
-        5.0,
+        75.0,
         "Close a connection that is idle for this long between two requests. 0 = never.",
-        aliases=("timeout_keep_alive",),
     ),
     Option(
         TIMEOUTS,
@@ -301,7 +304,6 @@ OPTIONS = (
         30.0,
         "Give requests in progress this long to finish after a stop. 0 = wait for ever. With --reload the "
         "default is 2 s.",
-        aliases=("timeout_graceful_shutdown",),
     ),
     Option(
         TIMEOUTS,
@@ -314,10 +316,10 @@ OPTIONS = (
     Option(
         LIMITS,
         "max_concurrent_connections",
-        Integer(1, 1 << 20),
-        1024,
+        Integer(0, 1 << 20),
+        0,
         "Accept at most N connections at a time. Beyond that, close the connection that has been idle "
-        "longest, or the new one if none is idle.",
+        "longest, or the new one if none is idle. 0 = as many as the limit of descriptors allows.",
     ),
     Option(
         LIMITS,
@@ -339,12 +341,9 @@ OPTIONS = (
         Size(1 << 10, 1 << 20),
         64 << 10,
         "Answer 431 if the request line and header fields together are larger.",
-        aliases=("h11_max_incomplete_event_size",),
     ),
     Option(LIMITS, "max_request_fields", Integer(8, 4096), 256, "Answer 431 if a request has more header fields."),
-    Option(
-        LIMITS, "max_request_body", Size(0, 1 << 50), 1 << 20, "Answer 413 if a request body is larger. 0 = no limit."
-    ),
+    Option(LIMITS, "max_request_body", Size(0, 1 << 50), 0, "Answer 413 if a request body is larger. 0 = no limit."),
     Option(
         MEMORY,
         "memory",
@@ -378,7 +377,7 @@ OPTIONS = (
     Option(
         LOGS,
         "log_level",
-        Choice("critical", "error", "warning", "info", "debug"),
+        LogLevel(),
         "info",
         "Log messages of saltare at this level and above.",
     ),
@@ -391,7 +390,7 @@ OPTIONS = (
     ),
 )
 
-BY_NAME = {name: option for option in OPTIONS for name in (option.name, *option.aliases)}
+BY_NAME = {option.name: option for option in OPTIONS}
 
 # The four ways to listen. They exclude each other; one from a source of higher rank overrides the others.
 WAYS = {"host": "tcp", "port": "tcp", "uds_path": "uds_path", "fd": "fd", "bind": "bind"}

@@ -5,6 +5,19 @@ import os
 FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 TIME_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+OTHER_LEVELS = {
+    "warn": "warning",
+    "trace": "debug",
+    "fatal": "critical",
+    "notset": "debug",
+    "50": "critical",
+    "40": "error",
+    "30": "warning",
+    "20": "info",
+    "10": "debug",
+    "5": "debug",
+    "0": "debug",
+}
 
 
 class Refused(Exception):
@@ -71,6 +84,17 @@ class Version(Choice):
         return super().read(str(value) if isinstance(value, float) else value)
 
 
+class LogLevel(Choice):
+    """A level by its name, that of other servers or of logging, or by logging's number."""
+
+    def __init__(self):
+        super().__init__("critical", "error", "warning", "info", "debug")
+
+    def read(self, value):
+        word = str(value).strip().lower() if isinstance(value, (str, int)) and not isinstance(value, bool) else value
+        return super().read(OTHER_LEVELS.get(word, word))
+
+
 class Target(Text):
     """ "module:attribute", dots allowed on both sides, or one of `words`."""
 
@@ -84,23 +108,37 @@ class Target(Text):
         text = super().read(value)
         module, colon, attribute = text.partition(":")
         if text in self.words or (module and attribute and ":" not in attribute):
-            return text
+            return self.checked(text)
         raise Refused("" if colon else "there is no colon in it")
+
+    def checked(self, text):
+        return text
+
+
+class Loop(Target):
+    def read(self, value):
+        # uvicorn's "none" leaves the choice of a loop to asyncio, as auto does here.
+        return super().read("auto" if value == "none" else value)
 
 
 class App(Target):
-    """A target, or the app itself."""
+    """A target, or the app itself; a target may end in "()", for a factory."""
 
     def read(self, value):
         return value if callable(value) else super().read(value)
 
+    def checked(self, text):
+        if "(" in text and not text.endswith("()"):
+            raise Refused("a factory is called without arguments; write module:factory()")
+        return text
+
 
 class RootPath(Text):
-    accepts = 'nothing, or a path that starts with "/" and does not end with one'
+    accepts = 'nothing, or a path that starts with "/"'
 
     def read(self, value):
-        path = super().read(value)
-        if path and (path[0] != "/" or path[-1] == "/" or "?" in path or "#" in path):
+        path = super().read(value).rstrip("/")
+        if path and (path[0] != "/" or "?" in path or "#" in path):
             raise Refused
         return path
 
@@ -277,5 +315,11 @@ def whole_number(text):
     return int(text)
 
 
-def one_of(words):
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+def brief(value):
+    """The value on one line: a path in full, a long text cut."""
+    text = repr(value)
+    return text if len(text) <= 240 else text[:237] + "..."
+
+
+def one_of(words, link="or"):
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {link} {words[-1]}"

@@ -5,6 +5,7 @@ It is a process of its own because the master forks, and the watcher has threads
 
 import os
 import sys
+from contextlib import suppress
 
 from .. import _process
 from ..process.attempt import shut
@@ -12,6 +13,8 @@ from ..process.programs import encoded, end_now, pairs
 
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
 STEP, LONGEST = 50, 200  # milliseconds: a change is reported after STEP without another change, LONGEST at most
+LOOKS = 0.3  # seconds between two looks at the files' times, where watchfiles is not installed
+ALWAYS = ("*.py",)
 
 
 class Watcher:
@@ -19,7 +22,7 @@ class Watcher:
 
     def __init__(self, config):
         folders = [os.path.abspath(folder) for folder in config.reload_dir or [config.app_dir]]
-        rules = repr((folders, config.reload_include, config.reload_exclude))
+        rules = repr((folders, (*ALWAYS, *config.reload_include), config.reload_exclude))
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         code = f"import sys; sys.path.append({root!r}); from saltare.prefork.reload import watch; watch(*{rules})"
         command = encoded([sys.executable, "-c", code])
@@ -51,19 +54,56 @@ def watch(folders, include, exclude):
     """Writes a line for each change until the master has ended."""
     import signal
 
-    from watchfiles import watch
-
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # sent by the terminal; the master ends us
 
     def wanted(change, path):
         return is_wanted(path, folders, include, exclude)
 
-    for changes in watch(*folders, watch_filter=wanted, step=STEP, debounce=LONGEST):
-        paths = sorted(path for _, path in changes)
+    for paths in changes(folders, wanted):
         for path in paths:
             forget_compiled(path)
         os.write(1, f"{os.path.relpath(paths[0])}\n".encode())
+
+
+def changes(folders, wanted):
+    """Sorted paths of wanted files that have changed, time after time."""
+    try:
+        from watchfiles import watch
+    except ImportError:
+        yield from differences(folders, wanted)
+        return
+    for found in watch(*folders, watch_filter=wanted, step=STEP, debounce=LONGEST):
+        yield sorted(path for _, path in found)
+
+
+def differences(folders, wanted):
+    """The same without watchfiles, by the files' times. Ends with the master, whose child this program is."""
+    import time
+
+    master = os.getppid()
+    before = times(folders, wanted)
+    while os.getppid() == master:
+        time.sleep(LOOKS)
+        now = times(folders, wanted)
+        if paths := sorted({path for path, _ in before.items() ^ now.items()}):
+            yield paths
+        before = now
+
+
+def times(folders, wanted):
+    """path -> (time, size) of all wanted files."""
+    found = {}
+    for folder in folders:
+        for outer, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if name not in IGNORED and not name.startswith(".")]
+            for name in names:
+                path = os.path.join(outer, name)
+                if wanted(None, path):
+                    with suppress(OSError):
+                        status = os.stat(path)
+                        found[path] = status.st_mtime_ns, status.st_size
+    return found
 
 
 def is_wanted(path, folders, include, exclude):
@@ -86,7 +126,6 @@ def matches(path, name, patterns):
 
 def forget_compiled(path):
     """Python trusts a .pyc whose source has the same second and size, as after two quick changes."""
-    from contextlib import suppress
     from importlib.util import cache_from_source
 
     if path.endswith(".py"):

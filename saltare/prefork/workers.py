@@ -155,9 +155,9 @@ class Workers:
 
 
 def leave_deadline(config):
-    """Of a worker that now begins to leave: its drain and its lifespan have shutdown_timeout each."""
+    """Of a worker that now begins to leave: it drains, and then shuts its lifespan down."""
     timeout = config.patience()
-    return time.monotonic() + 2 * timeout + CUT if timeout else None
+    return time.monotonic() + timeout + config.lifespan_patience() + CUT if timeout else None
 
 
 def send(pid, number):

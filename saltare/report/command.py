@@ -6,13 +6,21 @@ import sys
 import tempfile
 
 from ..errors import AppError, ConfigError, StartError
+from ..launch.arguments import Line
 from ..log import write
+from ..options.sources import COMMAND_LINE
 from ..options.sources import load as load_config
 from .imports import Amount
 from .page import mib, page
 
 MOST_PACKAGES = 12  # shown by name
 SMALL = 100  # KiB; smaller packages are summed up
+OWN = (
+    ("--path", "PATH", "path to ask for; repeat it for several (default /)"),
+    ("--requests", "N", "how many requests the sample load has (default 200)"),
+    ("--html", "FILE", "also write the report as a page"),
+    ("--alone", "", "leave out other options and other servers"),
+)
 
 
 class Row:
@@ -37,10 +45,11 @@ class Report:
 
 def main(arguments):
     """Runs the command and returns its exit code."""
-    from ..launch.cli import parser
-
-    own, rest = own_arguments(parser(), arguments)
-    config = load_config(None, rest, source="command line")
+    own, line = own_arguments(arguments)
+    if line.action == "help":
+        print_help()
+        return 0
+    config = load_config(None, line.given, source=COMMAND_LINE, problems=line.problems)
     report = measured(config, own)
     print(text(report), end="", flush=True)
     if own["html"] is not None:
@@ -49,23 +58,32 @@ def main(arguments):
     return 0
 
 
-def own_arguments(parser, arguments):
-    """The command's own options, and the others by option name."""
-    parser.prog = "saltare memory"
-    group = parser.add_argument_group("Report")
-    group.add_argument("--path", action="append", help="path to ask for; repeat it for several (default /)")
-    group.add_argument("--requests", type=int, default=200, help="how many requests the sample load has (default 200)")
-    group.add_argument("--html", metavar="FILE", default=None, help="also write the report as a page")
-    group.add_argument("--alone", action="store_true", default=False, help="leave out other options and other servers")
-    namespace, unknown = parser.parse_known_args(arguments)
-    given = vars(namespace)
-    own = {name: given.pop(name, None) for name in ("path", "requests", "html", "alone")}
-    action = [f"--{given['action']}"] if "action" in given else []
-    for argument in [*unknown, *action]:
-        raise ConfigError(f"{argument}: not accepted by saltare memory; accepted: one MODULE:ATTRIBUTE and options")
-    if not 0 <= own["requests"] <= 1_000_000:
-        raise ConfigError(f"--requests: got {own['requests']}; accepted: a whole number from 0 to 1000000")
-    return own, given
+def own_arguments(arguments):
+    """The command's own options, and the others as a Line."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="saltare memory", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--path", action="append")
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--html")
+    parser.add_argument("--alone", action="store_true")
+    try:
+        namespace, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error)) from None
+    line = Line(rest)
+    if line.action not in (None, "help"):
+        accepts = "accepted: one MODULE:ATTRIBUTE and options"
+        line.problems.append(f"--{line.action}: not accepted by saltare memory; {accepts}")
+    if not 0 <= namespace.requests <= 1_000_000:
+        line.problems.append(f"--requests: got {namespace.requests}; accepted: a whole number from 0 to 1000000")
+    return vars(namespace), line
+
+
+def print_help():
+    from ..launch.usage import usage
+
+    print(usage("saltare memory", [("Report", OWN)]), end="", flush=True)
 
 
 # ---- measuring -----------------------------------------------------------------------------------------------------

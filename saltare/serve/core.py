@@ -4,6 +4,9 @@ from .. import log
 from ..app.failures import send_in_loop
 from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
 
+MOST_CONNECTIONS = 1 << 20  # as in options/table.py
+LEFT_TO_APP = 32  # descriptors, at least
+
 
 def new_core(config, options):
     """A core; `options` are those of core_options and a worker's own."""
@@ -27,6 +30,7 @@ def core_options(config, guest):
     values = vars(config)
     options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
     end_streams = config.drain_streams == "disconnect"
+    options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()
     options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)), end_streams=int(end_streams))
     return options
 
@@ -35,6 +39,24 @@ def in_units(value, unit):
     if unit == "text":  # one, or lines
         return (value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)).encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
+
+
+def connections_allowed(descriptors=None):
+    """How many connections that many descriptors allow; an eighth of them is left to the app's files and sockets. By
+    default: the soft limit, which the core has raised to the hard one, as every Go program does when it starts.
+    """
+    most = descriptors or descriptors_allowed() or MOST_CONNECTIONS
+    return max(1, min(most - max(most // 8, LEFT_TO_APP), MOST_CONNECTIONS))
+
+
+def descriptors_allowed():
+    """RLIMIT_NOFILE; None: unlimited, or unknown. (The module resource would cost a page or two.)"""
+    try:
+        with open("/proc/self/limits") as file:
+            line = next(line for line in file if line.startswith("Max open files"))
+        return int(line.split()[3])
+    except (OSError, StopIteration, ValueError):
+        return None
 
 
 def attach(core, starter, loop, state):

@@ -361,7 +361,7 @@ class Server:
         await asyncio.sleep(0)  # one turn, which accepts the connections in the backlogs
         for listener in self._listeners:
             listener.close()
-        await self._in_time(done.future)
+        await self._in_time(done.future, self.config.shutdown_timeout)
         done.detach()
         if not done.future.done() and is_busy(core, starter):
             self.graceful = False
@@ -369,7 +369,7 @@ class Server:
 
     async def _shut(self, lifespan):
         task = self._loop.create_task(lifespan.shutdown())
-        await self._in_time(task)
+        await self._in_time(task, self.config.lifespan_patience())
         if not task.done():
             self.graceful = False
             log.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
@@ -382,9 +382,9 @@ class Server:
             self._uncancelled |= going_on
             log.error(f"tasks still running after their cancellation are abandoned: {len(going_on)}")
 
-    async def _in_time(self, future):
-        timeout = self.config.shutdown_timeout or None
-        await asyncio.wait([future, self._stop.at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    async def _in_time(self, future, timeout):
+        """Until the future or a second stop, or until the timeout; 0: none."""
+        await asyncio.wait([future, self._stop.at_once], timeout=timeout or None, return_when=asyncio.FIRST_COMPLETED)
 
     def _why_cut(self):
         if self._stop.at_once.done():

@@ -50,7 +50,7 @@ def no_more_than(server, mib):
 
 def test_a_gibibyte_in_fragments(cli_server):
     """The message exceeds ws_max_size, so the connection ends with 1009 and the rest is not read."""
-    server = server_of(cli_server)
+    server = server_of(cli_server, "--ws-max-size", "1MiB")
     piece = frame(CONTINUATION, bytes(MIB // 4), fin=0)
     with no_more_than(server, 2), Peer(server) as peer:
         with contextlib.suppress(ConnectionError):

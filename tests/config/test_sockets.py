@@ -92,13 +92,31 @@ def test_wildcard(listen):
 
 
 @ipv6
+def test_the_ipv6_wildcard_takes_ipv4_as_well(listen):
+    (both,) = listen(host="[::]", port=0)
+    assert both.wildcard
+    assert both.url == f"http://[::]:{both.address[1]}"
+    both.socket.setblocking(True)
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as client:
+            client.connect((host, both.address[1]))
+            both.socket.accept()[0].close()
+
+
+@ipv6
 def test_ipv6_only(listen):
-    (six,) = listen(host="[::]", port=0)
-    assert six.wildcard
-    assert six.url == f"http://[::]:{six.address[1]}"
+    (six,) = listen(host="::", port=0, ipv6_only=True)
     # The same port is free for IPv4: the socket does not claim it as well.
     (four,) = listen(host="0.0.0.0", port=six.address[1])
     assert answers(four)
+
+
+@ipv6
+def test_both_wildcards_of_a_port(listen):
+    (free,) = listen(port=0)
+    port = free.address[1]
+    free.close()
+    assert len(listen(bind=[f"0.0.0.0:{port}", f"[::]:{port}"])) == 2
 
 
 def test_name_with_several_addresses(listen, monkeypatch):
@@ -141,6 +159,15 @@ def test_port_in_use(listen, failed):
     assert failed(port=port) == (
         f"cannot listen on 127.0.0.1:{port}: the port is in use; another --port, or 0 for a free one, avoids that"
     )
+
+
+def test_what_is_in_use_has_an_exit_code_of_its_own(listen, tmp_path):
+    (taken,) = listen(port=0)
+    listen(uds_path=str(tmp_path / "a.sock"))
+    for given in ({"port": taken.address[1]}, {"uds_path": str(tmp_path / "a.sock")}):
+        with pytest.raises(StartError) as caught:
+            listen(**given)
+        assert caught.value.exit_code == 3
 
 
 def test_port_just_left_is_free_again(listen):
@@ -200,12 +227,12 @@ def test_relative_unix_path_is_removed_from_anywhere(listen, tmp_path, monkeypat
 def test_permissions(listen, tmp_path):
     old = os.umask(0o077)
     try:
-        listen(bind=[f"unix:{tmp_path}/a.sock"], uds_permissions="666")
+        listen(bind=[f"unix:{tmp_path}/a.sock"], uds_permissions="660")
         listen(uds_path=f"{tmp_path}/b.sock")
     finally:
         os.umask(old)
-    assert mode(tmp_path / "a.sock") == 0o666
-    assert mode(tmp_path / "b.sock") == 0o700
+    assert mode(tmp_path / "a.sock") == 0o660
+    assert mode(tmp_path / "b.sock") == 0o666
 
 
 def test_socket_is_never_more_open_than_asked_for(listen, tmp_path, monkeypatch):

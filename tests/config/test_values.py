@@ -11,6 +11,8 @@ from saltare.options.values import (
     File,
     Flag,
     Integer,
+    LogLevel,
+    Loop,
     Octal,
     Path,
     Refused,
@@ -58,10 +60,17 @@ LISTS = Several(Address(), ",", "commas")
         (Flag(), "0", False),
         (Flag(), True, True),
         (Choice("info", "debug"), "INFO", "info"),
+        *((LogLevel(), given, "warning") for given in ("warning", "WARN", 30, "30")),
+        *((LogLevel(), given, "debug") for given in ("trace", 5, 10, "notset")),
+        (LogLevel(), "fatal", "critical"),
+        (Loop("auto"), "none", "auto"),
+        (App(), "main:make()", "main:make()"),
         (Target("auto"), "auto", "auto"),
         (Target("auto"), "a.b:c.d", "a.b:c.d"),
         (RootPath(), "", ""),
         (RootPath(), "/api/v1", "/api/v1"),
+        (RootPath(), "/api/", "/api"),
+        (RootPath(), "/", ""),
         (Path(), PurePosixPath("/srv/app"), "/srv/app"),
         (File(".json"), "log.json", "log.json"),
         (Text(), "Grüße", "Grüße"),
@@ -103,11 +112,13 @@ def test_accepted(kind, given, value):
         *((Octal(0o777), given) for given in ("", "888", "0x1f", "1000", 660, "-660", True)),
         *((Flag(), given) for given in ("", "maybe", 1, 0, None)),
         *((Choice("info"), given) for given in ("", "loud", 20, None)),
+        *((LogLevel(), given) for given in ("", "loud", 21, True, None, 20.0)),
+        *((App(), given) for given in ("main:make(5)", "main:make(")),
         *((Target("auto"), given) for given in ("", "main", ":app", "main:", "a:b:c", "a\n:b", 5)),
-        *((RootPath(), given) for given in ("/", "api", "/api/", "/a?b", "/a#b", "/a\n", None)),
+        *((RootPath(), given) for given in ("api", "api/", "/a?b", "/a#b", "/a\n", None)),
         *((Path(), given) for given in ("", "a\0b", 5, b"x", None)),
         *((Host(), given) for given in ("", "a b", "http://x", "127.0.0.1:80", "[::1]:80", "[]", None)),
-        *((LISTS, given) for given in ("a", ["a:1", 5], 5, None, ["::1:80"])),
+        *((LISTS, given) for given in ("80", ["a:1", 5], 5, None, ["::1:80"])),
         *((Header(), given) for given in ("novalue", ": x", "a b: c", "a: b\r\nc: d", "a: \0", "a: \u20ac", 5)),
         *((Header(), given) for given in (("a",), ("a", 1), ("a ", "b"), (b"a", b"\n c"))),
         *((Header(), given) for given in ("Content-Length: 5", "connection: close", "Server: x", "DATE: x")),
@@ -129,15 +140,18 @@ def test_refused(kind, given):
         ("unix:/run/x.sock", ("unix", "/run/x.sock")),
         ("unix:relative:with:colons", ("unix", "relative:with:colons")),
         ("fd://3", ("fd", 3)),
+        (":8000", ("tcp", "0.0.0.0", 8000)),
+        ("localhost", ("tcp", "localhost", 8000)),
+        ("[::1]", ("tcp", "::1", 8000)),
+        ("tcp://a:1", ("tcp", "a", 1)),
+        ("unix:///run/x", ("unix", "/run/x")),
     ],
 )
 def test_address(text, meaning):
     assert address(text) == meaning
 
 
-@pytest.mark.parametrize(
-    "text", ["", "host", ":80", "::1:80", "host:", "host:99999", "unix:", "fd://", "fd://x", "[a]"]
-)
+@pytest.mark.parametrize("text", ["", "80", ":", "::1:80", "host:", "host:99999", "unix:", "fd://", "fd://x", "a b"])
 def test_not_an_address(text):
     with pytest.raises(Refused):
         address(text)

@@ -108,7 +108,7 @@ def test_a_page(heavy, tmp_path):
     ("arguments", "code", "said"),
     [
         ((), 2, "app: none given"),
-        (("app:app", "--wat"), 2, "--wat: not accepted by saltare memory"),
+        (("app:app", "--wat"), 2, "--wat: unknown option; see saltare --help"),
         (("app:app", "--check"), 2, "--check: not accepted by saltare memory"),
         (("app:app", "--requests", "-1"), 2, "--requests: got -1; accepted: a whole number from 0 to 1000000"),
         (("app:app", "--workers", "x"), 2, "--workers: got 'x'"),

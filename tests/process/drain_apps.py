@@ -29,6 +29,10 @@ async def phase(name, outcome, send):
         await asyncio.sleep(3600)
     if outcome == "stubborn":
         await stubborn()
+    if outcome == "slow":
+        await asyncio.sleep(0.3)
+        say(f"{name} took its time")
+        outcome = "complete"
     message = {"message": f"{name} says no"} if outcome == "failed" else {}
     await send({"type": f"lifespan.{name}.{outcome}", **message})
 

@@ -164,7 +164,7 @@ def test_several_binds(cli_server, raw, tmp_path):
 def test_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = ended(APP, "--port", str(taken.getsockname()[1]))
-    assert result.returncode == 1
+    assert result.returncode == 3
     (line,) = result.stderr.splitlines()
     assert line.startswith("saltare: cannot listen on 127.0.0.1:")
     assert "the port is in use" in line

@@ -228,7 +228,7 @@ def test_two_servers_share_a_port(cli_server, free_port):
     assert {int(ask(("127.0.0.1", free_port))) for _ in range(10)} == {second.pid}
     command = [sys.executable, "-m", "saltare", "worker_apps:app", "--port", str(free_port)]
     done = subprocess.run(command, cwd=os.path.dirname(__file__), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "the port is in use" in done.stderr
+    assert done.returncode == 3 and "the port is in use" in done.stderr
 
 
 def test_a_load_on_all_kinds_of_sockets_at_once(cli_server, tmp_path):

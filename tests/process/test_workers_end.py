@@ -182,7 +182,7 @@ def test_a_port_in_use_ends_it_once(ended):
             text=True,
             timeout=60,
         )
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1 and "the port is in use" in done.stderr
 
 

@@ -72,6 +72,15 @@ def test_an_ipv6_wildcard(serve):
     server = serve(where, **QUIET, host="::")
     client, seen = seen_at(("::1", server.port), socket.AF_INET6)
     assert seen == (client[:2], ("::1", server.port))
+    client, seen = seen_at(("127.0.0.1", server.port))
+    assert seen == (client, ("127.0.0.1", server.port))
+
+
+@needs_ipv6
+def test_an_ipv6_wildcard_alone(serve):
+    server = serve(where, **QUIET, host="::", ipv6_only=True)
+    client, seen = seen_at(("::1", server.port), socket.AF_INET6)
+    assert seen == (client[:2], ("::1", server.port))
     with pytest.raises(ConnectionRefusedError):
         seen_at(("127.0.0.1", server.port))
 

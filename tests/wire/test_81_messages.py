@@ -114,7 +114,7 @@ WRONG = {
 @pytest.mark.parametrize(("wrong", "code", "reason"), WRONG.values(), ids=WRONG)
 def test_a_mistake_of_the_peer(serve, wrong, code, reason, meet):
     echo.ends.clear()
-    server = serve(echo, log_level="debug", **QUIET)
+    server = serve(echo, log_level="debug", ws_max_size="1MiB", **QUIET)
     peer = meet(server)
     peer.send(text("before") + wrong)
     assert peer.read_frame() == Frame(TEXT, b"before")
@@ -230,7 +230,7 @@ def test_context_that_a_peer_cannot_keep(serve, offer, answer, meet):
     ids=["garbage", "bomb", "no UTF-8"],
 )
 def test_what_does_not_inflate(serve, packed, code, meet):
-    peer = meet(serve(echo, ws_per_message_deflate=True, **QUIET), "/", OFFER)
+    peer = meet(serve(echo, ws_per_message_deflate=True, ws_max_size="1MiB", **QUIET), "/", OFFER)
     assert peer.send(frame(TEXT, packed, rsv=RSV1)).read_close()[0] == code and peer.ended()
 
 

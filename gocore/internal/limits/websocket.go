@@ -23,7 +23,7 @@ const (
 const (
 	// DefaultMessageBytes is the largest message (ws_max_size). Larger: closed with 1009. Price: the most memory that a message takes
 	// before the app can receive it.
-	DefaultMessageBytes = 1 << 20
+	DefaultMessageBytes = 16 << 20
 	// MessageCostBytes is what a message takes in Python besides its payload, so that a flood of tiny messages is counted too: a bytes
 	// object with its place in a list takes about 48.
 	MessageCostBytes = 64

@@ -97,7 +97,7 @@ func TestLargeHeadsOneBehindTheOther(t *testing.T) {
 
 func TestEachLimitIsLoggedOnceInAWhile(t *testing.T) {
 	config := sockets(0)
-	config.Conn.MaxConnections, config.Conn.MaxRequestBody = 3, 65536
+	config.Conn.MaxConnections, config.Conn.MaxRequestBody, config.Conn.WSMaxBytes = 3, 65536, 1<<20
 	d := open(t, config)
 	for range 3 {
 		for _, text := range []string{

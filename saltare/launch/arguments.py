@@ -1,0 +1,135 @@
+"""Reads the command line: our options, other servers' names for them, and every problem with the line."""
+
+import re
+
+from ..options import sources, table
+from ..options.net_values import ServerHeader
+from ..options.values import FLAG_WORDS, Flag, brief
+
+ACTIONS = {
+    "--check": "check",
+    "--check-config": "check",  # gunicorn's name
+    "--print-config": "print-config",
+    "--version": "version",
+    "-v": "version",
+    "--help": "help",
+    "-h": "help",
+}
+APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?")
+OWN = {option.flag: (option, None) for option in table.OPTIONS if option.name != "app"}
+OWN.update({option.off_flag: (option, False) for option in table.OPTIONS if option.off_flag})
+
+
+class Line:
+    """What a command line gives: `given`, name -> text, True or False, or a list of texts; `action`; `problems`."""
+
+    def __init__(self, arguments):
+        self.given, self.action, self.problems = {}, None, []
+        self._rest = list(arguments)
+        while self._rest:
+            one = self._rest.pop(0)
+            if one == "--":
+                while self._rest:
+                    self._positional(self._rest.pop(0))
+            elif one.startswith("--"):
+                self._long(one)
+            elif one.startswith("-") and one != "-":
+                self._short(one)
+            else:
+                self._positional(one)
+
+    def _positional(self, text):
+        if "app" in self.given:
+            self.problems.append(
+                f"{text}: one argument too many; accepted: one MODULE:ATTRIBUTE and the options in saltare --help"
+            )
+        else:
+            self.given["app"] = text
+
+    def _long(self, argument):
+        flag, equals, value = argument.partition("=")
+        if flag in ACTIONS and not equals:
+            self._act(flag)
+        elif flag in OWN:
+            self._own(flag, value if equals else None)
+        else:
+            self._foreign(flag[2:].replace("-", "_"), flag, value if equals else None)
+
+    def _short(self, argument):
+        flag, value = argument[:2], argument[2:].removeprefix("=")
+        if argument in ACTIONS:
+            self._act(argument)
+        else:
+            self._foreign(flag, argument, value or None)
+
+    def _act(self, flag):
+        if self.action not in (None, ACTIONS[flag]):
+            self.problems.append(
+                f"{flag}: contradicts an earlier one: got {self.action!r} and {ACTIONS[flag]!r}; it is accepted once"
+            )
+        self.action = ACTIONS[flag]
+
+    def _own(self, flag, value):
+        option, constant = OWN[flag]
+        if constant is False:
+            if value is not None:
+                self.problems.append(f"{flag}: got {brief(value)}; it takes no value")
+                return
+            value = False
+        elif value is None and isinstance(option.kind, Flag):
+            # As `--ws-per-message-deflate true` of uvicorn.
+            value = self._rest.pop(0) if self._rest and self._rest[0].lower() in FLAG_WORDS else True
+        elif value is None and isinstance(option.kind, ServerHeader):
+            # Alone it switches on, as in uvicorn.
+            value = self._rest.pop(0) if self._is_value(but_no_app=True) else True
+        elif value is None:
+            value = self._value(flag, option.kind.accepts)
+        if value is not None:
+            self._store(option.name, flag, value, option.kind.many)
+
+    def _foreign(self, name, shown, value):
+        from ..options import foreign
+
+        row = foreign.BY_NAME.get(name)
+        off = row is None and name.startswith("no_") and foreign.BY_NAME.get(name[3:])
+        if off and off.takes != foreign.VALUE and value is None:
+            self._store(name[3:], shown, False)
+        elif row is None:
+            if value is None and self._is_value(but_no_app=True):
+                value = self._rest.pop(0)  # most likely; it is not one argument too many
+            given = "" if value is None else f", got {value!r}"
+            self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
+        else:
+            if value is None and row.takes == foreign.VALUE:
+                value = self._value(shown, foreign.accepted(row))
+            elif value is None:
+                takes = row.takes == foreign.EITHER and self._is_value(but_no_app=True)
+                value = self._rest.pop(0) if takes else True
+            if value is not None:
+                self._store(name, shown, value, foreign.repeats(row), foreign.is_spelling(row))
+
+    def _value(self, flag, accepts):
+        if self._is_value():
+            return self._rest.pop(0)
+        self.problems.append(f"{flag}: a value is missing; accepted: {accepts}")
+        return None
+
+    def _is_value(self, but_no_app=False):
+        """Whether the next argument is the value of the option before it."""
+        if not self._rest:
+            return False
+        text = self._rest[0]
+        if text.startswith("-") and not (text == "-" or text[1].isdigit()):
+            return False
+        return not (but_no_app and APP.fullmatch(text))
+
+    def _store(self, name, flag, value, many=False, once=True):
+        before = self.given.get(name)
+        if before is None or not once:
+            self.given[name] = [value] if many and not isinstance(value, bool) else value
+        elif isinstance(before, list):
+            before.append(value)
+        elif before != value:
+            self.problems.append(
+                f"{flag}: contradicts an earlier one: got {before!r} and {value!r}; it is accepted once"
+            )

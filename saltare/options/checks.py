@@ -1,0 +1,140 @@
+"""Checks options against each other, once all sources are read."""
+
+import os
+
+from .table import BY_NAME, WAYS
+from .values import brief
+
+
+def choose_way(found, problems):
+    """Keeps in `found` only the way to listen of the highest rank; returns the sources of the others."""
+    used = [name for name in WAYS if name in found and found[name].value not in (None, ())]
+    if not used:
+        return {}
+    first = min(used, key=lambda name: found[name].rank)
+    aside = {}
+    for name in used:
+        if WAYS[name] == WAYS[first]:
+            continue
+        if found[name].rank == found[first].rank:
+            advice = "give one of them, or several addresses by bind"
+            problems.append(contradiction(found[first], found[name], advice))
+            return aside
+        aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
+    return {**aside, **choose_permissions(found, first, problems)}
+
+
+def choose_permissions(found, way, problems):
+    permissions = found.get("uds_permissions")
+    if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
+        return {}
+    if permissions.rank <= found[way].rank:
+        problems.append(contradiction(permissions, found[way], "there is no unix socket to give permissions to"))
+        return {}
+    del found["uds_permissions"]
+    return {"uds_permissions": f"default: {permissions.source} is set aside by {found[way].label}"}
+
+
+def listens_at_unix(way, value):
+    return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
+
+
+def contradiction(one, other, advice):
+    values = f"got {brief(one.value)} and {brief(other.value)}"
+    return f"{one.label} and {other.label} contradict each other: {values}; {advice}"
+
+
+def check_together(config, reading, cwd, app_needed):
+    """Adds a line to reading.problems for each option that does not fit the others, or this machine."""
+    found, broken = reading.found, reading.broken
+    for names, text in complaints(config, found, cwd, app_needed):
+        if broken.isdisjoint(names):
+            reading.problems.append(text)
+
+
+def complaints(config, found, cwd, app_needed):
+    """(options that it is about, text) of each."""
+    if config.app is None and app_needed:
+        yield ("app",), 'app: none given; accepted: "module:attribute", such as main:app'
+    if "uds_permissions" in found and config.way() == "tcp" and not any(name in found for name in ("host", "port")):
+        one = found["uds_permissions"]
+        yield (
+            ("uds_permissions", "uds_path", "bind"),
+            f"{one.label}: got {one.value:o}, but there is no unix socket; accepted with uds_path",
+        )
+    yield from of_paths(found, cwd)
+    yield from of_modules(found)
+    if config.ws_deflate_context and not config.ws_per_message_deflate:
+        label = found["ws_deflate_context"].label
+        text = f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off"
+        yield ("ws_deflate_context", "ws_per_message_deflate"), text
+    if config.memory == "safe" and config.park_memory is not None:
+        advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
+        yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice)
+    yield from of_processes(config, found, cwd)
+
+
+def of_paths(found, cwd):
+    for name, exists, kind in (
+        ("app_dir", os.path.isdir, "a folder"),
+        ("env_file", os.path.isfile, "a file"),
+        ("log_config", os.path.isfile, "a file"),
+        ("park_memory", is_writable_folder, "a writable folder"),
+    ):
+        one = found.get(name)
+        if one is not None and one.value is not None and not exists(os.path.join(cwd, one.value)):
+            yield (name,), f"{one.label}: got {brief(one.value)}, which is not {kind} that exists"
+
+
+def is_writable_folder(path):
+    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+
+
+def of_modules(found):
+    env_file, loop = found.get("env_file"), found.get("loop")
+    if env_file is not None and env_file.value is not None and not is_installed("dotenv"):
+        yield ("env_file",), needs(env_file, "dotenv")
+    if loop is not None and loop.value == "uvloop" and not is_installed("uvloop"):
+        yield ("loop",), needs(loop, "uvloop")
+
+
+def is_installed(module):
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def needs(found, extra):
+    return f'{found.label}: got {brief(found.value)}, which needs pip install "saltare[{extra}]"'
+
+
+def of_processes(config, found, cwd):
+    for name in ("reload_dir", "reload_include", "reload_exclude"):
+        # Programs compute whether to reload, so their keywords may say what to watch all the same.
+        typed = name in found and not found[name].source.startswith("keyword")
+        if typed and found[name].value != BY_NAME[name].default and not config.reload:
+            yield (name, "reload"), f"{found[name].label}: got {brief(found[name].value)}, but reload is off"
+    for folder in config.reload_dir:
+        if not os.path.isdir(os.path.join(cwd, folder)):
+            label = found["reload_dir"].label
+            yield ("reload_dir",), f"{label}: got {brief(folder)}, which is not a folder that exists"
+    if config.limit_max_requests_jitter and not config.limit_max_requests:
+        one = found["limit_max_requests_jitter"]
+        text = f"{one.label}: got {brief(one.value)}, but there is no limit_max_requests to add it to"
+        yield ("limit_max_requests_jitter", "limit_max_requests"), text
+    if config.reload and config.workers != 1:
+        advice = "while files are watched there is one worker"
+        yield ("reload", "workers"), contradiction(found["reload"], found["workers"], advice)
+    if config.app is None or isinstance(config.app, str):
+        return
+    if config.reload:
+        yield ("reload",), needs_name(found["reload"])
+    elif config.supervised() and not config.preload:
+        yield ("preload",), needs_name(found["preload"])
+
+
+def needs_name(found):
+    return (
+        f"{found.label}: got {brief(found.value)}, for which the app is imported again and again; "
+        'accepted with an app given as "module:attribute"'
+    )

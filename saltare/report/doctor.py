@@ -1,0 +1,259 @@
+"""`saltare doctor MODULE:ATTRIBUTE [options]`: what a command line would start, without starting or importing anything.
+
+It shows where each value comes from, what names of other servers came to, which limits apply, and what could not be
+done here and why. `--json` prints the same for programs.
+"""
+
+import os
+import socket
+import sys
+
+from .. import __version__
+from ..launch.arguments import Line
+from ..options import listing, sources, techniques
+from ..options.table import BY_NAME, OPTIONS
+from ..prefork.worker_count import usable_cpus, wanted_workers
+from ..serve.core import connections_allowed
+
+LIMITS = (
+    "max_request_line",
+    "max_request_head",
+    "max_request_fields",
+    "max_request_body",
+    "max_concurrent_connections",
+    "max_keepalive_requests",
+    "listen_backlog",
+    "ws_max_size",
+    "header_timeout",
+    "keep_alive_timeout",
+    "body_timeout",
+    "write_timeout",
+    "ws_keepalive_timeout",
+    "shutdown_timeout",
+)
+LACKS = {
+    "TLS": "put nginx or another proxy in front (docs/deployment.md)",
+    "HTTP/2": "let the proxy speak it",
+    "proxy headers": "wrap the app in a middleware that reads them (docs/migrating.md)",
+    "access log": "let the proxy or a middleware of the app log requests",
+    "metrics": "let a middleware of the app count",
+}
+SOMAXCONN = "/proc/sys/net/core/somaxconn"
+
+
+def main(arguments):
+    """Prints the report and returns the exit code: 2 if the line is not accepted."""
+    as_json = "--json" in arguments
+    line = Line([one for one in arguments if one != "--json"])
+    if line.action == "help":
+        print_help()
+        return 0
+    config, problems = sources.examine(None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems)
+    report = examined(config, problems)
+    if as_json:
+        import json
+
+        print(json.dumps(report, indent=2, ensure_ascii=False), flush=True)
+    else:
+        print(text(report), end="", flush=True)
+    return 2 if problems else 0
+
+
+def print_help():
+    from ..launch.usage import usage
+
+    print(usage("saltare doctor", [("Report", [("--json", "", "print the report as JSON")])]), end="", flush=True)
+
+
+def examined(config, problems):
+    """The report, of values that JSON has too."""
+    return {
+        "version": __version__,
+        "python": f"{sys.implementation.name} {sys.version.split()[0]}",
+        "accepted": not problems,
+        "problems": list(problems),
+        "app": config.app,
+        "processes": processes(config),
+        "listens": listens(config),
+        "options": [
+            {"name": one.name, "value": shown(getattr(config, one.name)), "source": config.sources[one.name]}
+            for one in OPTIONS
+            if config.sources[one.name] != "default"
+        ],
+        "other_servers_names": list(config.notes),
+        "limits": [{"name": name, "value": limit(config, name), "source": config.sources[name]} for name in LIMITS],
+        "not_here": [{"what": what, "why": why} for what, why in obstacles(config)],
+        "not_in_this_version": LACKS,
+    }
+
+
+# ---- what would start ----
+
+
+def processes(config):
+    if not config.supervised():
+        return "one process"
+    count = wanted_workers(config)
+    workers = f"a master and {count} {'worker' if count == 1 else 'workers'}"
+    if config.reload:
+        return f"{workers}, restarted when a file changes"
+    if config.preload == "auto":
+        return f"{workers}; the master imports the app, unless the import starts threads"
+    return f"{workers}; {'the master' if config.preload else 'each worker'} imports the app"
+
+
+def listens(config):
+    way = config.way()
+    if way == "bind":
+        return [one if "://" in one or one.startswith("unix:") else f"http://{one}" for one in config.bind]
+    if way == "tcp":
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        return [f"http://{host}:{config.port}"]
+    return [f"unix:{config.uds_path}" if way == "uds_path" else f"fd://{config.fd}"]
+
+
+def shown(value):
+    if isinstance(value, (list, tuple)):
+        return [shown(one) for one in value]
+    return value if value is None or isinstance(value, (str, int, float)) else repr(value)
+
+
+def limit(config, name):
+    value = getattr(config, name)
+    if name == "max_concurrent_connections" and not value:
+        return f"{allowed()}, by the limit of descriptors"
+    if not value:
+        return "no limit"
+    option = BY_NAME[name]
+    unit = getattr(option.kind, "unit", "")
+    return listing.size_text(value) if unit == "bytes" else f"{listing.number(value)}{' s' if unit else ''}"
+
+
+def allowed():
+    """What the server will find: it raises its soft limit of descriptors to the hard one."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections_allowed(hard if hard != resource.RLIM_INFINITY else None)
+
+
+# ---- what could not be done here ----
+
+
+def obstacles(config):
+    """(what, why) of each."""
+    yield from of_app(config)
+    yield from of_sockets(config)
+    yield from of_processes(config)
+    yield from of_memory(config)
+
+
+def of_app(config):
+    from importlib.machinery import PathFinder
+
+    if not isinstance(config.app, str):
+        return
+    name = config.app.partition(":")[0].partition(".")[0]
+    folder = os.path.abspath(config.app_dir)
+    if name not in sys.builtin_module_names and PathFinder.find_spec(name, [folder, *sys.path]) is None:
+        yield "the app", f'there is no module "{name}" in {folder} or elsewhere on sys.path'
+
+
+def of_sockets(config):
+    from ..listen.open import addresses
+    from ..listen.tcp import resolved, takes_ipv4, tcp_failure
+
+    for kind, *address in addresses(config):
+        if kind != "tcp":
+            continue
+        host, port = address
+        try:
+            for family, name in resolved(host, port):
+                if why := cannot_bind(family, name, takes_ipv4(config, *name[:2])):
+                    yield "listening", str(tcp_failure(why, host, port))
+        except Exception as error:
+            yield "listening", str(error)
+    try:
+        with open(SOMAXCONN) as file:
+            most = int(file.read())
+    except (OSError, ValueError):
+        return
+    if most < config.listen_backlog:
+        yield "listen_backlog", f"the kernel allows {most} (net.core.somaxconn), not {config.listen_backlog}"
+
+
+def cannot_bind(family, name, takes_ipv4):
+    """The OSError of binding to the address, which is free again at once; nobody can connect meanwhile."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not takes_ipv4)
+            sock.bind(name)
+    except OSError as error:
+        return error
+    return None
+
+
+def of_processes(config):
+    from ..launch.touched import touched
+
+    if why := touched():
+        yield "a clean interpreter", f"saltare would serve in the one that it is started in: {why}"
+    if config.workers > usable_cpus():
+        yield "workers", f"{config.workers} share {usable_cpus()} CPUs; --workers 0 starts as many as there are"
+    if config.reload and not is_installed("watchfiles"):
+        yield "watching files", 'their times are looked at instead; pip install "saltare[reload]" for watchfiles'
+
+
+def is_installed(module):
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def of_memory(config):
+    if config.memory == "lean" and techniques.untested() is not None:
+        yield "memory techniques", f"they are those of --memory safe: {techniques.untested()}"
+    if config.park_memory is not None and (why := why_not_parked(config.park_memory)):
+        yield "parking", why
+
+
+def why_not_parked(folder):
+    from ..memory import park
+
+    if techniques.untested() is not None:
+        return techniques.untested()
+    try:
+        park.check_interpreter()
+        os.close(park.suitable_file(folder))
+    except park.NotParked as reason:
+        return str(reason)
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return None
+
+
+# ---- as text ----
+
+
+def text(report):
+    if report["accepted"]:
+        lines = [f"saltare {report['version']} on {report['python']} would serve {report['app']}"]
+    else:
+        lines = [f"saltare {report['version']} would not start: options that are not accepted"]
+        lines += [f"  {one}" for one in report["problems"]]
+        lines += ["", "without them"]
+    lines += [f"  {'processes':<28} {report['processes']}", f"  {'listens on':<28} {', '.join(report['listens'])}"]
+    lines += section("options", [(one["name"], f"{one['value']!r:<24} {one['source']}") for one in report["options"]])
+    lines += ["", "names of other servers", *(f"  {one}" for one in report["other_servers_names"])] * bool(
+        report["other_servers_names"]
+    )
+    lines += section("limits", [(one["name"], f"{one['value']:<24} {one['source']}") for one in report["limits"]])
+    lines += section("could not be done here", [(one["what"], one["why"]) for one in report["not_here"]])
+    lines += section("not in this version", report["not_in_this_version"].items())
+    return "\n".join(lines) + "\n"
+
+
+def section(title, rows):
+    return ["", title, *(f"  {name:<28} {value}" for name, value in rows)] if rows else []

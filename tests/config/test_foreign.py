@@ -1,0 +1,396 @@
+"""Names of other servers: each row of options/foreign.py, what it turns values into, and what it refuses."""
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from saltare.errors import ConfigError
+from saltare.launch.arguments import Line
+from saltare.options import foreign, meanings, sources
+from saltare.options.config import AT_ONCE
+from saltare.options.table import BY_NAME, OPTIONS
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """The Config of a command line, in an empty folder with this environment."""
+
+    def config(text, **env):
+        line = Line(shlex.split(text))
+        return sources.load(
+            None, line.given, environ=env, cwd=tmp_path, source=sources.COMMAND_LINE, problems=line.problems
+        )
+
+    return config
+
+
+@pytest.fixture
+def problems(typed):
+    """The problems of a command line."""
+
+    def lines(text, **env):
+        with pytest.raises(ConfigError) as caught:
+            typed(text, **env)
+        return list(caught.value.problems)
+
+    return lines
+
+
+def given(config):
+    """Options that are not at their defaults, but for the app."""
+    return {one.name: getattr(config, one.name) for one in OPTIONS if getattr(config, one.name) != one.default} | {
+        "app": config.app
+    }
+
+
+# ---- the table ----
+
+
+def test_a_name_has_one_meaning():
+    names = [name for row in foreign.ROWS for name in row.names]
+    assert len(names) == len(set(names))
+    assert not {*names} & BY_NAME.keys()
+
+
+def test_a_row_names_options_that_exist():
+    for row in foreign.ROWS:
+        if foreign.is_spelling(row):
+            assert row.meaning.name in BY_NAME or callable(row.meaning.read), row
+
+
+def test_what_is_shared_exists():
+    flags = {option.flag[2:].replace("-", "_") for option in OPTIONS} | {"print_config"}
+    for names in foreign.SHARED.values():
+        assert set(names.split()) <= BY_NAME.keys() | flags
+
+
+def test_each_reason_is_a_sentence_for_the_reader():
+    for row in foreign.ROWS:
+        text = row.meaning.told()
+        assert text.isprintable() and not text.endswith((".", ";", " ")), row
+        assert row.programs and set(row.programs) <= foreign.PROGRAMS.keys()
+
+
+def test_limits_are_those_of_our_options():
+    assert meanings.MOST_HEAD == BY_NAME["max_request_head"].kind.high
+    assert meanings.DEFAULT_HEAD == BY_NAME["max_request_head"].default
+    line, fields = BY_NAME["max_request_line"].kind, BY_NAME["max_request_fields"].kind
+    assert (meanings.LEAST_LINE, meanings.MOST_LINE) == (line.low, line.high)
+    assert (meanings.LEAST_FIELDS, meanings.MOST_FIELDS) == (fields.low, fields.high)
+
+
+@pytest.mark.parametrize("row", foreign.ROWS, ids=lambda row: row.names[0])
+def test_a_keyword_that_is_none_or_asks_for_nothing_is_not_refused(row, load):
+    for name in row.names:
+        if not name.startswith("-") and name not in ("timeout_graceful_shutdown", "graceful_timeout"):
+            assert given(load({name: None})).keys() <= {"app", "ws_keepalive_timeout"}
+    if isinstance(row.meaning, foreign.Refusal):
+        for nothing in (None, False, "", "false", 0, [], {}):
+            assert row.turn(nothing) == {}
+
+
+def test_our_own_names_do_not_load_the_table():
+    code = (
+        "import sys; from saltare.options import sources; from saltare.launch.arguments import Line; "
+        "line = Line(['main:app', '--port', '80', '--no-date-header']); "
+        "sources.load(None, line.given, environ={}, source=sources.COMMAND_LINE); "
+        "sources.load('main:app', {'workers': 2}, environ={}); "
+        "print('saltare.options.foreign' in sys.modules, 'saltare.options.meanings' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False False"
+
+
+def test_the_table_does_not_stay_in_memory():
+    code = (
+        "import gc, sys; from saltare.options import sources; "
+        "sources.load('main:app', {'access_log': False, 'timeout_keep_alive': 5}, environ={}); gc.collect(); "
+        "print([name for name in sys.modules if name.endswith(('.foreign', '.meanings'))], "
+        "[one for one in gc.get_objects() if type(one).__name__ in ('Row', 'Spelling')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[] []"
+
+
+# ---- lines of other servers ----
+
+LINES = {
+    "app:app --host 0.0.0.0 --port 80 --workers 4": {"host": "0.0.0.0", "port": 80, "workers": 4},
+    "app:app --timeout-keep-alive 5": {"keep_alive_timeout": 5},
+    "app:app --timeout-keep-alive 0": {"max_keepalive_requests": 1},
+    "app:app --timeout-graceful-shutdown 0": {"shutdown_timeout": AT_ONCE},
+    "app:app --timeout-graceful-shutdown 10": {"shutdown_timeout": 10},
+    "app:app --keep-alive 0": {"max_keepalive_requests": 1},
+    "app:app --graceful-timeout 0": {"shutdown_timeout": AT_ONCE},
+    "app:app --ws-per-message-deflate true": {"ws_per_message_deflate": True},
+    "app:app --ws-per-message-deflate=true": {"ws_per_message_deflate": True},
+    "app:app --ws-per-message-deflate false": {},
+    "--server-header app:app": {},
+    "app:app --server-header --no-date-header": {"date_header": False},
+    "app:app --server-header us": {"server_header": "us"},
+    "--http auto --ws websockets --interface asgi3 app:app": {},
+    "--interface asginl app:app": {"lifespan": "off"},
+    "app:app --ws": {},
+    "--ws app:app": {},
+    "app:app --loop none --log-level trace": {"log_level": "debug"},
+    "app:app --log-level warn": {"log_level": "warning"},
+    "app:app --backlog 100 --uds /x": {"listen_backlog": 100, "uds_path": "/x"},
+    "app:app --h11-max-incomplete-event-size 4194304": {"max_request_head": 1 << 20},
+    "app:app --ws-ping-interval 30 --ws-ping-timeout 60": {"ws_keepalive_timeout": 60},
+    "app:app --no-access-log --no-proxy-headers --no-use-colors": {},
+    "app:app --reload-delay 1 --reload --reload-include '*.yaml'": {"reload": True, "reload_include": ("*.yaml",)},
+    "app:app --header a:b --header c:d": {"header": ("a: b", "c: d")},
+    "-w 4 -k uvicorn.workers.UvicornWorker -b 0.0.0.0:80 app:app": {"workers": 4, "bind": ("0.0.0.0:80",)},
+    "-w4 -b :8000 -b unix:/run/x app:app": {"workers": 4, "bind": (":8000", "unix:/run/x")},
+    "app:make()": {"factory": True},
+    "app:app --timeout 120 --threads 4 --worker-tmp-dir /dev/shm --capture-output --error-logfile -": {},
+    "app:app --max-requests 1000 --max-requests-jitter 50": {
+        "limit_max_requests": 1000,
+        "limit_max_requests_jitter": 50,
+    },
+    "app:app --limit-request-line 0 --limit-request-fields 4 --limit-request-field_size 0": {
+        "max_request_line": 64 << 10,
+        "max_request_fields": 8,
+        "max_request_head": 1 << 20,
+    },
+    "app:app --limit-request-field_size 8190": {},
+    "app:app --preload --reuse-port": {"preload": True, "reuse_port": True},
+    "app:app -p 81": {"port": 81},
+    "app:app --workers-lifetime 1h --workers-max-rss 300 --url-path-prefix api": {
+        "limit_worker_lifetime": 3600,
+        "limit_max_rss": 300,
+        "root_path": "/api",
+    },
+    "app:app --http1-header-read-timeout 5000 --no-http1-keep-alive": {
+        "header_timeout": 5,
+        "max_keepalive_requests": 1,
+    },
+    "app:app --no-respawn-failed-workers": {"worker_failure": "exit"},
+    "app:app --respawn-failed-workers --no-log": {"log_level": "critical"},
+    "app:app --blocking-threads 1 --runtime-threads 2 --runtime-mode st --task-impl asyncio": {},
+    "app:app -k uvloop --websocket-ping-interval 5": {"ws_keepalive_timeout": 5},
+    "app:app --debug": {"log_level": "debug"},
+    "app:app --max-request-uri 100 --ws-compression-server-takeover": {
+        "max_request_line": 256,
+        "ws_per_message_deflate": True,
+        "ws_deflate_context": True,
+    },
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_is_taken(typed, line):
+    config = typed(line)
+    assert given(config) == {"app": config.app, **LINES[line]}
+
+
+REFUSED = {
+    "app:app --http 2": "--http: got '2'; saltare has one parser, for HTTP/1.1; accepted: auto, h11, httptools and 1",
+    "app:app --no-ws": "--no-ws: got False; saltare always passes websockets on to the app",
+    "app:app --interface wsgi": "--interface: got 'wsgi'; saltare runs ASGI apps; wrap a WSGI app: a2wsgi.WSGIMiddleware(app)",
+    "app:app --proxy-headers": "--proxy-headers: saltare does not read proxy headers in this version; leave it out",
+    "app:app --forwarded-allow-ips '*'": "--forwarded-allow-ips: got '*'; saltare does not read proxy headers",
+    "app:app --access-log": "--access-log: there is no access log in this version; leave it out",
+    "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
+    "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
+    "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
+    "app:app -k gevent": "-k: got 'gevent'; workers of that kind run WSGI apps. saltare runs ASGI apps: leave it out",
+    "app:app -p /run/pid": "-p: got '/run/pid'; -p is short for --port. saltare writes no pid file",
+    "app:app -k": "-k: a value is missing",
+    "app:app --error-logfile x.log": "--error-logfile: got 'x.log'; saltare logs to stderr; write 2>> FILE",
+    "app:app --keep-alive soon": "--keep-alive: got 'soon'; accepted: seconds",
+    "app:app --max-requests many": "--max-requests: got 'many'; accepted: a whole number",
+    "app:app --max-requests 5 --limit-max-requests 6": "--max-requests and --limit-max-requests contradict each other",
+    "app:app --blocking-threads 4": "--blocking-threads: got '4'; an ASGI app has one thread per worker; accepted: 1",
+    "app:app --quic-bind :443": "--quic-bind: got ':443'; saltare has no HTTP/3; let a proxy speak it",
+    "'app:make(5)'": "app: got 'app:make(5)' (a factory is called without arguments; write module:factory())",
+    "app:app -c conf.py": "-c: got 'conf.py', which is another server's own file, in Python",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_line_is_refused_with_what_to_write(problems, line):
+    (problem,) = problems(line)
+    assert problem.startswith(REFUSED[line])
+
+
+def test_every_problem_of_a_line_is_named(problems):
+    line = "app:app --prot 80 --workers x --daemon --ssl-certfile a --proxy-headers --port c:d --reload --uds"
+    lines = problems(line, SALTARE_BODY_TIMEOUT="soon", SALTARE_HOTS="x", UVICORN_WS_MAX_SIZE="big")
+    labels = [one.partition(":")[0] for one in lines]
+    expected = ["--prot", "--uds", "--workers", "--daemon", "--ssl-certfile", "--proxy-headers", "--port"]
+    assert sorted(labels) == sorted([*expected, "SALTARE_BODY_TIMEOUT", "SALTARE_HOTS", "UVICORN_WS_MAX_SIZE"])
+    text = str(ConfigError(*lines))
+    assert text.startswith("10 options are not accepted:\n  --")
+    assert len(text.splitlines()) == 11
+
+
+def test_a_broken_option_brings_no_second_complaint(problems):
+    assert len(problems("app:app --limit-max-requests x --limit-max-requests-jitter 5")) == 1
+    assert len(problems("app:app --ws-per-message-deflate=maybe --ws-deflate-context")) == 1
+
+
+# ---- keywords ----
+
+
+def test_keywords_of_uvicorn(load, tmp_path):
+    config = load(
+        {
+            "host": "0.0.0.0",
+            "log_level": 20,
+            "access_log": False,
+            "proxy_headers": False,
+            "ssl_keyfile": None,
+            "ssl_certfile": None,
+            "ssl_version": 17,
+            "ssl_cert_reqs": 0,
+            "ssl_ciphers": "TLSv1",
+            "workers": None,
+            "reload": False,
+            "reload_dirs": [str(tmp_path)],
+            "headers": [("a", "b")],
+            "uds": None,
+            "loop": "none",
+            "http": "httptools",
+            "ws": "auto",
+            "ws_max_queue": 32,
+            "log_config": None,
+            "use_colors": None,
+            "timeout_keep_alive": 0,
+            "timeout_graceful_shutdown": None,
+            "ws_ping_interval": None,
+            "ws_ping_timeout": None,
+            "interface": "asgi3",
+            "limit_concurrency": None,
+        }
+    )
+    assert given(config) == {
+        "app": "main:app",
+        "host": "0.0.0.0",
+        "header": ("a: b",),
+        "reload_dir": (str(tmp_path),),
+        "max_keepalive_requests": 1,
+        "shutdown_timeout": 0,
+        "ws_keepalive_timeout": 0,
+    }
+    assert config.sources["max_keepalive_requests"] == "keyword, as timeout_keep_alive"
+    assert any(
+        note.startswith("timeout_keep_alive 0 of uvicorn is taken as max_keepalive_requests") for note in config.notes
+    )
+
+
+def test_our_own_zero_means_off(load):
+    assert load({"keep_alive_timeout": 0, "shutdown_timeout": 0}).keep_alive_timeout == 0
+
+
+def test_keywords_refused(load):
+    with pytest.raises(ConfigError) as caught:
+        load({"ssl_certfile": "a", "proxy_headers": True, "prot": 5})
+    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "proxy_headers", "prot"]
+
+
+def test_names_in_a_file(load, tmp_path):
+    (tmp_path / "hypercorn.toml").write_text(
+        'bind = "0.0.0.0:80"\ngraceful_timeout = 5\nuse_reloader = false\naccesslog = ""\nloglevel = "WARNING"\n'
+    )
+    config = load({"config": "hypercorn.toml"})
+    assert (config.bind, config.shutdown_timeout, config.log_level) == (("0.0.0.0:80",), 5, "warning")
+    assert config.sources["shutdown_timeout"] == "file hypercorn.toml, as graceful_timeout in hypercorn.toml"
+
+
+# ---- a configuration in Python ----
+
+CONF = """
+import multiprocessing
+
+bind = ["0.0.0.0:8000"]
+workers = multiprocessing.cpu_count() * 2
+worker_class = "uvicorn.workers.UvicornWorker"
+timeout = 120
+max_requests = 1000
+accesslog = "-"
+keyfile = None
+
+
+def post_fork(server, worker):
+    raise SystemExit("it is not run")
+"""
+
+
+def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text(CONF)
+    (problem,) = problems("app:app -c gunicorn.conf.py")
+    for text in (
+        'bind = ["0.0.0.0:8000"]',
+        "workers = ... (there: multiprocessing.cpu_count() * 2)",
+        "limit_max_requests = 1000",
+        "accesslog: there is no access log",
+        "post_fork: saltare calls no hooks",
+    ):
+        assert text in problem
+    assert "timeout" not in problem and "keyfile" not in problem and "\n" not in problem
+
+
+# ---- variables ----
+
+
+def test_web_concurrency_is_the_default_of_workers(typed, load, problems):
+    assert typed("app:app", WEB_CONCURRENCY="3").workers == 3
+    assert typed("app:app", WEB_CONCURRENCY="3").sources["workers"] == "WEB_CONCURRENCY"
+    assert typed("app:app --workers 2", WEB_CONCURRENCY="3").workers == 2
+    assert typed("app:app", WEB_CONCURRENCY="3", SALTARE_WORKERS="4").workers == 4
+    assert typed("app:app", WEB_CONCURRENCY="").workers == 1
+    assert typed("app:app --reload", WEB_CONCURRENCY="3").workers == 1
+    assert load(env={"WEB_CONCURRENCY": "3"}).workers == 3
+    assert load(env={"WEB_CONCURRENCY": "3"}, app=lambda: None).workers == 1
+    assert problems("app:app", WEB_CONCURRENCY="auto")[0].startswith("WEB_CONCURRENCY: got 'auto'; accepted: a whole")
+
+
+def test_variables_of_uvicorn_are_read_where_uvicorn_reads_them(typed, load):
+    env = {"UVICORN_PORT": "81", "UVICORN_RELOAD_DIRS": "/:/tmp", "UVICORN_RELOAD": "1", "UVICORN_OTHER": "x"}
+    config = typed("app:app", **env)
+    assert (config.port, config.reload, config.reload_dir) == (81, True, ("/", "/tmp"))
+    assert config.sources["port"] == "environment"
+    assert typed("app:app", **env, SALTARE_PORT="82").port == 82
+    assert typed("app:app --port 83", **env).port == 83
+    assert load(env=env).port == 8000
+
+
+def test_variables_that_are_not_read_are_named(typed, monkeypatch):
+    lines = []
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
+    env = {
+        "GRANIAN_WORKERS_LIFETIME": "60",
+        "GRANIAN_HTTP": "1",
+        "GUNICORN_CMD_ARGS": "-w 4",
+        "FORWARDED_ALLOW_IPS": "*",
+    }
+    typed("app:app", **env)
+    assert len(lines) == 3
+    assert lines[0].startswith("FORWARDED_ALLOW_IPS is set: saltare does not read proxy headers")
+    assert lines[1].startswith("GUNICORN_CMD_ARGS is not read: write its options on the command line")
+    assert "GRANIAN_HTTP, GRANIAN_WORKERS_LIFETIME; write SALTARE_LIMIT_WORKER_LIFETIME" in lines[2]
+    lines.clear()
+    typed("app:app --log-level error", **env)
+    assert lines == []
+
+
+def test_what_does_less_here_is_a_warning(typed, monkeypatch):
+    lines = []
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
+    assert typed("app:app --chdir /").app_dir == "/"
+    assert lines == [
+        "--chdir '/' of gunicorn and granian is taken as app_dir = '/'; it is put first on sys.path, and the working "
+        "directory stays: for relative paths write cd before the command"
+    ]
+
+
+def test_what_a_name_came_to_is_logged_at_debug(typed, capfd):
+    typed("app:app --log-level debug --http auto --max-requests 5")
+    written = capfd.readouterr().err
+    assert "DEBUG --http 'auto' of uvicorn and granian needs nothing: saltare has one parser" in written
+    assert "DEBUG --max-requests '5' of gunicorn and hypercorn is taken as limit_max_requests = '5'" in written
+    typed("app:app --http auto")
+    assert capfd.readouterr().err == ""
