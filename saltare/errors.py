@@ -1,13 +1,13 @@
 """The errors saltare raises, and the exit code the command line gives for each."""
 
 
-class ConfigError(ValueError):
+class ConfigError(ValueError, RuntimeError):
     """An option is unknown, not accepted, or contradicts another; the message is one line."""
 
     exit_code = 2
 
 
-class AppError(Exception):
+class AppError(RuntimeError):
     """The app could not be imported or did not start; `__cause__` is its own exception, if it raised one."""
 
     exit_code = 3

@@ -9,6 +9,19 @@ from ..log import one_line
 
 def load(config):
     """Replaces `config.app` by the app itself and returns it; idempotent. AppError, ConfigError."""
+    target, found = find(config)
+    config.app = made_by(found, target) if config.factory else found
+    config.factory = False
+    check_callable(config.app, target)
+    if config.request_logger is not None:
+        from .request_log import wrapped
+
+        config.app = wrapped(config.app, config.request_logger)
+    return config.app
+
+
+def find(config):
+    """The name of the app or of its factory, and the object itself. AppError, ConfigError."""
     if config.env_file is not None:
         from .env_file import load_file
 
@@ -17,13 +30,8 @@ def load(config):
     if isinstance(config.app, str) or config.sources["app_dir"] != "default":
         put_first(config.app_dir)
     if isinstance(config.app, str):
-        target, found = config.app, import_target(config.app)
-    else:
-        target, found = describe(config.app), config.app
-    config.app = made_by(found, target) if config.factory else found
-    config.factory = False
-    check_callable(config.app, target)
-    return config.app
+        return config.app, import_target(config.app)
+    return describe(config.app), config.app
 
 
 def put_first(folder):

@@ -16,6 +16,7 @@ EPILOG = (
     "Options may also be set by environment (as named above) and by a TOML file; the order is command line, "
     "environment, file, default. Times take seconds or 500ms, 1m30s; sizes take bytes or 64KiB, 10MB. "
     "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
+    "`saltare as-uvicorn PROGRAM ARGS` runs a program that starts uvicorn by itself, on saltare. "
     "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, 1 anything else. "
     "The documents named here are in the docs folder of the source distribution."
 )

@@ -14,6 +14,9 @@ class Config:
     It does not use the options' table, so a server started by the command line need not load it.
     """
 
+    request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
+    uses_uvicorns_loggers = False  # whether the server's lines go there too, instead of to `saltare`
+
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)
         self.sources = sources

@@ -246,7 +246,7 @@ def needs_name(found):
 
 
 def check_path(found, cwd, exists, kind):
-    if found is not None and found.value is not None and not exists(os.path.join(cwd, found.value)):
+    if found is not None and isinstance(found.value, str) and not exists(os.path.join(cwd, found.value)):
         raise ConfigError(f"{found.label}: got {brief(found.value)}, which is not {kind} that exists")
 
 

@@ -1,0 +1,80 @@
+"""`uvicorn.run` and `uvicorn.main`, for programs that find saltare in the place of uvicorn."""
+
+import sys
+
+from .. import log
+from ..errors import AppError, StartError
+from ..launch import cli
+from ..launch.program import Program
+from .config import (
+    HTTP_PROTOCOLS,
+    INTERFACES,
+    LIFESPAN,
+    LOG_LEVELS,
+    LOGGING_CONFIG,
+    LOOP_SETUPS,
+    SSL_PROTOCOL_VERSION,
+    STARTUP_FAILURE,
+    WS_PROTOCOLS,
+    Config,
+    logger,
+)
+from .server import Server
+from .state import ServerState
+from .supervisors import ChangeReload, Multiprocess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+    from ..asgi import AppOrName
+
+__all__ = [
+    "HTTP_PROTOCOLS",
+    "INTERFACES",
+    "LIFESPAN",
+    "LOGGING_CONFIG",
+    "LOG_LEVELS",
+    "LOOP_SETUPS",
+    "SSL_PROTOCOL_VERSION",
+    "STARTUP_FAILURE",
+    "WS_PROTOCOLS",
+    "ChangeReload",
+    "Config",
+    "Multiprocess",
+    "Server",
+    "ServerState",
+    "logger",
+    "main",
+    "run",
+]
+
+
+def run(app: "AppOrName", **options: "Any") -> None:
+    """Serves until stopped. Takes uvicorn's keywords and ours, and fails as uvicorn does: a log line and SystemExit."""
+    config = Config(app, **options)
+    if config.use_subprocess and not isinstance(app, str):
+        log.error('reload and workers need the app as "module:attribute"')
+        sys.exit(STARTUP_FAILURE)
+    if config.use_subprocess or config.limit_max_requests:
+        run_with_master(config)
+        return
+    server = Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def run_with_master(config: Config) -> None:
+    """With reload, workers, or a limit on a worker's requests."""
+    try:
+        Program(config.options(single=False)).run()
+    except (AppError, StartError) as error:
+        log.error(str(error), error.__cause__ and log.without_our_frames(error.__cause__))
+        sys.exit(error.exit_code)
+
+
+def main(args: "Sequence[str] | None" = None) -> "NoReturn":
+    """The command line; `args` are by default those of the process."""
+    sys.exit(cli.main(None if args is None else list(args)))
