@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .asgi import AppOrName
-    from .compat import config, importer, logging, supervisors
+    from .compat import config as config
+    from .compat import importer as importer
+    from .compat import logging as logging
+    from .compat import supervisors as supervisors
     from .compat.config import Config
     from .compat.server import Server, running
 

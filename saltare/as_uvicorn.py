@@ -10,7 +10,7 @@ import sys
 from . import log
 from .errors import ConfigError
 
-USAGE = "accepted: saltare as-uvicorn PROGRAM ARGS, where PROGRAM is a Python file, a Python command on the PATH, or -m MODULE"
+USAGE = "accepted: PROGRAM ARGS, where PROGRAM is a Python file, a Python command on the PATH, or -m MODULE"
 
 
 def main(arguments=None):

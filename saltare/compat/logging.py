@@ -7,7 +7,7 @@ from copy import copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar, Literal
+    from typing import Literal
 
 TRACE_LOG_LEVEL = 5
 LOG_LEVELS = {
@@ -20,6 +20,15 @@ LOG_LEVELS = {
 }
 
 BOLD, RED, GREEN, YELLOW, BLUE, CYAN, BRIGHT_RED, BRIGHT_WHITE = 1, 31, 32, 33, 34, 36, 91, 97  # ECMA-48 8.3.117
+LEVEL_STYLES = {
+    TRACE_LOG_LEVEL: BLUE,
+    logging.DEBUG: CYAN,
+    logging.INFO: GREEN,
+    logging.WARNING: YELLOW,
+    logging.ERROR: RED,
+    logging.CRITICAL: BRIGHT_RED,
+}
+STATUS_STYLES = {1: BRIGHT_WHITE, 2: GREEN, 3: YELLOW, 4: RED, 5: BRIGHT_RED}  # by the first digit
 
 
 def styled(text: str, style: int) -> str:
@@ -31,15 +40,6 @@ class ColourizedFormatter(logging.Formatter):
 
     With colours, a record's `color_message` takes the place of its message.
     """
-
-    level_colors: "ClassVar[dict[int, int]]" = {
-        TRACE_LOG_LEVEL: BLUE,
-        logging.DEBUG: CYAN,
-        logging.INFO: GREEN,
-        logging.WARNING: YELLOW,
-        logging.ERROR: RED,
-        logging.CRITICAL: BRIGHT_RED,
-    }
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class ColourizedFormatter(logging.Formatter):
         return is_terminal(sys.stdout)
 
     def color_level_name(self, level_name: str, level_no: int) -> str:
-        style = self.level_colors.get(level_no)
+        style = LEVEL_STYLES.get(level_no)
         return level_name if style is None else styled(level_name, style)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -82,15 +82,13 @@ class DefaultFormatter(ColourizedFormatter):
 class AccessFormatter(ColourizedFormatter):
     """For records of requests: adds `client_addr`, `request_line` and `status_code`."""
 
-    status_colors: "ClassVar[dict[int, int]]" = {1: BRIGHT_WHITE, 2: GREEN, 3: YELLOW, 4: RED, 5: BRIGHT_RED}
-
     def get_status_code(self, status_code: int) -> str:
         try:
             phrase = http.HTTPStatus(status_code).phrase
         except ValueError:
             phrase = ""
         text = f"{status_code} {phrase}"
-        style = self.status_colors.get(status_code // 100)
+        style = STATUS_STYLES.get(status_code // 100)
         return styled(text, style) if self.use_colors and style is not None else text
 
     def formatMessage(self, record: logging.LogRecord) -> str:

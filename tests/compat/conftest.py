@@ -1,11 +1,15 @@
-"""Fixtures: programs that embed a server, in processes of their own."""
+"""Fixtures: programs that embed a server, in processes of their own; the loggers of this one."""
 
 import contextlib
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from saltare import log
+from saltare.options import sources
 
 HERE = Path(__file__).parent
 AS_UVICORN = [sys.executable, "-m", "saltare.as_uvicorn"]
@@ -39,3 +43,15 @@ def program():
             return process
 
         yield start
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before():
+    """A Config changes loggers of the process."""
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
+    before = [(one.level, one.handlers[:], one.propagate) for one in loggers]
+    yield
+    for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        one.setLevel(level)
+        one.handlers[:], one.propagate = handlers, propagate
+    log.configure(sources.load("main:app", {}))

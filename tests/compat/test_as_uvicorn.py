@@ -64,7 +64,7 @@ def test_a_command_on_the_path(tmp_path, first):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "no program given; accepted: saltare as-uvicorn PROGRAM ARGS"),
+        ([], "no program given; accepted: PROGRAM ARGS"),
         (["-m"], "no module given"),
         (["-x"], "-x: unknown option"),
         (["no-such-program"], "no such command on the PATH"),

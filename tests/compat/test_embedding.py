@@ -490,22 +490,6 @@ def test_no_records_without_access_log(caplog):
     assert any(one.name == "uvicorn.error" and "listening on" in one.getMessage() for one in caplog.records)
 
 
-@pytest.fixture(autouse=True)
-def loggers_as_before():
-    """configure_logging changes loggers of the process."""
-    import logging
-
-    from saltare import log
-
-    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
-    before = [(one.level, one.handlers[:], one.propagate) for one in loggers]
-    yield
-    for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
-        one.setLevel(level)
-        one.handlers[:], one.propagate = handlers, propagate
-    log.configure(saltare.Server(app).config)
-
-
 def test_the_former_handlers_are_the_programs_again():
     """In the main thread, where pytest runs."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
