@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..asgi import AppOrName
 
@@ -231,8 +231,7 @@ class Config:
                 os.chmod(address, 0o666)
         except (OSError, StartError) as error:
             sock.close()
-            log.error(f"cannot bind {address!r}: {error}")
-            sys.exit(1)
+            fail(StartError(f"cannot bind {address!r}: {error}"))
         return sock
 
     def _address(self) -> "tuple[socket.AddressFamily, Any]":
@@ -288,5 +287,11 @@ def exits_on_failure(load: "Callable[[], Any]") -> "Any":
     try:
         return load()
     except AppError as error:
-        log.error(str(error), error.__cause__ and log.without_our_frames(error.__cause__))
-        sys.exit(STARTUP_FAILURE)
+        fail(error)
+
+
+def fail(error: Exception) -> "NoReturn":
+    """Logs why it could not start, and raises SystemExit."""
+    cause = error.__cause__ if isinstance(error, AppError) else None
+    log.error(str(error), cause and log.without_our_frames(cause))
+    sys.exit(STARTUP_FAILURE)

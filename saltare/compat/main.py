@@ -17,6 +17,7 @@ from .config import (
     STARTUP_FAILURE,
     WS_PROTOCOLS,
     Config,
+    fail,
     logger,
 )
 from .server import Server
@@ -60,6 +61,8 @@ def run(app: "AppOrName", **options: "Any") -> None:
     if config.use_subprocess or config.limit_max_requests:
         run_with_master(config)
         return
+    if isinstance(app, str):
+        config.load()
     server = Server(config)
     server.run()
     if not server.started:
@@ -71,8 +74,7 @@ def run_with_master(config: Config) -> None:
     try:
         Program(config.options(single=False)).run()
     except (AppError, StartError) as error:
-        log.error(str(error), error.__cause__ and log.without_our_frames(error.__cause__))
-        sys.exit(error.exit_code)
+        fail(error)
 
 
 def main(args: "Sequence[str] | None" = None) -> "NoReturn":

@@ -4,18 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 
-from .. import log
 from ..app.lifespan import resolve
 from ..errors import AppError, ConfigError, StartError
 from ..options import config as options_config
 from ..options.sources import load
 from ..process.signals import TOGETHER, in_main_thread
 from ..serve.server import RUNNING
-from .config import Config
+from .config import Config, fail
 from .embedded import Embedded, stopping_after
 from .state import LifespanState, ListeningServer, ServerState
 
@@ -39,8 +37,7 @@ class Server:
     """Serves one app: `Server(app, **options)` or, as in uvicorn, `Server(Config(...))`. It can be run again.
 
     `run` blocks; `serve` serves in the running loop, and in the main thread it takes SIGINT and SIGTERM meanwhile.
-    A Config makes errors end as in uvicorn: logged, and then SystemExit or, after a failed start-up of the app, a
-    normal return with `started` false.
+    With a Config, a failed start ends as in uvicorn: it is logged, and raises SystemExit(STARTUP_FAILURE).
     """
 
     def __init__(self, app: "AppOrName | Config | None" = None, **options: "Any") -> None:
@@ -329,16 +326,14 @@ class Server:
 
     @contextlib.contextmanager
     def _ends_as_expected(self):
-        """With a Config, errors end as in uvicorn."""
+        """With a Config, a failed start ends as in uvicorn."""
         try:
             yield
         except (AppError, StartError) as error:
             if not isinstance(self.config, Config):
                 raise
-            log.error(str(error), error.__cause__ and log.without_our_frames(error.__cause__))
-            if isinstance(error, StartError):
-                sys.exit(error.exit_code)
             self.lifespan.failed()
+            fail(error)
 
     @property
     def notification(self) -> "tuple[Callable[[], Awaitable[None]], float] | None":

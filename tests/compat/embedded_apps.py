@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 import uvicorn
@@ -74,6 +75,7 @@ async def slowly(scope, receive, send):
 
 
 def slow():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # afterwards, for a signal that comes too late
     Server(uvicorn.Config(slowly, port=0)).run()
 
 

@@ -218,9 +218,16 @@ def test_callback_notify():
 # ---- errors ----
 
 
-def test_a_failed_start_up_returns_with_a_config():
+def fails(start):
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 3
+
+
+def test_a_failed_start_up():
     server = saltare.Server(config(failing, lifespan="on"))
-    server.run()
+    fails(server.run)
+    fails(lambda: asyncio.run(server.serve()))
     assert not server.started
     assert server.lifespan.should_exit
     with pytest.raises(RuntimeError, match="no database"):  # an AppError
@@ -229,17 +236,13 @@ def test_a_failed_start_up_returns_with_a_config():
 
 def test_a_port_in_use(free_port):
     with socket.create_server(("127.0.0.1", free_port)):
-        with pytest.raises(SystemExit) as ended:
-            saltare.Server(config(port=free_port)).run()
-        assert ended.value.code == StartError.exit_code
+        fails(saltare.Server(config(port=free_port)).run)
         with pytest.raises(StartError):
             saltare.Server(app, port=free_port, lifespan="off").run()
 
 
 def test_an_app_that_does_not_exist():
-    with pytest.raises(SystemExit) as ended:
-        saltare.Server(config("no.such:app")).run()
-    assert ended.value.code == 3
+    fails(saltare.Server(config("no.such:app")).run)
 
 
 def test_options_beside_a_config():

@@ -147,7 +147,7 @@ def test_bind_socket_to_a_path(tmp_path):
 def test_bind_socket_that_fails(free_port, caplog):
     with socket.create_server(("127.0.0.1", free_port)), pytest.raises(SystemExit) as ended:
         config(port=free_port).bind_socket()
-    assert ended.value.code == 1
+    assert ended.value.code == saltare.config.STARTUP_FAILURE
     assert "in use" in caplog.text
 
 
