@@ -17,6 +17,10 @@ def load(config):
         from .request_log import wrapped
 
         config.app = wrapped(config.app, config.request_logger)
+    if config.trusted_proxies is not None:
+        from .proxy_headers import ProxyHeadersMiddleware
+
+        config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
     return config.app
 
 

@@ -4,9 +4,11 @@ import logging
 import os
 import socket
 import sys
+from typing import Literal
 
 from .. import log
 from ..app import importer
+from ..app.env_file import load_file
 from ..errors import AppError, StartError
 from ..listen.unix import make_room
 from ..log_config import apply
@@ -32,6 +34,19 @@ LOOP_FACTORIES: "dict[str, Any]" = dict.fromkeys(("none", "auto", "asyncio", "uv
 LOOP_SETUPS = LOOP_FACTORIES  # its name in versions before 0.36
 INTERFACES = ["auto", "asgi3", "asgi2", "wsgi"]
 SSL_PROTOCOL_VERSION = 17  # ssl.PROTOCOL_TLS_SERVER, without loading ssl
+
+# Types that programs import for annotations.
+HTTPProtocolType: "Any" = Literal[tuple(HTTP_PROTOCOLS)]
+WSProtocolType: "Any" = Literal[tuple(WS_PROTOCOLS)]
+LifespanType: "Any" = Literal[tuple(LIFESPAN)]
+LoopFactoryType: "Any" = Literal[tuple(LOOP_FACTORIES)]
+LoopSetupType = LoopFactoryType
+InterfaceType: "Any" = Literal[tuple(INTERFACES)]
+
+
+class UvicornDeprecationWarning(UserWarning):
+    """For programs that filter it; nothing here warns."""
+
 
 LOGGING_CONFIG: "dict[str, Any]" = {
     "version": 1,
@@ -115,7 +130,17 @@ DEFAULTS: "dict[str, Any]" = {
     "reset_contextvars": False,
 }
 # What this class does itself. The others are options of ours, or other names of them.
-OWN = {"access_log", "app", "callback_notify", "log_config", "timeout_notify", "use_colors"}
+OWN = {
+    "access_log",
+    "app",
+    "callback_notify",
+    "env_file",
+    "forwarded_allow_ips",
+    "log_config",
+    "proxy_headers",
+    "timeout_notify",
+    "use_colors",
+}
 # What a Server of uvicorn leaves to the program that runs several of them.
 OF_SEVERAL = {"workers", "limit_max_requests", "limit_max_requests_jitter"}
 MEANINGFUL_NONE = ("timeout_graceful_shutdown", "ws_ping_interval", "ws_ping_timeout")  # others: as if not given
@@ -137,6 +162,10 @@ class Config:
         given.update(zip(DEFAULTS, positional, strict=False))
         self._given = dict(given)  # first, because __setattr__ adds to it
         vars(self).update(DEFAULTS, app=app)
+        if given.get("env_file") is not None:
+            load_file(given["env_file"])
+        if given.get("forwarded_allow_ips") is None:
+            given["forwarded_allow_ips"] = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
         for name, default in DEFAULTS.items():
             if isinstance(default, list):
                 vars(self)[name] = given.pop(name, None) or []
@@ -168,6 +197,7 @@ class Config:
         options = load(app, given, app_needed=False)
         access = logging.getLogger(log.UVICORNS_REQUESTS)
         options.uses_uvicorns_loggers = True
+        options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options
 
@@ -203,7 +233,7 @@ class Config:
         fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         self.encoded_headers = fields
         options = self.options()
-        options.request_logger = None  # added when it is served
+        options.request_logger = options.trusted_proxies = None  # added when it is served
         if not options.factory and importer.takes_nothing(self.load_app()):
             log.warning("the app is a factory, and is called as one; factory=True says so")
             options.factory = True
@@ -246,7 +276,10 @@ class Config:
             return None
         from ..serve.loops import made_by
 
-        return lambda: made_by(self.options().loop)
+        name = self.options().loop
+        if ":" in name:
+            return exits_on_failure(lambda: importer.import_target(name))
+        return lambda: made_by(name)
 
     def setup_event_loop(self) -> None:
         """Sets the policy of uvloop where it is asked for, as versions before 0.36 did."""
@@ -287,11 +320,11 @@ def exits_on_failure(load: "Callable[[], Any]") -> "Any":
     try:
         return load()
     except AppError as error:
-        fail(error)
+        fail(error, "Error loading ASGI app. ")
 
 
-def fail(error: Exception) -> "NoReturn":
+def fail(error: Exception, what: str = "") -> "NoReturn":
     """Logs why it could not start, and raises SystemExit."""
     cause = error.__cause__ if isinstance(error, AppError) else None
-    log.error(str(error), cause and log.without_our_frames(cause))
+    log.error(f"{what}{error}", cause and log.without_our_frames(cause))
     sys.exit(STARTUP_FAILURE)

@@ -9,22 +9,26 @@ import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 
+from ..errors import ClientDisconnected
+
 STAND_IN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "stand_in")
 
-# Submodule of uvicorn -> module of this package.
+UTILS = "protocols.utils"  # the protocols of an installed uvicorn need its own
+# Submodule of uvicorn -> module of saltare.
 MODULES = {
-    "config": "config",
-    "importer": "importer",
-    "logging": "logging",
-    "main": "main",
-    "protocols.utils": "protocols",
-    "server": "server",
-    "supervisors": "supervisors",
-    "supervisors.basereload": "supervisors",
-    "supervisors.multiprocess": "supervisors",
-    "supervisors.statreload": "supervisors",
-    "supervisors.watchfilesreload": "supervisors",
+    "config": "compat.config",
+    "importer": "compat.importer",
+    "logging": "compat.logging",
+    "main": "compat.main",
+    "server": "compat.server",
+    "supervisors": "compat.supervisors",
+    "supervisors.basereload": "compat.supervisors",
+    "supervisors.multiprocess": "compat.supervisors",
+    "supervisors.statreload": "compat.supervisors",
+    "supervisors.watchfilesreload": "compat.supervisors",
 }
+# The same, where uvicorn is not installed.
+OTHERWISE = {UTILS: "compat.protocols", "middleware.proxy_headers": "app.proxy_headers"}
 PACKAGES = ("middleware", "protocols")  # they exist also where uvicorn is not installed
 
 
@@ -37,7 +41,7 @@ def take_over() -> None:
     package = sys.modules["uvicorn"] = import_module("saltare.compat.uvicorn")
     for name in MODULES:
         if "." not in name:
-            sys.modules[f"uvicorn.{name}"] = sys.modules[f"saltare.compat.{MODULES[name]}"]
+            sys.modules[f"uvicorn.{name}"] = sys.modules[f"saltare.{MODULES[name]}"]
     return package
 
 
@@ -55,17 +59,23 @@ class Finder:
         parent, _, rest = name.partition(".")
         if parent != "uvicorn" or not rest:
             return None
+        theirs = PathFinder.find_spec(name, path)
+        if rest == UTILS and theirs is not None:
+            theirs.loader = WithOurError(theirs.loader)
+            return theirs
         if rest in MODULES:
-            return ModuleSpec(name, Alias(f"saltare.compat.{MODULES[rest]}"))
-        if rest in PACKAGES and PathFinder.find_spec(name, path) is None:
+            return ModuleSpec(name, Alias(f"saltare.{MODULES[rest]}"))
+        if theirs is None and rest in OTHERWISE:
+            return ModuleSpec(name, Alias(f"saltare.{OTHERWISE[rest]}"))
+        if theirs is None and rest in PACKAGES:
             return ModuleSpec(name, Empty(), is_package=True)
-        if PathFinder.find_spec(name, path) is None:
+        if theirs is None:
             raise ModuleNotFoundError(
                 f"{name}: saltare stands in the place of uvicorn and has no such module; "
                 "with uvicorn installed as well it would be uvicorn's",
                 name=name,
             )
-        return None
+        return theirs
 
 
 class Alias:
@@ -79,6 +89,20 @@ class Alias:
 
     def exec_module(self, module):
         sys.modules[module.__name__] = import_module(self._module)
+
+
+class WithOurError:
+    """Loads uvicorn's module with the error that `send()` raises here."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        module.ClientDisconnected = ClientDisconnected
 
 
 class Empty:

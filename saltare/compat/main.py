@@ -56,7 +56,7 @@ def run(app: "AppOrName", **options: "Any") -> None:
     """Serves until stopped. Takes uvicorn's keywords and ours, and fails as uvicorn does: a log line and SystemExit."""
     config = Config(app, **options)
     if config.use_subprocess and not isinstance(app, str):
-        log.error('reload and workers need the app as "module:attribute"')
+        log.warning("You must pass the application as an import string to enable 'reload' or 'workers'.")
         sys.exit(STARTUP_FAILURE)
     if config.use_subprocess or config.limit_max_requests:
         run_with_master(config)

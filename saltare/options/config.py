@@ -15,6 +15,9 @@ class Config:
     """
 
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
+    trusted_proxies: "str | list[str] | None" = (
+        None  # whose X-Forwarded-For and -Proto a program written for uvicorn gets
+    )
     uses_uvicorns_loggers = False  # whether the server's lines go there too, instead of to `saltare`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
