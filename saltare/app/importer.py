@@ -3,6 +3,7 @@
 import os
 import sys
 
+from .. import log
 from ..errors import AppError
 from ..log import one_line
 
@@ -10,17 +11,13 @@ from ..log import one_line
 def load(config):
     """Replaces `config.app` by the app itself and returns it; idempotent. AppError, ConfigError."""
     target, found = find(config)
+    if not config.factory and is_factory(found):
+        log.warning(f'app "{target}" takes no arguments, so it is called as a factory; --factory says so')
+        config.factory = True
     config.app = made_by(found, target) if config.factory else found
     config.factory = False
     check_callable(config.app, target)
-    if config.request_logger is not None:
-        from .request_log import wrapped
-
-        config.app = wrapped(config.app, config.request_logger)
-    if config.trusted_proxies is not None:
-        from .proxy_headers import ProxyHeadersMiddleware
-
-        config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
+    wrap(config)
     return config.app
 
 
@@ -36,6 +33,18 @@ def find(config):
     if isinstance(config.app, str):
         return config.app, import_target(config.app)
     return describe(config.app), config.app
+
+
+def wrap(config):
+    """Puts around the app what logs its requests or reads the fields of proxies, where that is asked for."""
+    if config.request_logger is not None:
+        from .request_log import wrapped
+
+        config.app = wrapped(config.app, config.request_logger)
+    if config.trusted_proxies is not None:
+        from .proxy_headers import ProxyHeadersMiddleware
+
+        config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
 
 
 def put_first(folder):
@@ -128,13 +137,21 @@ def check_callable(app, target):
             hint = "; a factory has to return the app itself"
         raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint}')
     if takes_nothing(app):
-        raise AppError(f'app "{target}" takes no arguments; is it a factory? then add --factory')
+        raise AppError(f'app "{target}" takes no arguments, and an app takes three: scope, receive and send')
+
+
+# Of inspect, which is large to import.
+CO_VARARGS, CO_GENERATOR, CO_COROUTINE = 0x04, 0x20, 0x80
 
 
 def takes_nothing(app):
     code = getattr(app, "__code__", None)
-    takes_any = code is not None and code.co_flags & 0x04  # CO_VARARGS of inspect, which is large to import.
-    return code is not None and not code.co_argcount and not takes_any
+    return code is not None and not code.co_argcount and not code.co_flags & CO_VARARGS
+
+
+def is_factory(app):
+    """Whether it can only be one: an ordinary function without arguments."""
+    return takes_nothing(app) and not app.__code__.co_flags & (CO_GENERATOR | CO_COROUTINE)
 
 
 def describe(app):

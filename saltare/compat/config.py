@@ -234,9 +234,6 @@ class Config:
         self.encoded_headers = fields
         options = self.options()
         options.request_logger = options.trusted_proxies = None  # added when it is served
-        if not options.factory and importer.takes_nothing(self.load_app()):
-            log.warning("the app is a factory, and is called as one; factory=True says so")
-            options.factory = True
         self.loaded_app = exits_on_failure(lambda: importer.load(options))
         self.loaded = True
 

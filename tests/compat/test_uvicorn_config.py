@@ -89,7 +89,7 @@ def test_load_by_a_factory(given, caplog):
     one = config(factory, **given)
     one.load()
     assert one.loaded_app is app
-    assert ("factory=True" in caplog.text) is not bool(given)
+    assert ("called as a factory" in caplog.text) is not bool(given)
 
 
 @pytest.mark.parametrize("name", ["no_such:app", f"{__name__}:no_such"])

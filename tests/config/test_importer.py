@@ -171,9 +171,15 @@ def test_not_callable(failed, folder):
     )
 
 
-def test_factory_not_declared(failed, folder):
-    folder("one_app.py", f"{APP}def make():\n    return app\n")
-    assert str(failed("one_app:make")) == 'app "one_app:make" takes no arguments; is it a factory? then add --factory'
+def test_factory_not_declared(load, failed, folder, monkeypatch):
+    lines = []
+    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
+    folder("one_app.py", f"{APP}def make():\n    return app\nasync def later(): ...\n")
+    assert load("one_app:make").__name__ == "app"
+    assert lines == ['app "one_app:make" takes no arguments, so it is called as a factory; --factory says so']
+    assert str(failed("one_app:later")) == (
+        'app "one_app:later" takes no arguments, and an app takes three: scope, receive and send'
+    )
 
 
 def test_variable_arguments_are_no_factory(load, folder):
