@@ -195,6 +195,8 @@ class Config:
             app = self.loaded_app
             given.pop("factory", None)
         options = load(app, given, app_needed=False)
+        if single:  # neither by the environment
+            options.workers, options.reload, options.limit_max_requests = 1, False, 0
         access = logging.getLogger(log.UVICORNS_REQUESTS)
         options.uses_uvicorns_loggers = True
         options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
