@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+from copy import copy
 from typing import Literal
 
 from .. import log
@@ -143,6 +144,7 @@ OWN = {
 }
 # What a Server of uvicorn leaves to the program that runs several of them.
 OF_SEVERAL = {"workers", "limit_max_requests", "limit_max_requests_jitter"}
+OF_UVICORN = ("FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY")  # variables that __init__ reads
 MEANINGFUL_NONE = ("timeout_graceful_shutdown", "ws_ping_interval", "ws_ping_timeout")  # others: as if not given
 
 
@@ -154,6 +156,7 @@ class Config:
     """
 
     lifespan_class = LifespanState
+    _last: "tuple[Any, dict[str, Any], options_config.Config] | None" = None  # what was read, and the outcome
     loaded = False
     loaded_app: "Any" = None
     ssl: "Any" = None
@@ -165,7 +168,7 @@ class Config:
         if given.get("env_file") is not None:
             load_file(given["env_file"])
         if given.get("forwarded_allow_ips") is None:
-            given["forwarded_allow_ips"] = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+            given["forwarded_allow_ips"] = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
         for name, default in DEFAULTS.items():
             if isinstance(default, list):
                 vars(self)[name] = given.pop(name, None) or []
@@ -194,7 +197,7 @@ class Config:
         if self.loaded:
             app = self.loaded_app
             given.pop("factory", None)
-        options = load(app, given, app_needed=False)
+        options = self._read(app, given)
         if single:  # neither by the environment
             options.workers, options.reload, options.limit_max_requests = 1, False, 0
         access = logging.getLogger(log.UVICORNS_REQUESTS)
@@ -202,6 +205,13 @@ class Config:
         options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options
+
+    def _read(self, app: "Any", given: "dict[str, Any]") -> options_config.Config:
+        """Read anew only if something has changed, because what is read may also be logged."""
+        if self._last is None or self._last[:2] != (app, given):
+            environ = {name: value for name, value in os.environ.items() if name not in OF_UVICORN}
+            self._last = app, given, load(app, given, environ, app_needed=False)
+        return copy(self._last[2])
 
     def configure_logging(self) -> None:
         """Applies `log_config`, `use_colors`, `log_level` and `access_log`, as uvicorn does when a Config is made."""
