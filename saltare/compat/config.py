@@ -137,6 +137,7 @@ OWN = {
     "callback_notify",
     "env_file",
     "forwarded_allow_ips",
+    "headers",
     "log_config",
     "proxy_headers",
     "timeout_notify",
@@ -193,6 +194,10 @@ class Config:
         given = {name: value for name, value in self._given.items() if is_option(name, value, single)}
         if self.reload:
             given.pop("workers", None)  # as uvicorn does
+        for name in self._ways_not_used():
+            given.pop(name, None)
+        if self.headers:
+            given.update(fields(self.headers))
         app = self.app
         if self.loaded:
             app = self.loaded_app
@@ -205,6 +210,12 @@ class Config:
         options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options
+
+    def _ways_not_used(self) -> "tuple[str, ...]":
+        """Of several ways to listen uvicorn takes one in silence: programs give a host beside uds."""
+        if self.fd is not None:
+            return "uds", "host", "port"
+        return () if self.uds is None else ("host", "port")
 
     def _read(self, app: "Any", given: "dict[str, Any]") -> options_config.Config:
         """Read anew only if something has changed, because what is read may also be logged."""
@@ -322,7 +333,16 @@ def is_option(name: str, value: "Any", single: bool) -> bool:
         return False
     if name == "loop" and not isinstance(value, str):
         return False  # a loop that exists already is the one in which serve() is called
+    if name in ("http", "ws") and getattr(value, "__module__", "").startswith("uvicorn.protocols."):
+        return False  # uvicorn's own class for what the core does
     return not (single and (name in OF_SEVERAL or name.startswith("reload")))
+
+
+def fields(headers: "list[tuple[str, str]]") -> "dict[str, Any]":
+    """The same as our options: a field Server takes the place of the server's own."""
+    server = [value for name, value in headers if name.lower() == "server"]
+    others = [(name, value) for name, value in headers if name.lower() != "server"]
+    return {"header": others, **({"server_header": ", ".join(server)} if server else {})}
 
 
 def exits_on_failure(load: "Callable[[], Any]") -> "Any":

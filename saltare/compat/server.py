@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+from .. import log
 from ..app.lifespan import resolve
 from ..errors import AppError, ConfigError, StartError
 from ..options import config as options_config
@@ -291,7 +292,10 @@ class Server:
     def _begin(self, sockets):
         if self._engine is not None:
             raise RuntimeError(RUNNING)
-        engine = Embedded(self, self._options(), sockets)
+        options = self._options()
+        if sockets is None and isinstance(self.config, Config) and options.fd is not None:
+            sockets = [self.config.bind_socket()]  # which need not listen yet
+        engine = Embedded(self, options, sockets)
         engine.after_start = self._on_start
         with _asking:
             self.started = self._has_exited = False
@@ -307,6 +311,9 @@ class Server:
         engine = self._engine
         self.started = True
         self.servers = [ListeningServer(one) for one in engine.listening]
+        if isinstance(self.config, Config):
+            where = engine.url.replace("unix:", "unix socket ", 1)
+            log.info(f"Uvicorn running on {where} (Press CTRL+C to quit)")  # for tools that wait for this line
         if self.after_start is not None:
             self.after_start()
 

@@ -157,6 +157,15 @@ def test_sockets_of_the_program():
     assert sock.fileno() == -1  # closed, as by uvicorn
 
 
+def test_the_descriptor_of_a_socket_that_does_not_listen_yet():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = saltare.Server(config(fd=sock.fileno()))
+        with in_thread(server):
+            assert httpx.get(url_of(server)).text == "ok"
+        assert sock.fileno() >= 0
+
+
 def test_a_socket_that_cannot_listen():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, pytest.raises(StartError, match="cannot listen"):
         saltare.Server(app, lifespan="off").run(sockets=[sock])
@@ -490,7 +499,9 @@ def test_no_records_without_access_log(caplog):
     with caplog.at_level("INFO"), in_thread(server := saltare.Server(config(access_log=False))):
         httpx.get(url_of(server))
     assert records(caplog) == []
-    assert any(one.name == "uvicorn.error" and "listening on" in one.getMessage() for one in caplog.records)
+    lines = [one.getMessage() for one in caplog.records if one.name == "uvicorn.error"]
+    assert "listening on" in lines[0]
+    assert lines[1] == f"Uvicorn running on {server.url} (Press CTRL+C to quit)"  # tools wait for it
 
 
 def test_the_former_handlers_are_the_programs_again():

@@ -75,6 +75,25 @@ def test_workers_by_environment(monkeypatch):
     assert config("main:app").options().workers == 1
 
 
+def test_ways_to_listen_beside_each_other(tmp_path):
+    one = config(host="127.0.0.1", port=0, fd=7)
+    assert one.options().way() == "fd"
+    assert one.port == 0
+
+
+def test_fields():
+    options = config(headers=[("X-One", "1"), ("Server", "mine"), ["x-two", "2"]], server_header=True).options()
+    assert (options.header, options.server_header) == (("X-One: 1", "x-two: 2"), "mine")
+    assert "saltare" in config(headers=None).options().server_header
+
+
+def test_classes_of_uvicorns_protocols():
+    theirs = type("H11Protocol", (), {"__module__": "uvicorn.protocols.http.h11_impl"})
+    config(http=theirs, ws=theirs)
+    with pytest.raises(ConfigError, match="http"):
+        config(http=type("Own", (), {}))
+
+
 def test_load():
     one = config(f"{__name__}:app")
     assert not one.loaded
