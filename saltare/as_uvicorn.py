@@ -97,7 +97,7 @@ def compiled(path):
         raise ConfigError(f"{path}: it is not a Python script; {USAGE}")
     check_interpreter(path, words)
     try:
-        return compile(source, path, "exec")
+        return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}: it is not Python: {log.one_line(error)}") from None
 

@@ -38,11 +38,10 @@ def take_over() -> None:
         sys.meta_path.insert(0, Finder())
     for name in [name for name in sys.modules if name.partition(".")[0] == "uvicorn"]:
         del sys.modules[name]
-    package = sys.modules["uvicorn"] = import_module("saltare.compat.uvicorn")
-    for name in MODULES:
-        if "." not in name:
-            sys.modules[f"uvicorn.{name}"] = sys.modules[f"saltare.{MODULES[name]}"]
-    return package
+    sys.modules["uvicorn"] = import_module("saltare.compat.uvicorn")
+    for name, ours in MODULES.items():
+        if f"saltare.{ours}" in sys.modules:
+            sys.modules[f"uvicorn.{name}"] = sys.modules[f"saltare.{ours}"]
 
 
 def installed_at():

@@ -4,7 +4,6 @@ import sys
 
 from .. import log
 from ..errors import AppError, StartError
-from ..launch import cli
 from ..launch.program import Program
 from .config import (
     HTTP_PROTOCOLS,
@@ -22,7 +21,6 @@ from .config import (
 )
 from .server import Server
 from .state import ServerState
-from .supervisors import ChangeReload, Multiprocess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +39,7 @@ __all__ = [
     "SSL_PROTOCOL_VERSION",
     "STARTUP_FAILURE",
     "WS_PROTOCOLS",
-    "ChangeReload",
     "Config",
-    "Multiprocess",
     "Server",
     "ServerState",
     "logger",
@@ -79,4 +75,17 @@ def run_with_master(config: Config) -> None:
 
 def main(args: "Sequence[str] | None" = None) -> "NoReturn":
     """The command line; `args` are by default those of the process."""
+    from ..launch import cli
+
     sys.exit(cli.main(None if args is None else list(args)))
+
+
+main.main = main  # type: ignore[attr-defined]  # uvicorn's is a command of click, which has this method
+
+
+def __getattr__(name: str) -> "Any":
+    if name in ("ChangeReload", "Multiprocess"):
+        from . import supervisors
+
+        return getattr(supervisors, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -224,7 +224,9 @@ class Server:
         task = self._engine_task
         if task is not None and not task.done():
             task.cancel()
-            await asyncio.wait([task])
+            while not task.done():
+                with contextlib.suppress(asyncio.CancelledError):  # anyio repeats a cancel until it is obeyed
+                    await asyncio.wait([task])
             if self._engine is not None:  # cancelled before its first step
                 self._end(self._engine)
 

@@ -5,7 +5,7 @@ from importlib import import_module, metadata
 from . import finder
 
 # As in uvicorn, they are attributes after `import uvicorn`. `main` is a module first, and then the command.
-for _name in ("config", "importer", "logging", "server", "supervisors", "main"):
+for _name in ("config", "importer", "logging", "server", "main"):
     globals()[_name] = import_module(f".{_name}", __package__)
 
 from .config import Config  # noqa: E402

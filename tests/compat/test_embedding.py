@@ -316,6 +316,28 @@ def test_create_task_and_cancel():
     asyncio.run(main())
 
 
+def test_cancelled_by_anyio():
+    anyio = pytest.importorskip("anyio")
+    ends = []
+
+    async def until_cancelled(scope, receive, send):
+        try:
+            await with_lifespan(scope, receive, send)
+        finally:
+            ends.append(scope["type"])
+
+    async def main():
+        server = saltare.Server(config(until_cancelled, lifespan="on"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve)
+            await started(server)
+            group.cancel_scope.cancel()
+        assert ends == ["lifespan"]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
 def test_cancelled_before_its_first_step():
     async def main():
         server = saltare.Server(config())
