@@ -6,6 +6,7 @@ find saltare too, by PYTHONPATH.
 
 import os
 import sys
+from functools import partial
 
 from . import log
 from .errors import ConfigError
@@ -15,30 +16,31 @@ USAGE = "accepted: PROGRAM ARGS, where PROGRAM is a Python file, a Python comman
 
 def main(arguments=None):
     """Runs the program to its end, in this process; returns an exit code only if it cannot be run."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        run(arguments)
+        run = prepared(sys.argv[1:] if arguments is None else arguments)
     except ConfigError as error:
         log.write(f"saltare as-uvicorn: {error}\n")
         return error.exit_code
+    run()
     return 0
 
 
-def run(arguments):
+def prepared(arguments):
+    """A function that runs the program. ConfigError: there is none."""
     if not arguments or arguments[0] in ("-h", "--help"):
         raise ConfigError(f"no program given; {USAGE}" if not arguments else USAGE)
-    if arguments[0] == "-m":
-        if len(arguments) < 2:
+    program, *rest = arguments
+    if program == "-m":
+        if not rest:
             raise ConfigError(f"-m: no module given; {USAGE}")
         take_the_place()
-        run_module(arguments[1], arguments[2:])
-        return
-    if arguments[0].startswith("-"):
-        raise ConfigError(f"{arguments[0]}: unknown option; {USAGE}")
-    path = found(arguments[0])
+        return partial(run_module, rest[0], rest[1:])
+    if program.startswith("-"):
+        raise ConfigError(f"{program}: unknown option; {USAGE}")
+    path = found(program)
     code = compiled(path)
     take_the_place(os.path.dirname(os.path.realpath(path)))
-    run_file(path, code, arguments[1:])
+    return partial(run_file, path, code, rest)
 
 
 def take_the_place(folder=None):
