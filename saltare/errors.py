@@ -1,7 +1,7 @@
 """The errors saltare raises, and the exit code the command line gives for each."""
 
 
-class ConfigError(ValueError):
+class ConfigError(ValueError, RuntimeError):
     """Options are unknown, not accepted, or contradict each other; `problems` and the text have a line for each."""
 
     exit_code = 2
@@ -12,7 +12,7 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
-class AppError(Exception):
+class AppError(RuntimeError):
     """The app could not be imported or did not start; `__cause__` is its own exception, if it raised one."""
 
     exit_code = 3

@@ -6,23 +6,35 @@ import time
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 WORDS = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARNING", ERROR: "ERROR", CRITICAL: "CRITICAL"}
+UVICORNS = "uvicorn.error"
+REQUESTS, UVICORNS_REQUESTS = "saltare.access", "uvicorn.access"
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 # Loggers belong to the process, so these do too: among several servers, the one configured last sets the level.
 _level, _asked_for, _applied = INFO, False, None
 _given = 0  # the level that we set on the logger; 0 is logging.NOTSET
+_theirs = None  # the one logger for all lines where uvicorn's are asked for, instead of `saltare` and `saltare.error`
 
 
 def configure(config):
-    """Sets the level and applies the --log-config file, once. ConfigError when logging rejects it."""
-    global _level, _asked_for, _applied
-    if config.log_config not in (None, _applied):
-        from .log_config import apply
+    """Sets the level and applies `log_config`, a file once. ConfigError when logging rejects it."""
+    global _level, _asked_for, _applied, _theirs
+    if config.log_config is not None:
+        if not isinstance(config.log_config, str) or _applied is None or _applied[0] != config.log_config:
+            from .log_config import apply
 
-        apply(config.log_config)
-        _applied = config.log_config
+            _applied = config.log_config, apply(config.log_config)
+        go_by(config, _applied[1])
+    _theirs = UVICORNS if config.uses_uvicorns_loggers else None
     _level = next(level for level, word in WORDS.items() if word.lower() == config.log_level)
     _asked_for = config.sources["log_level"] != "default"
+
+
+def go_by(config, loggers):
+    """Sends lines, and records of requests, to the loggers that a configuration names: ours or uvicorn's."""
+    config.request_logger = next((name for name in (REQUESTS, UVICORNS_REQUESTS) if name in loggers), None)
+    ours = any(name.partition(".")[0] == "saltare" for name in loggers)
+    config.uses_uvicorns_loggers = not ours and not loggers.isdisjoint(("uvicorn", UVICORNS))
 
 
 def error(message, exception=None):
@@ -68,11 +80,11 @@ def logger_in_use(name):
     import logging
 
     global _given
-    top = logging.getLogger("saltare")
+    top = logging.getLogger(_theirs or "saltare")
     if _asked_for or top.level in (logging.NOTSET, _given):
         top.setLevel(_level)
         _given = _level
-    logger = logging.getLogger(name)
+    logger = top if _theirs else logging.getLogger(name)
     # A dictConfig of the app disables every logger that it does not name; tracebacks must not be lost by that.
     logger.disabled = False
     return logger

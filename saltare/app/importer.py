@@ -10,6 +10,19 @@ from ..log import one_line
 
 def load(config):
     """Replaces `config.app` by the app itself and returns it; idempotent. AppError, ConfigError."""
+    target, found = find(config)
+    if not config.factory and is_factory(found):
+        log.warning(f'app "{target}" takes no arguments, so it is called as a factory; --factory says so')
+        config.factory = True
+    config.app = made_by(found, target) if config.factory else found
+    config.factory = False
+    check_callable(config.app, target)
+    wrap(config)
+    return config.app
+
+
+def find(config):
+    """The name of the app or of its factory, and the object itself. AppError, ConfigError."""
     if config.env_file is not None:
         from .env_file import load_file
 
@@ -18,16 +31,20 @@ def load(config):
     if isinstance(config.app, str) or config.sources["app_dir"] != "default":
         put_first(config.app_dir)
     if isinstance(config.app, str):
-        target, found = config.app, import_target(config.app)
-    else:
-        target, found = describe(config.app), config.app
-    if not config.factory and is_factory(found):
-        log.warning(f'app "{target}" takes no arguments, so it is called as a factory; --factory says so')
-        config.factory = True
-    config.app = made_by(found, target) if config.factory else found
-    config.factory = False
-    check_callable(config.app, target)
-    return config.app
+        return config.app, import_target(config.app)
+    return describe(config.app), config.app
+
+
+def wrap(config):
+    """Puts around the app what logs its requests or reads the fields of proxies, where that is asked for."""
+    if config.request_logger is not None:
+        from .request_log import wrapped
+
+        config.app = wrapped(config.app, config.request_logger)
+    if config.trusted_proxies is not None:
+        from .proxy_headers import ProxyHeadersMiddleware
+
+        config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
 
 
 def put_first(folder):

@@ -47,6 +47,12 @@ def interpreter_flags():
     return flags
 
 
+def become_module(module, arguments):
+    """Execs an interpreter that runs the module, with the flags of this one."""
+    command = [sys.executable, *cpython.interpreter_flags(), "-m", module, *arguments]
+    os.execv(command[0], command)
+
+
 # ---- in the new interpreter ----
 
 

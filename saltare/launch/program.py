@@ -1,34 +1,43 @@
-"""The API for programs: `run`, `Server` and `running`. The options decide whether one process serves, or several."""
-
-import contextlib
+"""A server for programs: the configuration decides whether one process serves, or several."""
 
 from ..errors import ConfigError
 from ..options.sources import load
+from ..process.signals import in_main_thread
 from ..serve import server
 from ..serve.stop import Stop
 from .run import needs_master
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from ..asgi import AppOrName
 
 
-class Server(server.Server):
-    """Serves one app. It can be run again after it has ended, but not twice at once."""
+def run(app: "AppOrName", options: "dict[str, Any]") -> None:
+    """Serves until stopped; see saltare.run."""
+    Program(load(app, options)).run()
 
-    def __init__(self, app: "AppOrName", **options: "Any") -> None:
-        super().__init__(load(app, options))
-        self._master = None  # while it runs, where there are workers
+
+class Program(server.Server):
+    """A Server that runs a master where the configuration needs one."""
+
+    _master = None  # while it runs
 
     def run(self) -> None:
         """Serves until stopped by `shutdown` or, in the main thread, by SIGINT or SIGTERM."""
+        if not in_main_thread():  # a master would need it
+            self.config.stay_alone()
         if needs_master(self.config):
             self._run_workers()
         else:
             super().run()
+
+    def ask_to_stop(self, why: str, times: int) -> None:
+        """Requests a stop, a graceful one for `times` 1, at once for 2, unless it has been. From any thread."""
+        for _ in range(self._stop.request(why, times)):
+            if self._master is not None:
+                self._master.stop()
 
     def shutdown(self) -> None:
         """Stops gracefully; a second call cancels requests in progress. May be called from any thread."""
@@ -60,17 +69,3 @@ class Server(server.Server):
         self.started, self.url = True, self._master.url
         if self.after_start is not None:
             self.after_start()
-
-
-@contextlib.contextmanager
-def running(app: "AppOrName", **options: "Any") -> "Iterator[Server]":
-    """Serves `app` in a thread while the block runs; yields the Server once it accepts.
-
-    An exception that ends the server is raised here.
-    """
-    from ..serve.in_thread import in_thread
-
-    one = Server(app, **options)
-    one.config.stay_alone()
-    with in_thread(one):
-        yield one

@@ -38,7 +38,8 @@ def inspected():
 
 def started_otherwise():
     kind, name = program(sys.orig_argv)
-    if (kind, name) == ("-m", "saltare") or (kind == "" and os.path.basename(name) == "saltare"):
+    # `-m uvicorn` comes here only in a process of `saltare as-uvicorn`.
+    if (kind == "-m" and name in ("saltare", "uvicorn")) or (kind == "" and os.path.basename(name) == "saltare"):
         return None
     what = " ".join(part for part in (sys.orig_argv[0], kind, *name.splitlines()[:1]) if part)
     return f"it was started as {what}"

@@ -11,6 +11,7 @@ EPILOG = (
     "Options of uvicorn, gunicorn, granian and hypercorn are accepted where they mean something here. "
     "`saltare doctor MODULE:ATTRIBUTE [options]` shows what a line comes to. "
     "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
+    "`saltare as-uvicorn PROGRAM ARGS` runs a program that starts uvicorn by itself, on saltare. "
     "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, or the port is in use, "
     "1 anything else. The documents named here are in the docs folder of the source distribution."
 )

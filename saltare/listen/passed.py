@@ -52,6 +52,21 @@ def open_fd(config, number):
     return [on_copy(config, number)]
 
 
+def of_program(config, sockets):
+    """Listeners on copies of sockets that a program has bound; whether they listen already does not matter."""
+    listeners = []
+    try:
+        for one in sockets:
+            listeners.append(Listener(listening(copied(one.fileno()), config.listen_backlog)))
+    except BaseException as error:
+        for listener in listeners:
+            listener.close()
+        if isinstance(error, OSError):
+            raise StartError(f"cannot listen on the sockets given: {os.strerror(error.errno).lower()}") from None
+        raise
+    return listeners
+
+
 def on_copy(config, number):
     sock = copied(number)
     try:

@@ -82,7 +82,7 @@ def of_paths(found, cwd):
         ("park_memory", is_writable_folder, "a writable folder"),
     ):
         one = found.get(name)
-        if one is not None and one.value is not None and not exists(os.path.join(cwd, one.value)):
+        if one is not None and isinstance(one.value, str) and not exists(os.path.join(cwd, one.value)):
             yield (name,), f"{one.label}: got {brief(one.value)}, which is not {kind} that exists"
 
 

@@ -20,6 +20,10 @@ class Config:
     # What names of other servers came to, and what of that deserves a warning, where the options were read.
     notes: "tuple[str, ...]" = ()
     warnings: "tuple[str, ...]" = ()
+    request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
+    # Whose X-Forwarded-For and -Proto a program written for uvicorn gets.
+    trusted_proxies: "str | list[str] | None" = None
+    uses_uvicorns_loggers = False  # whether the server's lines go there too, instead of to `saltare`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)

@@ -12,9 +12,9 @@ from .values import (
     App,
     AutoFlag,
     Choice,
-    File,
     Flag,
     Integer,
+    LogConfig,
     LogLevel,
     Loop,
     Names,
@@ -384,9 +384,10 @@ OPTIONS = (
     Option(
         LOGS,
         "log_config",
-        File(".json", ".toml", ".ini"),
+        LogConfig(),
         None,
-        "Configure logging from this file: .json and .toml for dictConfig, .ini for fileConfig.",
+        "Configure logging from this file: .json, .toml and .yaml for dictConfig, any other, such as .ini and .conf, "
+        "for fileConfig.",
     ),
 )
 

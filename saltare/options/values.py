@@ -50,18 +50,15 @@ class Path(Text):
         return path
 
 
-class File(Path):
-    """A path whose extension gives its format."""
+class LogConfig(Path):
+    """A file whose extension gives its format; in programs also a dict, an open file or a RawConfigParser."""
 
-    def __init__(self, *endings):
-        self.endings = endings
-        self.accepts = f"a path that ends in {one_of(endings)}"
+    accepts = "a path (.json, .toml and .yaml for dictConfig, any other file for fileConfig), or a dict in a program"
 
     def read(self, value):
-        path = super().read(value)
-        if not path.endswith(self.endings):
-            raise Refused
-        return path
+        if isinstance(value, dict) or hasattr(value, "readline") or hasattr(value, "sections"):
+            return value
+        return super().read(value)
 
 
 class Choice(Text):

@@ -19,6 +19,7 @@ from .core import attach, core_options, new_core
 from .drain import Drained, cancel_all, executor_ended, is_busy
 from .signals import Signals
 from .stop import Stop
+from .visible import Visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Server:
         self._inherited = None  # the state that the previous program left
         self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
+        self._lifespan = None
         self._stop = Stop()
         self._uncancelled = set()  # tasks still running although cancelled
         self._raised = None  # an exception that came through the loop, such as SystemExit in a task
@@ -205,7 +207,7 @@ class Server:
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
-        return Signals(loop, actions)
+        return Signals(loop, actions, lambda formers: Visible(self.stopping, formers).handle_exit)
 
     def hand_over(self):
         """Stops for a successor; returns the listening sockets' descriptors, kept open for it, by key.
@@ -293,7 +295,7 @@ class Server:
                 driver.close()
 
     async def _until_stopped(self, core, starter):
-        lifespan = Lifespan(self.config.app, self.config.lifespan, self._loop)
+        lifespan = self._lifespan = Lifespan(self.config.app, self.config.lifespan, self._loop)
         if not await self._or_stop(lifespan.startup()):
             return
         try:

@@ -5,19 +5,31 @@ import signal
 from ..cpython import raw_signal
 from ..process import forks, ignored
 from ..process.signals import in_main_thread, restore
+from .visible import Visible
+
+SHOWN = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
     """A context in which the loop calls `actions` on signals. At its end the former handlers are restored.
 
     In other threads it does nothing: only the main thread may set handlers.
+
+    A loop's own handlers only wake it up. Those of SHOWN are replaced by the method that `handler` makes of them (a
+    dict of the loop's handlers), by default that of a Visible.
     """
 
-    def __init__(self, loop, actions):
+    def __init__(self, loop, actions, handler=None):
         self._loop, self._actions = loop, actions
+        self._handler = handler or by_signals_alone
         self._ignored = []
         self.before = {}  # the former handlers
         self.afterwards = None  # a handler to set at the end instead, until `restore`
+
+    def call(self, handler, numbers):
+        """These signals only wake the loop up, and Python calls `handler` with the number and the frame."""
+        self._actions.update(dict.fromkeys(numbers, nothing))
+        self._handler = lambda formers: handler
 
     def __enter__(self):
         if not in_main_thread():
@@ -28,6 +40,7 @@ class Signals:
                 continue  # the app may dump its stacks on it
             self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
+        self._show()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the previous program may have blocked them
         forks.call_in_child(self._leave)
         if signal.SIGHUP in self.before and ignored.hang_ups():
@@ -43,6 +56,13 @@ class Signals:
         if self.afterwards is None:
             self.restore()
 
+    def _show(self):
+        formers = {number: signal.getsignal(number) for number in SHOWN if number in self.before}
+        handler = self._handler(formers)
+        for number in formers:
+            signal.signal(number, handler)
+            signal.siginterrupt(number, False)  # as asyncio and uvloop set it
+
     def restore(self):
         for number, handler in self.before.items():
             if handler is not None:  # None: not set from Python, so Python cannot restore it
@@ -54,3 +74,11 @@ class Signals:
         signal.set_wakeup_fd(-1)
         restore(self.before)
         ignored.restore()
+
+
+def by_signals_alone(formers):
+    return Visible(lambda: False, formers).handle_exit
+
+
+def nothing():
+    pass

@@ -24,15 +24,18 @@ class Stop:
         self.requested, self.at_once = loop.create_future(), loop.create_future()
         self._resolve()
 
-    def request(self, why):
+    def request(self, why, least=None):
+        """Makes one request or, with `least`, as many as bring their number to that. Returns how many it made."""
+        before = self._requests
         self.why = self.why or why
-        self._requests += 1
+        self._requests = before + 1 if least is None else max(before, least)
         loop = self._loop
         if loop is not None:
             try:
                 loop.call_soon_threadsafe(self._resolve)
             except RuntimeError:
                 pass  # the loop has just been closed
+        return self._requests - before
 
     def signal(self, name, request):
         """A signal to stop. Calls `request` after TOGETHER, once for all signals that arrive meanwhile."""

@@ -14,13 +14,13 @@ from saltare import log
 from saltare.errors import ConfigError
 from saltare.options import sources
 
-OWN = ("saltare", "saltare.error")
+OWN = ("saltare", "saltare.error", "uvicorn", "uvicorn.error")
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """saltare's state and loggers, as in a new process."""
-    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0)):
+    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0), ("_theirs", None)):
         monkeypatch.setattr(log, name, value)
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
     for one, *_ in state:
@@ -285,6 +285,125 @@ def test_ini(configure, tmp_path, root):
     close_handlers()
 
 
+def test_a_dict_each_time(configure, tmp_path, root):
+    """A program may change it between two servers."""
+    root()
+    given = settings(tmp_path / "one.log")
+    configure(log_config=given)
+    log.info("one")
+    given["handlers"]["file"]["filename"] = str(tmp_path / "two.log")
+    configure(log_config=given)
+    log.info("two")
+    assert (tmp_path / "one.log").read_text() == "INFO|one\n"
+    assert (tmp_path / "two.log").read_text() == "INFO|two\n"
+    close_handlers()
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_yaml(configure, tmp_path, root, ending):
+    yaml = pytest.importorskip("yaml")
+    root()
+    (tmp_path / f"log.{ending}").write_text(yaml.safe_dump(settings(tmp_path / "out.log")))
+    configure(log_config=str(tmp_path / f"log.{ending}"))
+    log.info("one")
+    assert (tmp_path / "out.log").read_text() == "INFO|one\n"
+    close_handlers()
+
+
+def test_yaml_without_pyyaml(configure, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "log.yaml").write_text("version: 1")
+    with pytest.raises(ConfigError, match="pip install pyyaml"):
+        configure(log_config=str(tmp_path / "log.yaml"))
+
+
+INI = """
+[loggers]
+keys=root,requests
+[handlers]
+keys=file
+[formatters]
+keys=theirs
+[logger_root]
+level=INFO
+handlers=file
+[logger_requests]
+qualname=uvicorn.access
+level=INFO
+handlers=
+[handler_file]
+class=FileHandler
+formatter=theirs
+args=("PATH",)
+[formatter_theirs]
+class=uvicorn.logging.DefaultFormatter
+format=%(levelprefix)s %(message)s
+"""
+
+
+@pytest.mark.parametrize("kind", ["a path", "an open file", "a parser"])
+def test_ini_by_any_name(configure, tmp_path, root, kind):
+    """uvicorn's formatter is ours where uvicorn is not installed, as in these tests."""
+    from configparser import ConfigParser
+
+    root()
+    path = tmp_path / "logging.conf"
+    path.write_text(INI.replace("PATH", f"{tmp_path}/out.log"))
+    given = str(path)
+    if kind == "an open file":
+        given = io.StringIO(path.read_text())
+    elif kind == "a parser":
+        given = ConfigParser()
+        given.read(path)
+    configure(log_config=given)
+    log.info("one")
+    assert (tmp_path / "out.log").read_text() == "INFO:     one\n"
+    close_handlers()
+
+
+@pytest.mark.parametrize("key", ["()", "class"])
+def test_formatters_of_uvicorn_that_is_not_installed(configure, tmp_path, root, key):
+    root()
+    given = settings(tmp_path / "out.log")
+    form = "fmt" if key == "()" else "format"
+    given["formatters"]["plain"] = {key: "uvicorn.logging.DefaultFormatter", form: "%(levelprefix)s %(message)s"}
+    configure(log_config=given)
+    log.info("one")
+    assert (tmp_path / "out.log").read_text() == "INFO:     one\n"
+    assert given["formatters"]["plain"][key] == "uvicorn.logging.DefaultFormatter"
+    close_handlers()
+
+
+@pytest.mark.parametrize(
+    ("loggers", "lines", "requests"),
+    [
+        (["uvicorn"], "uvicorn.error", None),
+        (["uvicorn.error", "uvicorn.access"], "uvicorn.error", "uvicorn.access"),
+        (["uvicorn", "saltare"], "saltare", None),
+        (["saltare.access", "uvicorn.access"], "saltare", "saltare.access"),
+        (["other"], "saltare", None),
+    ],
+)
+def test_the_loggers_that_a_configuration_names(loggers, lines, requests, tmp_path, root):
+    handler = Kept()
+    given = {"loggers": {one: {"propagate": True} for one in loggers}}
+    config = sources.load("main:app", {"log_config": given}, environ={}, cwd=tmp_path)
+    log.configure(config)
+    root(handler)
+    log.info("one")
+    assert [record.name for record in handler.records] == [lines]
+    assert config.request_logger == requests
+
+
+def test_a_server_without_a_configuration_uses_its_own_logger_again(configure, root):
+    handler = Kept()
+    configure(log_config={"loggers": {"uvicorn": {}}})
+    configure()
+    root(handler)
+    log.info("one")
+    assert [record.name for record in handler.records] == ["saltare"]
+
+
 def close_handlers():
     for one in (*logging.root.handlers, *logging.getLogger("saltare").handlers):
         one.close()
@@ -297,6 +416,9 @@ def close_handlers():
         ("a.json", "[]", "does not hold a table"),
         ("a.json", '{"handlers": {"h": {"class": "no.such.Class"}}}', "no.such"),
         ("a.ini", "[loggers]\n", "formatters"),
+        ("a.conf", "no section", "MissingSectionHeaderError"),
+        ("a.yaml", "{", "not valid YAML"),
+        ("a.yaml", "- 1", "does not hold a table"),
     ],
 )
 def test_refused(configure, tmp_path, name, text, reason):

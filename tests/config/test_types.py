@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = '''
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from types import FrameType
 from typing import Any
 
 import saltare
@@ -56,6 +58,35 @@ def serve(server: Server) -> str:
     return f"{server.url or sources} {workers} {graceful}"
 
 
+class Told(Server):
+    def install_signal_handlers(self) -> None: ...
+
+    async def startup(self, sockets: "Sequence[socket.socket] | None" = None) -> None:
+        await super().startup(sockets=sockets)
+
+    async def shutdown(self, sockets: "Sequence[socket.socket] | None" = None) -> None:
+        await super().shutdown(sockets=sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.should_exit = True
+
+
+async def embed() -> None:
+    config = saltare.Config(app, host="127.0.0.1", port=0, log_level="info")
+    config.load()
+    server = Told(config)
+    sock: socket.socket = config.bind_socket()
+    await asyncio.gather(server.serve(sockets=[sock]), Server(config=config).serve())
+    server.force_exit = server.should_exit or not server.started
+    await server.shutdown()
+    tasks: int = len(server.server_state.tasks) + len(server.server_state.connections)
+    levels: dict[str, object] = saltare.config.LOGGING_CONFIG
+    formatter = saltare.logging.AccessFormatter("%(message)s", use_colors=False)
+    saltare.supervisors.Multiprocess(config, target=server.run, sockets=[sock]).run()
+    print(tasks, levels, formatter, config.port, config.is_ssl)
+
+
 def main() -> int:
     try:
         run("main:app", port=0)
@@ -85,6 +116,9 @@ server = Server("main:app")
 server.url.upper()  # mistake
 server.after_start = 5  # mistake
 server.serving()  # mistake
+server.should_exit = "yes"  # mistake
+server.shutdown("now")  # mistake
+saltare.Config()  # mistake
 with running("main:app") as other:
     other.started + ""  # mistake
 """

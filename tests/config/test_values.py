@@ -8,9 +8,9 @@ from saltare.options.net_values import Address, Header, Host, ServerHeader, addr
 from saltare.options.values import (
     App,
     Choice,
-    File,
     Flag,
     Integer,
+    LogConfig,
     LogLevel,
     Loop,
     Octal,
@@ -72,7 +72,8 @@ LISTS = Several(Address(), ",", "commas")
         (RootPath(), "/api/", "/api"),
         (RootPath(), "/", ""),
         (Path(), PurePosixPath("/srv/app"), "/srv/app"),
-        (File(".json"), "log.json", "log.json"),
+        (LogConfig(), "log.conf", "log.conf"),
+        (LogConfig(), {"version": 1}, {"version": 1}),
         (Text(), "Grüße", "Grüße"),
         (Host(), "[::1]", "::1"),
         (Host(), "fe80::1%lo", "fe80::1%lo"),
@@ -123,7 +124,7 @@ def test_accepted(kind, given, value):
         *((Header(), given) for given in (("a",), ("a", 1), ("a ", "b"), (b"a", b"\n c"))),
         *((Header(), given) for given in ("Content-Length: 5", "connection: close", "Server: x", "DATE: x")),
         *((ServerHeader("s"), given) for given in ("a\nb", "\u20ac", 5, None)),
-        (File(".json", ".toml"), "log.yaml"),
+        (LogConfig(), 5),
     ],
 )
 def test_refused(kind, given):
