@@ -27,10 +27,13 @@ def failed(exchange, scope, error):
 
 def incomplete(exchange, scope):
     """The app returned without completing its response; it may do so once it has received a disconnect."""
-    what = "with an incomplete response" if exchange.started else "without a response"
+    started = exchange.started
     exchange.fail()
     write = log.debug if exchange.half_closed else log.error
-    write(f"the app returned {what}: {described(scope)}")
+    if started:
+        write(f"the app returned with an incomplete response: {described(scope)}")
+    else:
+        write(f"the app returned without a response: {described(scope)}")
 
 
 def described(scope):
