@@ -178,6 +178,7 @@ class Config:
         for name, value in given.items():
             setattr(self, name, value)
         self.configure_logging()
+        self._tell()
         log.configure(self.options())  # refuses what is not accepted
 
     def __setattr__(self, name: str, value: "Any") -> None:
@@ -192,6 +193,8 @@ class Config:
     def options(self, single: bool = True) -> options_config.Config:
         """The same as our options. `single`: for one process, as a Server of uvicorn is."""
         given = {name: value for name, value in self._given.items() if is_option(name, value, single)}
+        if not self.reload:
+            given = {name: value for name, value in given.items() if not name.startswith("reload")}
         if self.reload:
             given.pop("workers", None)  # as uvicorn does
         for name in self._ways_not_used():
@@ -210,6 +213,15 @@ class Config:
         options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options
+
+    def _tell(self) -> None:
+        """What uvicorn says of a new configuration."""
+        if self.env_file is not None:
+            logger.info("Loading environment from '%s'", self.env_file)
+        if self.reload and self.workers > 1:
+            logger.warning('"workers" flag is ignored when reloading is enabled.')
+        if not self.should_reload and (self.reload_dirs or self.reload_includes or self.reload_excludes):
+            logger.warning("reload_dirs, reload_includes and reload_excludes have no effect: reload is off")
 
     def _ways_not_used(self) -> "tuple[str, ...]":
         """Of several ways to listen uvicorn takes one in silence: programs give a host beside uds."""

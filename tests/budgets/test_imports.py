@@ -1,6 +1,7 @@
 """Which modules are loaded, and by whom: imports are memory."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,20 @@ def test_a_server_loads_no_chapter_that_does_not_serve(cli_server, options):
     assert not chapters & {"saltare.cli", "saltare.__main__", "saltare.report", "saltare.compat"}
     assert not loaded & {"saltare.launch.cli", "saltare.launch.program", "saltare.prefork.reload"}
     assert {name for name in chapters if name == "saltare.prefork"} == ({"saltare.prefork"} if options else set())
+
+
+def test_run_loads_nothing_for_programs_written_for_uvicorn():
+    code = "import saltare, app_raw; saltare.run(app_raw.modules, port=0)"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=Path(__file__).parent, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            url = re.search(r"listening on (\S+)", program.stderr.readline())[1]
+            with urllib.request.urlopen(url) as answer:
+                loaded = set(json.load(answer))
+        finally:
+            program.terminate()
+    assert "saltare.launch.program" in loaded
+    assert not {name for name in loaded if name.startswith(("saltare.compat", "saltare.stand_in", "uvicorn"))}
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")

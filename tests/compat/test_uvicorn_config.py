@@ -94,6 +94,33 @@ def test_classes_of_uvicorns_protocols():
         config(http=type("Own", (), {}))
 
 
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        ({"reload_includes": ["*.yaml"], "workers": 2}, "reload is off"),
+        ({"reload": True, "workers": 2}, '"workers" flag is ignored'),
+    ],
+)
+def test_options_without_effect(given, warning, caplog):
+    pytest.importorskip("watchfiles")
+    one = config("main:app", **given)
+    assert warning in caplog.text
+    assert one.options(single=False).workers == (1 if "reload" in given else 2)
+
+
+def test_an_environment_file(tmp_path, monkeypatch, caplog):
+    """It is loaded when the Config is made, and its variables count."""
+    pytest.importorskip("dotenv")
+    for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    (tmp_path / "env").write_text("WEB_CONCURRENCY=3\nFORWARDED_ALLOW_IPS=10.0.0.1\n")
+    with caplog.at_level("INFO"):
+        one = config("main:app", env_file=tmp_path / "env")
+    assert (one.workers, one.forwarded_allow_ips) == (3, "10.0.0.1")
+    assert "Loading environment from" in caplog.text
+
+
 def test_load():
     one = config(f"{__name__}:app")
     assert not one.loaded

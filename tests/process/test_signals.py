@@ -227,7 +227,7 @@ assert signal.set_wakeup_fd(-1) == theirs
 
 
 def test_asyncio_run_in_the_main_thread_is_interrupted_as_ever():
-    """serve() leaves the signals to the owner of the loop."""
+    """serve() stops gracefully and raises the signal again."""
     program(
         APP
         + """
