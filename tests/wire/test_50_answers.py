@@ -127,6 +127,7 @@ def test_a_whole_body_that_comes_later_is_in_chunks(serve_by, raw):
     """The head does not wait for it."""
 
     async def app(scope, receive, send):
+        app.loop = asyncio.get_running_loop()
         await start(send)
         await app.go.wait()
         await piece(send, b"hello", more=False)
@@ -136,7 +137,7 @@ def test_a_whole_body_that_comes_later_is_in_chunks(serve_by, raw):
     client = raw(server).send(get())
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     assert client.read_exactly(len(head)) == head
-    server.server._loop.call_soon_threadsafe(app.go.set)
+    app.loop.call_soon_threadsafe(app.go.set)
     assert client.read_exactly(15) == chunk(b"hello") + b"0\r\n\r\n"
 
 
