@@ -214,7 +214,7 @@ def main():
     parser.add_argument(
         "--own", action="store_true", help="start programs by their own commands, on saltare by `saltare as-uvicorn`"
     )
-    parser.add_argument("--write", action="store_true", help=f"put the table into {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the rows into {RESULTS.name}")
     options = parser.parse_args()
     rows, failed = [], False
     with tempfile.TemporaryDirectory() as folder:
@@ -231,13 +231,18 @@ def main():
             failed = failed or bool(said)
     print(table(rows))
     if options.write:
-        RESULTS.write_text(with_table(RESULTS.read_text(), table(rows)))
+        RESULTS.write_text(with_rows(RESULTS.read_text(), rows))
     sys.exit(int(failed))
 
 
-def with_table(text, rows):
+def with_rows(text, rows):
+    """The text with these rows in its table, where they replace earlier ones of the same programs."""
     before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{rows}\n\n{END}{rest.partition(END)[2]}"
+    old, _, after = rest.partition(END)
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in old.strip().splitlines()[2:]]
+    found = {row[0].split()[0]: row for row in (*cells, *rows)}
+    ordered = [found[name] for name in PROGRAMS if name in found]
+    return f"{before}{BEGIN}\n\n{table(ordered)}\n\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from programs import Ask
 
 MOST = 50
-SECONDS = 20
+SECONDS = 60  # LiteLLM takes 20 to describe its API
 FIELDS = (
     *("content-type", "content-encoding", "content-disposition", "content-range", "vary", "location", "cache-control"),
     *("etag", "last-modified", "accept-ranges", "allow", "www-authenticate", "access-control-allow-origin"),

@@ -136,7 +136,7 @@ PROGRAMS = {
         ),
         Program(
             "chromadb",
-            "chromadb",
+            "chromadb fastapi opentelemetry-instrumentation-fastapi",
             app="chromadb.app:app",
             asks=(Ask("/api/v2/heartbeat"), Ask("/api/v2/version"), Ask("/docs"), Ask("/openapi.json")),
             env=(("ANONYMIZED_TELEMETRY", "False"), ("IS_PERSISTENT", "True"), ("PERSIST_DIRECTORY", "{work}")),
@@ -171,7 +171,7 @@ LAUNCHERS = {
 
 def install(program, python, cache, wheel):
     """Make the program's virtual environment under `cache` if it is missing; returns (bin directory, version)."""
-    distribution = program.packages.partition("[")[0]
+    distribution = program.packages.partition(" ")[0].partition("[")[0]
     home = cache / python_tag(python) / f"program-{distribution}"
     wanted = f"{program.packages} {UVICORN}"
     stamp = home / "installed"

@@ -231,6 +231,7 @@ static PyObject *state(scopes *self)
     return copy;
 }
 
+/* The extensions for a request with these flags of its event, borrowed. */
 static PyObject *extensions_for(scopes *self, uint32_t flags)
 {
     return flags & EVENT_WEBSOCKET ? self->ws_extensions : flags & EVENT_CODINGS ? self->coded_extensions : self->extensions;

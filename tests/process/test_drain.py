@@ -50,7 +50,7 @@ def cpu_seconds(pid):
 @LOOPS
 def test_nothing_to_wait_for(drained, raw, number, loop):
     server = drained(loop=loop)
-    idle, silent = ask(raw, server, "quick", b"quick\r\n0\r\n\r\n"), raw(server)
+    idle, silent = ask(raw, server, "quick", b"quick"), raw(server)
     assert server.stop(number) == 0
     assert idle.read_all() == silent.read_all() == b""
     assert "lifespan shutdown begins" in server.logs()
@@ -193,7 +193,7 @@ def test_the_shutdown_timeout(drained, raw, what, loop):
 def test_connections_that_ask_for_nothing_are_no_reason_to_complain(drained, raw, loop):
     """A connection that had a response a moment ago gets longer than this."""
     server = drained("--shutdown-timeout", "0.1", loop=loop)
-    idle = ask(raw, server, "quick", b"quick\r\n0\r\n\r\n")
+    idle = ask(raw, server, "quick", b"quick")
     assert server.stop() == 0
     assert idle.read_all() == b"" and "is over" not in server.logs()
 

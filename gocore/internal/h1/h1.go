@@ -174,7 +174,8 @@ func (d *Driver) Expire(c *transport.Conn) {
 	}
 }
 
-// silent gives the app its disconnect, unless it has the peer to wait for, or could send nothing because the loop did not run.
+// silent gives a silent app its disconnect, unless output is unsent, which shows whether the peer is there, or the loop did not run when
+// the app's time ended.
 func (d *Driver) silent(c *transport.Conn, s *exchange.Stream) {
 	if _, unsent := c.Wrote(); unsent || d.loop.Clock.IsLate(c.Since, d.silence()) {
 		c.Since = d.loop.Clock.Now
