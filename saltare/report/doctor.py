@@ -1,6 +1,6 @@
 """`saltare doctor MODULE:ATTRIBUTE [options]`: what a command line would start, without starting or importing anything.
 
-It shows where each value comes from, what names of other servers came to, which limits apply, and what could not be
+It shows where each value comes from, how names of other servers were read, which limits apply, and what could not be
 done here and why. `--json` prints the same for programs.
 """
 
