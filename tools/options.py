@@ -20,7 +20,7 @@ def names() -> str:
 
 def cells(row: foreign.Row) -> tuple[str, str, str]:
     flags = ", ".join(f"`{name if name.startswith('-') else meanings.flag(name)}`" for name in row.names)
-    return flags, ", ".join(foreign.PROGRAMS[letter] for letter in row.programs), row.meaning.told()
+    return flags, ", ".join(foreign.PROGRAMS[letter] for letter in row.programs), row.meaning.advice()
 
 
 TABLES = {"options": listing.markdown, "names": names}

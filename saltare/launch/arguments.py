@@ -25,12 +25,12 @@ class Line:
 
     def __init__(self, arguments):
         self.given, self.action, self.problems = {}, None, []
-        self._rest = list(arguments)
-        while self._rest:
-            one = self._rest.pop(0)
+        self._remaining = list(arguments)
+        while self._remaining:
+            one = self._remaining.pop(0)
             if one == "--":
-                while self._rest:
-                    self._positional(self._rest.pop(0))
+                while self._remaining:
+                    self._positional(self._remaining.pop(0))
             elif one.startswith("--"):
                 self._long(one)
             elif one.startswith("-") and one != "-":
@@ -78,10 +78,10 @@ class Line:
             value = False
         elif value is None and isinstance(option.kind, Flag):
             # As `--ws-per-message-deflate true` of uvicorn.
-            value = self._rest.pop(0) if self._rest and self._rest[0].lower() in FLAG_WORDS else True
+            value = self._remaining.pop(0) if self._remaining and self._remaining[0].lower() in FLAG_WORDS else True
         elif value is None and isinstance(option.kind, ServerHeader):
             # Alone it switches on, as in uvicorn.
-            value = self._rest.pop(0) if self._is_value(but_no_app=True) else True
+            value = self._remaining.pop(0) if self._is_value(but_no_app=True) else True
         elif value is None:
             value = self._value(flag, option.kind.accepts)
         if value is not None:
@@ -96,7 +96,7 @@ class Line:
             self._store(name[3:], shown, False)
         elif row is None:
             if value is None and self._is_value(but_no_app=True):
-                value = self._rest.pop(0)  # most likely; it is not one argument too many
+                value = self._remaining.pop(0)  # most likely; it is not one argument too many
             given = "" if value is None else f", got {value!r}"
             self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
         else:
@@ -104,21 +104,21 @@ class Line:
                 value = self._value(shown, foreign.accepted(row))
             elif value is None:
                 takes = row.takes == foreign.EITHER and self._is_value(but_no_app=True)
-                value = self._rest.pop(0) if takes else True
+                value = self._remaining.pop(0) if takes else True
             if value is not None:
                 self._store(name, shown, value, foreign.repeats(row), foreign.is_spelling(row))
 
     def _value(self, flag, accepts):
         if self._is_value():
-            return self._rest.pop(0)
+            return self._remaining.pop(0)
         self.problems.append(f"{flag}: a value is missing; accepted: {accepts}")
         return None
 
     def _is_value(self, but_no_app=False):
         """Whether the next argument is the value of the option before it."""
-        if not self._rest:
+        if not self._remaining:
             return False
-        text = self._rest[0]
+        text = self._remaining[0]
         if text.startswith("-") and not (text == "-" or text[1].isdigit()):
             return False
         return not (but_no_app and APP.fullmatch(text))

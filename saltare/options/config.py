@@ -17,7 +17,8 @@ class Config:
     It does not use the options' table, so a server started by the command line need not load it.
     """
 
-    # What names of other servers came to, and what of that deserves a warning, where the options were read.
+    # How names of other servers were read, and which of that deserves a warning. Empty once the command line has
+    # passed the values on.
     notes: "tuple[str, ...]" = ()
     warnings: "tuple[str, ...]" = ()
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for

@@ -110,7 +110,7 @@ class Row:
         return self.meaning.turn(value)
 
     def note(self, label, value, ours):
-        """One line for the log and for `saltare doctor`: what the name came to."""
+        """One line for the log and for `saltare doctor`: how the name was read."""
         switch = value is True or label.startswith("--no-")
         given = f"{label if switch else f'{label} {value!r}'} of {self.servers()}"
         if ours:
@@ -262,7 +262,7 @@ ROWS = (
         Fine("saltare speaks HTTP", "http", reason="saltare speaks HTTP; let the proxy use proxy_pass or the like")),
     Row("G", "uwsgi_allow_ips uwsgi_allow_from", Fine("saltare does not speak uwsgi's protocol")),
     Row("G", "sendfile", Fine("files are sent with sendfile(2) where the app asks for it"), FLAG),
-    Row("G", "asgi_disconnect_grace_period", Fine("the app is told at once that a client has gone")),
+    Row("G", "asgi_disconnect_grace_period", Fine("the app receives http.disconnect as soon as a client has gone")),
     Row("U", "headers", Spelling("header")),
     Row("H", "include_server_header", Spelling("server_header"), FLAG),
     Row("H", "include_date_header", Spelling("date_header"), FLAG),
@@ -395,7 +395,7 @@ def repeats(row):
 def accepted(row):
     """The values that the name takes, for a message."""
     option = our_option(row)
-    return row.meaning.told() if option is None else option.kind.accepts
+    return row.meaning.advice() if option is None else option.kind.accepts
 
 
 def our_option(row):

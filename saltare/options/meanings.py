@@ -21,7 +21,7 @@ class Spelling:
         value = value if self.read is None else self.read(value)
         return value if isinstance(value, dict) else {self.name: value}
 
-    def told(self):
+    def advice(self):
         """What to write, for documents."""
         from .table import BY_NAME
 
@@ -42,7 +42,7 @@ class Fine:
             raise Refused(self.reason)
         return {}
 
-    def told(self):
+    def advice(self):
         if not self.words:
             return f"leave it out: {self.why}"
         values = ", ".join(f"`{one}`" for one in self.words)
@@ -60,7 +60,7 @@ class Refusal:
             raise Refused(self.reason)
         return {}
 
-    def told(self):
+    def advice(self):
         return f"refused: {self.reason}"
 
 

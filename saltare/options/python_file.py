@@ -19,7 +19,7 @@ def refusal(path, cwd):
         return f"{why}; {UNREADABLE}"
     lines, left = [], []
     for name, value, text in settings:
-        lines_of, why_not = told(name, value, text)
+        lines_of, why_not = advice(name, value, text)
         lines += lines_of
         left += why_not
     wanted = f"write a TOML file: {'; '.join(lines)}" if lines else UNREADABLE
@@ -41,7 +41,7 @@ def assigned(code):
             yield node.targets[0].id, value, " ".join(ast.unparse(node.value).split())
 
 
-def told(name, value, text):
+def advice(name, value, text):
     """Lines of TOML, and why there is none."""
     row = foreign.BY_NAME.get(name)
     if row is None and name not in BY_NAME:

@@ -217,7 +217,7 @@ def is_service_link(name, value):
 
 
 def log_notes(config, environ, source):
-    """Logs what names of other servers came to, mostly at debug, and each kind of variable that is not read."""
+    """Logs how names of other servers were read, mostly at debug, and each kind of variable that is not read."""
     if config.log_level == "debug":
         for note in config.notes:
             log.write(log.line(log.DEBUG, note))

@@ -1,6 +1,6 @@
 """`saltare doctor MODULE:ATTRIBUTE [options]`: what a command line would start, without starting or importing anything.
 
-It shows where each value comes from, what names of other servers came to, which limits apply, and what could not be
+It shows where each value comes from, how names of other servers were read, which limits apply, and what could not be
 done here and why. `--json` prints the same for programs.
 """
 
@@ -11,6 +11,7 @@ import sys
 from .. import __version__
 from ..launch.arguments import Line
 from ..options import listing, sources, techniques
+from ..options.python_file import refusal
 from ..options.table import BY_NAME, OPTIONS
 from ..prefork.worker_count import usable_cpus, wanted_workers
 from ..serve.core import connections_allowed
@@ -38,6 +39,7 @@ LACKS = {
     "access log": "let the proxy or a middleware of the app log requests",
     "metrics": "let a middleware of the app count",
 }
+GUNICORNS = "gunicorn.conf.py"
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
 
@@ -146,6 +148,8 @@ def obstacles(config):
     yield from of_sockets(config)
     yield from of_processes(config)
     yield from of_memory(config)
+    if config.config is None and os.path.exists(GUNICORNS):
+        yield GUNICORNS, f"gunicorn reads it without being asked, and saltare does not: {refusal(GUNICORNS, '.')}"
 
 
 def of_app(config):

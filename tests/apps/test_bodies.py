@@ -116,7 +116,7 @@ def test_an_app_that_does_not_read_stops_the_sender(serve, raw):
 
 
 def test_declared_length_over_the_cap_is_413(serve, raw):
-    server = serve(echo)
+    server = serve(echo, max_request_body=MIB)
     reply = raw(server).send(post(MIB + 1)).read_response()
     assert reply.status == 413
     assert b'"length": 1048576' in raw(server).send(post(MIB) + b"x" * MIB).read_response().body

@@ -181,6 +181,6 @@ def test_curl_over_a_unix_socket(serve, curl, tmp_path):
 
 
 def test_curl_upload_over_the_cap(serve, curl):
-    url = serve(echo).url
+    url = serve(echo, max_request_body="1MiB").url
     code = curl(url, "--data-binary", "@-", "--output", "/dev/null", "--write-out", "%{http_code}", data=DATA * 8)
     assert code == b"413"

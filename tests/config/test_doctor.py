@@ -83,6 +83,12 @@ def test_what_could_not_be_done(doctor, tmp_path):
     assert len(why_not(report, "parking")) == 1
 
 
+def test_a_file_that_gunicorn_would_read(doctor, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text("workers = 3\n")
+    (why,) = why_not(doctor("main:app", "--port", "0")[0], "gunicorn.conf.py")
+    assert "saltare does not" in why and "workers = 3" in why
+
+
 def test_as_text(command, tmp_path):
     (tmp_path / "main.py").write_text("")
     done = command("doctor", "main:app", "--port", "0", "--timeout-keep-alive", "0")

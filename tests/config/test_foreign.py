@@ -68,7 +68,7 @@ def test_what_is_shared_exists():
 
 def test_each_reason_is_a_sentence_for_the_reader():
     for row in foreign.ROWS:
-        text = row.meaning.told()
+        text = row.meaning.advice()
         assert text.isprintable() and not text.endswith((".", ";", " ")), row
         assert row.programs and set(row.programs) <= foreign.PROGRAMS.keys()
 
