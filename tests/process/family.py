@@ -77,6 +77,17 @@ def wait_for_rolls(server, count, word="serves"):
     )
 
 
+def wait_for_answer_of(server, pid, target="/"):
+    """Until a response names the worker. Each connection goes to the worker with the fewest, so all are kept open."""
+    with contextlib.ExitStack() as kept:
+
+        def answers():
+            client = kept.enter_context(Raw(server))
+            return client.get(target).read_response().body == str(pid).encode()
+
+        wait_until(answers, lambda: f"no answer of {pid}")
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

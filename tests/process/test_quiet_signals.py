@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from family import alive, name, state, wait_for_end, wait_for_workers, workers
+from family import alive, name, state, wait_for_answer_of, wait_for_end, wait_for_workers, workers
 from harness import Process, wait_until
 from quiet_apps import QUIET
 from rawsocket import Raw
@@ -69,7 +69,7 @@ def test_a_master_and_its_workers(start):
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         os.kill(server.pid, number)
     for pid in family:
-        wait_until(lambda pid=pid: ask(server) == str(pid))
+        wait_for_answer_of(server, pid)
     assert workers(server) == family
     assert all(state(pid) != "T" for pid in (server.pid, *family))
     assert server.stop() == 0
@@ -219,7 +219,7 @@ def test_a_program_has_its_handlers_back(tmp_path, options):
     pids = workers(server) if options else [server.pid]
     for pid in pids:
         send_all(pid)
-        wait_until(lambda pid=pid: ask(server) == str(pid))
+        wait_for_answer_of(server, pid)
     if options:
         for number in (signal.SIGUSR1, signal.SIGUSR2):
             os.kill(server.pid, number)
