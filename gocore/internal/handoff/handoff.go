@@ -151,14 +151,14 @@ func Next(outbox []byte) (c *Command, payload, rest []byte, ok bool) {
 // WholeBody is the size of the body that the command after a CommandStart with CommandWhole holds.
 func WholeBody(start *Command) uint64 {
 	body := (*Command)(unsafe.Add(unsafe.Pointer(start), (commandSize+start.Len+7)&^7))
-	payload := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(body), commandSize)), body.Len)
-	switch body.Kind {
-	case CommandBodyRef:
-		return Ref(payload).Len
-	case CommandFile:
-		return FileOf(payload).Len
+	if body.Kind != CommandBodyRef && body.Kind != CommandFile {
+		return body.Len
 	}
-	return body.Len
+	payload := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(body), commandSize)), body.Len)
+	if body.Kind == CommandBodyRef {
+		return Ref(payload).Len
+	}
+	return FileOf(payload).Len
 }
 
 // Ref interprets the payload of a CommandBodyRef or a CommandWSSendRef.
