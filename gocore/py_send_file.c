@@ -12,7 +12,7 @@ static PyObject *put_part(exchange *ex, struct saltare_file *part, bool more)
     int64_t size = (int64_t)part->len;
     int flags = py_more_flag(ex, more);
     const size_t start = py_start_before(ex, more);
-    if (size == 0 || ex->silent) {
+    if (size == 0 || (ex->silent && start == NOT_WHOLE)) { /* a whole file has a length in the response to HEAD as well */
         py_file_close(part);
         if (py_put_copied(ex, COMMAND_BODY, flags, NULL, 0) < 0) return NULL;
         py_mark_whole(ex, start);

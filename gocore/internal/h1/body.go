@@ -42,6 +42,9 @@ func (d *Driver) readBody(c *transport.Conn, s *exchange.Stream) step {
 	}
 	if s.BodyDone {
 		d.streams.Enter(c, s, exchange.Responding)
+		if s.Watched {
+			d.loop.Timers.Arm(c)
+		}
 	}
 	return again
 }

@@ -27,6 +27,7 @@ import (
 var (
 	halfCloseTicks = limits.Ticks(limits.HalfCloseGrace)
 	drainTicks     = limits.Ticks(limits.DrainGrace)
+	unsentTicks    = limits.Ticks(limits.UnsentGrace)
 )
 
 // Driver runs HTTP/1.1 on one server.
@@ -137,19 +138,28 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 
 // Deadline applies while more of a body is to come, and until an app that is watched gets its disconnect.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
-	switch s := d.streamOf(c); s.Stage() {
-	case exchange.Body:
-		if !s.Paused() && !s.Expecting {
-			return c.After(d.config.BodyTimeout)
+	s := d.streamOf(c)
+	at := d.bodyDeadline(c, s)
+	if s.Watched && s.Stage() != exchange.Discard {
+		if silent := silentSince(c) + d.silence() + 1; at == 0 || silent < at {
+			at = silent
 		}
-	case exchange.Responding:
-		if s.Watched {
-			return c.After(d.silence())
-		}
-	case exchange.Discard:
+	}
+	return at
+}
+
+// bodyDeadline is 0 while nothing is read because the app or the peer waits for the app.
+func (d *Driver) bodyDeadline(c *transport.Conn, s *exchange.Stream) uint32 {
+	if s.Stage() == exchange.Discard || s.Stage() == exchange.Body && !s.Paused() && !s.Expecting {
 		return c.After(d.config.BodyTimeout)
 	}
 	return 0
+}
+
+// silentSince is the tick at which the app last sent something, or the peer last accepted some of it: send() waits for the peer.
+func silentSince(c *transport.Conn) uint32 {
+	wrote, _ := c.Wrote()
+	return max(c.Since, wrote)
 }
 
 // silence is how long an app that is watched may send nothing.
@@ -162,22 +172,27 @@ func (d *Driver) silence() uint32 {
 
 // Expire handles a peer that has sent too slowly, or an app that is watched and silent.
 func (d *Driver) Expire(c *transport.Conn) {
-	switch {
-	case c.Phase() == transport.Head:
+	if c.Phase() == transport.Head {
 		d.refuse(c, exchange.HeadTimeout)
-	case d.streamOf(c).Stage() == exchange.Body:
+		return
+	}
+	s := d.streamOf(c)
+	at := d.bodyDeadline(c, s)
+	switch late := at != 0 && at <= d.loop.Clock.Now; {
+	case late && s.Stage() == exchange.Body:
 		d.refuse(c, exchange.BodyTimeout)
-	case d.streamOf(c).Watched:
-		d.silent(c, d.streamOf(c))
-	default:
+	case late:
 		d.loop.Mark(c, transport.Responded)
+	case s.Watched:
+		d.silent(c, s)
 	}
 }
 
-// silent gives a silent app its disconnect, unless output is unsent, which shows whether the peer is there, or the loop did not run when
-// the app's time ended.
+// silent gives a silent app its disconnect. It waits on while output is unsent, which shows whether the peer is there, unless the peer
+// has long accepted nothing; and if the loop did not run when the app's time ended.
 func (d *Driver) silent(c *transport.Conn, s *exchange.Stream) {
-	if _, unsent := c.Wrote(); unsent || d.loop.Clock.IsLate(c.Since, d.silence()) {
+	wrote, unsent := c.Wrote()
+	if unsent && d.loop.Clock.Now-wrote < unsentTicks || d.loop.Timers.IsLate(silentSince(c), d.silence()) {
 		c.Since = d.loop.Clock.Now
 		d.loop.Timers.Arm(c)
 		return
@@ -197,7 +212,7 @@ func (d *Driver) Drain(c *transport.Conn) {
 
 // drainStream watches a response of a draining server that has begun, and that may never end because it declares no length.
 func (d *Driver) drainStream(c *transport.Conn, s *exchange.Stream) {
-	if d.config.EndStreams && s.Started && s.Response.Endless() {
+	if d.config.EndStreams && s.Started && !s.WebSocket && s.Response.Endless() {
 		d.watchSilence(c, s)
 	}
 }

@@ -105,6 +105,9 @@ const (
 	// HalfCloseGrace: of a peer that has half-closed, and may still wait for the response. Price: a silent stream outlives a peer that has
 	// left by so much.
 	HalfCloseGrace = time.Second
+	// UnsentGrace: of a peer that has half-closed and accepts none of the unsent output, where write_timeout is off. Price: such a stream
+	// lives that much longer.
+	UnsentGrace = 30 * time.Second
 	// DrainGrace: of a stream without a declared length while the server drains, because it may be endless. Price: a stop takes that much
 	// longer while there are such streams.
 	DrainGrace = 500 * time.Millisecond

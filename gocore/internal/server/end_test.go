@@ -221,6 +221,45 @@ func TestDrainEndsSilentStreams(t *testing.T) {
 	}
 }
 
+// Those with a request whose body is incomplete as well.
+func TestDrainEndsSilentStreamsThatMayGetMore(t *testing.T) {
+	for name, rest := range map[string]string{"which comes": "world", "which does not come": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, server.Config{Conn: config.Config{EndStreams: true}})
+			peer := d.send(post(10, "") + "hello")
+			e := d.expect(handoff.EventRequest)
+			d.start(e.Stream, 200)
+			d.turn(0)
+			d.server.Drain()
+			d.turn(0)
+			d.write(peer, rest)
+			d.expect(handoff.EventHalfClose)
+		})
+	}
+}
+
+// Only a few are judged in each turn. While the others wait their turn, their apps do not get more time.
+func TestManySilentStreamsAreEndedInOneGo(t *testing.T) {
+	d := openFrozen(t, server.Config{Conn: config.Config{EndStreams: true}})
+	const turns = 5
+	for range turns * limits.ExpirePerTurn {
+		d.send(get)
+		d.start(d.expect(handoff.EventRequest).Stream, 200)
+	}
+	d.turn(0)
+	d.server.Drain()
+	d.turn(0)
+	d.skip(limits.DrainGrace + 2*limits.Tick)
+	for range turns {
+		d.turn(0)
+		d.skip(limits.DrainGrace / 4)
+	}
+	if n := d.count(handoff.EventHalfClose); n != turns*limits.ExpirePerTurn {
+		t.Errorf("%d of %d in so many turns", n, turns*limits.ExpirePerTurn)
+	}
+}
+
 // A stream that is not silent is not ended, however long it takes.
 func TestDrainWaitsForAStreamThatGoesOn(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{EndStreams: true}})

@@ -108,6 +108,33 @@ func TestTheAppIsNotToldWhileOutputIsUnsent(t *testing.T) {
 	d.expect(handoff.EventHalfClose)
 }
 
+// While output is unsent, send() waits for the peer: the app is silent only from then on.
+func TestSilenceBeginsWhenTheOutputHasLeft(t *testing.T) {
+	d := openFrozen(t, server.Config{})
+	peer := d.send(get)
+	e := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	d.lend(e.Stream, 7, make([]byte, 8<<20), handoff.CommandMore)
+	d.must(peer.CloseWrite())
+	pass := func(fifths int) {
+		for range fifths {
+			d.turn(0)
+			d.skip(limits.HalfCloseGrace / 5)
+			d.turn(0)
+		}
+	}
+	d.until("unsent output", func() bool { return d.server.Stats().Queues == 1 })
+	pass(4)
+	d.receive(peer, 8<<20)
+	d.until("all output sent", func() bool { return d.server.Stats().Queues == 0 })
+	if pass(4); d.count(handoff.EventHalfClose) != 0 {
+		t.Error("told too early")
+	}
+	if pass(2); d.count(handoff.EventHalfClose) != 1 {
+		t.Error("not told")
+	}
+}
+
 // Octets after the last request that gets a response are read, so that they do not cause a reset.
 func TestTheLastResponseOfAHalfClosedPeerIsNotLost(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{MaxKeepAliveRequests: 1}})

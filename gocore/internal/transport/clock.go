@@ -25,6 +25,3 @@ func (c *Clock) Set(now time.Time) {
 func (c *Clock) until(at uint32, now time.Time) time.Duration {
 	return max(c.epoch.Add(time.Duration(at)*limits.Tick).Sub(now), 0)
 }
-
-// IsLate tells whether a deadline is checked so late that the loop cannot have run when it passed.
-func (c *Clock) IsLate(since, limit uint32) bool { return c.Now-since > limit+limit/2 }

@@ -25,6 +25,7 @@ type Timers struct {
 	wheel  timer.Wheel
 	due    pool.List[uint32] // connections whose deadline may have passed
 	judged int               // how many of due were checked
+	filled uint32            // tick at which due was last filled from empty
 }
 
 // deadline is the tick at which the connection expires; 0: never.
@@ -91,6 +92,12 @@ func (t *Timers) NextDeadline(now time.Time) (d time.Duration, ok bool) {
 	return t.loop.Clock.until(at, now), true
 }
 
+// IsLate tells whether a deadline came up so late that the loop cannot have run when it passed. That it then waited for others to be
+// judged does not count.
+func (t *Timers) IsLate(since, limit uint32) bool {
+	return int32(t.filled-since) > int32(limit+limit/2)
+}
+
 // Due tells whether Run has a deadline to check.
 func (t *Timers) Due() bool {
 	at, ok := t.wheel.Next()
@@ -102,6 +109,9 @@ func (t *Timers) Due() bool {
 func (t *Timers) Run() (any bool) {
 	t.loop.Accept.resume()
 	t.loop.Accept.recheck()
+	if t.due.Len() == 0 {
+		t.filled = t.loop.Clock.Now
+	}
 	t.wheel.Run(t.loop.Clock.Now, t.due.Append)
 	worked := 0
 	for most := limits.ExpirePerTurn * len(t.loop.Accept.Listeners); t.judged < t.due.Len() && worked < most; {
@@ -188,7 +198,7 @@ func (t *Timers) expire(c *Conn) {
 	case Head, Busy:
 		t.loop.protocols[c.protocol].Expire(c)
 	case Linger:
-		if t.loop.Clock.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
+		if t.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
 			c.Since = t.loop.Clock.Now
 			t.Arm(c)
 			return

@@ -115,7 +115,7 @@ func (d *Driver) lastSeen(c *transport.Conn, s *exchange.Stream) uint32 {
 // not run when the interval ended, it sends another Ping instead.
 func (d *Driver) keepAlive(c *transport.Conn, s *exchange.Stream) {
 	w := d.stateOf(s)
-	late := d.loop.Clock.IsLate(d.lastSeen(c, s), d.config.WSKeepAliveTimeout)
+	late := d.loop.Timers.IsLate(d.lastSeen(c, s), d.config.WSKeepAliveTimeout)
 	if _, unsent := c.Wrote(); w.asked && unsent {
 		if d.loop.Timers.TryToWrite(c); c.Ends() || !d.loop.Timers.IsDue(c) {
 			return
