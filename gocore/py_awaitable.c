@@ -11,6 +11,7 @@ typedef struct {
     outcome ask;
     PyObject *future;   /* the future it waits for, or NULL */
     char again;         /* returns None each time it is awaited */
+    char yields;        /* lets the loop take a turn first */
 } awaitable;
 
 static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome ask)
@@ -22,6 +23,7 @@ static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome
     self->ask = ask;
     self->future = NULL;
     self->again = ex == NULL;
+    self->yields = 0;
     state->awaitables++;
     PyObject_GC_Track(self);
     return (PyObject *)self;
@@ -30,6 +32,13 @@ static PyObject *new_awaitable(module_state *state, struct exchange *ex, outcome
 PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask) { return new_awaitable(state, ex, ask); }
 
 PyObject *py_awaitable_none(module_state *state) { return new_awaitable(state, NULL, NULL); }
+
+PyObject *py_awaitable_turn(module_state *state)
+{
+    awaitable *self = (awaitable *)new_awaitable(state, NULL, NULL);
+    if (self != NULL) self->yields = 1;
+    return (PyObject *)self;
+}
 
 /* Yields a future to the task that will wait for it, and sets asyncio's flag, as the future's own __await__ does. Calling
  * __await__ would create iterators, of which CPython keeps hundreds for ever, scattered over the heap. Steals the future. */
@@ -79,8 +88,10 @@ static PySendResult ask(awaitable *self, PyObject **result)
 static PySendResult awaitable_am_send(awaitable *self, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     if (self->again) {
+        const bool yields = self->yields;
+        self->yields = 0;
         *result = Py_NewRef(Py_None);
-        return PYGEN_RETURN;
+        return yields ? PYGEN_NEXT : PYGEN_RETURN;
     }
     PySendResult status = self->future ? wait_on(self, result) : PYGEN_RETURN;
     if (status == PYGEN_ERROR) Py_CLEAR(self->ex);

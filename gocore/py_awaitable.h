@@ -14,6 +14,8 @@ typedef PySendResult (*outcome)(struct exchange *ex, PyObject **result);
 PyObject *py_awaitable_new(module_state *state, struct exchange *ex, outcome ask);
 /* New reference to an awaitable that returns None each time it is awaited. */
 PyObject *py_awaitable_none(module_state *state);
+/* New reference to an awaitable that lets the loop take a turn, as asyncio.sleep(0) does, and then returns None. */
+PyObject *py_awaitable_turn(module_state *state);
 /* Raises the exception passed to throw(). */
 void py_raise_thrown(PyObject *args);
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "py_awaitable.h"
 #include "py_hook.h"
 #include "py_message.h"
 
@@ -223,7 +224,7 @@ PyObject *py_exchange_send(exchange *ex, PyObject *message)
     }
     PyObject *result = py_is_websocket(ex) ? py_websocket_send_kind(ex, message, type) : send_kind(ex, message, type);
     if (result == NULL && ignores(ex)) {
-        result = Py_NewRef(st->sent);
+        result = py_awaitable_turn(st); /* in which the app may see its disconnect, before it gets the exception */
     } else if (result == NULL) {
         py_name_error(st, type);
     }

@@ -4,7 +4,7 @@ import pytest
 from evil import Evil
 
 import saltare
-from bare import BODY, START, post, result, waits
+from bare import BODY, START, post, result, step, waits
 from test_websocket import SEND, meet
 
 STREAM = {**START, "headers": []}
@@ -21,12 +21,18 @@ def gone(bare, ignored):
     return exchange
 
 
+def is_ignored(awaitable):
+    """The loop takes a turn, in which the app may see its disconnect."""
+    assert step(awaitable) is None
+    assert result(awaitable) is None
+
+
 @pytest.mark.parametrize("ignored", [0, 1, 3, 255])
 @pytest.mark.parametrize("messages", [[STREAM, PIECE], [PIECE], [FILE], [{"type": "http.response.trailers"}]])
 def test_so_many_messages_are_ignored(bare, ignored, messages):
     exchange = gone(bare, ignored)
     for number in range(ignored):
-        assert result(exchange.send(messages[min(number, len(messages) - 1)])) is None
+        is_ignored(exchange.send(messages[min(number, len(messages) - 1)]))
     for _ in range(3):
         with pytest.raises(saltare.ClientDisconnected):
             exchange.send(PIECE)
@@ -58,7 +64,7 @@ def test_a_send_that_waits_for_a_peer_that_goes_is_done(bare):
     peer.close()
     bare.until(lambda: exchange.gone)
     assert result(sending) is None
-    assert result(exchange.send(BODY)) is None
+    is_ignored(exchange.send(BODY))
     with pytest.raises(saltare.ClientDisconnected):
         exchange.send(BODY)
 
@@ -72,7 +78,7 @@ def test_a_peer_that_goes_while_its_message_is_read(bare):
         peer.close()
         bare.until(lambda: exchange.gone)
 
-    assert result(exchange.send({**PIECE, "more_body": Evil(leave)})) is None
+    is_ignored(exchange.send({**PIECE, "more_body": Evil(leave)}))
     with pytest.raises(saltare.ClientDisconnected):
         exchange.send(PIECE)
 

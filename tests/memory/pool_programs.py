@@ -291,7 +291,7 @@ class Wait(selectors.DefaultSelector):
 
 class Core:
     def __init__(self, loop, selector):
-        self.rest, self._selector = loop.stop, selector
+        self.release_soon, self._selector = loop.stop, selector
         self.on_quiet = None
 
     def again(self):
