@@ -134,13 +134,16 @@ class Master:
             finish_start_up(self.config)
 
     def _take_over(self, inherited):
-        """The previous program's workers serve. They are replaced, if the master has loaded the app."""
+        """The previous program's workers serve. They are replaced, if the master has loaded the app. Those that still
+        start have the old code, and may hang: they would only delay the new workers.
+        """
         self._service.started = True
         workers = self._workers
         if workers.wanted == inherited["configured"] or not workers.has_slots(workers.wanted):
             workers.wanted = inherited["wanted"]
         if not self._preload.failed:
             log.info(f"the master has loaded the new code (pid {os.getpid()}); its workers are replaced")
+            workers.dismiss_starting()
             self._service.rollout.request_all()
 
     def _watch(self):

@@ -13,6 +13,8 @@ class Rollout:
     def __init__(self, config, workers, failures):
         self._config, self._workers, self._failures = config, workers, failures
         self._queue = []
+        self._requests = 0  # how often all were to be replaced
+        self._answered = 0  # `_requests` when the last successor was started
 
     def request(self, worker, why):
         if worker.state == SERVING and worker not in self._queue:
@@ -21,6 +23,7 @@ class Rollout:
 
     def request_all(self):
         self._failures.forget()
+        self._requests += 1
         self._queue += [one for one in self._workers if one.state != LEAVING and one not in self._queue]
 
     def remove(self, worker):
@@ -44,13 +47,16 @@ class Rollout:
                 self._queue.pop(0)
             elif self._workers.start([old.number], replaces=old):
                 self._queue.remove(old)
+                self._answered = self._requests
                 return
             else:
                 self._failures.pause()
 
     def give_up(self, old):
-        """The successor of `old` ended before it served."""
+        """The successor of `old` ended before it served. What was requested since its start may have other code."""
         self._failures.pause()
+        if self._requests > self._answered:
+            return
         self._queue.clear()
         limits = self._config.limit_max_requests, self._config.limit_max_rss, self._config.limit_worker_lifetime
         if any(limits) and old.state == SERVING:

@@ -1,0 +1,111 @@
+"""Successors that hang or fail: what was requested meanwhile happens, and the workers that serve stay."""
+
+import os
+import signal
+
+import pytest
+
+from family import alive, wait_for_end, workers
+from harness import wait_until
+
+APP = """
+import asyncio
+import os
+from pathlib import Path
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup" and HANGS:
+                Path(f"hangs-{os.getpid()}").touch()
+                await asyncio.sleep(3600)
+            await send({"type": event["type"] + ".complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(VERSION))]})
+    await send({"type": "http.response.body", "body": VERSION})
+"""
+LIMIT = ("--worker-start-timeout", "6s")
+PRELOAD = pytest.mark.parametrize("preload", ["--preload", "--no-preload"])
+
+
+class Deployed:
+    """A folder with a version of the app, and a server of it."""
+
+    def __init__(self, folder, cli_server, raw):
+        self._folder, self._cli_server, self._raw = folder, cli_server, raw
+        self._stamp = 1_700_000_000
+        self.write("first")
+
+    def write(self, version, text=APP, hangs="False"):
+        """`hangs`: an expression of whether a worker's start-up hangs."""
+        path = self._folder / "deployed.py"
+        path.write_text(f"import os\nVERSION = {version.encode()!r}\nHANGS = {hangs}\n{text}")
+        self._stamp += 2  # a .pyc is trusted when second and size are equal
+        os.utime(path, (self._stamp, self._stamp))
+
+    def serve(self, *options, **popen):
+        self.server = self._cli_server("deployed:app", *options, cwd=self._folder, **popen)
+        return self.server
+
+    def hang_up(self):
+        self.server.popen.send_signal(signal.SIGHUP)
+
+    def version(self):
+        return self._raw(self.server).get().read_response().body.decode()
+
+    def becomes(self, expected):
+        wait_until(lambda: self.version() == expected, self.server.logs)
+
+    def hanging(self):
+        """The pid of a worker whose start-up hangs."""
+        found = []
+
+        def there():
+            found[:] = [int(path.name.partition("-")[2]) for path in self._folder.glob("hangs-*")]
+            return any(map(alive, found))
+
+        wait_until(there, lambda: self.server.logs())
+        return next(pid for pid in found if alive(pid))
+
+
+@pytest.fixture
+def deployed(tmp_path, cli_server, raw):
+    folder = tmp_path / "app"
+    folder.mkdir()
+    return Deployed(folder, cli_server, raw)
+
+
+@PRELOAD
+def test_a_deployment_while_a_successor_hangs(deployed, preload):
+    server = deployed.serve("--workers", "2", preload, *LIMIT)
+    before = workers(server)
+    deployed.write("hangs", hangs="True")
+    deployed.hang_up()
+    hanging = deployed.hanging()
+    deployed.write("mended")
+    deployed.hang_up()
+    deployed.becomes("mended")
+    wait_for_end([hanging, *before])
+    assert server.stop() == 0
+
+
+def test_a_successor_that_hangs_is_killed_by_a_new_master(deployed):
+    """Which could not load the newest code: that is all that happens."""
+    server = deployed.serve("--workers", "2", "--preload", *LIMIT)
+    before = workers(server)
+    deployed.write("hangs", hangs="True")
+    deployed.hang_up()
+    hanging = deployed.hanging()
+    once = "if os.path.exists('once'):\n    raise ValueError('the second time')\nopen('once', 'w').close()\n"
+    deployed.write("broken", text=once + APP)
+    deployed.hang_up()
+    server.wait_for_log("the new code cannot be loaded; the workers keep serving the old code")
+    wait_for_end([hanging])
+    server.wait_for_log("did not start within 6 s: killing it")
+    assert workers(server) == before
+    deployed.write("mended")
+    deployed.hang_up()
+    deployed.becomes("mended")
+    assert server.stop() == 0
