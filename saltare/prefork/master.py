@@ -214,13 +214,13 @@ class Master:
         elif number == signal.SIGHUP:
             self._stop() if hung_up() else self._renew()
         elif number == signal.SIGTTIN:
-            self._workers.resize(self._workers.wanted + 1)
+            self._service.resize(self._workers.wanted + 1)
         elif number == signal.SIGTTOU:
-            self._workers.resize(self._workers.wanted - 1)
+            self._service.resize(self._workers.wanted - 1)
 
     def _announce(self, flavour):
         """All workers serve."""
-        log.info(log.startup_line(self._resources.listeners, flavour, len(self._workers)))
+        log.info(log.startup_line(self._resources.listeners, flavour, self._workers.wanted))
         if self.after_start is not None:
             self.after_start()
 

@@ -62,6 +62,10 @@ class Workers:
         filled = {one.number for one in self if one.state != LEAVING or self._config.reload}
         return [number for number in range(1, self.wanted + 1) if number not in filled]
 
+    def all_serve(self):
+        """Whether each number has a worker that serves."""
+        return {one.number for one in self if one.state == SERVING}.issuperset(range(1, self.wanted + 1))
+
     def starting(self):
         return any(worker.state == STARTING for worker in self)
 

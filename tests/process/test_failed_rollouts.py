@@ -109,3 +109,29 @@ def test_a_successor_that_hangs_is_killed_by_a_new_master(deployed):
     deployed.hang_up()
     deployed.becomes("mended")
     assert server.stop() == 0
+
+
+FEWER = """
+import asyncio
+import signal
+
+async def fewer():
+    reader, writer = await asyncio.open_unix_connection("socket")
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    assert await reader.read(1)
+    os.kill(os.getppid(), signal.SIGTTOU)
+    await asyncio.sleep(3600)
+"""
+
+
+def test_a_start_is_over_once_those_still_wanted_serve(deployed):
+    """Worker 2 never serves, but asks for one worker fewer when the other one does. New code that breaks ends nothing."""
+    second = "open('/proc/self/comm').read() == 'saltare:wkr2\\n'"
+    deployed.write("first", text=FEWER + APP.replace("asyncio.sleep(3600)", "fewer()"), hangs=second)
+    server = deployed.serve("--workers", "2", "--no-preload", "--uds", "socket")
+    assert ", 1 worker, " in server.logs()
+    deployed.write("broken", text="def app(:")
+    deployed.hang_up()
+    server.wait_for_log("before it served; worker 1 ")
+    assert deployed.version() == "first"
+    assert server.stop() == 0
