@@ -77,7 +77,7 @@ class Master:
             self._preload.load(inherited, trial)
             if trial:
                 end_trial()
-            self._workers.adopt(inherited.get("workers", ()))
+            self._workers.adopt(inherited.get("workers", ()), inherited.get("at_limit", ()))
             self._retry(self._open, inherited)
             self._retry(self._signals.__enter__)
             try:
@@ -141,7 +141,9 @@ class Master:
         workers = self._workers
         if workers.wanted == inherited["configured"] or not workers.has_slots(workers.wanted):
             workers.wanted = inherited["wanted"]
-        if not self._preload.failed:
+        if self._preload.failed:
+            self._service.rollout.retry_limits()
+        else:
             log.info(f"the master has loaded the new code (pid {os.getpid()}); its workers are replaced")
             workers.dismiss_starting()
             self._service.rollout.request_all()
@@ -284,6 +286,7 @@ class Master:
         elif trial.ended(status) == "passed":
             state, descriptors = self._resources.handed_over()
             state.update(workers=self._workers.records(), wanted=self._workers.wanted)
+            state["at_limit"] = self._workers.at_limit()
             state["configured"] = wanted_workers(self.config)
             descriptors += [worker.pipe for worker in self._workers]
             self._renewal.become(self._resources.spare, state, descriptors, self._signals.put_back)

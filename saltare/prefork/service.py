@@ -31,7 +31,7 @@ class Service:
         self.graceful = True  # no worker was killed or cut short
         self.outcome = None  # an exception for which the server stops
         self.lost = False  # a worker was lost, and the others have not been woken yet
-        self.rollout = Rollout(config, workers, failures)
+        self.rollout = Rollout(workers, failures)
         self._config, self._workers, self._failures, self._attempts = config, workers, failures, attempts
         self._announce = announce
         self._flavour = None  # of the core, as the last worker to serve reported it
@@ -175,7 +175,7 @@ class Service:
         self.lost = True
         if worker.replaces is not None:
             log.error(f"{worker} {ended(code)} before it served; {worker.replaces} stays, with the code it has")
-            self.rollout.give_up(worker.replaces)
+            self.rollout.give_up()
             return
         log.error(f"{worker} {ended(code)}")
         if self._config.reload:

@@ -30,11 +30,11 @@ class Workers:
     def __len__(self):
         return len(self._by_pid)
 
-    def adopt(self, records):
-        """Takes over the workers of the previous program, by its `records`."""
+    def adopt(self, records, at_limit):
+        """Takes over the workers of the previous program, by its `records`; `at_limit` are pids."""
         for pid, number, slot, pipe, state, replaces in records:
             worker = self._by_pid[pid] = Worker(pid, number, slot, pipe)
-            worker.state, worker.replaces = state, replaces
+            worker.state, worker.replaces, worker.at_limit = state, replaces, pid in at_limit
             worker.deadline = self._deadline(worker)
         for worker in self:
             worker.replaces = self._by_pid.get(worker.replaces)
@@ -42,6 +42,10 @@ class Workers:
     def records(self):
         """For the next program."""
         return [(one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid) for one in self]
+
+    def at_limit(self):
+        """The pids of those at a limit, for the next program."""
+        return [one.pid for one in self if one.at_limit]
 
     def equip(self, spawner, counters):
         self._spawner, self._counters = spawner, counters

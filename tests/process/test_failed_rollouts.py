@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from family import alive, wait_for_end, workers
+from family import alive, wait_for_end, wait_for_workers, workers
 from harness import wait_until
 
 APP = """
@@ -34,19 +34,19 @@ class Deployed:
     """A folder with a version of the app, and a server of it."""
 
     def __init__(self, folder, cli_server, raw):
-        self._folder, self._cli_server, self._raw = folder, cli_server, raw
+        self.folder, self._cli_server, self._raw = folder, cli_server, raw
         self._stamp = 1_700_000_000
         self.write("first")
 
     def write(self, version, text=APP, hangs="False"):
         """`hangs`: an expression of whether a worker's start-up hangs."""
-        path = self._folder / "deployed.py"
+        path = self.folder / "deployed.py"
         path.write_text(f"import os\nVERSION = {version.encode()!r}\nHANGS = {hangs}\n{text}")
         self._stamp += 2  # a .pyc is trusted when second and size are equal
         os.utime(path, (self._stamp, self._stamp))
 
     def serve(self, *options, **popen):
-        self.server = self._cli_server("deployed:app", *options, cwd=self._folder, **popen)
+        self.server = self._cli_server("deployed:app", *options, cwd=self.folder, **popen)
         return self.server
 
     def hang_up(self):
@@ -63,7 +63,7 @@ class Deployed:
         found = []
 
         def there():
-            found[:] = [int(path.name.partition("-")[2]) for path in self._folder.glob("hangs-*")]
+            found[:] = [int(path.name.partition("-")[2]) for path in self.folder.glob("hangs-*")]
             return any(map(alive, found))
 
         wait_until(there, lambda: self.server.logs())
@@ -134,4 +134,28 @@ def test_a_start_is_over_once_those_still_wanted_serve(deployed):
     deployed.hang_up()
     server.wait_for_log("before it served; worker 1 ")
     assert deployed.version() == "first"
+    assert server.stop() == 0
+
+
+THIRD_FAILS = """
+import saltare.prefork.rollout
+
+saltare.prefork.rollout.LONGEST_PAUSE = 0.5  # in the master
+
+async def third_fails():
+    if len(list(Path().glob("hangs-*"))) == 3:
+        while not Path("fail").exists():
+            await asyncio.sleep(0.01)
+        os._exit(1)
+"""
+
+
+def test_each_worker_at_a_limit_is_replaced_after_the_successor_of_one_has_failed(deployed):
+    deployed.write("first", text=THIRD_FAILS + APP.replace("asyncio.sleep(3600)", "third_fails()"), hangs="True")
+    server = deployed.serve("--workers", "2", "--preload", "--limit-max-requests", "5")
+    before = workers(server)
+    wait_until(lambda: deployed.version() and server.logs().count("is replaced: ") == 2, server.logs)
+    (deployed.folder / "fail").touch()
+    server.wait_for_log("before it served; worker ")
+    wait_for_workers(server, 2, without=before)
     assert server.stop() == 0
