@@ -28,6 +28,8 @@ async def app(scope, receive, send):
 """
 LIMIT = ("--worker-start-timeout", "6s")
 PRELOAD = pytest.mark.parametrize("preload", ["--preload", "--no-preload"])
+# Passes the trial and fails in the master.
+ONCE = "if os.path.exists('once'):\n    raise ValueError('the second time')\nopen('once', 'w').close()\n"
 
 
 class Deployed:
@@ -98,8 +100,7 @@ def test_a_successor_that_hangs_is_killed_by_a_new_master(deployed):
     deployed.write("hangs", hangs="True")
     deployed.hang_up()
     hanging = deployed.hanging()
-    once = "if os.path.exists('once'):\n    raise ValueError('the second time')\nopen('once', 'w').close()\n"
-    deployed.write("broken", text=once + APP)
+    deployed.write("broken", text=ONCE + APP)
     deployed.hang_up()
     server.wait_for_log("the new code cannot be loaded; the workers keep serving the old code")
     wait_for_end([hanging])
@@ -137,11 +138,8 @@ def test_a_start_is_over_once_those_still_wanted_serve(deployed):
     assert server.stop() == 0
 
 
+SOON = "import saltare.prefork.rollout\nsaltare.prefork.rollout.LONGEST_PAUSE = 0.5\n"  # imported by the master
 THIRD_FAILS = """
-import saltare.prefork.rollout
-
-saltare.prefork.rollout.LONGEST_PAUSE = 0.5  # in the master
-
 async def third_fails():
     if len(list(Path().glob("hangs-*"))) == 3:
         while not Path("fail").exists():
@@ -151,10 +149,26 @@ async def third_fails():
 
 
 def test_each_worker_at_a_limit_is_replaced_after_the_successor_of_one_has_failed(deployed):
+    deployed.write("first", text=SOON + THIRD_FAILS + APP.replace("asyncio.sleep(3600)", "third_fails()"), hangs="True")
+    server = deployed.serve("--workers", "2", "--preload", "--limit-max-requests", "5")
+    before = workers(server)
+    wait_until(lambda: deployed.version() and server.logs().count("is replaced: ") == 2, server.logs)
+    (deployed.folder / "fail").touch()
+    server.wait_for_log("before it served; worker ")
+    wait_for_workers(server, 2, without=before)
+    assert server.stop() == 0
+
+
+def test_a_new_master_knows_which_workers_are_at_a_limit(deployed):
+    """Even one that cannot load its code, and whose first successor fails."""
     deployed.write("first", text=THIRD_FAILS + APP.replace("asyncio.sleep(3600)", "third_fails()"), hangs="True")
     server = deployed.serve("--workers", "2", "--preload", "--limit-max-requests", "5")
     before = workers(server)
     wait_until(lambda: deployed.version() and server.logs().count("is replaced: ") == 2, server.logs)
+    deployed.write("broken", text=SOON + ONCE + APP)
+    deployed.hang_up()
+    server.wait_for_log("the new code cannot be loaded; the workers keep serving the old code")
+    deployed.write("mended")
     (deployed.folder / "fail").touch()
     server.wait_for_log("before it served; worker ")
     wait_for_workers(server, 2, without=before)
