@@ -152,6 +152,9 @@ class Workers:
     def remove(self, worker):
         """It has ended; what it wrote may still be read."""
         del self._by_pid[worker.pid]
+        for one in self:
+            if one.replaces is worker:
+                one.replaces = None
 
     def release(self, worker):
         """Closes its pipe and frees its slot, after its removal."""

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from family import alive, wait_for_end, wait_for_workers, workers
+from family import alive, name, wait_for_end, wait_for_workers, workers
 from harness import wait_until
 
 APP = """
@@ -172,4 +172,23 @@ def test_a_new_master_knows_which_workers_are_at_a_limit(deployed):
     (deployed.folder / "fail").touch()
     server.wait_for_log("before it served; worker ")
     wait_for_workers(server, 2, without=before)
+    assert server.stop() == 0
+
+
+def test_a_dead_worker_does_not_stay(deployed):
+    """The one that is replaced dies while its successor starts; then the successor dies. Another one starts."""
+    server = deployed.serve("--workers", "2", "--no-preload")
+    before = workers(server)
+    deployed.write("hangs", hangs="True")
+    deployed.hang_up()
+    successor = deployed.hanging()
+    (old,) = [pid for pid in before if name(pid) == name(successor)]
+    os.kill(old, signal.SIGKILL)
+    server.wait_for_log(f"(pid {old}) was killed by SIGKILL")
+    deployed.write("mended")
+    os.kill(successor, signal.SIGKILL)
+    server.wait_for_log(f"(pid {successor}) was killed by SIGKILL")
+    wait_for_workers(server, 2, without=before)
+    deployed.becomes("mended")
+    assert " stays" not in server.logs()
     assert server.stop() == 0
