@@ -77,7 +77,7 @@ class Master:
             self._preload.load(inherited, trial)
             if trial:
                 end_trial()
-            self._workers.adopt(inherited.get("workers", ()))
+            self._workers.adopt(inherited.get("workers", ()), inherited.get("at_limit", ()))
             self._retry(self._open, inherited)
             self._retry(self._signals.__enter__)
             try:
@@ -134,13 +134,18 @@ class Master:
             finish_start_up(self.config)
 
     def _take_over(self, inherited):
-        """The previous program's workers serve. They are replaced, if the master has loaded the app."""
+        """The previous program's workers serve. They are replaced, if the master has loaded the app. Those that still
+        start have the old code, and may hang: they would only delay the new workers.
+        """
         self._service.started = True
         workers = self._workers
         if workers.wanted == inherited["configured"] or not workers.has_slots(workers.wanted):
             workers.wanted = inherited["wanted"]
-        if not self._preload.failed:
+        if self._preload.failed:
+            self._service.rollout.retry_limits()
+        else:
             log.info(f"the master has loaded the new code (pid {os.getpid()}); its workers are replaced")
+            workers.dismiss_starting()
             self._service.rollout.request_all()
 
     def _watch(self):
@@ -211,13 +216,13 @@ class Master:
         elif number == signal.SIGHUP:
             self._stop() if hung_up() else self._renew()
         elif number == signal.SIGTTIN:
-            self._workers.resize(self._workers.wanted + 1)
+            self._service.resize(self._workers.wanted + 1)
         elif number == signal.SIGTTOU:
-            self._workers.resize(self._workers.wanted - 1)
+            self._service.resize(self._workers.wanted - 1)
 
     def _announce(self, flavour):
         """All workers serve."""
-        log.info(log.startup_line(self._resources.listeners, flavour, len(self._workers)))
+        log.info(log.startup_line(self._resources.listeners, flavour, self._workers.wanted))
         if self.after_start is not None:
             self.after_start()
 
@@ -281,6 +286,7 @@ class Master:
         elif trial.ended(status) == "passed":
             state, descriptors = self._resources.handed_over()
             state.update(workers=self._workers.records(), wanted=self._workers.wanted)
+            state["at_limit"] = self._workers.at_limit()
             state["configured"] = wanted_workers(self.config)
             descriptors += [worker.pipe for worker in self._workers]
             self._renewal.become(self._resources.spare, state, descriptors, self._signals.put_back)

@@ -10,17 +10,24 @@ from .spawn import LEAVING, SERVING
 class Rollout:
     """Replaces the workers in its queue one at a time. The old worker leaves only when the new one serves."""
 
-    def __init__(self, config, workers, failures):
-        self._config, self._workers, self._failures = config, workers, failures
+    def __init__(self, workers, failures):
+        self._workers, self._failures = workers, failures
         self._queue = []
+        self._requests = 0  # how often all were to be replaced
+        self._answered = 0  # `_requests` when the last successor was started
 
     def request(self, worker, why):
-        if worker.state == SERVING and worker not in self._queue:
+        """For a worker at a limit of its own."""
+        if worker.state != SERVING:
+            return
+        worker.at_limit = True
+        if worker not in self._queue:
             log.info(f"{worker} is replaced: {why}")
             self._queue.append(worker)
 
     def request_all(self):
         self._failures.forget()
+        self._requests += 1
         self._queue += [one for one in self._workers if one.state != LEAVING and one not in self._queue]
 
     def remove(self, worker):
@@ -44,14 +51,21 @@ class Rollout:
                 self._queue.pop(0)
             elif self._workers.start([old.number], replaces=old):
                 self._queue.remove(old)
+                self._answered = self._requests
                 return
             else:
                 self._failures.pause()
 
-    def give_up(self, old):
-        """The successor of `old` ended before it served."""
+    def give_up(self):
+        """A successor ended before it served. What was requested since its start may have other code."""
         self._failures.pause()
+        if self._requests > self._answered:
+            return
         self._queue.clear()
-        limits = self._config.limit_max_requests, self._config.limit_max_rss, self._config.limit_worker_lifetime
-        if any(limits) and old.state == SERVING:
-            old.deadline = time.monotonic() + LONGEST_PAUSE  # its replacement is retried then
+        self.retry_limits()
+
+    def retry_limits(self):
+        """Those at a limit are requested again later: they report it only once."""
+        for worker in self._workers:
+            if worker.at_limit and worker.state == SERVING:
+                worker.deadline = time.monotonic() + LONGEST_PAUSE

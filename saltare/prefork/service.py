@@ -31,9 +31,10 @@ class Service:
         self.graceful = True  # no worker was killed or cut short
         self.outcome = None  # an exception for which the server stops
         self.lost = False  # a worker was lost, and the others have not been woken yet
-        self.rollout = Rollout(config, workers, failures)
+        self.rollout = Rollout(workers, failures)
         self._config, self._workers, self._failures, self._attempts = config, workers, failures, attempts
         self._announce = announce
+        self._flavour = None  # of the core, as the last worker to serve reported it
 
     def fill(self):
         """Starts a worker for each number without one."""
@@ -46,6 +47,10 @@ class Service:
     def waits_to_fill(self):
         """Whether workers are missing that only a pause delays."""
         return not self.stops and bool(self._workers.missing()) and not self._failures.waits_for_change()
+
+    def resize(self, wanted):
+        self._workers.resize(wanted)
+        self._check_started()  # those that are left may all serve
 
     def restart(self):
         """Each worker leaves first; then another starts, with the code then on disk."""
@@ -90,12 +95,16 @@ class Service:
         self._workers.serve(worker)
         if self.started:
             log.info(f"{worker} serves")
-        elif all(one.state == SERVING for one in self._workers) and not self._workers.missing():
-            self.started = True
-            self._failures.forget_texts()
-            self._announce(flavour)
+        self._flavour = flavour
+        self._check_started()
         if not self._workers.starting():  # the master is now idle for a long time
             self._attempts.do("releasing memory", finish_forking, self._config)
+
+    def _check_started(self):
+        if not self.started and self._workers.all_serve():
+            self.started = True
+            self._failures.forget_texts()
+            self._announce(self._flavour)
 
     def check_deadlines(self):
         now = time.monotonic()
@@ -126,7 +135,7 @@ class Service:
         code = os.waitstatus_to_exitcode(status)
         if worker.state == LEAVING:
             self._left(worker, code)
-        elif not self.started and worker.state == STARTING:
+        elif not self.started and worker.state == STARTING and worker.replaces is None:
             self._start_failed(worker, code)
         else:
             self._lost(worker, code)
@@ -166,7 +175,7 @@ class Service:
         self.lost = True
         if worker.replaces is not None:
             log.error(f"{worker} {ended(code)} before it served; {worker.replaces} stays, with the code it has")
-            self.rollout.give_up(worker.replaces)
+            self.rollout.give_up()
             return
         log.error(f"{worker} {ended(code)}")
         if self._config.reload:

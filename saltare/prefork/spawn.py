@@ -21,6 +21,7 @@ class Worker:
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
         self.served = False
+        self.at_limit = False  # it is to be replaced, whatever the code
         self.born = time.monotonic()
         self.deadline = None  # its meaning depends on the state
         self.replaces = None  # the worker that leaves once this one serves

@@ -30,18 +30,22 @@ class Workers:
     def __len__(self):
         return len(self._by_pid)
 
-    def adopt(self, records):
-        """Takes over the workers of the previous program, by its `records`."""
+    def adopt(self, records, at_limit):
+        """Takes over the workers of the previous program, by its `records`; `at_limit` are pids."""
         for pid, number, slot, pipe, state, replaces in records:
             worker = self._by_pid[pid] = Worker(pid, number, slot, pipe)
-            worker.state, worker.replaces = state, replaces
-            worker.deadline = leave_deadline(self._config) if state == LEAVING else None
+            worker.state, worker.replaces, worker.at_limit = state, replaces, pid in at_limit
+            worker.deadline = self._deadline(worker)
         for worker in self:
             worker.replaces = self._by_pid.get(worker.replaces)
 
     def records(self):
         """For the next program."""
         return [(one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid) for one in self]
+
+    def at_limit(self):
+        """The pids of those at a limit, for the next program."""
+        return [one.pid for one in self if one.at_limit]
 
     def equip(self, spawner, counters):
         self._spawner, self._counters = spawner, counters
@@ -61,6 +65,10 @@ class Workers:
         """The numbers without a worker. With --reload, a leaving worker still has its number."""
         filled = {one.number for one in self if one.state != LEAVING or self._config.reload}
         return [number for number in range(1, self.wanted + 1) if number not in filled]
+
+    def all_serve(self):
+        """Whether each number has a worker that serves."""
+        return {one.number for one in self if one.state == SERVING}.issuperset(range(1, self.wanted + 1))
 
     def starting(self):
         return any(worker.state == STARTING for worker in self)
@@ -88,8 +96,7 @@ class Workers:
         for worker in workers:
             self._by_pid[worker.pid] = worker
             worker.replaces = replaces
-            if self._config.worker_start_timeout:
-                worker.deadline = worker.born + self._config.worker_start_timeout
+            worker.deadline = self._deadline(worker)
             self._attempts.do(f"watching {worker}", self._poll.register, worker.pipe, select.POLLIN)
         left = numbers[len(workers) :]
         if left:
@@ -115,8 +122,7 @@ class Workers:
     def serve(self, worker):
         """A worker reports that it serves: the one that it replaces leaves."""
         worker.state, worker.served = SERVING, True
-        lifetime = self._config.limit_worker_lifetime
-        worker.deadline = worker.born + lifetime if lifetime else None
+        worker.deadline = self._deadline(worker)
         if worker.replaces is not None:
             self.dismiss(worker.replaces)
             worker.replaces = None
@@ -125,8 +131,13 @@ class Workers:
         """Asks a worker to drain and end."""
         if worker.pid in self._by_pid and worker.state != LEAVING:
             worker.state = LEAVING
-            worker.deadline = leave_deadline(self._config)
+            worker.deadline = self._deadline(worker)
             self.kill(worker, signal.SIGTERM)
+
+    def dismiss_starting(self):
+        for worker in self:
+            if worker.state == STARTING:
+                self.dismiss(worker)
 
     def dismiss_surplus(self):
         for worker in self:
@@ -141,6 +152,9 @@ class Workers:
     def remove(self, worker):
         """It has ended; what it wrote may still be read."""
         del self._by_pid[worker.pid]
+        for one in self:
+            if one.replaces is worker:
+                one.replaces = None
 
     def release(self, worker):
         """Closes its pipe and frees its slot, after its removal."""
@@ -153,11 +167,15 @@ class Workers:
         with suppress(KeyError):
             self._poll.unregister(worker.pipe)
 
-
-def leave_deadline(config):
-    """Of a worker that now begins to leave: it drains, and then shuts its lifespan down."""
-    timeout = config.patience()
-    return time.monotonic() + timeout + config.lifespan_patience() + CUT if timeout else None
+    def _deadline(self, worker):
+        """Of a worker that is now in its state; the age of an adopted one is not known, and counts from then."""
+        config = self._config
+        if worker.state == STARTING:
+            return worker.born + config.worker_start_timeout if config.worker_start_timeout else None
+        if worker.state == SERVING:
+            return worker.born + config.limit_worker_lifetime if config.limit_worker_lifetime else None
+        timeout = config.patience()  # it drains, and then shuts its lifespan down
+        return time.monotonic() + timeout + config.lifespan_patience() + CUT if timeout else None
 
 
 def send(pid, number):
