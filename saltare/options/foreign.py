@@ -322,7 +322,7 @@ ROWS = (
     Row("Z", "max_request_head_bytes", Spelling("max_request_head", zig_head)),
     Row("G", "limit_request_line", Spelling("max_request_line", line, "0: 64 KiB")),
     Row("Z", "max_request_uri", Spelling("max_request_line", uri, "for the whole line")),
-    Row("G", "limit_request_fields", Spelling("max_request_fields", fields)),
+    Row("G", "limit_request_fields", Spelling("max_request_fields", fields, "0: 4096")),
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
     Row("H", "wsgi_max_body_size", Fine("it is about WSGI apps")),
@@ -412,7 +412,7 @@ SEPARATORS = {"reload_dirs": ":", "reload_includes": None, "reload_excludes": No
 
 def of_uvicorn(names):
     """The variables that uvicorn reads, as keywords; it passes over all others."""
-    known = {*SHARED["U"].split(), *(name for row in ROWS if "U" in row.programs for name in row.names)}
+    known = {"app", *SHARED["U"].split(), *(name for row in ROWS if "U" in row.programs for name in row.names)}
     return {
         name: value.split(SEPARATORS[name]) if name in SEPARATORS else value
         for name, value in names.items()

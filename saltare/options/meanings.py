@@ -143,7 +143,8 @@ def uri(value):
 
 
 def fields(value):
-    return min(max(number(value), LEAST_FIELDS), MOST_FIELDS)
+    """0 means: as many as can be."""
+    return min(max(number(value) or MOST_FIELDS, LEAST_FIELDS), MOST_FIELDS)
 
 
 def field_size(value):

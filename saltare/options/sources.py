@@ -157,8 +157,10 @@ class Reading:
             return
         if option.kind.many:
             other.value = (*other.value, *one.value)
-        elif option.name == "ws_keepalive_timeout" and "ping" in other.label and "ping" in one.label:
-            other.value = max(other.value, one.value)  # one time for both: uvicorn's interval and timeout
+        elif option.name == "ws_keepalive_timeout" and "ping" in other.label.lower() and "ping" in one.label.lower():
+            # One time for both: uvicorn's interval, which is 0 for no pings, and timeout.
+            off = any(not each.value and "interval" in each.label.lower() for each in (other, one))
+            other.value = 0.0 if off else max(other.value, one.value)
         else:
             self.broken.add(option.name)
             self.problems.append(

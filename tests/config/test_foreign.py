@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import saltare
 from saltare.errors import ConfigError
 from saltare.launch.arguments import Line
 from saltare.options import foreign, meanings, sources
@@ -156,6 +157,10 @@ LINES = {
         "max_request_head": 1 << 20,
     },
     "app:app --limit-request-field_size 8190": {},
+    "app:app --limit-request-fields 0": {"max_request_fields": 4096},
+    "app:app --ws-ping-interval 0 --ws-ping-timeout 20": {"ws_keepalive_timeout": 0},
+    "app:app --ws-ping-timeout 20 --ws-ping-interval 0": {"ws_keepalive_timeout": 0},
+    "app:app --ws-ping-interval 30 --ws-ping-timeout 0": {"ws_keepalive_timeout": 30},
     "app:app --preload --reuse-port": {"preload": True, "reuse_port": True},
     "app:app -p 81": {"port": 81},
     "app:app --workers-lifetime 1h --workers-max-rss 300 --url-path-prefix api": {
@@ -281,6 +286,13 @@ def test_keywords_of_uvicorn(load, tmp_path):
     )
 
 
+def test_no_ping_interval_means_no_pings(load):
+    for interval in (None, 0):
+        assert load({"ws_ping_interval": interval, "ws_ping_timeout": 20}).ws_keepalive_timeout == 0
+        config = saltare.Config("main:app", ws_ping_interval=interval, ws_ping_timeout=20, log_config=None)
+        assert config.options().ws_keepalive_timeout == 0
+
+
 def test_our_own_zero_means_off(load):
     assert load({"keep_alive_timeout": 0, "shutdown_timeout": 0}).keep_alive_timeout == 0
 
@@ -356,6 +368,10 @@ def test_variables_of_uvicorn_are_read_where_uvicorn_reads_them(typed, load):
     assert typed("app:app", **env, SALTARE_PORT="82").port == 82
     assert typed("app:app --port 83", **env).port == 83
     assert load(env=env).port == 8000
+    assert typed("", UVICORN_APP="main:app").app == "main:app"
+    assert typed("app:app", UVICORN_APP="main:app").app == "app:app"
+    pings = {"UVICORN_WS_PING_INTERVAL": "30", "UVICORN_WS_PING_TIMEOUT": "40"}
+    assert typed("app:app", **pings).ws_keepalive_timeout == 40
 
 
 def test_variables_that_are_not_read_are_named(typed, monkeypatch):
