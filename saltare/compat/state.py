@@ -55,7 +55,6 @@ class LifespanState:
         self.engine: Any = None  # an Embedded, once it runs
         self.should_exit = False  # the app's start-up failed
         self.startup_failed = False
-        self.shutdown_failed = False
         self.error_occured = False
 
     @property

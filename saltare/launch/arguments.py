@@ -100,8 +100,10 @@ class Line:
             given = "" if value is None else f", got {value!r}"
             self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
         else:
-            if value is None and row.takes == foreign.VALUE:
-                value = self._value(shown, foreign.accepted(row))
+            if value is None and row.takes == foreign.VALUE and self._is_value():
+                value = self._remaining.pop(0)
+            elif value is None and row.takes == foreign.VALUE:
+                self.problems.append(f"{shown}: {foreign.without_value(row)}")
             elif value is None:
                 takes = row.takes == foreign.EITHER and self._is_value(but_no_app=True)
                 value = self._remaining.pop(0) if takes else True

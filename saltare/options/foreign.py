@@ -32,7 +32,7 @@ from .meanings import (
     worker_class,
     zig_head,
 )
-from .values import one_of
+from .values import Refused, one_of
 
 # By the letters that the rows give.
 PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "Z": "the Zig saltare"}
@@ -92,7 +92,9 @@ FOLDER = "it is put first on sys.path, and the working directory stays: for rela
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = "saltare has no workers for blocking tasks; use a task queue, or threads of the app"
 BUSY = "saltare does not kill workers that are busy"
-CONCURRENCY = "not in this version. Near: --max-concurrent-connections, which closes a connection instead of a 503"
+CONCURRENCY = (
+    "not in this version. Near: --max-concurrent-connections, which closes a connection instead of answering 503"
+)
 
 VALUE, FLAG, EITHER = "value", "flag", "either"
 
@@ -325,7 +327,7 @@ ROWS = (
     Row("G", "limit_request_fields", Spelling("max_request_fields", fields, "0: 4096")),
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
-    Row("H", "wsgi_max_body_size", Fine("it is about WSGI apps")),
+    Row("H", "wsgi_max_body_size", Fine("only WSGI apps have it")),
     Row("Z", "max_connections_per_ip max_connection_lifetime rate_limit_per_sec", Refusal(IN_PROXY)),
     Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
@@ -392,10 +394,14 @@ def repeats(row):
     return option is not None and option.kind.many
 
 
-def accepted(row):
-    """The values that the name takes, for a message."""
+def without_value(row):
+    """What is said where the value of the name is missing."""
+    if isinstance(row.meaning, Refusal):
+        return row.meaning.reason
+    if isinstance(row.meaning, Fine):
+        return f"leave it out: {row.meaning.why}"
     option = our_option(row)
-    return row.meaning.advice() if option is None else option.kind.accepts
+    return f"a value is missing; {row.meaning.advice() if option is None else f'accepted: {option.kind.accepts}'}"
 
 
 def our_option(row):
@@ -427,12 +433,16 @@ def not_read(environ, theirs):
     if "GUNICORN_CMD_ARGS" in theirs:
         yield "GUNICORN_CMD_ARGS is not read: write its options on the command line, or as SALTARE_BIND and so on"
     if names := sorted(name for name in theirs if name != "GUNICORN_CMD_ARGS"):
-        ours = ", ".join(dict.fromkeys(filter(None, (variable(name.partition("_")[2].lower()) for name in names))))
-        yield f"variables of granian are not read: {', '.join(names)}; write {ours or 'options on the command line'}"
+        ours = [one for name in names for one in instead(name.partition("_")[2].lower(), environ[name])]
+        advice = f"write {', '.join(dict.fromkeys(ours))}" if ours else "leave them out"
+        yield f"variables of granian are not read: {', '.join(names)}; {advice}"
 
 
-def variable(name):
-    """Our variable for a keyword of another server, or None."""
-    meaning = BY_NAME[name].meaning if name in BY_NAME else None
-    ours = meaning.name if isinstance(meaning, Spelling) else name if name in SHARED["R"].split() else None
-    return f"SALTARE_{ours.upper()}" if ours else None
+def instead(name, value):
+    """What to write for a keyword of granian and its value; perhaps nothing."""
+    if name in SHARED["R"].split():
+        return [f"SALTARE_{name.upper()}"]
+    try:
+        return [f"SALTARE_{ours.upper()}" for ours in BY_NAME[name].turn(value)]
+    except (KeyError, Refused):
+        return ["options on the command line"]

@@ -187,7 +187,9 @@ def test_parts_that_nobody_has(tmp_path):
 
 def test_a_search_for_a_part_that_nobody_has(tmp_path):
     """Programs look so for what a version of uvicorn may lack."""
-    text = "from importlib.util import find_spec; print(find_spec('uvicorn.nothing'), find_spec('uvicorn.config') is None)"
+    text = (
+        "from importlib.util import find_spec; print(find_spec('uvicorn.nothing'), find_spec('uvicorn.config') is None)"
+    )
     done = run(script(tmp_path, text))
     assert done.stdout == "None False\n", done.stderr
 
