@@ -15,7 +15,6 @@ from .meanings import (
     fields,
     graceful,
     head,
-    ignored_folders,
     interface,
     keep_alive,
     line,
@@ -207,8 +206,7 @@ ROWS = (
     Row("UZ", "reload_includes", Spelling("reload_include")),
     Row("G", "reload_extra_file reload_extra_files", Spelling("reload_include")),
     Row("UZ", "reload_excludes", Spelling("reload_exclude")),
-    Row("R", "reload_ignore_dirs", Spelling("reload_exclude", ignored_folders)),
-    Row("R", "reload_ignore_paths", Spelling("reload_exclude")),
+    Row("R", "reload_ignore_dirs reload_ignore_paths", Spelling("reload_exclude")),
     Row("R", "reload_ignore_patterns reload_filter",
         Refusal("write shell patterns with --reload-exclude, such as 'build/*'")),
     Row("H", "use_reloader", Spelling("reload"), FLAG),
@@ -388,10 +386,10 @@ def is_spelling(row):
     return isinstance(row.meaning, Spelling)
 
 
-def repeats(row):
-    """Whether the command line may give the name several times, for a list."""
+def kind(row):
+    """The kind of value of our option; None: the name is no spelling of one."""
     option = our_option(row)
-    return option is not None and option.kind.many
+    return option and option.kind
 
 
 def without_value(row):

@@ -230,7 +230,3 @@ def python_path(value):
     if len(folders) > 1:
         raise Refused(f"write PYTHONPATH={':'.join(folders)} before the command")
     return {"app_dir": folders[0]} if folders else {}
-
-
-def ignored_folders(value):
-    return [f"{name}/*" for name in ([value] if isinstance(value, str) else value)]
