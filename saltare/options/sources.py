@@ -227,20 +227,23 @@ def log_notes(config, environ, source):
             log.write(log.line(log.DEBUG, note))
     if config.log_level in ("error", "critical"):
         return
-    for note in config.warnings:
+    for note in (*config.warnings, *not_read(environ, source)):
         log.warning(note)
+
+
+def not_read(environ, source):
+    """A line for each kind of variable that is set in vain."""
     if links := service_links(environment_names(environ)):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
-        log.warning(
+        yield (
             f"environment variables that Kubernetes sets for a service of this name are ignored: {spelled}; "
             "enableServiceLinks: false in the pod avoids them"
         )
     theirs = [name for name in environ if name.startswith("GRANIAN_") or name == "GUNICORN_CMD_ARGS"]
     if FORWARDED in environ or (theirs and source == COMMAND_LINE):
-        from .foreign import not_read
+        from .foreign import not_read as of_others
 
-        for line in not_read(environ, theirs if source == COMMAND_LINE else []):
-            log.warning(line)
+        yield from of_others(environ, theirs if source == COMMAND_LINE else [])
 
 
 def flag_of(name, value=None):
