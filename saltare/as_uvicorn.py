@@ -79,16 +79,17 @@ def check_module(name):
     """ConfigError: there is no such module to run. Imports the packages that it is in, as running it does."""
     from importlib.util import find_spec
 
+    spec = None
     try:
-        spec = find_spec(name)
+        if not name.startswith("."):
+            spec = find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
             spec = find_spec(f"{name}.__main__")
-    except ValueError:  # not a name, such as one that is empty
-        spec = None
-    except ImportError as error:
-        if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
+    except ValueError:
+        pass  # an empty name
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
             raise  # by a package that it is in
-        spec = None
     if spec is None:
         raise ConfigError(f"-m {name}: there is no such module to run; {USAGE}")
 

@@ -68,6 +68,8 @@ def test_a_command_on_the_path(tmp_path, first):
         (["-m", "nopemod"], "-m nopemod: there is no such module to run"),
         (["-m", "nopemod.inner"], "-m nopemod.inner: there is no such module to run"),
         (["-m", "package"], "-m package: there is no such module to run"),
+        (["-m", ".tool"], "-m .tool: there is no such module to run"),
+        (["-m", "os.tool.inner"], "-m os.tool.inner: there is no such module to run"),
         (["-m", ""], "-m : there is no such module to run"),
         (["-m", "uvicorn.nothing"], "-m uvicorn.nothing: there is no such module to run"),
         (["-x"], "-x: unknown option"),
@@ -89,11 +91,18 @@ def test_refused(tmp_path, arguments, reason):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_module_whose_package_fails(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import not_installed", "No module named 'not_installed'"),
+        ("from package import nothing", "cannot import name 'nothing'"),
+    ],
+)
+def test_a_module_whose_package_fails(tmp_path, text, reason):
     (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__init__.py").write_text("import not_installed")
+    (tmp_path / "package" / "__init__.py").write_text(text)
     done = run("-m", "package.tool", cwd=tmp_path)
-    assert "No module named 'not_installed'" in done.stderr and "no such module to run" not in done.stderr
+    assert reason in done.stderr and "no such module to run" not in done.stderr
 
 
 @pytest.mark.parametrize("command", [SALTARE, MODULE], ids=["saltare as-uvicorn", "-m saltare.as_uvicorn"])
