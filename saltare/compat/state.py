@@ -62,5 +62,10 @@ class LifespanState:
         lifespan = self.engine.lifespan if self.engine else None
         return lifespan.state if lifespan else {}
 
+    @property
+    def shutdown_failed(self) -> bool:
+        lifespan = self.engine.lifespan if self.engine else None
+        return lifespan is not None and lifespan.shutdown_failed
+
     def failed(self) -> None:
         self.should_exit = self.startup_failed = self.error_occured = True

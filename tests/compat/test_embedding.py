@@ -281,6 +281,20 @@ def test_a_failed_start_up():
         saltare.Server(failing, port=0).run()
 
 
+def test_a_failed_shutdown():
+    async def failing_at_the_end(scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.failed", "message": "no database"})
+
+    for application, failed in ((failing_at_the_end, True), (with_lifespan, False)):
+        server = saltare.Server(config(application, lifespan="on"))
+        with in_thread(server):
+            assert not server.lifespan.shutdown_failed
+        assert server.lifespan.shutdown_failed == failed
+
+
 def test_a_port_in_use(free_port):
     with socket.create_server(("127.0.0.1", free_port)):
         fails(saltare.Server(config(port=free_port)).run)
