@@ -12,12 +12,19 @@ from . import log
 from .errors import ConfigError
 
 USAGE = "accepted: PROGRAM ARGS, where PROGRAM is a Python file, a Python command on the PATH, or -m MODULE"
+HELP = f"""usage: saltare as-uvicorn PROGRAM ARGS
+
+Runs a Python program with saltare in the place of uvicorn; {USAGE}."""
 
 
 def main(arguments=None):
     """Runs the program to its end, in this process; returns an exit code only if it cannot be run."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(HELP, flush=True)
+        return 0
     try:
-        run = prepared(sys.argv[1:] if arguments is None else arguments)
+        run = prepared(arguments)
     except ConfigError as error:
         log.write(f"saltare as-uvicorn: {error}\n")
         return error.exit_code
@@ -27,13 +34,16 @@ def main(arguments=None):
 
 def prepared(arguments):
     """A function that runs the program. ConfigError: there is none."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        raise ConfigError(f"no program given; {USAGE}" if not arguments else USAGE)
+    if not arguments:
+        raise ConfigError(f"no program given; {USAGE}")
     program, *rest = arguments
     if program == "-m":
         if not rest:
             raise ConfigError(f"-m: no module given; {USAGE}")
         take_the_place()
+        if rest[0] == "uvicorn":
+            return partial(run_command_line, rest[1:])
+        check_module(rest[0])
         return partial(run_module, rest[0], rest[1:])
     if program.startswith("-"):
         raise ConfigError(f"{program}: unknown option; {USAGE}")
@@ -55,6 +65,33 @@ def take_the_place(folder=None):
     ]
     os.environ["PYTHONPATH"] = os.pathsep.join([finder.STAND_IN, *others])
     finder.take_over()
+
+
+def run_command_line(arguments):
+    """As `python -m uvicorn`, which is the server's own command line."""
+    from .launch import cli
+
+    sys.argv[:] = ["uvicorn", *arguments]
+    sys.exit(cli.main())
+
+
+def check_module(name):
+    """ConfigError: there is no such module to run. Imports the packages that it is in, as running it does."""
+    from importlib.util import find_spec
+
+    spec = None
+    try:
+        if not name.startswith("."):
+            spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = find_spec(f"{name}.__main__")
+    except ValueError:
+        pass  # an empty name
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise  # by a package that it is in
+    if spec is None:
+        raise ConfigError(f"-m {name}: there is no such module to run; {USAGE}")
 
 
 def run_module(name, arguments):

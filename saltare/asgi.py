@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict
 
 Header = tuple[bytes, bytes]  # name in lower case, value
 Address = tuple[str, int]  # host, port
-ServerAddress = tuple[str, int | None]  # a unix socket's path has port None
+ServerAddress = tuple[str, int | None]  # a Unix socket's path has port None
 
 
 class Versions(TypedDict):

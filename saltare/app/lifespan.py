@@ -9,6 +9,8 @@ from ..errors import AppError
 class Lifespan:
     """`state` is the lifespan scope's state, filled by the app; each request gets a shallow copy."""
 
+    shutdown_failed = False  # the app has reported it
+
     def __init__(self, app, mode, loop):
         self._app, self._mode, self._loop = app, mode, loop
         self.state = {}
@@ -68,6 +70,7 @@ class Lifespan:
         elif kind == "lifespan.shutdown.complete":
             resolve(self._stopped)
         elif kind == "lifespan.shutdown.failed":
+            self.shutdown_failed = True
             log.error(f"the app's shutdown failed: {message.get('message', '')}")
             resolve(self._stopped)
         else:

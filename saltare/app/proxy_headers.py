@@ -34,11 +34,11 @@ class ProxyHeadersMiddleware:
 
 
 class Trusted:
-    """The addresses, networks and other names of proxies that are believed; "*" is all."""
+    """The addresses, networks and other names of proxies that are believed; "*" alone is all."""
 
     def __init__(self, given):
-        texts = [text.strip() for text in given.split(",")] if isinstance(given, str) else given
-        self._all = "*" in texts
+        texts = [text.strip() for text in given.split(",")] if isinstance(given, str) else list(given)
+        self._all = texts == ["*"]
         self._names, self._networks = set(), []
         for text in texts:
             try:
@@ -52,6 +52,8 @@ class Trusted:
             return True
         if host is None:
             return False
+        if len(host) > LONGEST_KNOWN:
+            return self._look(host)
         verdict = self._known.get(host)
         if verdict is None:
             if len(self._known) >= MOST_KNOWN:
@@ -77,6 +79,7 @@ class Trusted:
 
 
 MOST_KNOWN = 1024
+LONGEST_KNOWN = 253  # characters, as of a DNS name: clients choose what the field holds
 
 
 def address_of(text):

@@ -68,12 +68,6 @@ class Finder:
             return ModuleSpec(name, Alias(f"saltare.{OTHERWISE[rest]}"))
         if theirs is None and rest in PACKAGES:
             return ModuleSpec(name, Empty(), is_package=True)
-        if theirs is None:
-            raise ModuleNotFoundError(
-                f"{name}: saltare stands in the place of uvicorn and has no such module; "
-                "with uvicorn installed as well it would be uvicorn's",
-                name=name,
-            )
         return theirs
 
 

@@ -5,6 +5,7 @@ import sys
 from .. import log
 from ..errors import AppError, StartError
 from ..launch.program import Program
+from ..process.signals import in_main_thread
 from .config import (
     HTTP_PROTOCOLS,
     INTERFACES,
@@ -54,9 +55,12 @@ def run(app: "AppOrName", **options: "Any") -> None:
     if config.use_subprocess and not isinstance(app, str):
         log.warning("You must pass the application as an import string to enable 'reload' or 'workers'.")
         sys.exit(STARTUP_FAILURE)
-    if config.use_subprocess or config.limit_max_requests:
-        run_with_master(config)
-        return
+    if in_main_thread():
+        if config.use_subprocess or config.limit_max_requests:
+            run_with_master(config)
+            return
+    elif config.use_subprocess:
+        log.warning("workers and reload have no effect: only the main thread can run a master")
     if isinstance(app, str):
         config.load()
     server = Server(config)

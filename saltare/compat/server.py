@@ -13,6 +13,7 @@ from ..errors import AppError, ConfigError, StartError
 from ..options import config as options_config
 from ..options.sources import load
 from ..process.signals import TOGETHER, in_main_thread
+from ..serve.loops import check_none_runs, made_by
 from ..serve.server import RUNNING
 from .config import Config, fail
 from .embedded import Embedded, stopping_after
@@ -125,6 +126,7 @@ class Server:
 
     def run(self, sockets: "Sequence[socket.socket] | None" = None) -> None:
         """Serves until stopped: by `shutdown`, `should_exit` or, in the main thread, by SIGINT or SIGTERM."""
+        check_none_runs()
         if self._overrides(SERVING):
             self._run_serve(sockets)
             return
@@ -137,8 +139,6 @@ class Server:
 
     def _run_serve(self, sockets):
         """`serve`, or a part of it, is the program's."""
-        from ..serve.loops import made_by
-
         loop = made_by(self._options().loop)
         self._raises_again = False
         try:

@@ -55,13 +55,17 @@ class LifespanState:
         self.engine: Any = None  # an Embedded, once it runs
         self.should_exit = False  # the app's start-up failed
         self.startup_failed = False
-        self.shutdown_failed = False
         self.error_occured = False
 
     @property
     def state(self) -> "dict[str, Any]":
         lifespan = self.engine.lifespan if self.engine else None
         return lifespan.state if lifespan else {}
+
+    @property
+    def shutdown_failed(self) -> bool:
+        lifespan = self.engine.lifespan if self.engine else None
+        return lifespan is not None and lifespan.shutdown_failed
 
     def failed(self) -> None:
         self.should_exit = self.startup_failed = self.error_occured = True

@@ -9,9 +9,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from multiprocessing.connection import wait
 
 from .. import log
+from ..prefork.failures import Failures
 from .config import STARTUP_FAILURE
 
 TYPE_CHECKING = False
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 __path__: "list[str]" = []  # its modules in uvicorn are this one
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-PATIENCE = 5.0  # seconds that a process gets to end, where timeout_graceful_shutdown does not say
+PATIENCE = 5.0  # seconds that a process gets to end, after its requests and its lifespan
 
 
 class Exit(threading.Event):
@@ -81,7 +83,7 @@ class Supervisor:
         self.startup()
         try:
             while not self.should_exit.is_set():
-                self.turn(set(wait(self.waits_for())))
+                self.turn(set(wait(self.waits_for(), self.longest_wait())))
         finally:
             self.shutdown()
 
@@ -105,6 +107,10 @@ class Supervisor:
     def waits_for(self) -> "list[int]":
         return [self.should_exit.reader, *(process.sentinel for process in self.processes)]
 
+    def longest_wait(self) -> "float | None":
+        """In seconds; None: no limit."""
+        return None
+
     def turn(self, ready: "set[Any]") -> None:
         """Acts on what the wait has reported."""
         raise NotImplementedError
@@ -118,8 +124,9 @@ class Supervisor:
 
     def end(self, process: "SpawnProcess") -> None:
         """Waits for a process that was asked to end; kills it when it does not end in time."""
-        timeout = self.config.timeout_graceful_shutdown
-        process.join(PATIENCE if timeout is None else timeout + PATIENCE)
+        options = self.config.options()
+        timeout = options.shutdown_timeout
+        process.join(timeout + options.lifespan_patience() + PATIENCE if timeout else None)
         if process.is_alive():
             log.error(f"process {process.pid} did not end in time: it is killed")
             process.kill()
@@ -187,7 +194,26 @@ class Multiprocess(Supervisor):
     handled = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
 
     def init_processes(self) -> None:
+        self._failures = Failures(reload=False)
+        self._since: dict[SpawnProcess, float] = {}  # the start of each that has not been seen to end
         self.processes = [self.start() for _ in range(self.config.workers)]
+
+    def start(self) -> "SpawnProcess":
+        process = super().start()
+        self._since[process] = time.monotonic()
+        return process
+
+    def end(self, process: "SpawnProcess") -> None:
+        self._since.pop(process, None)
+        super().end(process)
+
+    def waits_for(self) -> "list[int]":
+        return [self.should_exit.reader, *(process.sentinel for process in self._since)]
+
+    def longest_wait(self) -> "float | None":
+        """Until the next one may be started in the place of one that has ended."""
+        all_live = len(self._since) == len(self.processes)
+        return None if all_live else max(0.0, self._failures.pause_until - time.monotonic())
 
     def turn(self, ready: "set[Any]") -> None:
         self.should_exit.drain()
@@ -210,16 +236,20 @@ class Multiprocess(Supervisor):
         for index, process in enumerate(self.processes):
             if process.is_alive() or self.should_exit.is_set():
                 continue
-            process.join()
-            if process.exitcode == STARTUP_FAILURE:
-                log.error(f"process {process.pid} could not start: the server stops")
-                self.should_exit.set()
-                return
-            log.error(f"process {process.pid} has ended with code {process.exitcode}: another one is started")
-            self.processes[index] = self.start()
+            if process in self._since:
+                self._failures.pause_after(time.monotonic() - self._since.pop(process))
+                process.join()
+                if process.exitcode == STARTUP_FAILURE:
+                    log.error(f"process {process.pid} could not start: the server stops")
+                    self.should_exit.set()
+                    return
+                log.error(f"process {process.pid} has ended with code {process.exitcode}: another one is started")
+            if not self._failures.pauses():
+                self.processes[index] = self.start()
 
     def restart_all(self) -> None:
         """One after the other: the sockets are shared, so the others accept meanwhile."""
+        self._failures.forget()
         for index, process in enumerate(self.processes):
             self.processes[index] = self.start()
             process.terminate()

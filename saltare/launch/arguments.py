@@ -85,7 +85,7 @@ class Line:
         elif value is None:
             value = self._value(flag, option.kind.accepts)
         if value is not None:
-            self._store(option.name, flag, value, option.kind.many)
+            self._store(option.name, flag, value, option.kind)
 
     def _foreign(self, name, shown, value):
         from ..options import foreign
@@ -100,13 +100,15 @@ class Line:
             given = "" if value is None else f", got {value!r}"
             self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
         else:
-            if value is None and row.takes == foreign.VALUE:
-                value = self._value(shown, foreign.accepted(row))
+            if value is None and row.takes == foreign.VALUE and self._is_value():
+                value = self._remaining.pop(0)
+            elif value is None and row.takes == foreign.VALUE:
+                self.problems.append(f"{shown}: {foreign.without_value(row)}")
             elif value is None:
                 takes = row.takes == foreign.EITHER and self._is_value(but_no_app=True)
                 value = self._remaining.pop(0) if takes else True
             if value is not None:
-                self._store(name, shown, value, foreign.repeats(row), foreign.is_spelling(row))
+                self._store(name, shown, value, foreign.kind(row), foreign.is_spelling(row))
 
     def _value(self, flag, accepts):
         if self._is_value():
@@ -123,13 +125,20 @@ class Line:
             return False
         return not (but_no_app and APP.fullmatch(text))
 
-    def _store(self, name, flag, value, many=False, once=True):
+    def _store(self, name, flag, value, kind=None, once=True):
         before = self.given.get(name)
-        if before is None or not once:
-            self.given[name] = [value] if many and not isinstance(value, bool) else value
-        elif isinstance(before, list):
-            before.append(value)
+        several = kind is not None and kind.many and not isinstance(value, bool)
+        if several and isinstance(before, list):
+            before.extend(split(kind, value))
+        elif before is None or not once:
+            self.given[name] = split(kind, value) if several else value
         elif before != value:
             self.problems.append(
                 f"{flag}: contradicts an earlier one: got {before!r} and {value!r}; it is accepted once"
             )
+
+
+def split(kind, text):
+    """The values in one text; only commas separate them on a command line."""
+    values = text.split(kind.separator) if kind.separator == "," else [text]
+    return [one.strip() for one in values if one.strip()] or [text]

@@ -6,7 +6,7 @@ import socket
 
 
 class Listener:
-    """One listening socket. `close` also removes a unix socket's name, if still ours."""
+    """One listening socket. `close` also removes a Unix socket's name, if still ours."""
 
     __slots__ = ("_inode", "_path", "_pid", "address", "key", "socket", "url", "wildcard")
 

@@ -77,6 +77,12 @@ def on_copy(config, number):
         raise
 
 
+def check_fd(number):
+    """StartError: it is no socket that listens."""
+    with copied(number) as sock:
+        check_listening(sock, number)
+
+
 def copied(number):
     copy = None
     try:
@@ -91,7 +97,7 @@ def copied(number):
 
 def check_listening(sock, number):
     if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
-        raise fd_failure(number, "not a TCP or unix stream socket")
+        raise fd_failure(number, "not a TCP or Unix stream socket")
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise fd_failure(number, "a socket that does not listen")
 

@@ -29,16 +29,33 @@ def check_length(path):
 
 
 def make_room(path):
-    stale = inode(path)
-    if stale is None:
-        return
+    stale = stale_socket(path)
+    # Another server may have replaced it since we looked at it.
+    if stale is not None and inode(path) == stale:
+        os.unlink(path)
+
+
+def stale_socket(path):
+    """Identifies the socket there, which has no listener; None if the name is free. StartError: it is not."""
+    found = inode(path)
+    if found is None:
+        return None
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise unix_failure(path, "there is a file of that name that is not a socket")
     if not nobody_listens(path):
         raise AddressInUseError(f"{failure(path)} the socket is in use by another process")
-    # Another server may have replaced the stale socket since we looked at it.
-    if inode(path) == stale:
-        os.unlink(path)
+    return found
+
+
+def check_path(path):
+    """StartError: no socket could be made there."""
+    check_length(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise unix_failure(path, "there is no such folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise unix_failure(path, "the folder is not writable")
+    stale_socket(path)
 
 
 def nobody_listens(path):

@@ -3,7 +3,7 @@
 import os
 
 from .table import BY_NAME, WAYS
-from .values import brief
+from .values import brief, one_of
 
 
 def choose_way(found, problems):
@@ -12,15 +12,14 @@ def choose_way(found, problems):
     if not used:
         return {}
     first = min(used, key=lambda name: found[name].rank)
+    rivals = [found[name] for name in used if found[name].rank == found[first].rank]
+    if len({WAYS[name] for name in used if found[name] in rivals}) > 1:
+        problems.append(contradiction(*rivals, advice="give one of them, or several addresses by bind"))
+        return {}
     aside = {}
     for name in used:
-        if WAYS[name] == WAYS[first]:
-            continue
-        if found[name].rank == found[first].rank:
-            advice = "give one of them, or several addresses by bind"
-            problems.append(contradiction(found[first], found[name], advice))
-            return aside
-        aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
+        if WAYS[name] != WAYS[first]:
+            aside[name] = f"default: {found.pop(name).source} is set aside by {found[first].label}"
     return {**aside, **choose_permissions(found, first, problems)}
 
 
@@ -29,7 +28,8 @@ def choose_permissions(found, way, problems):
     if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
         return {}
     if permissions.rank <= found[way].rank:
-        problems.append(contradiction(permissions, found[way], "there is no unix socket to give permissions to"))
+        advice = "there is no Unix socket to give permissions to"
+        problems.append(contradiction(permissions, found[way], advice=advice))
         return {}
     del found["uds_permissions"]
     return {"uds_permissions": f"default: {permissions.source} is set aside by {found[way].label}"}
@@ -39,9 +39,10 @@ def listens_at_unix(way, value):
     return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
 
 
-def contradiction(one, other, advice):
-    values = f"got {brief(one.value)} and {brief(other.value)}"
-    return f"{one.label} and {other.label} contradict each other: {values}; {advice}"
+def contradiction(*several, advice):
+    labels = one_of([one.label for one in several], "and")
+    values = one_of([brief(one.value) for one in several], "and")
+    return f"{labels} contradict each other: got {values}; {advice}"
 
 
 def check_together(config, reading, cwd, app_needed):
@@ -60,7 +61,7 @@ def complaints(config, found, cwd, app_needed):
         one = found["uds_permissions"]
         yield (
             ("uds_permissions", "uds_path", "bind"),
-            f"{one.label}: got {one.value:o}, but there is no unix socket; accepted with uds_path",
+            f"{one.label}: got {one.value:o}, but there is no Unix socket; accepted with uds_path",
         )
     yield from of_paths(found, cwd)
     yield from of_modules(found)
@@ -70,7 +71,7 @@ def complaints(config, found, cwd, app_needed):
         yield ("ws_deflate_context", "ws_per_message_deflate"), text
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
-        yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice)
+        yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)
     yield from of_processes(config, found, cwd)
 
 
@@ -124,7 +125,7 @@ def of_processes(config, found, cwd):
         yield ("limit_max_requests_jitter", "limit_max_requests"), text
     if config.reload and config.workers != 1:
         advice = "while files are watched there is one worker"
-        yield ("reload", "workers"), contradiction(found["reload"], found["workers"], advice)
+        yield ("reload", "workers"), contradiction(found["reload"], found["workers"], advice=advice)
     if config.app is None or isinstance(config.app, str):
         return
     if config.reload:

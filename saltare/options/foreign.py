@@ -15,7 +15,6 @@ from .meanings import (
     fields,
     graceful,
     head,
-    ignored_folders,
     interface,
     keep_alive,
     line,
@@ -32,7 +31,7 @@ from .meanings import (
     worker_class,
     zig_head,
 )
-from .values import one_of
+from .values import Refused, one_of
 
 # By the letters that the rows give.
 PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "Z": "the Zig saltare"}
@@ -92,7 +91,9 @@ FOLDER = "it is put first on sys.path, and the working directory stays: for rela
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = "saltare has no workers for blocking tasks; use a task queue, or threads of the app"
 BUSY = "saltare does not kill workers that are busy"
-CONCURRENCY = "not in this version. Near: --max-concurrent-connections, which closes a connection instead of a 503"
+CONCURRENCY = (
+    "not in this version. Near: --max-concurrent-connections, which closes a connection instead of answering 503"
+)
 
 VALUE, FLAG, EITHER = "value", "flag", "either"
 
@@ -205,8 +206,7 @@ ROWS = (
     Row("UZ", "reload_includes", Spelling("reload_include")),
     Row("G", "reload_extra_file reload_extra_files", Spelling("reload_include")),
     Row("UZ", "reload_excludes", Spelling("reload_exclude")),
-    Row("R", "reload_ignore_dirs", Spelling("reload_exclude", ignored_folders)),
-    Row("R", "reload_ignore_paths", Spelling("reload_exclude")),
+    Row("R", "reload_ignore_dirs reload_ignore_paths", Spelling("reload_exclude")),
     Row("R", "reload_ignore_patterns reload_filter",
         Refusal("write shell patterns with --reload-exclude, such as 'build/*'")),
     Row("H", "use_reloader", Spelling("reload"), FLAG),
@@ -322,10 +322,10 @@ ROWS = (
     Row("Z", "max_request_head_bytes", Spelling("max_request_head", zig_head)),
     Row("G", "limit_request_line", Spelling("max_request_line", line, "0: 64 KiB")),
     Row("Z", "max_request_uri", Spelling("max_request_line", uri, "for the whole line")),
-    Row("G", "limit_request_fields", Spelling("max_request_fields", fields)),
+    Row("G", "limit_request_fields", Spelling("max_request_fields", fields, "0: 4096")),
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
-    Row("H", "wsgi_max_body_size", Fine("it is about WSGI apps")),
+    Row("H", "wsgi_max_body_size", Fine("only WSGI apps have it")),
     Row("Z", "max_connections_per_ip max_connection_lifetime rate_limit_per_sec", Refusal(IN_PROXY)),
     Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
@@ -386,16 +386,20 @@ def is_spelling(row):
     return isinstance(row.meaning, Spelling)
 
 
-def repeats(row):
-    """Whether the command line may give the name several times, for a list."""
+def kind(row):
+    """The kind of value of our option; None: the name is no spelling of one."""
     option = our_option(row)
-    return option is not None and option.kind.many
+    return option and option.kind
 
 
-def accepted(row):
-    """The values that the name takes, for a message."""
+def without_value(row):
+    """What is said where the value of the name is missing."""
+    if isinstance(row.meaning, Refusal):
+        return row.meaning.reason
+    if isinstance(row.meaning, Fine):
+        return f"leave it out: {row.meaning.why}"
     option = our_option(row)
-    return row.meaning.advice() if option is None else option.kind.accepts
+    return f"a value is missing; {row.meaning.advice() if option is None else f'accepted: {option.kind.accepts}'}"
 
 
 def our_option(row):
@@ -412,7 +416,7 @@ SEPARATORS = {"reload_dirs": ":", "reload_includes": None, "reload_excludes": No
 
 def of_uvicorn(names):
     """The variables that uvicorn reads, as keywords; it passes over all others."""
-    known = {*SHARED["U"].split(), *(name for row in ROWS if "U" in row.programs for name in row.names)}
+    known = {"app", *SHARED["U"].split(), *(name for row in ROWS if "U" in row.programs for name in row.names)}
     return {
         name: value.split(SEPARATORS[name]) if name in SEPARATORS else value
         for name, value in names.items()
@@ -427,12 +431,16 @@ def not_read(environ, theirs):
     if "GUNICORN_CMD_ARGS" in theirs:
         yield "GUNICORN_CMD_ARGS is not read: write its options on the command line, or as SALTARE_BIND and so on"
     if names := sorted(name for name in theirs if name != "GUNICORN_CMD_ARGS"):
-        ours = ", ".join(dict.fromkeys(filter(None, (variable(name.partition("_")[2].lower()) for name in names))))
-        yield f"variables of granian are not read: {', '.join(names)}; write {ours or 'options on the command line'}"
+        ours = [one for name in names for one in instead(name.partition("_")[2].lower(), environ[name])]
+        advice = f"write {', '.join(dict.fromkeys(ours))}" if ours else "leave them out"
+        yield f"variables of granian are not read: {', '.join(names)}; {advice}"
 
 
-def variable(name):
-    """Our variable for a keyword of another server, or None."""
-    meaning = BY_NAME[name].meaning if name in BY_NAME else None
-    ours = meaning.name if isinstance(meaning, Spelling) else name if name in SHARED["R"].split() else None
-    return f"SALTARE_{ours.upper()}" if ours else None
+def instead(name, value):
+    """What to write for a keyword of granian and its value; perhaps nothing."""
+    if name in SHARED["R"].split():
+        return [f"SALTARE_{name.upper()}"]
+    try:
+        return [f"SALTARE_{ours.upper()}" for ours in BY_NAME[name].turn(value)]
+    except (KeyError, Refused):
+        return ["options on the command line"]

@@ -83,19 +83,20 @@ def flag(name):
 
 # ---- values ----
 
-YEAR = 366 * 86400.0
 # As in table.py; a test compares them.
+DAY = 86400
 LEAST_LINE, MOST_LINE = 256, 64 << 10
 LEAST_FIELDS, MOST_FIELDS = 8, 4096
 MOST_HEAD = 1 << 20
 DEFAULT_HEAD = 64 << 10
 
 
-def seconds(value):
+def seconds(value, zero):
+    """`zero`: what 0 is for there."""
     try:
-        return Seconds(YEAR).read(value)
+        return Seconds(DAY).read(value)
     except Refused:
-        raise Refused(f"accepted: {Seconds(YEAR).accepts}") from None
+        raise Refused(f"accepted: {Seconds(DAY).accepts_but_zero}, or 0 for {zero}") from None
 
 
 def number(value):
@@ -110,12 +111,16 @@ def number(value):
 
 def keep_alive(value):
     """0 means: close after each response."""
-    return {"keep_alive_timeout": value} if seconds(value) else {"max_keepalive_requests": 1}
+    return (
+        {"keep_alive_timeout": value}
+        if seconds(value, "a close after each response")
+        else {"max_keepalive_requests": 1}
+    )
 
 
 def graceful(value):
     """0 means: cancel at once; None: wait for ever."""
-    return 0 if value is None else seconds(value) or AT_ONCE
+    return 0 if value is None else seconds(value, "a cancel at once") or AT_ONCE
 
 
 def pings(value):
@@ -143,7 +148,8 @@ def uri(value):
 
 
 def fields(value):
-    return min(max(number(value), LEAST_FIELDS), MOST_FIELDS)
+    """0 means: as many as can be."""
+    return min(max(number(value) or MOST_FIELDS, LEAST_FIELDS), MOST_FIELDS)
 
 
 def field_size(value):
@@ -224,7 +230,3 @@ def python_path(value):
     if len(folders) > 1:
         raise Refused(f"write PYTHONPATH={':'.join(folders)} before the command")
     return {"app_dir": folders[0]} if folders else {}
-
-
-def ignored_folders(value):
-    return [f"{name}/*" for name in ([value] if isinstance(value, str) else value)]

@@ -19,6 +19,7 @@ class Host(Text):
 
     def read(self, value):
         text = super().read(value)
+        check_no_scheme(text)
         host = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
         if host.count(":") == 1:
             raise Refused("a port goes into --port, or use --bind HOST:PORT")
@@ -92,8 +93,16 @@ def address(text):
         return "unix", Path().read(path[2:] if path.startswith("//") else path)
     if text.startswith("fd://"):
         return "fd", FD.read(text[5:])
-    host, port = host_and_port(text.removeprefix("tcp://"))
+    text = text.removeprefix("tcp://")
+    check_no_scheme(text)
+    host, port = host_and_port(text)
     return "tcp", Host().read(host or ANY), PORT.read(port)
+
+
+def check_no_scheme(text):
+    scheme, slashes, _ = text.partition("://")
+    if slashes:
+        raise Refused(f"a name or an address, without {scheme}://")
 
 
 def host_and_port(text):

@@ -58,12 +58,13 @@ def forget_foreign():
 
 
 class Found:
-    """A value from a source."""
+    """A value from a source; `given`: how it was written there, under a name of another server."""
 
-    __slots__ = ("label", "rank", "source", "value")
+    __slots__ = ("given", "label", "rank", "source", "value")
 
-    def __init__(self, value, rank, label, source):
+    def __init__(self, value, rank, label, source, given=None):
         self.value, self.rank, self.label, self.source = value, rank, label, source
+        self.given = value if given is None else given
 
 
 class Layer:
@@ -127,7 +128,8 @@ class Reading:
         try:
             ours = row.turn(value)
         except Refused as refusal:
-            given = "" if value is True else f"got {brief(value)}; "
+            switch = value is True or label.startswith("--no-")
+            given = "" if switch else f"got {brief(value)}; "
             raise Refused(f"{given}{refusal}") from None
         note = row.note(label, value, ours)
         self.notes.append(note)
@@ -135,7 +137,7 @@ class Reading:
             self.warnings.append(note)
         source = f"{layer.source}, as {label}"
         return [
-            (BY_NAME[name], Found(self.read_value(BY_NAME[name], one), layer.rank, label, source))
+            (BY_NAME[name], Found(self.read_value(BY_NAME[name], one), layer.rank, label, source, value))
             for name, one in ours.items()
         ]
 
@@ -157,13 +159,15 @@ class Reading:
             return
         if option.kind.many:
             other.value = (*other.value, *one.value)
-        elif option.name == "ws_keepalive_timeout" and "ping" in other.label and "ping" in one.label:
-            other.value = max(other.value, one.value)  # one time for both: uvicorn's interval and timeout
+        elif option.name == "ws_keepalive_timeout" and "ping" in other.label.lower() and "ping" in one.label.lower():
+            # One time for both: uvicorn's interval, which is 0 for no pings, and timeout.
+            off = any(not each.value and "interval" in each.label.lower() for each in (other, one))
+            other.value = 0.0 if off else max(other.value, one.value)
         else:
             self.broken.add(option.name)
             self.problems.append(
-                f"{other.label} and {one.label} contradict each other: got {brief(other.value)} and "
-                f"{brief(one.value)}; they are the same option, accepted once"
+                f"{other.label} and {one.label} contradict each other: got {brief(other.given)} and "
+                f"{brief(one.given)}; they are the same option, accepted once"
             )
 
     def read_uvicorns(self, environ):
@@ -223,20 +227,23 @@ def log_notes(config, environ, source):
             log.write(log.line(log.DEBUG, note))
     if config.log_level in ("error", "critical"):
         return
-    for note in config.warnings:
+    for note in (*config.warnings, *not_read(environ, source)):
         log.warning(note)
+
+
+def not_read(environ, source):
+    """A line for each kind of variable that is set in vain."""
     if links := service_links(environment_names(environ)):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
-        log.warning(
+        yield (
             f"environment variables that Kubernetes sets for a service of this name are ignored: {spelled}; "
             "enableServiceLinks: false in the pod avoids them"
         )
     theirs = [name for name in environ if name.startswith("GRANIAN_") or name == "GUNICORN_CMD_ARGS"]
     if FORWARDED in environ or (theirs and source == COMMAND_LINE):
-        from .foreign import not_read
+        from .foreign import not_read as of_others
 
-        for line in not_read(environ, theirs if source == COMMAND_LINE else []):
-            log.warning(line)
+        yield from of_others(environ, theirs if source == COMMAND_LINE else [])
 
 
 def flag_of(name, value=None):
@@ -253,7 +260,10 @@ def unknown(name, given, label):
     """The text after the name, for an unknown one; `given` is such as ", got 5"."""
     from difflib import get_close_matches
 
-    if close := get_close_matches(name, BY_NAME, n=1) or [one for one in BY_NAME if one.startswith(name)]:
+    from .foreign import BY_NAME as ROWS
+
+    known = [*BY_NAME, *(one for one in ROWS if not one.startswith("-"))]
+    if close := get_close_matches(name, known, n=1) or [one for one in known if one.startswith(name)]:
         hint = f"did you mean {label(close[0])}?"
     else:
         hint = "see saltare --help for those that are accepted"

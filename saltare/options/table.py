@@ -163,7 +163,7 @@ OPTIONS = (
         "reload_exclude",
         Several(Text(), ",", "commas"),
         (),
-        "Do not restart for files whose name, or path in the watched folder, matches this pattern.",
+        "Do not restart for files and folders whose name, or path in the watched folder, matches this pattern.",
     ),
     Option(
         SOCKETS,

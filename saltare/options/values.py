@@ -230,7 +230,8 @@ class Seconds:
 
     def __init__(self, high):
         self.high = high
-        self.accepts = f'seconds from {self.shortest} to {high}, a time such as "500ms" or "1m30s", or 0 for off'
+        self.accepts_but_zero = f'seconds from {self.shortest} to {high}, a time such as "500ms" or "1m30s"'
+        self.accepts = f"{self.accepts_but_zero}, or 0 for off"
 
     def read(self, value):
         time = self.parsed(value.strip()) if isinstance(value, str) else value

@@ -114,7 +114,18 @@ def is_wanted(path, folders, include, exclude):
         *outer, name = inner.split(os.sep)
         if any(part in IGNORED or part.startswith(".") for part in outer):
             return False
-        return matches(inner, name, include) and not matches(inner, name, exclude)
+        return matches(inner, name, include) and not is_excluded(path, folder, exclude)
+    return False
+
+
+def is_excluded(path, folder, patterns):
+    """Whether the file, or a folder that it is in, matches. Paths are also those from the working directory."""
+    patterns = [os.path.normpath(one) for one in patterns]
+    while patterns and path != folder:
+        outer, name = os.path.split(path)
+        if matches(os.path.relpath(path, folder), name, patterns) or matches(path, os.path.relpath(path), patterns):
+            return True
+        path = outer
     return False
 
 

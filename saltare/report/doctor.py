@@ -9,8 +9,11 @@ import socket
 import sys
 
 from .. import __version__
+from ..errors import StartError
+from ..launch import cli
 from ..launch.arguments import Line
 from ..options import listing, sources, techniques
+from ..options.config import AT_ONCE
 from ..options.python_file import refusal
 from ..options.table import BY_NAME, OPTIONS
 from ..prefork.worker_count import usable_cpus, wanted_workers
@@ -39,6 +42,7 @@ LACKS = {
     "access log": "let the proxy or a middleware of the app log requests",
     "metrics": "let a middleware of the app count",
 }
+AT_ONCE_TEXT = "requests are cancelled at once"
 GUNICORNS = "gunicorn.conf.py"
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
@@ -50,8 +54,13 @@ def main(arguments):
     if line.action == "help":
         print_help()
         return 0
+    if line.action == "version" and not line.problems:
+        return cli.print_version()
+    if line.action not in (None, "check"):  # which it does anyway
+        line.problems.append(f"--{line.action}: doctor prints its own report; leave one of them out")
     config, problems = sources.examine(None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems)
-    report = examined(config, problems)
+    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE)]
+    report = examined(config, problems, warnings)
     if as_json:
         import json
 
@@ -67,18 +76,19 @@ def print_help():
     print(usage("saltare doctor", [("Report", [("--json", "", "print the report as JSON")])]), end="", flush=True)
 
 
-def examined(config, problems):
+def examined(config, problems, warnings):
     """The report, of values that JSON has too."""
     return {
         "version": __version__,
         "python": f"{sys.implementation.name} {sys.version.split()[0]}",
         "accepted": not problems,
         "problems": list(problems),
+        "warnings": warnings,
         "app": config.app,
         "processes": processes(config),
         "listens": listens(config),
         "options": [
-            {"name": one.name, "value": shown(getattr(config, one.name)), "source": config.sources[one.name]}
+            {"name": one.name, "value": value_of(config, one.name), "source": config.sources[one.name]}
             for one in OPTIONS
             if config.sources[one.name] != "default"
         ],
@@ -114,6 +124,15 @@ def listens(config):
     return [f"unix:{config.uds_path}" if way == "uds_path" else f"fd://{config.fd}"]
 
 
+def value_of(config, name):
+    return AT_ONCE_TEXT if cancels_at_once(config, name) else shown(getattr(config, name))
+
+
+def cancels_at_once(config, name):
+    """The 0 of other servers, which is not ours."""
+    return name == "shutdown_timeout" and config.shutdown_timeout == AT_ONCE
+
+
 def shown(value):
     if isinstance(value, (list, tuple)):
         return [shown(one) for one in value]
@@ -126,6 +145,8 @@ def limit(config, name):
         return f"{allowed()}, by the limit of descriptors"
     if not value:
         return "no limit"
+    if cancels_at_once(config, name):
+        return AT_ONCE_TEXT
     option = BY_NAME[name]
     unit = getattr(option.kind, "unit", "")
     return listing.size_text(value) if unit == "bytes" else f"{listing.number(value)}{' s' if unit else ''}"
@@ -169,6 +190,7 @@ def of_sockets(config):
 
     for kind, *address in addresses(config):
         if kind != "tcp":
+            yield from of_unix_socket_or_fd(kind, *address)
             continue
         host, port = address
         try:
@@ -184,6 +206,18 @@ def of_sockets(config):
         return
     if most < config.listen_backlog:
         yield "listen_backlog", f"the kernel allows {most} (net.core.somaxconn), not {config.listen_backlog}"
+
+
+def of_unix_socket_or_fd(kind, where):
+    from ..listen import passed, unix
+
+    try:
+        if kind == "unix":
+            unix.check_path(where)
+        else:
+            passed.check_fd(where)
+    except StartError as error:
+        yield "listening", str(error)
 
 
 def cannot_bind(family, name, takes_ipv4):
@@ -205,7 +239,10 @@ def of_processes(config):
     if why := touched():
         yield "a clean interpreter", f"saltare would serve in the one that it is started in: {why}"
     if config.workers > usable_cpus():
-        yield "workers", f"{config.workers} share {usable_cpus()} CPUs; --workers 0 starts as many as there are"
+        yield (
+            "workers",
+            f"{config.workers} share {usable_cpus()} CPUs; --workers 0 starts as many as there are, at most 4",
+        )
     if config.reload and not is_installed("watchfiles"):
         yield "watching files", 'their times are looked at instead; pip install "saltare[reload]" for watchfiles'
 
@@ -253,6 +290,7 @@ def text(report):
     lines += ["", "names of other servers", *(f"  {one}" for one in report["other_servers_names"])] * bool(
         report["other_servers_names"]
     )
+    lines += ["", "warnings", *(f"  {one}" for one in report["warnings"])] * bool(report["warnings"])
     lines += section("limits", [(one["name"], f"{one['value']:<24} {one['source']}") for one in report["limits"]])
     lines += section("could not be done here", [(one["what"], one["why"]) for one in report["not_here"]])
     lines += section("not in this version", report["not_in_this_version"].items())

@@ -1,4 +1,4 @@
-"""Event loops other than ours, by name."""
+"""Event loops other than ours: by name, and those that run already."""
 
 from ..errors import ConfigError
 
@@ -21,3 +21,15 @@ def made_by(name):
     if not hasattr(loop, "add_reader"):
         raise ConfigError(f"--loop {name} made a {type(loop).__name__}, which is not an event loop")
     return loop
+
+
+def check_none_runs():
+    """RuntimeError: a loop runs in this thread, and lets no other run inside it, as one of nest_asyncio does."""
+    from asyncio import get_running_loop
+
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        return
+    if not hasattr(loop, "_nest_patched"):
+        raise RuntimeError("a loop runs in this thread already; await server.serve()")

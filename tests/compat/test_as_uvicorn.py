@@ -65,6 +65,13 @@ def test_a_command_on_the_path(tmp_path, first):
     [
         ([], "no program given; accepted: PROGRAM ARGS"),
         (["-m"], "no module given"),
+        (["-m", "nopemod"], "-m nopemod: there is no such module to run"),
+        (["-m", "nopemod.inner"], "-m nopemod.inner: there is no such module to run"),
+        (["-m", "package"], "-m package: there is no such module to run"),
+        (["-m", ".tool"], "-m .tool: there is no such module to run"),
+        (["-m", "os.tool.inner"], "-m os.tool.inner: there is no such module to run"),
+        (["-m", ""], "-m : there is no such module to run"),
+        (["-m", "uvicorn.nothing"], "-m uvicorn.nothing: there is no such module to run"),
         (["-x"], "-x: unknown option"),
         (["no-such-program"], "no such command on the PATH"),
         (["./no_such.py"], "there is no such file"),
@@ -75,11 +82,56 @@ def test_a_command_on_the_path(tmp_path, first):
 )
 def test_refused(tmp_path, arguments, reason):
     script(tmp_path, "if", "broken.py")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
     script(tmp_path, "", "other", "#!/opt/other/bin/python3\n")
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert reason in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import not_installed", "No module named 'not_installed'"),
+        ("from package import nothing", "cannot import name 'nothing'"),
+    ],
+)
+def test_a_module_whose_package_fails(tmp_path, text, reason):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text(text)
+    done = run("-m", "package.tool", cwd=tmp_path)
+    assert reason in done.stderr and "no such module to run" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [SALTARE, MODULE], ids=["saltare as-uvicorn", "-m saltare.as_uvicorn"])
+def test_help(command):
+    done = run("--help", command=command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PROGRAM ARGS" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out", "err"),
+    [
+        (["main:app", "--check"], 0, "saltare: the configuration is valid (app main:app)\n", ""),
+        (["no_such:app"], 3, "", 'saltare: app "no_such:app": there is no module'),
+        (["main:app", "--port", "x"], 2, "", "saltare: --port: got 'x'"),
+    ],
+)
+def test_the_module_uvicorn(tmp_path, arguments, code, out, err):
+    """`-m uvicorn` is the server's own command line."""
+    done = run("-m", "uvicorn", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, out), done.stderr
+    assert done.stderr.startswith(err)
+
+
+def test_the_module_uvicorn_serves(tmp_path, program, free_port):
+    process = program("-m", "uvicorn", "embedded_apps:app", "--port", free_port, command=MODULE)
+    wait_until(lambda: answers(free_port) or process.poll() is not None)
+    assert httpx.get(f"http://127.0.0.1:{free_port}").text == "saltare.compat.server"
+    assert process.end(signal.SIGTERM)[0] == 0, process.errors
 
 
 # ---- what it finds ----
@@ -139,7 +191,16 @@ def test_parts_that_nobody_has(tmp_path):
     path = script(tmp_path, text)
     done = run(path)
     assert "saltare stands in its place" in done.stdout
-    assert "ModuleNotFoundError: uvicorn.nothing: saltare stands in the place of uvicorn" in done.stderr
+    assert "ModuleNotFoundError: No module named 'uvicorn.nothing'" in done.stderr
+
+
+def test_a_search_for_a_part_that_nobody_has(tmp_path):
+    """Programs look so for what a version of uvicorn may lack."""
+    text = (
+        "from importlib.util import find_spec; print(find_spec('uvicorn.nothing'), find_spec('uvicorn.config') is None)"
+    )
+    done = run(script(tmp_path, text))
+    assert done.stdout == "None False\n", done.stderr
 
 
 def test_nothing_of_it_without_as_uvicorn():

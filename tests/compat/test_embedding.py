@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 import saltare
 from harness import HANG, wait_until
+from saltare.compat import main as uvicorns
 from saltare.errors import ConfigError, StartError
 
 
@@ -106,6 +108,42 @@ def test_should_exit_set_before_the_start():
     server.should_exit = False
     with in_thread(server):
         assert httpx.get(url_of(server)).text == "ok"
+
+
+@pytest.mark.filterwarnings("error")
+def test_run_within_a_running_loop():
+    """Also where the program overrides a part; nothing is left that was never awaited."""
+
+    class Custom(saltare.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets=sockets)
+
+    async def main():
+        for server in (saltare.Server(config()), Custom(config()), saltare.Server(app, port=0)):
+            with pytest.raises(RuntimeError, match=r"a loop runs in this thread already; await server.serve\(\)"):
+                server.run()
+            assert not server.should_exit
+
+    asyncio.run(main())
+    gc.collect()
+
+
+@pytest.mark.parametrize("options", [{"limit_max_requests": 3}, {"limit_max_requests": 3, "workers": 2}])
+def test_uvicorns_run_in_a_thread(free_port, options):
+    """Only the main thread can run a master."""
+    given = {"port": free_port, "lifespan": "off", "log_config": None, **options}
+    thread = threading.Thread(target=uvicorns.run, args=(f"{__name__}:app",), kwargs=given)
+    thread.start()
+    answers = []
+
+    def answered():
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(httpx.get(f"http://127.0.0.1:{free_port}/").text)
+        return len(answers) == 3 or not thread.is_alive()
+
+    wait_until(answered)
+    thread.join(HANG)
+    assert answers == ["ok"] * 3 and not thread.is_alive()
 
 
 def test_force_exit_cancels_what_is_in_progress(raw):
@@ -241,6 +279,20 @@ def test_a_failed_start_up():
     assert server.lifespan.should_exit
     with pytest.raises(RuntimeError, match="no database"):  # an AppError
         saltare.Server(failing, port=0).run()
+
+
+def test_a_failed_shutdown():
+    async def failing_at_the_end(scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.failed", "message": "no database"})
+
+    for application, failed in ((failing_at_the_end, True), (with_lifespan, False)):
+        server = saltare.Server(config(application, lifespan="on"))
+        with in_thread(server):
+            assert not server.lifespan.shutdown_failed
+        assert server.lifespan.shutdown_failed == failed
 
 
 def test_a_port_in_use(free_port):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 import saltare
-from saltare.app.proxy_headers import ProxyHeadersMiddleware
+from saltare.app.proxy_headers import MOST_KNOWN, ProxyHeadersMiddleware, Trusted
 
 
 def seen(headers, client=("127.0.0.1", 5), kind="http", trusted="127.0.0.1"):
@@ -37,6 +37,10 @@ HERE = ("127.0.0.1", 5)
         ("1.2.3.4, 10.0.0.9", "127.0.0.1, 10.0.0.0/8", ("1.2.3.4", 0)),
         ("10.0.0.8, 10.0.0.9", ["127.0.0.1", "10.0.0.0/8"], ("10.0.0.8", 0)),
         ("6.6.6.6, 1.2.3.4", "*", ("6.6.6.6", 0)),
+        ("6.6.6.6, 1.2.3.4", ["*"], ("6.6.6.6", 0)),
+        ("6.6.6.6, 1.2.3.4", "127.0.0.1, *", ("1.2.3.4", 0)),
+        ("6.6.6.6, 1.2.3.4", ["127.0.0.1", "*"], ("1.2.3.4", 0)),
+        ("1.2.3.4", "10.0.0.1, *", HERE),
         ("1.2.3.4, proxy", "127.0.0.1, proxy", ("1.2.3.4", 0)),
         ("1.2.3.4", "10.0.0.1", HERE),
         ("[oops", "127.0.0.1", ("[oops", 0)),
@@ -44,6 +48,21 @@ HERE = ("127.0.0.1", 5)
 )
 def test_client(addresses, trusted, client):
     assert seen([("x-forwarded-for", addresses)], trusted=trusted)[0] == client
+
+
+def test_what_is_known_of_addresses_is_bounded():
+    long = "a" * 254
+    trusted = Trusted(["127.0.0.1", long])
+    before = size(trusted)
+    assert trusted.has(long) and not trusted.has("b" * 60_000)
+    assert size(trusted) == before
+    for number in range(3 * MOST_KNOWN):
+        assert not trusted.has(f"host{number}")
+    assert size(trusted) - before <= MOST_KNOWN
+
+
+def size(trusted):
+    return len(trusted._known)
 
 
 def test_client_in_several_fields():

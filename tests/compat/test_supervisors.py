@@ -5,12 +5,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 import httpx
 import pytest
 
 import saltare
 from harness import wait_until
+from saltare.compat.supervisors import PATIENCE
+from saltare.options.config import LIFESPAN_PATIENCE
+from saltare.prefork.failures import FIRST_PAUSE
 
 AS_UVICORN = [sys.executable, "-m", "saltare.as_uvicorn"]
 
@@ -108,3 +112,53 @@ def test_should_exit_set_by_the_program():
         assert not thread.is_alive()
         assert sock.fileno() == -1
     assert all(not process.is_alive() for process in supervisor.processes)
+
+
+class Ended:
+    """A process that ends when it is waited for."""
+
+    def __init__(self):
+        self.timeouts = []
+
+    def join(self, timeout=None):
+        self.timeouts.append(timeout)
+
+    def is_alive(self):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("options", "timeout"),
+    [
+        ({"timeout_graceful_shutdown": None}, None),
+        ({"timeout_graceful_shutdown": 10}, 10 + 10 + PATIENCE),
+        ({"timeout_graceful_shutdown": 0}, pytest.approx(LIFESPAN_PATIENCE + PATIENCE, abs=0.01)),
+    ],
+)
+def test_how_long_a_process_may_take_to_end(options, timeout):
+    """As long as its requests and its lifespan may take."""
+    config = saltare.Config("no_such:app", log_config=None, **options)
+    supervisor, process = saltare.supervisors.ChangeReload(config, target=wait_for_ever), Ended()
+    supervisor.end(process)
+    assert process.timeouts == [timeout]
+
+
+def end_at_once(sockets):
+    sys.exit(1)
+
+
+def test_a_process_that_keeps_ending_is_restarted_after_pauses():
+    class Counting(saltare.supervisors.Multiprocess):
+        def start(self):
+            starts.append(time.monotonic())
+            return super().start()
+
+    starts = []
+    supervisor = Counting(saltare.Config("no_such:app", workers=1, log_config=None), target=end_at_once)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    wait_until(lambda: len(starts) == 4)
+    supervisor.should_exit.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert starts[3] - starts[2] >= 4 * FIRST_PAUSE

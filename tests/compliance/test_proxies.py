@@ -69,6 +69,6 @@ def test_traffic(proxy, upstream, tmp_path, request, record_property):
     assert connections < requests / 10, "they were not kept"  # on a Unix socket all addresses are None
     assert len(server.logs().splitlines()) == 1, server.logs()[:2000]  # it has logged only the start-up line
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(done.items()))
-    way = "a unix socket" if address.startswith("unix") else f"{connections:,} TCP connections"
+    way = "a Unix socket" if address.startswith("unix") else f"{connections:,} TCP connections"
     figures = f"{proxy} over {way}: {done.total():,} requests in {seconds:.0f} s: {kinds}"
     record_property("figures", [figures])

@@ -34,8 +34,8 @@ MAY_USE = {
 }
 MOST_LINES = 400
 TABLES = {"saltare/options/table.py", "saltare/options/foreign.py"}  # may be longer
-# Documented, although they begin with an underscore.
-DOCUMENTED = {"_exit", "_current_frames", "_xoptions", "_replace", "_fields_"}
+# Documented, although they begin with an underscore; the last is nest_asyncio's.
+DOCUMENTED = {"_exit", "_current_frames", "_xoptions", "_replace", "_fields_", "_nest_patched"}
 
 FILES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path

@@ -78,9 +78,54 @@ def test_what_could_not_be_done(doctor, tmp_path):
     assert why_not(report, "listening") == [
         f"cannot listen on 127.0.0.1:{port}: the port is in use; another --port, or 0 for a free one, avoids that"
     ]
-    assert "256 share" in why_not(report, "workers")[0]
+    (why,) = why_not(report, "workers")
+    assert why.startswith("256 share") and why.endswith("--workers 0 starts as many as there are, at most 4")
     assert why_not(report, "the app")[0].startswith('there is no module "nowhere" in ')
     assert len(why_not(report, "parking")) == 1
+
+
+def test_where_it_could_not_listen(doctor, tmp_path):
+    assert why_not(doctor("main:app", "--uds", "/nodir/x.sock")[0], "listening") == [
+        "cannot listen on unix:/nodir/x.sock: there is no such folder"
+    ]
+    (why,) = why_not(doctor("main:app", "--uds", str(tmp_path / "main.py"))[0], "listening")
+    assert "not a socket" in why
+    assert why_not(doctor("main:app", "--uds", "x.sock")[0], "listening") == []
+    (why,) = why_not(doctor("main:app", "--fd", "77")[0], "listening")
+    assert why == "cannot listen on fd 77: bad file descriptor"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp_path / "x.sock"))
+    assert why_not(doctor("main:app", "--uds", "x.sock")[0], "listening") == []
+    assert (tmp_path / "x.sock").exists()
+
+
+def test_what_the_server_would_warn_of(doctor, command):
+    env = {
+        "FORWARDED_ALLOW_IPS": "*",
+        "GRANIAN_PORT": "80",
+        "SALTARE_PORT": "tcp://10.0.0.1:80",
+        "SALTARE_SERVICE_HOST": "10.0.0.1",
+    }
+    report, code = doctor("main:app", "--chdir", "/", env=env)
+    assert code == 0
+    starts = ["--chdir '/' of gunicorn", "environment variables that Kubernetes", "FORWARDED_ALLOW_IPS", "variables of"]
+    assert len(report["warnings"]) == len(starts)
+    assert all(map(str.startswith, report["warnings"], starts))
+    assert f"warnings\n  {report['warnings'][1]}" in command("doctor", "main:app", env=env).stdout
+    assert doctor("main:app")[0]["warnings"] == []
+
+
+def test_other_actions(doctor, command):
+    assert command("doctor", "main:app", "--version").stdout == command("--version").stdout
+    report, code = doctor("main:app", "--print-config")
+    assert (code, report["problems"]) == (2, ["--print-config: doctor prints its own report; leave one of them out"])
+    assert doctor("main:app", "--check")[1] == 0
+
+
+def test_a_zero_of_other_servers(doctor):
+    report, _ = doctor("main:app", "--timeout-graceful-shutdown", "0")
+    assert by_name(report["options"])["shutdown_timeout"]["value"] == "requests are cancelled at once"
+    assert by_name(report["limits"])["shutdown_timeout"]["value"] == "requests are cancelled at once"
 
 
 def test_a_file_that_gunicorn_would_read(doctor, tmp_path):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import saltare
 from saltare.errors import ConfigError
 from saltare.launch.arguments import Line
 from saltare.options import foreign, meanings, sources
@@ -79,6 +80,8 @@ def test_limits_are_those_of_our_options():
     line, fields = BY_NAME["max_request_line"].kind, BY_NAME["max_request_fields"].kind
     assert (meanings.LEAST_LINE, meanings.MOST_LINE) == (line.low, line.high)
     assert (meanings.LEAST_FIELDS, meanings.MOST_FIELDS) == (fields.low, fields.high)
+    for name in ("keep_alive_timeout", "shutdown_timeout"):
+        assert BY_NAME[name].kind.high == meanings.DAY
 
 
 @pytest.mark.parametrize("row", foreign.ROWS, ids=lambda row: row.names[0])
@@ -142,6 +145,15 @@ LINES = {
     "app:app --no-access-log --no-proxy-headers --no-use-colors": {},
     "app:app --reload-delay 1 --reload --reload-include '*.yaml'": {"reload": True, "reload_include": ("*.yaml",)},
     "app:app --header a:b --header c:d": {"header": ("a: b", "c: d")},
+    "app:app --reload --reload-ignore-dirs sub --reload-ignore-paths src/gen": {
+        "reload": True,
+        "reload_exclude": ("sub", "src/gen"),
+    },
+    "app:app --bind 127.0.0.1:8123,127.0.0.1:8124 --bind :1": {"bind": ("127.0.0.1:8123", "127.0.0.1:8124", ":1")},
+    "app:app -b :1,:2 -b :3": {"bind": (":1", ":2", ":3")},
+    "app:app --reload --reload-include '*.yaml, *.toml,'": {"reload": True, "reload_include": ("*.yaml", "*.toml")},
+    "app:app --reload --reload-dir /,/tmp": {"reload": True, "reload_dir": ("/", "/tmp")},
+    "app:app --header 'a: b, c'": {"header": ("a: b, c",)},
     "-w 4 -k uvicorn.workers.UvicornWorker -b 0.0.0.0:80 app:app": {"workers": 4, "bind": ("0.0.0.0:80",)},
     "-w4 -b :8000 -b unix:/run/x app:app": {"workers": 4, "bind": (":8000", "unix:/run/x")},
     "app:make()": {"factory": True},
@@ -156,6 +168,10 @@ LINES = {
         "max_request_head": 1 << 20,
     },
     "app:app --limit-request-field_size 8190": {},
+    "app:app --limit-request-fields 0": {"max_request_fields": 4096},
+    "app:app --ws-ping-interval 0 --ws-ping-timeout 20": {"ws_keepalive_timeout": 0},
+    "app:app --ws-ping-timeout 20 --ws-ping-interval 0": {"ws_keepalive_timeout": 0},
+    "app:app --ws-ping-interval 30 --ws-ping-timeout 0": {"ws_keepalive_timeout": 30},
     "app:app --preload --reuse-port": {"preload": True, "reuse_port": True},
     "app:app -p 81": {"port": 81},
     "app:app --workers-lifetime 1h --workers-max-rss 300 --url-path-prefix api": {
@@ -188,7 +204,7 @@ def test_a_line_is_taken(typed, line):
 
 REFUSED = {
     "app:app --http 2": "--http: got '2'; saltare has one parser, for HTTP/1.1; accepted: auto, h11, httptools and 1",
-    "app:app --no-ws": "--no-ws: got False; saltare always passes websockets on to the app",
+    "app:app --no-ws": "--no-ws: saltare always passes websockets on to the app",
     "app:app --interface wsgi": "--interface: got 'wsgi'; saltare runs ASGI apps; wrap a WSGI app: a2wsgi.WSGIMiddleware(app)",
     "app:app --proxy-headers": "--proxy-headers: saltare does not read proxy headers in this version; leave it out",
     "app:app --forwarded-allow-ips '*'": "--forwarded-allow-ips: got '*'; saltare does not read proxy headers",
@@ -198,7 +214,25 @@ REFUSED = {
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
     "app:app -k gevent": "-k: got 'gevent'; workers of that kind run WSGI apps. saltare runs ASGI apps: leave it out",
     "app:app -p /run/pid": "-p: got '/run/pid'; -p is short for --port. saltare writes no pid file",
-    "app:app -k": "-k: a value is missing",
+    "app:app -k": "-k: a value is missing; leave it out; saltare is the worker",
+    "app:app --statsd-host": "--statsd-host: saltare sends no metrics in this version; leave it out",
+    "app:app --reload-delay": "--reload-delay: leave it out: changes within 50 ms are one, and a restart",
+    "app:app --http": "--http: leave it out: saltare has one parser, for HTTP/1.1",
+    "app:app --max-requests": "--max-requests: a value is missing; accepted: a whole number",
+    "app:app --use-color": "--use-color: unknown option; did you mean --use-colors?",
+    "app:app --proxy-header": "--proxy-header: unknown option; did you mean --proxy-headers?",
+    "app:app --worker-clas x": "--worker-clas: unknown option, got 'x'; did you mean --worker-class?",
+    "app:app --acess-log": "--acess-log: unknown option; did you mean --access-log?",
+    "app:app --ssl-cert-file x": "--ssl-cert-file: unknown option, got 'x'; did you mean --ssl-certfile?",
+    "app:app --uds u --host h --port 1 --fd 3": "--host, --port, --uds and --fd contradict each other: got 'h', 1, 'u'",
+    "app:app --host http://x": "--host: got 'http://x' (a name or an address, without http://); accepted: a name",
+    "app:app --bind https://x:1": "--bind: got ['https://x:1'] (a name or an address, without https://)",
+    "app:app --graceful-timeout soon": "--graceful-timeout: got 'soon'; accepted: seconds from 0.001 to 86400, a time "
+    'such as "500ms" or "1m30s", or 0 for a cancel at once',
+    "app:app --keep-alive 90000": "--keep-alive: got '90000'; accepted: seconds from 0.001 to 86400, a time such as "
+    '"500ms" or "1m30s", or 0 for a close after each response',
+    "app:app --graceful-timeout 0 --shutdown-timeout 5": "--graceful-timeout and --shutdown-timeout contradict each "
+    "other: got '0' and 5.0;",
     "app:app --error-logfile x.log": "--error-logfile: got 'x.log'; saltare logs to stderr; write 2>> FILE",
     "app:app --keep-alive soon": "--keep-alive: got 'soon'; accepted: seconds",
     "app:app --max-requests many": "--max-requests: got 'many'; accepted: a whole number",
@@ -281,6 +315,13 @@ def test_keywords_of_uvicorn(load, tmp_path):
     )
 
 
+def test_no_ping_interval_means_no_pings(load):
+    for interval in (None, 0):
+        assert load({"ws_ping_interval": interval, "ws_ping_timeout": 20}).ws_keepalive_timeout == 0
+        config = saltare.Config("main:app", ws_ping_interval=interval, ws_ping_timeout=20, log_config=None)
+        assert config.options().ws_keepalive_timeout == 0
+
+
 def test_our_own_zero_means_off(load):
     assert load({"keep_alive_timeout": 0, "shutdown_timeout": 0}).keep_alive_timeout == 0
 
@@ -356,6 +397,10 @@ def test_variables_of_uvicorn_are_read_where_uvicorn_reads_them(typed, load):
     assert typed("app:app", **env, SALTARE_PORT="82").port == 82
     assert typed("app:app --port 83", **env).port == 83
     assert load(env=env).port == 8000
+    assert typed("", UVICORN_APP="main:app").app == "main:app"
+    assert typed("app:app", UVICORN_APP="main:app").app == "app:app"
+    pings = {"UVICORN_WS_PING_INTERVAL": "30", "UVICORN_WS_PING_TIMEOUT": "40"}
+    assert typed("app:app", **pings).ws_keepalive_timeout == 40
 
 
 def test_variables_that_are_not_read_are_named(typed, monkeypatch):
@@ -372,6 +417,15 @@ def test_variables_that_are_not_read_are_named(typed, monkeypatch):
     assert lines[0].startswith("FORWARDED_ALLOW_IPS is set: saltare does not read proxy headers")
     assert lines[1].startswith("GUNICORN_CMD_ARGS is not read: write its options on the command line")
     assert "GRANIAN_HTTP, GRANIAN_WORKERS_LIFETIME; write SALTARE_LIMIT_WORKER_LIFETIME" in lines[2]
+    for given, advice in (
+        ({"GRANIAN_INTERFACE": "asgi"}, "GRANIAN_INTERFACE; leave them out"),
+        ({"GRANIAN_INTERFACE": "asginl"}, "GRANIAN_INTERFACE; write SALTARE_LIFESPAN"),
+        ({"GRANIAN_INTERFACE": "wsgi"}, "GRANIAN_INTERFACE; write options on the command line"),
+        ({"GRANIAN_PORT": "1", "GRANIAN_HTTP": "1"}, "GRANIAN_HTTP, GRANIAN_PORT; write SALTARE_PORT"),
+    ):
+        lines.clear()
+        typed("app:app", **given)
+        assert lines == [f"variables of granian are not read: {advice}"]
     lines.clear()
     typed("app:app --log-level error", **env)
     assert lines == []

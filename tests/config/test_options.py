@@ -161,7 +161,7 @@ def test_contradictions(refused, given, names):
 def test_permissions_without_a_unix_socket(refused, load):
     assert (
         refused({"uds_permissions": "600"})
-        == "uds_permissions: got 600, but there is no unix socket; accepted with uds_path"
+        == "uds_permissions: got 600, but there is no Unix socket; accepted with uds_path"
     )
     assert load({"uds_permissions": "600", "bind": ["a:1", "unix:/x"]}).uds_permissions == 0o600
 

@@ -344,7 +344,7 @@ def test_fd_that_is_no_listening_socket(failed, tmp_path):
     with open(tmp_path / "file", "w") as file, socket.socket() as idle, socket.socket(type=socket.SOCK_DGRAM) as udp:
         assert failed(fd=file.fileno()) == f"cannot listen on fd {file.fileno()}: not a socket"
         assert failed(fd=idle.fileno()).endswith("a socket that does not listen")
-        assert failed(fd=udp.fileno()).endswith("not a TCP or unix stream socket")
+        assert failed(fd=udp.fileno()).endswith("not a TCP or Unix stream socket")
         closed = os.dup(file.fileno())
         os.close(closed)
         assert failed(fd=closed).endswith(": bad file descriptor")

@@ -68,7 +68,7 @@ def test_a_port_in_use_has_uvicorns_exit_code():
 
 
 def test_what_uvicorn_serves_is_not_refused(cli_server, raw, tmp_path):
-    """A body of 2 MiB, a head of 60 KiB, and a unix socket for everybody."""
+    """A body of 2 MiB, a head of 60 KiB, and a Unix socket for everybody."""
     path = tmp_path / "socket"
     cli_server("drain_apps:app", "--uds", str(path))
     assert path.stat().st_mode & 0o777 == 0o666

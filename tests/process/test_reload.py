@@ -301,6 +301,14 @@ def test_a_killed_master_takes_the_one_that_looks_with_it(without_watchfiles):
         ("/app/main.txt", ["*"], [], True),
         ("/app/main.py", ["*.py"], ["main.*"], False),
         ("/app/made/main.py", ["*.py"], ["made/*"], False),
+        ("/app/made/main.py", ["*.py"], ["made"], False),
+        ("/app/made/deep/main.py", ["*.py"], ["made/"], False),
+        ("/app/build/made/main.py", ["*.py"], ["made"], False),
+        ("/app/build/made/main.py", ["*.py"], ["build/made"], False),
+        ("/app/build/made/main.py", ["*.py"], ["./build/made"], False),
+        ("/app/build/made/main.py", ["*.py"], ["/app/build"], False),
+        ("/app/build/main.py", ["*.py"], ["build/made", "made"], True),
+        ("/app/made.py", ["*.py"], ["made", "app"], True),
         ("/app/.venv/lib/main.py", ["*.py"], [], False),
         ("/app/node_modules/main.py", ["*.py"], [], False),
         ("/app/__pycache__/main.py", ["*.py"], [], False),
@@ -312,3 +320,12 @@ def test_patterns(path, include, exclude, wanted):
     from saltare.prefork.reload import is_wanted
 
     assert is_wanted(path, ["/app"], include, exclude) == wanted
+
+
+def test_an_excluded_path_from_the_working_directory(tmp_path, monkeypatch):
+    from saltare.prefork.reload import is_wanted
+
+    monkeypatch.chdir(tmp_path)
+    folder = f"{tmp_path}/src"
+    assert not is_wanted(f"{folder}/gen/x.py", [folder], ["*.py"], ["src/gen"])
+    assert is_wanted(f"{folder}/general/x.py", [folder], ["*.py"], ["src/gen"])

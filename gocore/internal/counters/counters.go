@@ -6,7 +6,7 @@
 // The counters also balance connections: a worker that has more of them than another one leaves a waiting connection to that worker and
 // rings its bell, an eventfd. Of 4 workers with 64 kept connections, the busiest then handled 1.0 to 1.1 times the mean; 2.3 to 4.0 times
 // when the worker woken by the kernel accepted them (EPOLLEXCLUSIVE), and 1.1 to 1.4 times with a socket per worker (SO_REUSEPORT), which
-// does not work for unix sockets and leaves connections queued behind a busy worker.
+// does not work for Unix sockets and leaves connections queued behind a busy worker.
 package counters
 
 import (
