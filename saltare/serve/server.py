@@ -41,13 +41,12 @@ class Server:
         self.after_start: Callable[[], object] | None = None  # called once it accepts
         self.cleanup = None  # a Cleanup, where the process is the server's own
         self.why_here = "a program has started the server"  # otherwise
-        self._loop = None
+        self._loop = self._lifespan = None
         self._origin = None  # how the process was started, while it serves in the main thread and without a master
         self._renewal = None  # after a SIGHUP
         self._inherited = None  # the state that the previous program left
         self._stopped = False  # the last run was ended by `shutdown`
         self._listeners = []
-        self._lifespan = None
         self._stop = Stop()
         self._uncancelled = set()  # tasks still running although cancelled
         self._raised = None  # an exception that came through the loop, such as SystemExit in a task
