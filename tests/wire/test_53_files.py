@@ -159,7 +159,7 @@ def test_head_and_old_clients(serve, raw, small, app):
     server = serve(app(small), **QUIET)
     client = raw(server)
     for _ in range(2):
-        head = b"HTTP/1.1 200 OK\r\n\r\n"
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"
         assert client.send(request("HEAD", "/")).read_exactly(len(head)) == head
     whole = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n0123456789"
     assert raw(server).send(get(version="1.0")).read_all() == whole
