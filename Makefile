@@ -29,7 +29,7 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race ./gocore/internal/...
-	tools/fuzz.sh 20
+	tools/fuzz.sh 10
 	$(parallel)
 
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
