@@ -61,20 +61,32 @@ func TestReleaseComesThoughConnectionsComeAndGo(t *testing.T) {
 	}
 }
 
+// A collection that other tests' garbage has begun keeps what is allocated meanwhile, so one release may leave more.
 func TestGarbageIsGivenBack(t *testing.T) {
+	var left, held uint64
+	for range 5 {
+		if left, held = releaseGarbage(t); left <= held-6<<20 { // other tests may have left a little more
+			return
+		}
+	}
+	t.Errorf("%d bytes are left of %d", left, held)
+}
+
+// releaseGarbage makes 8 MiB of garbage and returns how much the heap held with it, and how much after its release.
+func releaseGarbage(t *testing.T) (left, held uint64) {
 	runtime.GC()
 	h := goHeap{least: limits.HeapBytes, held: heap.held}
 	h.release()
 	least := h.least
-	if held := h.bytes(); held > least+limits.GarbageBytes {
+	if held = h.bytes(); held > least+limits.GarbageBytes {
 		t.Fatalf("%d bytes are held, %d after the release", held, least)
 	}
-	garbage := make([][]byte, 128) // of 8 MiB, some of which the heap may have room for
+	garbage := make([][]byte, 128) // some of which the heap may have room for
 	for i := range garbage {
 		garbage[i] = make([]byte, 64<<10)
 		garbage[i][0] = 'x'
 	}
-	held := h.bytes()
+	held = h.bytes()
 	runtime.KeepAlive(garbage)
 	if held < least+4<<20 {
 		t.Fatalf("%d bytes with 4 MiB more than %d", held, least)
@@ -82,7 +94,5 @@ func TestGarbageIsGivenBack(t *testing.T) {
 	begin := time.Now()
 	h.release()
 	t.Logf("took %v", time.Since(begin))
-	if left := h.bytes(); left > held-6<<20 { // other tests may have left a little more
-		t.Errorf("%d bytes are left of %d, %d before", left, held, least)
-	}
+	return h.bytes(), held
 }
