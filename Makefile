@@ -12,6 +12,8 @@ environment := $(PYTHON) tools/environment.py $(VENV)
 # Most tests wait for somebody: three processes keep two cores busy. The tests of one file stay together and in order.
 pytest := $(bin)/python -m pytest $(ARGS)
 parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+# What failed beside other tests is run once more by itself: a fault fails again, a test that was starved does not.
+alone := $(pytest) --last-failed --last-failed-no-failures none
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
@@ -30,7 +32,7 @@ test: lint ## everything: formatting, vet, Go tests with the race detector, a sh
 	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race ./gocore/internal/...
 	tools/fuzz.sh 10
-	$(parallel)
+	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
 
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
 	@$(environment) dev

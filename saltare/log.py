@@ -12,7 +12,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 # Loggers belong to the process, so these do too: among several servers, the one configured last sets the level.
 _level, _asked_for, _applied = INFO, False, None
-_given = 0  # the level that we set on the logger; 0 is logging.NOTSET
+_given = {}  # logger: the level that we set on it
 _theirs = None  # the one logger for all lines where uvicorn's are asked for, instead of `saltare` and `saltare.error`
 
 
@@ -79,11 +79,10 @@ def logger_in_use(name):
         return None
     import logging
 
-    global _given
     top = logging.getLogger(_theirs or "saltare")
-    if _asked_for or top.level in (logging.NOTSET, _given):
+    if _asked_for or top.level in (logging.NOTSET, _given.get(top)):
         top.setLevel(_level)
-        _given = _level
+        _given[top] = _level
     logger = top if _theirs else logging.getLogger(name)
     # A dictConfig of the app disables every logger that it does not name; tracebacks must not be lost by that.
     logger.disabled = False

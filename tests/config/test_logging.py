@@ -20,7 +20,7 @@ OWN = ("saltare", "saltare.error", "uvicorn", "uvicorn.error")
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """saltare's state and loggers, as in a new process."""
-    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", 0), ("_theirs", None)):
+    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", {}), ("_theirs", None)):
         monkeypatch.setattr(log, name, value)
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
     for one, *_ in state:
@@ -106,6 +106,18 @@ def test_the_level_of_one_server_is_not_that_of_the_next(configure, capsys, root
     configure()
     log.error("loud")
     assert capsys.readouterr().err.endswith(" ERROR loud\n")
+
+
+def test_a_level_is_not_left_behind_by_a_server_with_the_loggers_of_uvicorn(configure, capsys, root, monkeypatch):
+    root()
+    configure(log_level="critical")
+    log.error("quiet")
+    configure(log_level="error")
+    monkeypatch.setattr(log, "_theirs", log.UVICORNS)
+    log.warning("quiet")
+    configure()
+    log.info("loud")
+    assert capsys.readouterr().err.endswith(" INFO loud\n")
 
 
 @pytest.mark.parametrize("owner", ["root", "saltare", "saltare.error"])
