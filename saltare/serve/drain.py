@@ -9,6 +9,7 @@ from ..app.lifespan import resolve
 from ..process import ending
 
 LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
+PATIENCE = 0.1  # seconds that the app's shutdown may take before garbage is collected, which a large heap makes slow
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to block the stop
 
 
@@ -69,6 +70,6 @@ async def done_by(task, when, at_once):
 
 
 def collect():
-    """Frees what requests have left. The app's shutdown may wait for it, as for a connection of a pool."""
+    """Frees what requests have left: the app's shutdown may wait for it, as for a connection of a pool."""
     if gc.isenabled():
         gc.collect()

@@ -1,6 +1,7 @@
 """Apps that are in the middle of some work when their server is told to stop."""
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -33,8 +34,27 @@ async def phase(name, outcome, send):
         await asyncio.sleep(0.3)
         say(f"{name} took its time")
         outcome = "complete"
+    if outcome == "pool":
+        gc.set_threshold(0)  # nothing collects but who asks for it
+        Leased()
+        await POOL_WAS_GIVEN_BACK.wait()
+        say("the pool has its connection again")
+        outcome = "complete"
     message = {"message": f"{name} says no"} if outcome == "failed" else {}
     await send({"type": f"lifespan.{name}.{outcome}", **message})
+
+
+POOL_WAS_GIVEN_BACK = asyncio.Event()
+
+
+class Leased:
+    """A connection of a pool, left in a cycle: it returns only when garbage is collected."""
+
+    def __init__(self):
+        self.cycle = self
+
+    def __del__(self):
+        POOL_WAS_GIVEN_BACK.set()
 
 
 async def stubborn():

@@ -88,6 +88,15 @@ def test_shutdown_raises(cli_server, raw):
     assert "RuntimeError: shutdown goes wrong" in server.logs()
 
 
+@pytest.mark.parametrize("arguments", ["", "--loop uvloop", "--workers 2"])
+def test_shutdown_that_waits_for_garbage(cli_server, arguments):
+    if "uvloop" in arguments:
+        pytest.importorskip("uvloop")
+    server = cli_server("drain_apps:app", *arguments.split(), env={"SHUTDOWN": "pool"})
+    assert server.stop() == 0
+    assert server.logs().count("the pool has its connection again") == (2 if "workers" in arguments else 1)
+
+
 @pytest.mark.parametrize("outcome", ["hang", "stubborn"])
 def test_shutdown_that_hangs_is_given_up_in_time(cli_server, outcome):
     server = cli_server("drain_apps:app", "--shutdown-timeout", "0.3", env={"SHUTDOWN": outcome})
