@@ -65,6 +65,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish():
+    """Modules and tests stay until the end. Frozen, they cost the many collections of the tests no time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def serve():
     with starter() as start:
