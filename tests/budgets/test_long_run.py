@@ -89,10 +89,10 @@ def test_many_requests_leave_nothing_behind(cli_server, tmp_path):
         at_first = descriptors(server)
     burden(server, REQUESTS // 3)
     idle(server, at_first)
-    warm, _ = held(server.pid)
+    _, warm = held(server.pid)
     burden(server, REQUESTS - REQUESTS // 3)
     idle(server, at_first)
-    after, _ = held(server.pid)
+    _, after = held(server.pid)
     assert server.stop() == 0
     assert after - warm <= GROWTH, f"{after - warm} KiB more"
     counters = ast.literal_eval(report.read_text())

@@ -80,7 +80,7 @@ def live(server):
 
 
 def normal_use(server, attacks):
-    """Sends requests on a kept and on a new connection until the attacks are over; returns the peak RSS in KiB."""
+    """Sends requests on a kept and on a new connection until the attacks are over; returns the peak of private memory in KiB."""
     asked, peak = 0, 0
     with Raw(server) as kept:
         while asked < 200 or any(attack.poll() is None for attack in attacks):
@@ -90,7 +90,7 @@ def normal_use(server, attacks):
                 assert peer.read_all() == b""
             asked += 2
             if asked % 100 == 0:
-                peak = max(peak, held(server.pid)[0])
+                peak = max(peak, held(server.pid)[1])
     return peak
 
 
@@ -99,7 +99,7 @@ def test_slow_peers(cli_server, attack):
     limits = ("--header-timeout", TIMEOUT, "--body-timeout", TIMEOUT, "--max-keepalive-requests", 0)
     server = cli_server("app_slow:app", "--max-concurrent-connections", 2 * ATTACKERS + 100, *limits)
     normal_use(server, [])
-    at_first, (before, _) = live(server), held(server.pid)
+    at_first, (_, before) = live(server), held(server.pid)
 
     attacks = [attack(server, heads=ATTACKERS), attack(server, bodies=ATTACKERS)]
     peak = normal_use(server, attacks)
