@@ -1,9 +1,12 @@
 """The app's lifespan: start-up before the first request, shutdown after the last (ASGI lifespan 2.0)."""
 
+import gc
 from asyncio import CancelledError, wait
 
 from .. import log
 from ..errors import AppError
+
+PATIENCE = 0.1  # seconds that the app's shutdown may take before garbage is collected, which a large heap makes slow
 
 
 class Lifespan:
@@ -38,9 +41,12 @@ class Lifespan:
         if self._task is None or self._task.done():
             return
         self._post({"type": "lifespan.shutdown"})
+        # It may wait for something that a request has left to the collector, such as a connection of a pool.
+        collection = self._loop.call_later(PATIENCE, collect)
         try:
             await self._stopped
         finally:
+            collection.cancel()
             self._task.cancel()
             await wait([self._task])
 
@@ -129,3 +135,8 @@ def resolve(future, error=None):
         future.set_result(None)
     else:
         future.set_exception(error)
+
+
+def collect():
+    if gc.isenabled():
+        gc.collect()

@@ -1,7 +1,6 @@
 """The drain of a stopping server: the work in progress and its deadline."""
 
 import asyncio
-import gc
 import time
 
 from .. import log
@@ -9,7 +8,6 @@ from ..app.lifespan import resolve
 from ..process import ending
 
 LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
-PATIENCE = 0.1  # seconds that the app's shutdown may take before garbage is collected, which a large heap makes slow
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to block the stop
 
 
@@ -67,9 +65,3 @@ async def executor_ended(loop, until, at_once):
 async def done_by(task, when, at_once):
     timeout = None if when == ending.FOR_EVER else max(0, when - time.monotonic())
     await asyncio.wait([task, at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-
-
-def collect():
-    """Frees what requests have left: the app's shutdown may wait for it, as for a connection of a pool."""
-    if gc.isenabled():
-        gc.collect()

@@ -16,7 +16,7 @@ from ..process import ending, forks
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
 from .core import attach, core_options, new_core
-from .drain import PATIENCE, Drained, cancel_all, collect, executor_ended, is_busy
+from .drain import Drained, cancel_all, executor_ended, is_busy
 from .signals import Signals
 from .stop import Stop
 from .visible import Visible
@@ -370,9 +370,7 @@ class Server:
 
     async def _shut(self, lifespan):
         task = self._loop.create_task(lifespan.shutdown())
-        collection = self._loop.call_later(PATIENCE, collect)
         await self._in_time(task, self.config.lifespan_patience())
-        collection.cancel()
         if not task.done():
             self.graceful = False
             log.error(f"{self._why_cut()}: the app's lifespan shutdown is cancelled")
