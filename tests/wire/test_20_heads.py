@@ -60,7 +60,7 @@ def statuses(data):
 
 def test_corpus(serve):
     """Every raw request of tests/corpus, each on its own connection, all at the same time."""
-    server = serve(count, header_timeout=0.4, body_timeout=0.4, keep_alive_timeout=0.4, max_request_body=0)
+    server = serve(count, header_timeout=2, body_timeout=2, keep_alive_timeout=2, max_request_body=0)
     clients = {}
     for path in CORPUS:
         client = clients[path.name] = socket.create_connection(("127.0.0.1", server.port), HANG)
