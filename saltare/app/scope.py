@@ -12,6 +12,7 @@ PATHSEND = "http.response.pathsend"
 # Below 2.4, frameworks listen for the disconnect of a client, so that a silent stream ends with it.
 SPEC_VERSIONS = {"2.3": ("2.3", "2.4"), "2.5": ("2.5", "2.5")}  # asgi_spec_version -> of http, of websocket
 IGNORED_SENDS = {"2.3": 63, "2.5": 0}  # messages to a client that has gone, before send() raises
+IGNORED_AT_STOP = 7  # the most while the server stops, which would otherwise wait for an endless stream to nobody
 
 
 def template(config):

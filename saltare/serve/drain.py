@@ -5,6 +5,7 @@ import time
 
 from .. import log
 from ..app.lifespan import resolve
+from ..app.scope import IGNORED_AT_STOP
 from ..process import ending
 
 LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
@@ -19,6 +20,7 @@ class Drained:
         self._core, self._starter = core, starter
         self._empty = False
         core.on_empty, starter.on_idle = self._on_empty, self._on_idle
+        core.ignored_most = min(core.ignored_most, IGNORED_AT_STOP)
 
     def _on_empty(self):
         self._empty = True

@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from harness import HANG, wait_until
+from saltare import ClientDisconnected
+from saltare._core import live
 from wire_apps import QUIET, body_of, chunk, get, piece, start, until_gone
 
 
@@ -83,3 +85,37 @@ def test_others_are_waited_for(stopping, headers, options):
     app.say(b"end")
     assert client.read_all().endswith(b"end" if headers else chunk(b"end") + b"0\r\n\r\n")
     assert ended.wait(HANG) and app.ends == ["complete"]
+
+
+class Pieces:
+    """Sends a piece each time it may, and never asks whether its client is there."""
+
+    def __init__(self):
+        self.may, self.sent, self.raised = threading.Semaphore(0), 0, None
+
+    async def __call__(self, scope, receive, send):
+        await start(send)
+        try:
+            while True:
+                await piece(send, b"begun")
+                self.sent += 1
+                await asyncio.get_running_loop().run_in_executor(None, self.may.acquire)
+        except Exception as error:
+            self.raised = error
+
+
+def test_a_stream_to_nobody_is_told_soon(serve_by, raw):
+    app = Pieces()
+    server = serve_by(app, **QUIET, shutdown_timeout=0)
+    client = raw(server).send(get())
+    client.read_until(b"begun")
+    client.reset()
+    wait_until(lambda: live()["connections"] == 0)
+    ended = threading.Event()
+    threading.Thread(target=lambda: (server.stop(), ended.set()), daemon=True).start()
+    wait_until(lambda: not server.server.started)
+    wait_until(lambda: app.may.release() or app.raised is not None)
+    assert isinstance(app.raised, ClientDisconnected)
+    assert app.sent <= 10
+    assert ended.wait(HANG)
+    assert "ERROR" not in server.logs()
