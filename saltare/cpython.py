@@ -58,9 +58,13 @@ def set_threads_shutdown(function):
     threading._shutdown = function
 
 
-def is_asyncios(thread):
-    """Whether it is asyncio's thread that waits for a loop's executor."""
-    return thread.name.endswith("(_do_shutdown)")
+def lasting_threads(threading):
+    """The threads, except this one, that an interpreter waits for at its end, without asyncio's, which waits for a
+    loop's executor.
+    """
+    here = (threading.main_thread(), threading.current_thread())
+    others = [one for one in threading.enumerate() if not one.daemon and one not in here]
+    return [one for one in others if not one.name.endswith("(_do_shutdown)")]
 
 
 def executor_threads(loop):

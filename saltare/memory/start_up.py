@@ -5,6 +5,17 @@ import sys
 
 from .. import _memory, cpython
 
+# Modules that have done their work once the app is imported. Code that needs one later imports it anew.
+DONE = ("saltare.app.importer", "saltare.launch.first_steps")
+
+
+def unload():
+    """Unloads modules in DONE. Call it like `forget`."""
+    for name in DONE:
+        if sys.modules.pop(name, None) is not None:
+            package, _, last = name.rpartition(".")
+            delattr(sys.modules[package], last)
+
 
 def forget():
     """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. Both refill
@@ -41,6 +52,7 @@ def finish_start_up(config, park_memory=None):
 
 def finish_start_up_to_fork(config):
     """The same for a process that forks the workers."""
+    unload()
     if config.uses("import-caches"):
         forget_folders()
     if config.uses("collection"):

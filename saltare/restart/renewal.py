@@ -10,10 +10,11 @@ import time
 
 from .. import log
 from ..process.attempt import reason, shut, started
-from ..process.ending import StopRequested, finish
+from ..process.ending import finish
 from ..process.programs import waited
 from ..process.signals import STOPPING
 from ..process.terminal import hung_up
+from ..process.threads import StopRequested
 from .handover import Command
 from .trial import Trial
 
