@@ -89,11 +89,11 @@ def single(config, put_off_ssl):
         lazy_ssl.install()
     with SharedCode(config.uses("shared-code")):
         load_fresh(config)  # before the server's modules, so that its errors come at once
-        from ..memory.start_up import forget, unload
+        import asyncio  # noqa: F401 - leaves as much as most apps
+    from ..memory.start_up import clear_for_server
 
-        unload()
-        if config.uses("import-caches"):
-            forget()
+    clear_for_server(config)
+    with SharedCode(config.uses("shared-code")):
         from ..memory.idle import Cleanup
         from ..serve.server import Server
     server = Server(config)

@@ -9,8 +9,20 @@ from .. import _memory, cpython
 DONE = ("saltare.app.importer", "saltare.launch.first_steps")
 
 
+def clear_for_server(config):
+    """Frees what the import of the app has left, between that and the import of the server's modules, which then take
+    its place. Later free places would be too scattered for their pages to be returned.
+    """
+    unload()
+    if config.uses("import-caches"):
+        forget()
+    if config.uses("collection"):
+        gc.collect()
+        gc.freeze()  # so that the collection at the end of start-up is short
+
+
 def unload():
-    """Unloads modules in DONE. Call it like `forget`."""
+    """Unloads modules in DONE."""
     for name in DONE:
         if sys.modules.pop(name, None) is not None:
             package, _, last = name.rpartition(".")
@@ -18,9 +30,7 @@ def unload():
 
 
 def forget():
-    """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. Both refill
-    on use. Call it between the imports of the app and the server's modules, which then fill the holes.
-    """
+    """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. They refill."""
     forget_folders()
     cpython.clear_typing_caches()
 
