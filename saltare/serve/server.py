@@ -105,7 +105,7 @@ class Server:
             try:
                 from ..restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
-                log.error(f"SIGHUP: cannot check the new code: {error}; the server keeps serving the old code")
+                log.error(f"SIGHUP: cannot try the new code: {error}; the server keeps serving the old code")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.request(asyncio.get_running_loop())
