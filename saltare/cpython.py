@@ -20,7 +20,7 @@
 # _ssl                          command line          asyncio fails on a Python that was built without OpenSSL
 # typing._cleanups              memory                typing's caches stay: 0.1 MiB together with the lists of folders
 #
-# Tested with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
+# Tested with 3.10 to 3.13 in CI and with 3.14 by hand; tests/config/test_chapters.py looks for each of the names.
 # native/ and gocore/ document their own uses of undocumented CPython.
 
 import _signal as raw_signal  # without enums; callers write `raw_signal.signal`
