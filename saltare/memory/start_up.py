@@ -4,16 +4,16 @@ import gc
 import sys
 
 from .. import _memory, cpython
+from ..modules import unload
 
-# Modules that have done their work once the app is imported. Code that needs one later imports it anew.
-DONE = ("saltare.app.importer", "saltare.launch.first_steps")
+DONE = ("app.importer", "launch.first_steps")  # modules that have done their work once the app is imported
 
 
 def clear_for_server(config):
     """Frees what the import of the app has left, between that and the import of the server's modules, which then take
     its place. Later free places would be too scattered for their pages to be returned.
     """
-    unload()
+    unload(*DONE)
     if config.uses("import-caches"):
         forget()
     if config.uses("collection"):
@@ -21,16 +21,8 @@ def clear_for_server(config):
         gc.freeze()  # so that the collection at the end of start-up is short
 
 
-def unload():
-    """Unloads modules in DONE."""
-    for name in DONE:
-        if sys.modules.pop(name, None) is not None:
-            package, _, last = name.rpartition(".")
-            delattr(sys.modules[package], last)
-
-
 def forget():
-    """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. They refill."""
+    """Empties caches that only speed up imports: lists of files by folder, and typing's of `X[Y]`. They refill."""
     forget_folders()
     cpython.clear_typing_caches()
 
@@ -62,7 +54,7 @@ def finish_start_up(config, park_memory=None):
 
 def finish_start_up_to_fork(config):
     """The same for a process that forks the workers."""
-    unload()
+    unload(*DONE)
     if config.uses("import-caches"):
         forget_folders()
     if config.uses("collection"):

@@ -58,6 +58,10 @@ def test_run_loads_nothing_for_programs_written_for_uvicorn():
             program.terminate()
     assert "saltare.launch.program" in loaded
     assert not {name for name in loaded if name.startswith(("saltare.compat", "saltare.stand_in", "uvicorn"))}
+    assert {name for name in loaded if name.startswith("saltare.options.")} <= {
+        "saltare.options.config",
+        "saltare.options.techniques",
+    }
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")
