@@ -70,7 +70,7 @@ def clean_server(config, put_off_ssl):
 
 
 def needs_master(config):
-    """Also true where one process would do now, but the previous program left workers to replace."""
+    """Also true if one process would suffice, but the previous program left workers to replace."""
     return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
 
 
@@ -89,7 +89,7 @@ def single(config, put_off_ssl):
         lazy_ssl.install()
     with SharedCode(config.uses("shared-code")):
         load_fresh(config)  # before the server's modules, so that its errors come at once
-        import asyncio  # noqa: F401 - leaves as much as most apps
+        import asyncio  # noqa: F401 - before the next step, because its import leaves free memory as well
     from ..memory.start_up import clear_for_server
 
     clear_for_server(config)
