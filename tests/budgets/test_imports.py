@@ -64,6 +64,16 @@ def test_run_loads_nothing_for_programs_written_for_uvicorn():
     }
 
 
+def test_run_unloads_only_what_it_has_loaded():
+    code = (
+        "import sys, saltare.options.values as kept; from saltare.launch.call import configuration; "
+        "configuration('main:app', {}); "
+        "print('saltare.options.table' in sys.modules, sys.modules['saltare.options.values'] is kept)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")
 def test_the_plain_core_has_no_heavy_packages():
     done = subprocess.run(["go", "list", "-deps", "./gocore"], cwd=ROOT, capture_output=True, text=True, check=True)
