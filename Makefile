@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 60
 PROCESSES ?= 3
-VERSIONS ?= 3.10 3.11 3.12 3.13
+VERSIONS ?= 3.10 3.11 3.12 3.13 3.14
 ARGS ?=
 
 bin := $(VENV)/bin

@@ -25,7 +25,7 @@ def run(app: "AppOrName", **options: "Any") -> None:
     ConfigError: an option is not accepted. StartError: it cannot listen. AppError: the app cannot be imported or does
     not start.
     """
-    from .launch.program import run
+    from .launch.call import run
 
     run(app, options)
 

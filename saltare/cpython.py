@@ -20,7 +20,7 @@
 # _ssl                          command line          asyncio fails on a Python that was built without OpenSSL
 # typing._cleanups              memory                typing's caches stay: 0.1 MiB together with the lists of folders
 #
-# Tested with 3.10, 3.11, 3.12, 3.13 and 3.14; tests/config/test_chapters.py looks for each of the names.
+# Tested with 3.10 to 3.13 in CI and with 3.14 by hand; tests/config/test_chapters.py looks for each of the names.
 # native/ and gocore/ document their own uses of undocumented CPython.
 
 import _signal as raw_signal  # without enums; callers write `raw_signal.signal`
@@ -58,9 +58,13 @@ def set_threads_shutdown(function):
     threading._shutdown = function
 
 
-def is_asyncios(thread):
-    """Whether it is asyncio's thread that waits for a loop's executor."""
-    return thread.name.endswith("(_do_shutdown)")
+def lasting_threads(threading):
+    """The threads, except this one, that an interpreter waits for at its end, without asyncio's, which waits for a
+    loop's executor.
+    """
+    here = (threading.main_thread(), threading.current_thread())
+    others = [one for one in threading.enumerate() if not one.daemon and one not in here]
+    return [one for one in others if not one.name.endswith("(_do_shutdown)")]
 
 
 def executor_threads(loop):

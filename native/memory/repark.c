@@ -1,7 +1,7 @@
 /* Parking again: pages that were written to and equal the file again.
  *
  * Calling a Python function raises and lowers its reference count. That alone makes a page of parked memory, or of memory shared
- * with other workers, private to the process. When the page is dropped, it comes from the file again, with the same bytes.
+ * with other workers, private to the process. Once dropped, the page is read from the file again, with the same bytes.
  *
  * Workers also write the same bytes to the same page, since they began as copies of one process and did the same work. The
  * first worker puts such a page into a second file, the pool, at the offset that it has in the first. The others find it there,

@@ -70,54 +70,21 @@ def import_module(name, target):
 
     try:
         return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise AppError(missing_module(name, error.name, target)) from None
-        raise failed_import(name, error) from error
     except (Exception, SystemExit) as error:
-        raise failed_import(name, error) from error
+        from .import_errors import of_import
 
-
-def failed_import(name, error):
-    if isinstance(error, SystemExit):
-        return AppError(f'importing "{name}" ended in sys.exit({error.code!r})')
-    return AppError(f'importing "{name}" failed: {one_line(error)}')
-
-
-def missing_module(name, missing, target):
-    if name.endswith(".py") or "/" in name:
-        dotted = name.removesuffix(".py").strip("./").replace("/", ".")
-        return f'app "{target}": "{name}" is a path, not a module; write "{dotted}:{target.partition(":")[2]}"'
-    if parent := missing.rpartition(".")[0]:
-        return f'app "{target}": "{parent}" has no module "{missing.rpartition(".")[2]}"'
-    hint = close_to(missing, modules())
-    return f'app "{target}": there is no module "{missing}" in {sys.path[0]} or elsewhere on sys.path{hint}'
-
-
-def modules():
-    """Names of modules in the app's folder."""
-    try:
-        entries = os.listdir(sys.path[0])
-    except OSError:
-        return []
-    return [name.removesuffix(".py") for name in entries if name.removesuffix(".py").isidentifier()]
+        message, cause = of_import(name, target, error)
+        raise AppError(message) from cause
 
 
 def attribute(found, name, owner, target):
     try:
         return getattr(found, name)
-    except AttributeError:
-        message = f'app "{target}": "{owner}" has no attribute "{name}"{close_to(name, dir(found))}'
-        raise AppError(message) from None
     except Exception as error:
-        raise AppError(f'app "{target}": reading "{name}" of "{owner}" failed: {one_line(error)}') from error
+        from .import_errors import of_attribute
 
-
-def close_to(name, names):
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, [one for one in names if not one.startswith("_")])
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+        message, cause = of_attribute(found, name, owner, target, error)
+        raise AppError(message) from cause
 
 
 def made_by(factory, target):

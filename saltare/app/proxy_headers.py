@@ -34,7 +34,7 @@ class ProxyHeadersMiddleware:
 
 
 class Trusted:
-    """The addresses, networks and other names of proxies that are believed; "*" alone is all."""
+    """The addresses, networks and other names of trusted proxies; "*" alone means all."""
 
     def __init__(self, given):
         texts = [text.strip() for text in given.split(",")] if isinstance(given, str) else list(given)

@@ -76,7 +76,7 @@ def become_server(config, embedded):
     from .touched import touched
 
     if why := "it runs a program that called the command line" if embedded else touched():
-        from .run import serve_here
+        from .in_place import serve_here
 
         return serve_here(config, why, ends_after=not embedded)
     interpreter.keep_standard_descriptors()

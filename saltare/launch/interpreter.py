@@ -1,4 +1,4 @@
-"""The interpreter that only serves: how the command line starts it, and what it does first."""
+"""How the command line starts the interpreter that only serves; launch/first_steps.py is what that does first."""
 
 import os
 import sys
@@ -51,29 +51,3 @@ def become_module(module, arguments):
     """Execs an interpreter that runs the module, with the flags of this one."""
     command = [sys.executable, *cpython.interpreter_flags(), "-m", module, *arguments]
     os.execv(command[0], command)
-
-
-# ---- in the new interpreter ----
-
-
-def received(fd):
-    import marshal
-
-    with open(fd, "rb") as file:
-        return marshal.load(file)
-
-
-def clean_path(root):
-    """Removes our own path entries, so that only --app-dir and the interpreter decide what is imported."""
-    sys.path.remove(root)
-    if sys.path[:1] == [""]:
-        del sys.path[0]
-    if root not in sys.path:
-        sys.path.append(root)
-
-
-def remove_from_environment(names):
-    """For the app and its children. Go still finds them in the process's initial environment; glibc then has a copy."""
-    os.environ["_SALTARE_COPY"] = ""
-    for name in (*names, "_SALTARE_COPY"):
-        os.environ.pop(name, None)

@@ -1,22 +1,10 @@
 """A server for programs: the configuration decides whether one process serves, or several."""
 
 from ..errors import ConfigError
-from ..options.sources import load
 from ..process.signals import in_main_thread
 from ..serve import server
 from ..serve.stop import Stop
 from .run import needs_master
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..asgi import AppOrName
-
-
-def run(app: "AppOrName", options: "dict[str, Any]") -> None:
-    """Serves until stopped; see saltare.run."""
-    Program(load(app, options)).run()
 
 
 class Program(server.Server):

@@ -6,27 +6,27 @@ import os
 import sys
 
 from .. import log
-from ..options.config import Config
 from ..process import ignored, title
-from ..process.ending import deadline, finish_later, lasting, leave
 from ..process.exit_codes import explained
 from ..restart.origin import MASTERS, STATE, is_successor, origin
-from .interpreter import clean_path, received, remove_from_environment
 
 
 def main(fd):
     """Serves by the configuration in the inherited descriptor, and exits with the resulting code."""
     ignored.ignore_early()
-    values, sources, arguments, command, root, added, has_ssl = received(fd)
-    clean_path(root)
-    remove_from_environment(added)
-    sys.argv[:] = arguments
-    sys.orig_argv[:] = command
-    config = Config(values, sources)
+    config, has_ssl = begin(fd)
     title.of_command_line(config.app)
     title.set_title("saltare")
     code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
+    from ..process.ending import leave
+
     leave(code, until, finalize=whole and not is_parked(config))
+
+
+def begin(fd):
+    from .first_steps import take
+
+    return take(fd)
 
 
 def serve(config, make):
@@ -43,6 +43,8 @@ def serve(config, make):
     text, code = explained(run)
     if text:
         log.write(text)
+    from ..process.ending import deadline  # the server's modules import it after the app, in the holes that that left
+
     whole = server is None or server.graceful
     until = getattr(server, "until", None) or deadline(config.shutdown_timeout, 0.0, whole)
     return code or int(not whole), until, whole
@@ -68,7 +70,7 @@ def clean_server(config, put_off_ssl):
 
 
 def needs_master(config):
-    """Also true where one process would do now, but the previous program left workers to replace."""
+    """Also true if one process would suffice, but the previous program left workers to replace."""
     return config.supervised() or os.environ.get(STATE, "").endswith(MASTERS)
 
 
@@ -87,13 +89,15 @@ def single(config, put_off_ssl):
         lazy_ssl.install()
     with SharedCode(config.uses("shared-code")):
         load_fresh(config)  # before the server's modules, so that its errors come at once
-        from ..memory.start_up import forget
+        import asyncio  # noqa: F401 - before the next step, because its import leaves free memory as well
+    from ..memory.start_up import clear_for_server
 
-        if config.uses("import-caches"):
-            forget()
+    clear_for_server(config)
+    with SharedCode(config.uses("shared-code")):
         from ..memory.idle import Cleanup
         from ..serve.server import Server
     server = Server(config)
+    server.app_is_loaded = True
     server.cleanup = Cleanup(config, config.park_memory)
     server.after_start = server.cleanup.begin
     return server
@@ -118,32 +122,3 @@ def is_parked(config):
         and "saltare.memory.park" in sys.modules
         and sys.modules["saltare.memory.park"].is_parked()
     )
-
-
-# ---- in a shared interpreter ----
-
-
-def serve_here(config, why, ends_after):
-    """Serves as `saltare.run` does, which changes nothing in the interpreter, and returns the exit code. `why`: what
-    rules out a clean interpreter; `ends_after`: whether the program then ends, except for tools that watch it.
-    """
-    import threading
-
-    theirs = lasting(threading)
-    code, until, _ = serve(config, lambda: guest_server(config, why))
-    code = 128 - code if code < 0 else code
-    if ends_after:
-        finish_later(code, until, theirs)
-    return code
-
-
-def guest_server(config, why):
-    log.configure(config)
-    log.debug(f"saltare serves in the interpreter that it was started in: {why}")
-    if needs_master(config):
-        return master(config, command_line=False)
-    from ..serve.server import Server
-
-    server = Server(config)
-    server.why_here = why
-    return server

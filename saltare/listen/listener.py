@@ -66,8 +66,11 @@ def in_url(host):
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
-def copies(listeners):
-    """New descriptors of the sockets, by the listeners' keys. OSError: none is left open."""
+def handed_over(listeners):
+    """New descriptors of the sockets, by the listeners' keys; the names belong to the successor, which gets them.
+
+    OSError: none is left open, and nothing has changed.
+    """
     made = {}
     try:
         for listener in listeners:
@@ -76,4 +79,6 @@ def copies(listeners):
         for fd in [fd for fds in made.values() for fd in fds]:
             os.close(fd)
         raise
+    for listener in listeners:
+        listener.disown()
     return made

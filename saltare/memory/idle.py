@@ -8,7 +8,7 @@ it is expected to fit: by its last duration, plus the worst case for what was ad
 import gc
 import time
 
-from .. import _memory, log
+from .. import _memory
 from .start_up import finish_start_up
 
 # Units: seconds.
@@ -18,15 +18,7 @@ LIMIT = 0.010  # longest duration of a step if the estimate was wrong
 # Objects that a collection visits: with fewer, its fixed costs dominate.
 FEW = 4096
 
-# Work of one slice, a few milliseconds each.
-POOLS = 256  # taken or released
-PAGES = 1024  # compared
-
-# Parking needs all other threads asleep. A running thread, also one stopped until now, may sleep soon; on a busy
-# machine this takes a while.
-TRIES = 20
-PAUSE = 0.25  # seconds
-BREATH = 0.002  # seconds, after threads were stopped
+POOLS = 256  # taken or released in one slice, a few milliseconds
 
 # Worst cases, on a machine of 2020. Units: seconds for each byte, or for each block.
 COLLECTING = 0.5e-9  # for each byte of growth of the process: tuples of one item
@@ -124,7 +116,9 @@ class Cleanup:
             if (yield 0) or (collected and (yield from self._free())):
                 return
         if self._moved:
-            yield from self._repark()
+            from .park import repark_in_slices
+
+            yield from repark_in_slices()
 
     def _objects(self):
         """The number of objects that a collection may visit; if unknown, bytes."""
@@ -175,31 +169,6 @@ class Cleanup:
         while _memory.release_pools(POOLS, stop) is None:
             stop = (yield 0) or stop
         return stop
-
-    def _repark(self):
-        from .park import NotParked, has_moved, look_for_rings, repark_slice
-
-        at, tries = 0, 0
-        if not has_moved():
-            return
-        try:
-            for _ in look_for_rings():
-                if (yield 0):
-                    return
-            while True:
-                try:
-                    at = repark_slice(at, PAGES)
-                except RuntimeError:
-                    tries += 1
-                    if tries == TRIES:
-                        raise
-                    if (yield PAUSE):
-                        return
-                else:
-                    if at == 0 or (yield BREATH):
-                        return
-        except (NotParked, OSError, RuntimeError) as reason:
-            log.debug(f"memory is not parked again: {reason}")
 
 
 class Slices:

@@ -38,10 +38,13 @@ class Finder:
 
 
 class Loader:
-    """Defers the work of the real loader."""
+    """Defers the work of the real loader. One thread loads, and may use the partial module meanwhile; the others wait
+    for the whole module.
+    """
 
     def __init__(self, loader, names):
         self._loader, self._names = loader, names
+        self._lock, self._loading = RLock(), False
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
@@ -52,15 +55,8 @@ class Loader:
 
     def exec_module(self, module):
         module.__loader__ = module.__spec__.loader = self._loader
-        PENDING[module.__name__] = Pending(self._loader)
+        PENDING[module.__name__] = self
         module.__class__ = Later
-
-
-class Pending:
-    """One thread loads, and may use the partial module meanwhile; the others wait for the whole module."""
-
-    def __init__(self, loader):
-        self._loader, self._lock, self._loading = loader, RLock(), False
 
     def load(self, module):
         with self._lock:
@@ -78,7 +74,7 @@ class Pending:
                 self._loading = False
 
 
-PENDING = {}  # by the module's name
+PENDING = {}  # loaders, by the module's name
 
 
 class Later(ModuleType):

@@ -28,6 +28,13 @@ UNSUITABLE = {
 
 
 DESCRIPTORS = 256  # checked in one slice: a millisecond
+PAGES = 1024  # compared in one slice: a few milliseconds
+
+# Parking needs all other threads asleep. A running thread, also one stopped until now, may sleep soon; on a busy
+# machine this takes a while.
+TRIES = 20
+PAUSE = 0.25  # seconds
+BREATH = 0.002  # seconds, after threads were stopped
 
 _file = None  # descriptor of the file, once this process or its master parks or shares
 _pool = -1  # descriptor of the file for pages that workers have changed alike, in a worker and its master
@@ -189,6 +196,31 @@ def repark_slice(begin, pages):
     OSError and RuntimeError: not now.
     """
     return _memory.repark(_file, _pool, begin, pages)[1]
+
+
+def repark_in_slices():
+    """All pages, as steps of a quiet period (see Cleanup.steps)."""
+    at, tries = 0, 0
+    if _file is None:
+        return
+    try:
+        for _ in look_for_rings():
+            if (yield 0):
+                return
+        while True:
+            try:
+                at = repark_slice(at, PAGES)
+            except RuntimeError:
+                tries += 1
+                if tries == TRIES:
+                    raise
+                if (yield PAUSE):
+                    return
+            else:
+                if at == 0 or (yield BREATH):
+                    return
+    except (NotParked, OSError, RuntimeError) as reason:
+        log.debug(f"memory is not parked again: {reason}")
 
 
 def check_rings():

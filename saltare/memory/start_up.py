@@ -4,12 +4,25 @@ import gc
 import sys
 
 from .. import _memory, cpython
+from ..modules import unload
+
+DONE = ("app.importer", "launch.first_steps")  # modules that have done their work once the app is imported
+
+
+def clear_for_server(config):
+    """Frees what the import of the app has left, between that and the import of the server's modules, which then take
+    its place. Later free places would be too scattered for their pages to be returned.
+    """
+    unload(*DONE)
+    if config.uses("import-caches"):
+        forget()
+    if config.uses("collection"):
+        gc.collect()
+        gc.freeze()  # so that the collection at the end of start-up is short
 
 
 def forget():
-    """Empties caches that only speed up imports: lists of files by folder, and typing's cache of `X[Y]`. Both refill
-    on use. Call it between the imports of the app and the server's modules, which then fill the holes.
-    """
+    """Empties caches that only speed up imports: lists of files by folder, and typing's of `X[Y]`. They refill."""
     forget_folders()
     cpython.clear_typing_caches()
 
@@ -41,6 +54,7 @@ def finish_start_up(config, park_memory=None):
 
 def finish_start_up_to_fork(config):
     """The same for a process that forks the workers."""
+    unload(*DONE)
     if config.uses("import-caches"):
         forget_folders()
     if config.uses("collection"):

@@ -2,10 +2,10 @@
 
 import os
 import re
-import sys
 
 from .. import log
 from ..errors import ConfigError
+from ..modules import unload
 from ..toml import file_content, parsed
 from .checks import check_together, choose_way
 from .config import WEB_CONCURRENCY, Config
@@ -29,7 +29,7 @@ def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=Tru
     if problems:
         raise ConfigError(*problems)
     log_notes(config, environ, source)
-    forget_foreign()
+    unload("options.foreign", "options.meanings")
     return config
 
 
@@ -48,13 +48,6 @@ def examine(app, given, environ, cwd, source, app_needed, problems):
     config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
-
-
-def forget_foreign():
-    """The table of other servers' names is read once; a server that a program starts does not keep it in memory."""
-    for name in ("foreign", "meanings"):
-        sys.modules.pop(f"{__package__}.{name}", None)
-        vars(sys.modules[__package__]).pop(name, None)
 
 
 class Found:

@@ -117,7 +117,7 @@ OPTIONS = (
         "worker_start_timeout",
         Seconds(DAY),
         60.0,
-        "Kill a worker that does not serve within this time after it was forked, and a check of new code at "
+        "Kill a worker that does not serve within this time after it was forked, and a trial of new code at "
         "SIGHUP that takes longer. 0 = no limit.",
     ),
     Option(

@@ -183,7 +183,7 @@ class Integer:
 
 
 class Octal(Integer):
-    """File permissions: text is octal with or without 0o, a number stays."""
+    """File permissions: a text is octal, with or without 0o; a number is taken as it is."""
 
     metavar = "OCTAL"
 

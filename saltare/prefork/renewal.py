@@ -9,7 +9,7 @@ KEEPS = "the workers keep serving the old code"
 
 class Renewal:
     """Workers that import the app themselves are replaced at once, in the folder that now has the name. Where the
-    master has imported it, a trial checks the new code, and then the master becomes a new program.
+    master has imported it, a trial loads the new code, and then the master becomes a new program.
     """
 
     def __init__(self, config, command, preload):

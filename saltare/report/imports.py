@@ -149,7 +149,7 @@ def main(fd, out):
     import gc
 
     from .. import _memory, log
-    from ..launch.interpreter import clean_path, received
+    from ..launch.first_steps import clean_path, received
     from ..options.config import Config
     from ..process.exit_codes import explained
 

@@ -10,10 +10,11 @@ import time
 
 from .. import log
 from ..process.attempt import reason, shut, started
-from ..process.ending import StopRequested, finish
+from ..process.ending import finish
 from ..process.programs import waited
 from ..process.signals import STOPPING
 from ..process.terminal import hung_up
+from ..process.threads import StopRequested
 from .handover import Command
 from .trial import Trial
 
@@ -37,12 +38,12 @@ class Renewal:
         elif not self._command.repeatable():
             log.warning("SIGHUP: this program cannot be restarted: the server keeps serving the old code")
         elif self._kept is not None:
-            log.info("SIGHUP: the new code is checked again once the new program serves")
+            log.info("SIGHUP: the new code is tried again once the new program serves")
             self._later = True
         elif self._server.stopping():
-            log.info("SIGHUP: the server is stopping: the new code is not checked")
+            log.info("SIGHUP: the server is stopping: the new code is not tried")
         elif not self._server.started:
-            log.info("SIGHUP: the new code is checked once the server serves")
+            log.info("SIGHUP: the new code is tried once the server serves")
             self._later = True
         elif self._trial.request():
             self._watch()
@@ -57,7 +58,7 @@ class Renewal:
         self._ends, why = started(os.pidfd_open, self._trial.pid)
         if self._ends is None:
             self._trial.give_up()
-            log.error(f"SIGHUP: cannot watch the check of the new code: {why}; the server keeps serving the old code")
+            log.error(f"SIGHUP: cannot watch the trial of the new code: {why}; the server keeps serving the old code")
             return
         self._loop.add_reader(self._ends, self._tried)
         self._time()
@@ -76,7 +77,7 @@ class Renewal:
         try:
             status = waited(self._trial.pid)
         except OSError as error:
-            log.error(f"SIGHUP: cannot wait for the check of the new code: {reason(error)}")
+            log.error(f"SIGHUP: cannot wait for the trial of the new code: {reason(error)}")
             return  # the descriptor stays readable, so the loop calls again
         if status is None:
             return

@@ -24,17 +24,17 @@ class Trial:
         """SIGHUP. Returns whether a trial has begun."""
         if self.pid is not None:
             if not self._again:
-                log.info("SIGHUP: the new code is checked again when the check in progress ends")
+                log.info("SIGHUP: the new code is tried again when the trial in progress ends")
             self._again = True
             return False
-        log.info("SIGHUP: checking the new code")
+        log.info("SIGHUP: trying the new code")
         return self._begin()
 
     def _begin(self):
         self._again = self._is_over = False
         pid, why = started(self._command.try_out)
         if pid is None:
-            log.error(f"SIGHUP: cannot check the new code: {why}; {self._otherwise}")
+            log.error(f"SIGHUP: cannot try the new code: {why}; {self._otherwise}")
             return False
         self.pid = pid
         self.deadline = time.monotonic() + self._limit if self._limit else None
@@ -53,7 +53,7 @@ class Trial:
             except ProcessLookupError:
                 pass  # it has ended
             except OSError as error:
-                log.error(f"cannot kill the check of the new code (pid {self.pid}): {reason(error)}")
+                log.error(f"cannot kill the trial of the new code (pid {self.pid}): {reason(error)}")
                 self.deadline = time.monotonic() + 1  # to retry
 
     def ended(self, status):
@@ -62,9 +62,9 @@ class Trial:
         self.pid = self.deadline = None
         if code != PASSED:
             what = f"did not end within {self._limit:g} s" if self._is_over else ended(code)
-            log.error(f"SIGHUP: the check of the new code {what}; {self._otherwise}")
+            log.error(f"SIGHUP: the trial of the new code {what}; {self._otherwise}")
         if self._again:
-            log.info("SIGHUP: checking the new code again")
+            log.info("SIGHUP: trying the new code again")
             return "again" if self._begin() else "failed"
         return "passed" if code == PASSED else "failed"
 

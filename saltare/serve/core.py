@@ -42,7 +42,7 @@ def in_units(value, unit):
 
 
 def connections_allowed(descriptors=None):
-    """How many connections that many descriptors allow; an eighth of them is left to the app's files and sockets. By
+    """The number of connections that so many descriptors allow; an eighth is left to the app's files and sockets. By
     default: the soft limit, which the core has raised to the hard one, as every Go program does when it starts.
     """
     most = descriptors or descriptors_allowed() or MOST_CONNECTIONS

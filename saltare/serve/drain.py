@@ -6,7 +6,7 @@ import time
 from .. import log
 from ..app.lifespan import resolve
 from ..app.scope import IGNORED_AT_STOP
-from ..process import ending
+from ..process.ending import FOR_EVER, QUIET
 
 LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to block the stop
@@ -48,22 +48,27 @@ async def cancel_all(tasks):
     return (await asyncio.wait(tasks, timeout=CLEAN_UP))[1] if tasks else set()
 
 
-async def executor_ended(loop, until, at_once):
+async def executor_ended(loop, until, at_once, why_cut):
     """Waits for the threads of the loop's executor until `until` (time.monotonic), or until the future `at_once` is
-    done. Returns those still running, or None.
+    done. Returns whether they have ended; logs the others, and why they are not waited for.
     """
     task = loop.create_task(loop.shutdown_default_executor())
-    await done_by(task, min(until, time.monotonic() + ending.QUIET), at_once)
-    threads = ending.executor_threads(loop)
-    if not task.done() and time.monotonic() < until and not at_once.done():
-        log.info(f"waiting for threads that have not ended: {ending.described(threads)}")
+    await done_by(task, min(until, time.monotonic() + QUIET), at_once)
+    if task.done():
+        return True
+    from ..process.threads import described, executor_threads, log_abandoned
+
+    threads = executor_threads(loop)
+    if time.monotonic() < until and not at_once.done():
+        log.info(f"waiting for threads that have not ended: {described(threads)}")
         await done_by(task, until, at_once)
     if task.done():
-        return None
+        return True
     LEFT.append(task)
-    return threads
+    log_abandoned(threads, why_cut())
+    return False
 
 
 async def done_by(task, when, at_once):
-    timeout = None if when == ending.FOR_EVER else max(0, when - time.monotonic())
+    timeout = None if when == FOR_EVER else max(0, when - time.monotonic())
     await asyncio.wait([task, at_once], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

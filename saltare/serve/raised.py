@@ -8,7 +8,7 @@ from asyncio import events
 from functools import partial
 
 from .. import cpython, log
-from ..process.ending import place
+from ..process.threads import place
 
 ASYNCIO = os.path.join(os.path.dirname(events.__file__), "")
 

@@ -12,7 +12,8 @@ from functools import partial
 from .. import log
 from ..app.failures import failed, incomplete
 from ..app.lifespan import Lifespan, resolve
-from ..process import ending, forks
+from ..process import forks
+from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
 from .core import attach, core_options, new_core
@@ -39,6 +40,7 @@ class Server:
         self.graceful = True  # nothing was cancelled at the last stop
         self.url: str | None = None  # of the first listener, while listening
         self.after_start: Callable[[], object] | None = None  # called once it accepts
+        self.app_is_loaded = False  # the caller has loaded it
         self.cleanup = None  # a Cleanup, where the process is the server's own
         self.why_here = "a program has started the server"  # otherwise
         self._loop = self._lifespan = None
@@ -103,7 +105,7 @@ class Server:
             try:
                 from ..restart.renewal import Renewal
             except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
-                log.error(f"SIGHUP: cannot check the new code: {error}; the server keeps serving the old code")
+                log.error(f"SIGHUP: cannot try the new code: {error}; the server keeps serving the old code")
                 return
             self._renewal = Renewal(self, self._origin)
         self._renewal.request(asyncio.get_running_loop())
@@ -195,12 +197,10 @@ class Server:
         others = asyncio.all_tasks(loop) - self._uncancelled - {asyncio.current_task()}
         self._uncancelled |= await cancel_all(others)
         await loop.shutdown_asyncgens()
-        self.until = ending.deadline(self.config.shutdown_timeout, self._stop.began or time.monotonic(), self.graceful)
+        self.until = deadline(self.config.shutdown_timeout, self._stop.began or time.monotonic(), self.graceful)
         if self.graceful:
-            threads = await executor_ended(loop, self.until, self._stop.at_once)
-            if threads is not None:
+            if not await executor_ended(loop, self.until, self._stop.at_once, self._why_cut):
                 self.graceful, self.until = False, 0.0
-                ending.log_abandoned(threads, self._why_cut())
 
     def _signals(self, loop):
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
@@ -213,11 +213,9 @@ class Server:
 
         OSError: they cannot be kept, and nothing has changed.
         """
-        from ..listen.listener import copies
+        from ..listen.listener import handed_over
 
-        kept = copies(self._listeners)
-        for listener in self._listeners:
-            listener.disown()
+        kept = handed_over(self._listeners)
         self._stop.why = self._stop.why or "SIGHUP, the new code takes over"
         resolve(self._stop.requested)
         return kept
@@ -246,10 +244,11 @@ class Server:
     def _begin(self):
         if self._loop is not None or self._listeners:
             raise RuntimeError(RUNNING)
-        from ..app.importer import load
-
         log.configure(self.config)
-        load(self.config)
+        if not self.app_is_loaded:
+            from ..app.importer import load
+
+            load(self.config)
 
     def _listen(self):
         from ..listen.open import open_or_keep

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Packages a Go program pays for even when it does not use them.
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
 # Modules of the package that read and check options, or serve in other ways.
-ONLY_AT_START = """cli launch.cli launch.arguments launch.usage options.checks options.foreign options.meanings options.python_file options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
+ONLY_AT_START = """cli launch.cli launch.arguments launch.usage launch.interpreter launch.first_steps launch.in_place app.importer app.import_errors process.threads options.checks options.foreign options.meanings options.python_file options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
 report.command report.doctor report.imports report.page report.servers""".split()
 
 
@@ -58,6 +58,20 @@ def test_run_loads_nothing_for_programs_written_for_uvicorn():
             program.terminate()
     assert "saltare.launch.program" in loaded
     assert not {name for name in loaded if name.startswith(("saltare.compat", "saltare.stand_in", "uvicorn"))}
+    assert {name for name in loaded if name.startswith("saltare.options.")} <= {
+        "saltare.options.config",
+        "saltare.options.techniques",
+    }
+
+
+def test_run_unloads_only_what_it_has_loaded():
+    code = (
+        "import sys, saltare.options.values as kept; from saltare.launch.call import configuration; "
+        "configuration('main:app', {}); "
+        "print('saltare.options.table' in sys.modules, sys.modules['saltare.options.values'] is kept)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not on the PATH")

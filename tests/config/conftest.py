@@ -1,11 +1,15 @@
-"""Shared by the configuration tests: loading without this machine's environment, and the command."""
+"""Shared by the configuration tests: loading without this machine's environment, the command, and logging."""
 
+import logging
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
+from saltare import log
+from saltare.launch.arguments import Line
 from saltare.options import sources
 
 
@@ -63,3 +67,65 @@ def command(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """The Config of a command line, in an empty folder with this environment."""
+
+    def config(text, **env):
+        line = Line(shlex.split(text))
+        return sources.load(
+            None, line.given, environ=env, cwd=tmp_path, source=sources.COMMAND_LINE, problems=line.problems
+        )
+
+    return config
+
+
+@pytest.fixture
+def problems(typed):
+    """The problems of a command line."""
+
+    def lines(text, **env):
+        with pytest.raises(config_error()) as caught:
+            typed(text, **env)
+        return list(caught.value.problems)
+
+    return lines
+
+
+# ---- logging ----
+
+OWN = ("saltare", "saltare.error", "uvicorn", "uvicorn.error")
+
+
+@pytest.fixture
+def fresh_log(monkeypatch):
+    """saltare's state and loggers, as in a new process."""
+    for name, value in (("_level", 20), ("_asked_for", False), ("_applied", None), ("_given", {}), ("_theirs", None)):
+        monkeypatch.setattr(log, name, value)
+    state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
+    for one, *_ in state:
+        one.setLevel(logging.NOTSET)
+    yield
+    for one, level, handlers in state:
+        one.setLevel(level)
+        one.handlers[:], one.propagate, one.disabled = handlers, True, False
+
+
+@pytest.fixture
+def configure(tmp_path):
+    def apply(**given):
+        log.configure(sources.load("main:app", given, environ={}, cwd=tmp_path))
+
+    return apply
+
+
+@pytest.fixture
+def root(monkeypatch):
+    """Gives the root logger these handlers. Call it in the test, since pytest adds its own after the fixtures."""
+
+    def having(*handlers):
+        monkeypatch.setattr(logging.root, "handlers", list(handlers))
+
+    return having

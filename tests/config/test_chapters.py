@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "saltare"
 EXTENSIONS = {"_core", "_core_full", "_memory", "_process"}
 # Modules outside the folders, which every folder may use; they import only each other.
-GROUND = {"asgi", "cpython", "errors", "log", "log_config", "toml"}
+GROUND = {"asgi", "cpython", "errors", "log", "log_config", "modules", "toml"}
 # Entry points of programs and commands: no folder imports these, except for the version.
 DOORS = {"", "__main__", "as_uvicorn", "cli"}
 # For each folder, the folders it may import from.

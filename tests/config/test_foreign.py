@@ -1,6 +1,5 @@
 """Names of other servers: each row of options/foreign.py, what it turns values into, and what it refuses."""
 
-import shlex
 import subprocess
 import sys
 
@@ -8,35 +7,9 @@ import pytest
 
 import saltare
 from saltare.errors import ConfigError
-from saltare.launch.arguments import Line
-from saltare.options import foreign, meanings, sources
+from saltare.options import foreign, meanings
 from saltare.options.config import AT_ONCE
 from saltare.options.table import BY_NAME, OPTIONS
-
-
-@pytest.fixture
-def typed(tmp_path):
-    """The Config of a command line, in an empty folder with this environment."""
-
-    def config(text, **env):
-        line = Line(shlex.split(text))
-        return sources.load(
-            None, line.given, environ=env, cwd=tmp_path, source=sources.COMMAND_LINE, problems=line.problems
-        )
-
-    return config
-
-
-@pytest.fixture
-def problems(typed):
-    """The problems of a command line."""
-
-    def lines(text, **env):
-        with pytest.raises(ConfigError) as caught:
-            typed(text, **env)
-        return list(caught.value.problems)
-
-    return lines
 
 
 def given(config):
@@ -339,112 +312,3 @@ def test_names_in_a_file(load, tmp_path):
     config = load({"config": "hypercorn.toml"})
     assert (config.bind, config.shutdown_timeout, config.log_level) == (("0.0.0.0:80",), 5, "warning")
     assert config.sources["shutdown_timeout"] == "file hypercorn.toml, as graceful_timeout in hypercorn.toml"
-
-
-# ---- a configuration in Python ----
-
-CONF = """
-import multiprocessing
-
-bind = ["0.0.0.0:8000"]
-workers = multiprocessing.cpu_count() * 2
-worker_class = "uvicorn.workers.UvicornWorker"
-timeout = 120
-max_requests = 1000
-accesslog = "-"
-keyfile = None
-
-
-def post_fork(server, worker):
-    raise SystemExit("it is not run")
-"""
-
-
-def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
-    (tmp_path / "gunicorn.conf.py").write_text(CONF)
-    (problem,) = problems("app:app -c gunicorn.conf.py")
-    for text in (
-        'bind = ["0.0.0.0:8000"]',
-        "workers = ... (there: multiprocessing.cpu_count() * 2)",
-        "limit_max_requests = 1000",
-        "accesslog: there is no access log",
-        "post_fork: saltare calls no hooks",
-    ):
-        assert text in problem
-    assert "timeout" not in problem and "keyfile" not in problem and "\n" not in problem
-
-
-# ---- variables ----
-
-
-def test_web_concurrency_is_the_default_of_workers(typed, load, problems):
-    assert typed("app:app", WEB_CONCURRENCY="3").workers == 3
-    assert typed("app:app", WEB_CONCURRENCY="3").sources["workers"] == "WEB_CONCURRENCY"
-    assert typed("app:app --workers 2", WEB_CONCURRENCY="3").workers == 2
-    assert typed("app:app", WEB_CONCURRENCY="3", SALTARE_WORKERS="4").workers == 4
-    assert typed("app:app", WEB_CONCURRENCY="").workers == 1
-    assert typed("app:app --reload", WEB_CONCURRENCY="3").workers == 1
-    assert load(env={"WEB_CONCURRENCY": "3"}).workers == 3
-    assert load(env={"WEB_CONCURRENCY": "3"}, app=lambda: None).workers == 1
-    assert problems("app:app", WEB_CONCURRENCY="auto")[0].startswith("WEB_CONCURRENCY: got 'auto'; accepted: a whole")
-
-
-def test_variables_of_uvicorn_are_read_where_uvicorn_reads_them(typed, load):
-    env = {"UVICORN_PORT": "81", "UVICORN_RELOAD_DIRS": "/:/tmp", "UVICORN_RELOAD": "1", "UVICORN_OTHER": "x"}
-    config = typed("app:app", **env)
-    assert (config.port, config.reload, config.reload_dir) == (81, True, ("/", "/tmp"))
-    assert config.sources["port"] == "environment"
-    assert typed("app:app", **env, SALTARE_PORT="82").port == 82
-    assert typed("app:app --port 83", **env).port == 83
-    assert load(env=env).port == 8000
-    assert typed("", UVICORN_APP="main:app").app == "main:app"
-    assert typed("app:app", UVICORN_APP="main:app").app == "app:app"
-    pings = {"UVICORN_WS_PING_INTERVAL": "30", "UVICORN_WS_PING_TIMEOUT": "40"}
-    assert typed("app:app", **pings).ws_keepalive_timeout == 40
-
-
-def test_variables_that_are_not_read_are_named(typed, monkeypatch):
-    lines = []
-    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
-    env = {
-        "GRANIAN_WORKERS_LIFETIME": "60",
-        "GRANIAN_HTTP": "1",
-        "GUNICORN_CMD_ARGS": "-w 4",
-        "FORWARDED_ALLOW_IPS": "*",
-    }
-    typed("app:app", **env)
-    assert len(lines) == 3
-    assert lines[0].startswith("FORWARDED_ALLOW_IPS is set: saltare does not read proxy headers")
-    assert lines[1].startswith("GUNICORN_CMD_ARGS is not read: write its options on the command line")
-    assert "GRANIAN_HTTP, GRANIAN_WORKERS_LIFETIME; write SALTARE_LIMIT_WORKER_LIFETIME" in lines[2]
-    for given, advice in (
-        ({"GRANIAN_INTERFACE": "asgi"}, "GRANIAN_INTERFACE; leave them out"),
-        ({"GRANIAN_INTERFACE": "asginl"}, "GRANIAN_INTERFACE; write SALTARE_LIFESPAN"),
-        ({"GRANIAN_INTERFACE": "wsgi"}, "GRANIAN_INTERFACE; write options on the command line"),
-        ({"GRANIAN_PORT": "1", "GRANIAN_HTTP": "1"}, "GRANIAN_HTTP, GRANIAN_PORT; write SALTARE_PORT"),
-    ):
-        lines.clear()
-        typed("app:app", **given)
-        assert lines == [f"variables of granian are not read: {advice}"]
-    lines.clear()
-    typed("app:app --log-level error", **env)
-    assert lines == []
-
-
-def test_what_does_less_here_is_a_warning(typed, monkeypatch):
-    lines = []
-    monkeypatch.setattr("saltare.log.warning", lambda line, *rest: lines.append(line))
-    assert typed("app:app --chdir /").app_dir == "/"
-    assert lines == [
-        "--chdir '/' of gunicorn and granian is taken as app_dir = '/'; it is put first on sys.path, and the working "
-        "directory stays: for relative paths write cd before the command"
-    ]
-
-
-def test_what_a_name_came_to_is_logged_at_debug(typed, capfd):
-    typed("app:app --log-level debug --http auto --max-requests 5")
-    written = capfd.readouterr().err
-    assert "DEBUG --http 'auto' of uvicorn and granian needs nothing: saltare has one parser" in written
-    assert "DEBUG --max-requests '5' of gunicorn and hypercorn is taken as limit_max_requests = '5'" in written
-    typed("app:app --http auto")
-    assert capfd.readouterr().err == ""

@@ -96,7 +96,7 @@ def test_requests_in_progress_are_finished(cli_server, raw):
     server = cli_server("worker_apps:app")
     asking = raw(server).get("/sleeps/1.5")
     server.popen.send_signal(signal.SIGHUP)
-    server.wait_for_log("checking the new code")
+    server.wait_for_log("trying the new code")
     assert asking.read_response().status == 200
     wait_until(lambda: server.logs().count("listening on") == 2)
     assert raw(server).get("/pid").read_response().body == str(server.pid).encode()

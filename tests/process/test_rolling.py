@@ -267,7 +267,7 @@ def test_a_program_that_does_not_come_to_serve_again_goes_on(tmp_path):
         command = [sys.executable, program]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=60, cwd=tmp_path)
     assert done.stdout.split() == ["True", "True"], done.stdout + log.read_text()
-    assert "the check of the new code ended with exit code 0; the workers keep serving the old code" in log.read_text()
+    assert "the trial of the new code ended with exit code 0; the workers keep serving the old code" in log.read_text()
 
 
 TRIED = "b'keep serving' not in open('log', 'rb').read()"

@@ -293,7 +293,7 @@ def test_a_trial_that_hangs_is_killed_in_time(start, tmp_path, options):
     write(folder, "hangs", HANGS)
     hang_up(server)
     pid = trial(server)
-    server.wait_for_log("SIGHUP: the check of the new code did not end within 1 s; the ")
+    server.wait_for_log("SIGHUP: the trial of the new code did not end within 1 s; the ")
     wait_for_end([pid])
     assert version(server) == "first"
     write(folder, "second")
@@ -313,7 +313,7 @@ def test_a_hang_up_during_a_trial_is_remembered(start, tmp_path, options):
     trial(server)
     write(folder, "second")
     hang_up(server)
-    server.wait_for_log("checked again when the check in progress ends")
+    server.wait_for_log("tried again when the trial in progress ends")
     becomes(server, "second")
     assert server.stop() == 0
 
@@ -332,7 +332,7 @@ def test_a_hang_up_while_it_starts_is_remembered(start, tmp_path, options):
         write(folder, "second")
         popen.send_signal(signal.SIGHUP)
         (folder / "wait").unlink()
-        wait_until(lambda: "checking the new code" in log.read_text(), log.read_text)
+        wait_until(lambda: "trying the new code" in log.read_text(), log.read_text)
         wait_until(
             lambda: "loaded the new code" in log.read_text() or log.read_text().count("listening on") == 2,
             log.read_text,

@@ -50,7 +50,7 @@ func (s *Server) holds() int {
 	return l.Connections() + s.streams.Live() + l.Buffers() + l.Output.Queues() + s.ws.Held()
 }
 
-// releaseSome releases unused memory, only so much at once because of the time it takes; more tells whether some is left.
+// releaseSome releases a limited amount of unused memory, because of the time it takes; more tells whether any is left.
 func (s *Server) releaseSome() (more bool) {
 	released := s.streams.Release() + s.h1.Release()
 	released += s.loop.Release(limits.ReleaseBytes - released)

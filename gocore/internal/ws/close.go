@@ -65,7 +65,7 @@ func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocke
 	d.part(c, s)
 }
 
-// failPeer ends a websocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so we linger for it to get our Close.
+// failPeer ends a websocket after a peer's error (RFC 6455 7.1.7). The peer may still be sending, so the socket lingers until the peer has our Close.
 func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.Failure) {
 	lines := d.loop.Journal
 	if lines.Debugs() {
