@@ -110,6 +110,9 @@ class SaltareWorker(Worker):
     def _options(self):
         options = self.config.options()
         options.app = as_asgi(self.wsgi)
+        if not options.factory and importer.is_factory(options.app):
+            log.warning("the app takes no arguments, so it is called as a factory; module:name() says so")
+            options.factory = True
         app = importer.load(options)
         check_kind(app)
         if self.config.proxy_headers:

@@ -17,6 +17,7 @@ from ..serve.visible import Visible
 
 BEATS = 5  # in half of gunicorn's `timeout`, so that a loop may be blocked for nine tenths of it
 PARENT_INTERVAL = 1.0  # seconds between two looks at the parent where `timeout` is 0, as in gunicorn's own workers
+QUICK = 0.1  # seconds that requests, and then the app's shutdown, get after SIGQUIT, as in gunicorn
 GRACEFUL, AT_ONCE = 1, 2
 
 
@@ -49,6 +50,11 @@ class WorkerServer(Server):
         if self._cut_by is None:
             self.stop_at_once(why)
             self._worker.cfg.worker_int(self._worker)
+
+    async def _in_time(self, future, timeout):
+        await super()._in_time(future, timeout)
+        if self._cut_by is not None and not future.done():
+            await asyncio.wait([future], timeout=QUICK)
 
     def _why_cut(self):
         return self._cut_by or f"graceful_timeout of {self._worker.cfg.graceful_timeout:g} s is nearly over"
