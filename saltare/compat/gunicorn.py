@@ -32,7 +32,7 @@ except ImportError as error:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any
+    from typing import Any, ClassVar
 
 CONFIG_ERROR = 1  # gunicorn's exit code for settings that it does not accept
 
@@ -58,7 +58,7 @@ MOST_FOR_SHUTDOWN = 1.0  # seconds
 class SaltareWorker(Worker):
     """A worker that serves an ASGI app. Subclasses may set CONFIG_KWARGS, in names of uvicorn's Config or of ours."""
 
-    CONFIG_KWARGS: "dict[str, Any]" = {"loop": "auto", "http": "auto"}
+    CONFIG_KWARGS: "ClassVar[dict[str, Any]]" = {"loop": "auto", "http": "auto"}
 
     def __init__(self, *args: "Any", **kwargs: "Any") -> None:
         """In the arbiter. HaltServer: settings are not accepted."""
@@ -130,7 +130,7 @@ UvicornWorker = SaltareWorker
 
 
 class UvicornH11Worker(SaltareWorker):
-    CONFIG_KWARGS = {"loop": "asyncio", "http": "h11"}  # noqa: RUF012
+    CONFIG_KWARGS: "ClassVar[dict[str, Any]]" = {"loop": "asyncio", "http": "h11"}
 
 
 class WorkerConfig(Config):
