@@ -7,6 +7,7 @@ loads the core before `run`.
 import gc
 import logging
 import sys
+from typing import ClassVar
 
 from .. import _memory, log
 from ..app import importer
@@ -32,7 +33,7 @@ except ImportError as error:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any, ClassVar
+    from typing import Any
 
 CONFIG_ERROR = 1  # gunicorn's exit code for settings that it does not accept
 
