@@ -14,7 +14,6 @@ from ..app import importer
 from ..errors import AppError, ConfigError, StartError
 from ..memory.shared_code import SharedCode
 from ..memory.start_up import forget
-from ..options import foreign
 from ..options.config import RELOAD_PATIENCE
 from .config import Config, fail
 from .gunicorn_app import AccessLog, Forwarded, as_asgi, check_kind
@@ -59,7 +58,7 @@ MOST_FOR_SHUTDOWN = 1.0  # seconds
 class SaltareWorker(Worker):
     """A worker that serves an ASGI app. Subclasses may set CONFIG_KWARGS, in names of uvicorn's Config or of ours."""
 
-    CONFIG_KWARGS: "ClassVar[dict[str, Any]]" = {"loop": "auto", "http": "auto"}
+    CONFIG_KWARGS: ClassVar["dict[str, Any]"] = {"loop": "auto", "http": "auto"}
 
     def __init__(self, *args: "Any", **kwargs: "Any") -> None:
         """In the arbiter. HaltServer: settings are not accepted."""
@@ -131,7 +130,7 @@ UvicornWorker = SaltareWorker
 
 
 class UvicornH11Worker(SaltareWorker):
-    CONFIG_KWARGS: "ClassVar[dict[str, Any]]" = {"loop": "asyncio", "http": "h11"}
+    CONFIG_KWARGS: ClassVar["dict[str, Any]"] = {"loop": "asyncio", "http": "h11"}
 
 
 class WorkerConfig(Config):
@@ -139,12 +138,15 @@ class WorkerConfig(Config):
 
     def __init__(self, worker: SaltareWorker) -> None:
         self._error_logger = getattr(getattr(worker.log, "error_log", None), "name", "gunicorn.error")
+        self._preloads = worker.cfg.preload_app
         super().__init__(None, **keywords(worker))
 
     def options(self, single: bool = True) -> "Any":
         options = super().options(single)
         options.server_logger = self._error_logger
         options.request_logger = options.trusted_proxies = None  # the worker itself wraps the app
+        if self._preloads:  # to empty what is shared would copy its pages
+            options.memory_without = (*options.memory_without, "import-caches")
         return options
 
 
@@ -190,10 +192,12 @@ def patience(cfg):
 
 def options_of(name, value):
     """The names of our options that a keyword sets; its own name where the Config itself takes it."""
-    row = foreign.BY_NAME.get(name)
+    from ..options.foreign import BY_NAME, Refused
+
+    row = BY_NAME.get(name)
     try:
         return {name, *row.turn(value)} if row is not None else {name}
-    except foreign.Refused:
+    except Refused:
         return {name}
 
 

@@ -1,6 +1,5 @@
 """What a worker of gunicorn puts around the app: gunicorn's access log, and the fields of proxies."""
 
-import inspect
 import time
 from datetime import timedelta
 from http import HTTPStatus
@@ -144,27 +143,37 @@ def as_asgi(app):
 
 def check_kind(app):
     """AppError: the app cannot take the three arguments of ASGI 3."""
-    try:
-        signature = inspect.signature(app)
-    except (TypeError, ValueError):  # not known, as for a builtin
+    least, most = positional(app)
+    if least <= 3 <= most:
         return
-    if takes(signature, 3):
-        return
-    if takes(signature, 2):
+    if least <= 2 <= most:
         raise AppError(
             "the app takes two arguments, as WSGI apps do (environ, start_response), and saltare serves ASGI apps: "
             "wrap it, as in a2wsgi.WSGIMiddleware(app), or choose a worker of gunicorn for WSGI, such as -k gthread"
         )
-    if takes(signature, 1):
+    if least <= 1 <= most:
         raise AppError(
             "the app takes one argument, as ASGI 2 apps do, and saltare serves ASGI 3 apps: "
             "asgiref.compatibility.guarantee_single_callable(app) makes one of it"
         )
 
 
-def takes(signature, count):
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
+CO_VARARGS = 0x04  # of inspect
+UNKNOWN = 0, 3
+
+
+def positional(app):
+    """The least and the most positional arguments that the app takes. (The signature that inspect finds may be that
+    of a function which a decorator has adapted.)
+    """
+    if isinstance(app, type):
+        function, bound = app.__init__, 1
+    elif hasattr(app, "__code__"):
+        function, bound = app, hasattr(app, "__self__")
+    else:
+        function, bound = type(app).__call__, 1
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & CO_VARARGS:
+        return UNKNOWN
+    most = code.co_argcount - bound
+    return most - len(function.__defaults__ or ()), most

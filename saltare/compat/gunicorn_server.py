@@ -11,6 +11,7 @@ from ..listen.passed import of_program
 from ..memory.idle import Cleanup
 from ..prefork.counters import Counters
 from ..process import forks
+from ..serve.selector import new_loop
 from ..serve.server import Server
 from ..serve.signals import Signals
 from ..serve.visible import Visible
@@ -78,6 +79,9 @@ class WorkerServer(Server):
         signals = Signals(loop, actions, lambda formers: Visible(self.stopping, formers).handle_exit)
         signals.afterwards = nothing  # the process ends then
         return signals
+
+    def _new_loop(self, core, guest):
+        return super()._new_loop(core, guest) if guest else new_loop(core)  # imported before the fork
 
     def _core_options(self, guest):
         worker, most = self._worker, self._worker.config.limit_max_requests or 0
