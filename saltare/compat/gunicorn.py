@@ -212,4 +212,7 @@ def connect_uvicorns_loggers(theirs):
 
 def logs_requests(logger, cfg):
     """Whether gunicorn's logger does anything with a request."""
-    return bool(getattr(logger, "access_log_enabled", cfg.accesslog) or cfg.statsd_host)
+    enabled = getattr(logger, "access_log_enabled", None)  # gunicorn 26 and later
+    if enabled is None:
+        enabled = cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.syslog
+    return bool(enabled or cfg.statsd_host)

@@ -6,7 +6,6 @@ import signal
 from contextlib import suppress
 from functools import partial
 
-from .. import log
 from ..listen.passed import of_program
 from ..memory.idle import Cleanup
 from ..prefork.counters import Counters
@@ -77,7 +76,7 @@ class WorkerServer(Server):
             signal.SIGQUIT: partial(self._quit, "SIGQUIT"),
         }
         signals = Signals(loop, actions, lambda formers: Visible(self.stopping, formers).handle_exit)
-        signals.afterwards = nothing  # the process ends then
+        signals.afterwards = signal.SIG_IGN  # the process ends then, and Python's end would restore the default action
         return signals
 
     def _new_loop(self, core, guest):
@@ -130,6 +129,9 @@ class WorkerServer(Server):
             self._arbiter = os.pidfd_open(self._worker.ppid)
             loop.add_reader(self._arbiter, self._orphaned, loop)
         self._beat(loop)
+        if self.config.limit_worker_lifetime:
+            why = "limit_worker_lifetime is over, the arbiter replaces this worker"
+            loop.call_later(self.config.limit_worker_lifetime, self._leave, why)
 
     def _beat(self, loop):
         worker = self._worker
@@ -152,7 +154,3 @@ class WorkerServer(Server):
     def _look(self, worker):
         if not worker.alive:  # also set by hooks
             self._leave("the worker is to be replaced")
-
-
-def nothing(number, frame):
-    log.debug(f"{signal.Signals(number).name}: the worker ends already")
