@@ -87,7 +87,7 @@ class WorkerServer(Server):
         if most:
             jitter = self._worker.config.limit_max_requests_jitter
             most += int.from_bytes(os.urandom(8), "little") % (jitter + 1)
-        if not worker.slot:  # the arbiter's table is full
+        if not worker.slot:
             worker.counters = Counters.made(1)
             worker.slot = worker.counters.take()
         return {

@@ -10,8 +10,12 @@ _taken = {}  # slot: the worker
 
 
 def take_slot(worker):
-    """In the arbiter, before it forks the worker: the table and a slot in it. Slot 0: none is free."""
+    """In the arbiter, before it forks the worker: the table and a slot in it. Slot 0: the worker needs a table of its
+    own, because none is free, or because it does not share its sockets.
+    """
     global _table
+    if worker.cfg.reuse_port:
+        return None, 0
     try:
         if _table is None or _table.pid != os.getpid():
             _table = Table.made(worker.cfg.workers * 2 + SPARE_SLOTS)

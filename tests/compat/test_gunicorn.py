@@ -412,6 +412,7 @@ def test_ends_of_workers_free_their_slots(made):
     assert first.slot != second.slot
     first.tmp.close()  # as the arbiter does
     assert made().slot == first.slot
+    assert made(reuse_port=True).slot == 0  # its sockets are its own, so connections cannot be left to others
 
 
 # ---- requests ----
