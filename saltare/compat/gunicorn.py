@@ -6,19 +6,22 @@ loads the core before `run`.
 
 import gc
 import logging
+import signal
 import sys
 from typing import ClassVar
 
 from .. import _memory, log
 from ..app import importer
 from ..errors import AppError, ConfigError, StartError
+from ..memory.park import prepare
 from ..memory.shared_code import SharedCode
 from ..memory.start_up import forget
 from ..options.config import RELOAD_PATIENCE
+from ..process.ending import flush_files
 from .config import Config, fail
 from .gunicorn_app import AccessLog, Forwarded, as_asgi, check_kind
+from .gunicorn_arbiter import share_heap, take_slot
 from .gunicorn_server import WorkerServer
-from .gunicorn_slots import take_slot
 
 try:
     from gunicorn.errors import HaltServer
@@ -51,7 +54,7 @@ IF_GIVEN = (
     "websocket_max_message_size",
     "worker_connections",
 )
-SHUTDOWN_SHARE = 0.1  # of graceful_timeout, for the app's shutdown: then the arbiter kills the worker
+SHUTDOWN_SHARE = 0.25  # of graceful_timeout, for the app's shutdown: then the arbiter kills the worker
 MOST_FOR_SHUTDOWN = 1.0  # seconds
 
 
@@ -59,6 +62,11 @@ class SaltareWorker(Worker):
     """A worker that serves an ASGI app. Subclasses may set CONFIG_KWARGS, in names of uvicorn's Config or of ours."""
 
     CONFIG_KWARGS: ClassVar["dict[str, Any]"] = {"loop": "auto", "http": "auto"}
+
+    @classmethod
+    def setup(cls) -> None:
+        """In the arbiter, before it imports the app with --preload: workers can share what it allocates from now on."""
+        prepare()
 
     def __init__(self, *args: "Any", **kwargs: "Any") -> None:
         """In the arbiter. HaltServer: settings are not accepted."""
@@ -69,6 +77,7 @@ class SaltareWorker(Worker):
             self.config = WorkerConfig(self)
         except ConfigError as error:
             raise HaltServer(f"saltare: {error}", CONFIG_ERROR) from None
+        share_heap(self.config.shares_heap, self.config.options())
         self.counters, self.slot = take_slot(self)
 
     def init_process(self) -> None:
@@ -79,6 +88,16 @@ class SaltareWorker(Worker):
         if options.uses("collection"):
             gc.freeze()  # collections do not write to what is shared with the arbiter
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Also takes signals that came since the fork, for which the arbiter's handlers were still set."""
+        arbiter = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        super().init_signals()
+        came = taken_from(getattr(arbiter, "SIG_QUEUE", ()))
+        if signal.SIGTERM in came:
+            self.alive = False
+        if came.intersection((signal.SIGINT, signal.SIGQUIT)):
+            self.handle_quit(signal.SIGQUIT, None)
 
     def load_wsgi(self) -> None:
         options = self.config.options()
@@ -96,7 +115,7 @@ class SaltareWorker(Worker):
         except (AppError, ConfigError, StartError) as error:
             fail(error)  # with Arbiter.WORKER_BOOT_ERROR
         finally:
-            gc.unfreeze()  # so that the interpreter's end finds the app's open files
+            flush_files()  # the interpreter's end does not find frozen ones
         if self.aborted:
             sys.exit(1)  # also if the app has caught the SystemExit of handle_abort
 
@@ -109,6 +128,8 @@ class SaltareWorker(Worker):
 
     def _options(self):
         options = self.config.options()
+        if self.config.parks:
+            log.warning("memory is not parked in workers of gunicorn: start saltare itself for --park-memory")
         options.app = as_asgi(self.wsgi)
         if not options.factory and importer.is_factory(options.app):
             log.warning("the app takes no arguments, so it is called as a factory; module:name() says so")
@@ -120,9 +141,6 @@ class SaltareWorker(Worker):
         if self.config.access_log and logs_requests(self.log, self.cfg):
             app = AccessLog(app, self.log)
         options.app = app
-        if options.park_memory is not None:
-            log.warning("memory is not parked in workers of gunicorn: start saltare itself for --park-memory")
-            options.park_memory = None
         return options
 
 
@@ -140,11 +158,13 @@ class WorkerConfig(Config):
         self._error_logger = getattr(getattr(worker.log, "error_log", None), "name", "gunicorn.error")
         self._preloads = worker.cfg.preload_app
         super().__init__(None, **keywords(worker))
+        self.shares_heap = self._preloads and self.options().shares_heap()
 
     def options(self, single: bool = True) -> "Any":
         options = super().options(single)
         options.server_logger = self._error_logger
         options.request_logger = options.trusted_proxies = None  # the worker itself wraps the app
+        self.parks, options.park_memory = options.park_memory is not None, None
         if self._preloads:  # to empty what is shared would copy its pages
             options.memory_without = (*options.memory_without, "import-caches")
         return options
@@ -199,6 +219,13 @@ def options_of(name, value):
         return {name, *row.turn(value)} if row is not None else {name}
     except Refused:
         return {name}
+
+
+def taken_from(queue):
+    """The signals in an arbiter's queue, which is a list before gunicorn 25."""
+    if isinstance(queue, (list, tuple)):
+        return set(queue)
+    return {queue.get_nowait() for _ in range(queue.qsize())}
 
 
 def connect_uvicorns_loggers(theirs):

@@ -8,6 +8,7 @@ from functools import partial
 
 from ..listen.passed import of_program
 from ..memory.idle import Cleanup
+from ..memory.park import seal_pool
 from ..prefork.counters import Counters
 from ..process import forks
 from ..serve.selector import new_loop
@@ -29,8 +30,13 @@ class WorkerServer(Server):
         self._worker = worker
         self._cut_by = None  # the signal that asked for an end at once
         self._arbiter = None  # a descriptor that becomes readable when the arbiter ends
-        self.cleanup = Cleanup(config)
-        self.after_start = self.cleanup.begin
+        self.cleanup = Cleanup(config, shares=worker.config.shares_heap)
+        self.after_start = self._finish_start_up
+
+    def _finish_start_up(self):
+        self.cleanup.begin()
+        if self._worker.config.shares_heap and self._worker.age >= self._worker.cfg.workers:
+            seal_pool()  # all of the first workers have started
 
     # ---- stops ----
 

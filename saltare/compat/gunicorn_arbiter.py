@@ -1,12 +1,27 @@
-"""The table of counters that the workers of one arbiter share, by which they spread connections."""
+"""What the workers of one arbiter share: the table of counters, by which they spread connections, and the heap."""
 
 import os
 
+from .. import _memory
+from ..memory.start_up import finish_start_up_to_fork
 from ..prefork.counters import Counters
 from ..prefork.resources import SPARE_SLOTS
 
 _table = None  # of this arbiter, once a worker was made
 _taken = {}  # slot: the worker
+_decided = False  # whether workers share the heap
+
+
+def share_heap(wanted, options):
+    """In the arbiter, before its first fork. Later calls do nothing."""
+    global _decided
+    if _decided:
+        return
+    _decided = True
+    if wanted:
+        finish_start_up_to_fork(options)
+    else:
+        _memory.cancel_parking()
 
 
 def take_slot(worker):
