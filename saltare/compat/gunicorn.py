@@ -90,7 +90,7 @@ class SaltareWorker(Worker):
         super().init_process()
 
     def init_signals(self) -> None:
-        """Also takes signals that came since the fork, for which the arbiter's handlers were still set."""
+        """Also handles signals that arrived after the fork while the arbiter's handlers were still set."""
         arbiter = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
         super().init_signals()
         came = taken_from(getattr(arbiter, "SIG_QUEUE", ()))
@@ -152,7 +152,7 @@ class UvicornH11Worker(SaltareWorker):
 
 
 class WorkerConfig(Config):
-    """The Config of a worker: gunicorn's settings, and CONFIG_KWARGS, which come first."""
+    """The Config of a worker: gunicorn's settings, and CONFIG_KWARGS, which have precedence."""
 
     def __init__(self, worker: SaltareWorker) -> None:
         self._error_logger = getattr(getattr(worker.log, "error_log", None), "name", "gunicorn.error")
@@ -171,7 +171,7 @@ class WorkerConfig(Config):
 
 
 def keywords(worker):
-    """The keywords of the Config. One of gunicorn's yields where CONFIG_KWARGS set the same option of ours."""
+    """The keywords of the Config. CONFIG_KWARGS override a setting of gunicorn that sets the same option."""
     theirs = {name: value for name, value in worker.CONFIG_KWARGS.items() if value != "auto"}
     taken = {ours for name, value in theirs.items() for ours in options_of(name, value)}
     settings = settings_of(worker)

@@ -11,7 +11,9 @@ FILES = ("http.response.pathsend", "http.response.zerocopysend", "saltare.sendfi
 
 
 class Forwarded(ProxyHeadersMiddleware):
-    """As uvicorn does, and by gunicorn's `secure_scheme_headers`. Peers on Unix sockets are trusted, as in gunicorn."""
+    """Reads the fields that uvicorn reads, and gunicorn's `secure_scheme_headers`. It trusts peers on Unix sockets, as
+    gunicorn does.
+    """
 
     def __init__(self, app, trusted, secure):
         super().__init__(app, "*" if "*" in trusted else trusted)
@@ -123,7 +125,9 @@ def decoded(text):
 
 
 def as_asgi(app):
-    """The app. With --reload gunicorn puts a WSGI app in the place of one with a SyntaxError: the same in ASGI."""
+    """Returns the app. With --reload gunicorn replaces an app that has a SyntaxError by a WSGI app that shows the
+    error; what is returned then is an ASGI app that does.
+    """
     if getattr(app, "__module__", None) != "gunicorn.util":
         return app
     begun = []
