@@ -11,4 +11,5 @@ class Own(UvicornWorker):
         "headers": [("x-own", "yes")],
         "timeout_keep_alive": 0,
         "lifespan": "off",
+        "limit_worker_lifetime": 1,
     }

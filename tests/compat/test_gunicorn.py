@@ -323,6 +323,8 @@ def test_a_subclass_with_config_kwargs(gunicorn):
     assert answer.get("x-own") == "yes"
     assert answer.get("connection") == "close"  # timeout_keep_alive=0
     assert server.reported() == []  # lifespan="off"
+    server.wait_for_log("stopping: limit_worker_lifetime is over, the arbiter replaces this worker")
+    server.wait_for_workers(1, without=[int(answer.body)])
 
 
 def test_unix_sockets_and_several_addresses(gunicorn, tmp_path):
