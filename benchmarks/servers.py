@@ -27,6 +27,7 @@ class Server(NamedTuple):
     name: str
     command: str
     package: str = ""
+    beside: str = ""  # further packages
     many: str = ""
     one: str = ""
     four: str = ""  # none: not measured with four processes
@@ -89,6 +90,29 @@ SERVERS = {
             workloads=("workers",),
         ),
         Server(
+            "gunicorn-no-preload",
+            "{bin}/gunicorn {app}:app --bind 127.0.0.1:{port} -k uvicorn_worker.UvicornWorker {workers}",
+            package="uvicorn-worker==0.4.0",
+            four=WORKERS,
+            workloads=("workers",),
+        ),
+        Server(
+            "gunicorn-saltare",
+            "{bin}/gunicorn {app}:app --bind 127.0.0.1:{port} -k saltare.workers.SaltareWorker --preload {workers}",
+            package="saltare",
+            beside="gunicorn==27.0.1",
+            four=WORKERS,
+            workloads=("workers",),
+        ),
+        Server(
+            "gunicorn-saltare-no-preload",
+            "{bin}/gunicorn {app}:app --bind 127.0.0.1:{port} -k saltare.workers.SaltareWorker {workers}",
+            package="saltare",
+            beside="gunicorn==27.0.1",
+            four=WORKERS,
+            workloads=("workers",),
+        ),
+        Server(
             "granian",
             "{bin}/granian {app}:app --interface asgi --http 1 {workers} --port {port} --no-access-log",
             package="granian[uvloop]==2.8.7",
@@ -144,12 +168,13 @@ def install(server, python, cache):
     if server.name == "nginx":
         return None, nginx_version()
     home = cache / python_tag(python) / server.name
-    wanted = server.package + "\n" + REQUIREMENTS.read_text()
+    wanted = f"{server.package} {server.beside}\n{REQUIREMENTS.read_text()}"
     stamp = home / "installed"
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
         command([python, "-m", "venv", home])
-        pip(home, *(server.package.split() if "==" in server.package else ()), "-r", REQUIREMENTS)
+        pinned = server.package if "==" in server.package else ""
+        pip(home, *pinned.split(), *server.beside.split(), "-r", REQUIREMENTS)
         stamp.write_text(wanted)
     if server.package and "==" not in server.package:
         pip(home, "--force-reinstall", "--no-deps", TREE)

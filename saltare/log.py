@@ -13,7 +13,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 # Loggers belong to the process, so these do too: among several servers, the one configured last sets the level.
 _level, _asked_for, _applied = INFO, False, None
 _given = {}  # logger: the level that we set on it
-_theirs = None  # the one logger for all lines where uvicorn's are asked for, instead of `saltare` and `saltare.error`
+_theirs = None  # the one logger for all lines, where one was asked for, instead of `saltare` and `saltare.error`
 
 
 def configure(config):
@@ -25,7 +25,7 @@ def configure(config):
 
             _applied = config.log_config, apply(config.log_config)
         go_by(config, _applied[1])
-    _theirs = UVICORNS if config.uses_uvicorns_loggers else None
+    _theirs = config.server_logger
     _level = next(level for level, word in WORDS.items() if word.lower() == config.log_level)
     _asked_for = config.sources["log_level"] != "default"
 
@@ -34,7 +34,8 @@ def go_by(config, loggers):
     """Sends lines, and records of requests, to the loggers that a configuration names: ours or uvicorn's."""
     config.request_logger = next((name for name in (REQUESTS, UVICORNS_REQUESTS) if name in loggers), None)
     ours = any(name.partition(".")[0] == "saltare" for name in loggers)
-    config.uses_uvicorns_loggers = not ours and not loggers.isdisjoint(("uvicorn", UVICORNS))
+    theirs = not ours and not loggers.isdisjoint(("uvicorn", UVICORNS))
+    config.server_logger = UVICORNS if theirs else None
 
 
 def error(message, exception=None):

@@ -183,6 +183,7 @@ int each_mapping(void (*look)(struct mapping mapping, void *context), void *cont
 /* ---- park.c --------------------------------------------------------------------------------------------------- */
 
 PyObject *memory_prepare_parking(PyObject *module, PyObject *ignored);
+PyObject *memory_cancel_parking(PyObject *module, PyObject *ignored);
 PyObject *memory_park(PyObject *module, PyObject *fd);
 PyObject *memory_share(PyObject *module, PyObject *fd);
 PyObject *memory_file_system(PyObject *module, PyObject *fd);

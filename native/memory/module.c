@@ -233,6 +233,7 @@ static PyMethodDef memory_methods[] = {
     {"release_files", memory_release_files, METH_NOARGS,
      "release_files() -> bytes: drops what start-up touched of code and constants; what is used again comes back."},
     {"prepare_parking", memory_prepare_parking, METH_NOARGS, "prepare_parking(): what park() needs from before the app is imported."},
+    {"cancel_parking", memory_cancel_parking, METH_NOARGS, "cancel_parking(): undoes prepare_parking()."},
     {"park", memory_park, METH_O, "park(fd) -> bytes: moves the heap into an empty file that is mapped in its place."},
     {"share", memory_share, METH_O, "share(fd) -> bytes: the same with a file that is memory."},
     {"record_counters", memory_record_counters, METH_NOARGS, "record_counters(): finds the counters in code objects, before park()."},

@@ -162,6 +162,18 @@ PyObject *memory_prepare_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     Py_RETURN_NONE;
 }
 
+/* cancel_parking(): the process is not going to park. Arenas are not recorded any more, and malloc maps large blocks again. Returns
+ * None. Does nothing if parking was not prepared, or has been tried. */
+PyObject *memory_cancel_parking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct parking *parking = find_parking();
+    if (parking != NULL && parking->recording) {
+        parking->recording = false;
+        mallopt(M_MMAP_MAX, MMAP_MAX);
+    }
+    Py_RETURN_NONE;
+}
+
 /* ---- the file, while threads are held: no malloc ----------------------------------------------------------------- */
 
 static int write_piece(int fd, struct range piece, off_t offset)

@@ -209,7 +209,7 @@ class Config:
         if single:  # neither by the environment
             options.workers, options.reload, options.limit_max_requests = 1, False, 0
         access = logging.getLogger(log.UVICORNS_REQUESTS)
-        options.uses_uvicorns_loggers = True
+        options.server_logger = log.UVICORNS
         options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options

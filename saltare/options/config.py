@@ -24,7 +24,7 @@ class Config:
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
     # Whose X-Forwarded-For and -Proto a program written for uvicorn gets.
     trusted_proxies: "str | list[str] | None" = None
-    uses_uvicorns_loggers = False  # whether the server's lines go there too, instead of to `saltare`
+    server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
         vars(self).update(values)

@@ -7,6 +7,7 @@ from .table import BY_NAME
 from .values import Refused
 
 UNREADABLE = "saltare reads TOML files; write its settings into one, or into [tool.saltare] of pyproject.toml"
+KEEP = "Or keep gunicorn and this file: gunicorn -k saltare.workers.SaltareWorker -c FILE"
 
 
 def refusal(path, cwd):
@@ -23,7 +24,15 @@ def refusal(path, cwd):
         lines += lines_of
         left += why_not
     wanted = f"write a TOML file: {'; '.join(lines)}" if lines else UNREADABLE
-    return f"{why}; {wanted}{'. Of the rest: ' + '; '.join(left) if left else ''}"
+    rest = f". Of the rest: {'; '.join(left)}" if left else ""
+    keep = f". {KEEP}" if any(is_gunicorns(name) for name, _, _ in settings) else ""
+    return f"{why}; {wanted}{rest}{keep}"
+
+
+def is_gunicorns(name):
+    """Whether only gunicorn has the setting."""
+    row = foreign.BY_NAME.get(name)
+    return row is not None and row.programs == "G"
 
 
 def assigned(code):

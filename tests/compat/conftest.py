@@ -12,6 +12,7 @@ from saltare import log
 from saltare.options import sources
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "process"))  # for family.py
 AS_UVICORN = [sys.executable, "-m", "saltare.as_uvicorn"]
 
 

@@ -16,7 +16,7 @@ EXTENSIONS = {"_core", "_core_full", "_memory", "_process"}
 # Modules outside the folders, which every folder may use; they import only each other.
 GROUND = {"asgi", "cpython", "errors", "log", "log_config", "modules", "toml"}
 # Entry points of programs and commands: no folder imports these, except for the version.
-DOORS = {"", "__main__", "as_uvicorn", "cli"}
+DOORS = {"", "__main__", "as_uvicorn", "cli", "workers"}
 # For each folder, the folders it may import from.
 MAY_USE = {
     "options": set(),
@@ -97,6 +97,20 @@ def test_the_doors_are_opened_from_outside_only():
     assert IMPORTS["__main__"] == {"cli"}
     assert {folder(target) for target in IMPORTS["cli"]} == {"launch", "report"}
     assert {folder(target) or target for target in IMPORTS[""]} == {"asgi", "compat", "errors", "launch"}
+    assert IMPORTS["workers"] == {"compat.gunicorn"}
+
+
+def test_gunicorn_is_imported_in_one_file():
+    """It is no dependency, so that file is imported only by what gunicorn itself imports."""
+    importing = set()
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            importing.update(name for one in names if one.partition(".")[0] == "gunicorn")
+    assert importing == {"compat.gunicorn"}
+    assert {name for name in IMPORTS if "compat.gunicorn" in IMPORTS[name]} == {"workers"}
 
 
 def test_no_modules_import_each_other_in_a_circle():

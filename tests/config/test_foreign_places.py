@@ -28,6 +28,7 @@ def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
         "limit_max_requests = 1000",
         "accesslog: there is no access log",
         "post_fork: saltare calls no hooks",
+        ". Or keep gunicorn and this file: gunicorn -k saltare.workers.SaltareWorker -c FILE",
     ):
         assert text in problem
     assert "timeout" not in problem and "keyfile" not in problem and "\n" not in problem
