@@ -49,7 +49,7 @@ def program():
 @pytest.fixture(autouse=True)
 def loggers_as_before():
     """A Config changes loggers of the process."""
-    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
+    loggers = [logging.getLogger(name) for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
     before = [(one.level, one.handlers[:], one.propagate) for one in loggers]
     yield
     for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
