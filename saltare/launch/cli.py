@@ -40,7 +40,9 @@ def run(line, embedded):
     if line.action == "version" and not line.problems:
         return print_version()
     needed = line.action != "print-config"
-    config = sources.load(None, line.given, source=sources.COMMAND_LINE, app_needed=needed, problems=line.problems)
+    config = sources.load(
+        None, line.given, source=sources.COMMAND_LINE, app_needed=needed, problems=line.problems, command=line.command
+    )
     if line.action == "print-config":
         print(listing.toml(config), end="", flush=True)
         return 0
@@ -78,9 +80,10 @@ def become_server(config, embedded):
     if why := "it runs a program that called the command line" if embedded else touched():
         from .run import serve_here
 
+        os.environ.update({**(config.environment or {}), **os.environ})
         return serve_here(config, why, ends_after=not embedded)
     interpreter.keep_standard_descriptors()
     code = "from saltare.launch.run import main; main({fd})"
     command, environment, _ = interpreter.clean_interpreter(code, config.values(), config.sources)
     ignored.hold()
-    return os.execve(sys.executable, command, environment)
+    return os.execve(sys.executable, command, {**(config.environment or {}), **environment})

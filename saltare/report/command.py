@@ -49,7 +49,7 @@ def main(arguments):
     if line.action == "help":
         print_help()
         return 0
-    config = load_config(None, line.given, source=COMMAND_LINE, problems=line.problems)
+    config = load_config(None, line.given, source=COMMAND_LINE, problems=line.problems, command=line.command)
     report = measured(config, own)
     print(text(report), end="", flush=True)
     if own["html"] is not None:

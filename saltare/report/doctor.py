@@ -58,8 +58,10 @@ def main(arguments):
         return cli.print_version()
     if line.action not in (None, "check"):  # which it does anyway
         line.problems.append(f"--{line.action}: doctor prints its own report; leave one of them out")
-    config, problems = sources.examine(None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems)
-    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE)]
+    config, problems = sources.examine(
+        None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems, line.command
+    )
+    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE, config)]
     report = examined(config, problems, warnings)
     if as_json:
         import json
