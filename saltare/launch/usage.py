@@ -8,7 +8,7 @@ DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (
     "Options may also be set by environment (as named above) and by a TOML file; the order is command line, "
     "environment, file, default. Times take seconds or 500ms, 1m30s; sizes take bytes or 64KiB, 10MB. "
-    "Options of uvicorn, gunicorn, granian and hypercorn are accepted where they mean something here. "
+    "Options of uvicorn, gunicorn, granian, hypercorn and fastapi are accepted where they mean something here. "
     "`saltare run [PATH]` and `saltare dev [PATH]` find the app as FastAPI's commands do; dev restarts when a file "
     "changes. "
     "`saltare doctor MODULE:ATTRIBUTE [options]` shows what a line comes to. "
