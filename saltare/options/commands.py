@@ -7,6 +7,7 @@ import os
 from ..errors import ConfigError
 from ..toml import file_content, parsed
 from .app_path import FILES, first_file, listed
+from .net_values import ANY
 from .values import brief
 
 PROJECT = "pyproject.toml"
@@ -34,7 +35,7 @@ class Command:
         return {"reload": True} if self.dev else {}
 
     def defaults(self):
-        return {} if self.dev else {"host": "0.0.0.0"}
+        return {} if self.dev else {"host": ANY}
 
     def environment(self):
         """Variables for the app, unless they are set, or None."""

@@ -54,18 +54,21 @@ SHARED = {
 
 # ---- why not ----
 
-TLS = "saltare has no TLS in this version; put nginx or another proxy in front (docs/migrating.md, TLS)"
+# What to do instead of what this version lacks.
+LACKS = {
+    "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
+    "HTTP/2": "let a proxy speak HTTP/2",
+    "proxy headers": "wrap the app in a middleware that reads them (docs/migrating.md, Proxy headers)",
+    "access log": "let the proxy or a middleware of the app log requests",
+    "metrics": "let a middleware of the app count",
+}
+TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
 NO_CERTIFICATE = "without a certificate it has no effect"
-ACCESS = (
-    "there is no access log in this version; leave it out, and let the proxy or a middleware of the app log requests"
-)
+ACCESS = f"there is no access log in this version; leave it out, and {LACKS['access log']}"
 NO_ACCESS = "without an access log it has no effect"
-PROXY = (
-    "saltare does not read proxy headers in this version; leave it out, and wrap the app in a middleware that reads "
-    "them (docs/migrating.md, Proxy headers)"
-)
+PROXY = f"saltare does not read proxy headers in this version; leave it out, and {LACKS['proxy headers']}"
 PROXY_PROTOCOL = "saltare does not read the PROXY protocol in this version; let the proxy speak plain HTTP"
-HTTP2 = "saltare speaks HTTP/1.1 in this version; leave it out, and let a proxy speak HTTP/2"
+HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
 NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
 SUPERVISOR = "let the supervisor do this, as deploy/saltare.service does for systemd"
@@ -74,7 +77,7 @@ USER = "start saltare as that user: User= and Group= of systemd, or setpriv"
 NAME = "leave it out; processes are called saltare, saltare:master and saltare:wkr1"
 UMASK = "use umask before the command; for a Unix socket write --uds-permissions"
 STATSD = "saltare sends no metrics in this version; leave it out"
-METRICS = "saltare has no metrics in this version; leave it out, and let a middleware of the app count"
+METRICS = f"saltare has no metrics in this version; leave it out, and {LACKS['metrics']}"
 NO_METRICS = "without metrics it has no effect"
 HOOKS = "saltare calls no hooks; do it in the app's lifespan, or at import"
 STDERR = "saltare logs to stderr; write 2>> FILE after the command, or use --log-config"

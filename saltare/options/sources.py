@@ -104,7 +104,7 @@ class Reading:
             given = self.command.take(given)
         self.read_layer(given, Layer(0, source, label))
         if self.command is not None:
-            self.read_commands(self.command.typed(), 0)
+            self.read_commands(self.command.typed(), 0, self.command.title)
         self.read_layer(names, Layer(1, "environment", lambda name, value=None: PREFIX + name.upper()))
         if source == COMMAND_LINE:
             self.read_uvicorns(environ)
@@ -113,12 +113,11 @@ class Reading:
         self.read_file(cwd)
         self.read_concurrency(environ, source)
         if self.command is not None:
-            self.read_commands(self.command.defaults(), 4)
+            self.read_commands(self.command.defaults(), 4, f"default of {self.command.title}")
             self.set_workers_aside()
 
-    def read_commands(self, options, rank):
-        title = self.command.title
-        self.read_layer(options, Layer(rank, title, lambda name, value=None: title))
+    def read_commands(self, options, rank, source):
+        self.read_layer(options, Layer(rank, source, lambda name, value=None: self.command.title))
 
     def set_workers_aside(self):
         """`saltare dev` has one worker, whatever a file for production says."""
@@ -155,7 +154,7 @@ class Reading:
             return self.turned_foreign(name, value, label, layer)
         if value is None and layer.source == KEYWORD:
             return []
-        return [(option, Found(self.read_value(option, value), layer.rank, label, layer.source))]
+        return [(option, Found(self.read_value(option, value), layer.rank, label, layer.source, value))]
 
     def turned_foreign(self, name, value, label, layer):
         from .foreign import BY_NAME as ROWS
@@ -203,10 +202,10 @@ class Reading:
             other.value = 0.0 if off else max(other.value, one.value)
         else:
             self.broken.add(option.name)
-            self.problems.append(
-                f"{other.label} and {one.label} contradict each other: got {brief(other.given)} and "
-                f"{brief(one.given)}; they are the same option, accepted once"
-            )
+            given = f"got {brief(other.given)} and {brief(one.given)}; they are the same option, accepted once"
+            if other.given == one.given:
+                given = f"{brief(one.given)} of each means something else; write one of them"
+            self.problems.append(f"{other.label} and {one.label} contradict each other: {given}")
 
     def read_uvicorns(self, environ):
         """UVICORN_<KEYWORD>, which uvicorn's command line reads."""

@@ -358,7 +358,7 @@ def test_frameworks(command, project, package, text):
 def test_run_listens_on_all_addresses_unless_told_otherwise(project):
     project("main.py")
     config = typed("run")
-    assert (config.host, config.sources["host"], config.port) == ("0.0.0.0", "saltare run", 8000)
+    assert (config.host, config.sources["host"], config.port) == ("0.0.0.0", "default of saltare run", 8000)
     assert typed("run main.py --host ::1").host == "::1"
     assert typed("run", SALTARE_HOST="127.0.0.2").host == "127.0.0.2"
     assert typed("run --uds /tmp/x").way() == "uds_path"

@@ -341,6 +341,20 @@ def test_names_in_a_file(load, tmp_path):
     assert config.sources["shutdown_timeout"] == "file hypercorn.toml, as graceful_timeout in hypercorn.toml"
 
 
+def test_two_names_of_one_option_agree_or_not(load, typed, problems, tmp_path):
+    """hypercorn has a time for requests and one for the lifespan; here both have one."""
+    (tmp_path / "hypercorn.toml").write_text("graceful_timeout = 10\nshutdown_timeout = 10\n")
+    assert load({"config": "hypercorn.toml"}).shutdown_timeout == 10
+    assert typed("app:app --graceful-timeout 10 --shutdown-timeout 10s").shutdown_timeout == 10
+    (problem,) = problems("app:app --graceful-timeout 10 --shutdown-timeout 60")
+    assert problem == (
+        "--graceful-timeout and --shutdown-timeout contradict each other: got '10' and '60'; they are the same option, "
+        "accepted once"
+    )
+    (problem,) = problems("app:app --graceful-timeout 0 --shutdown-timeout 0")
+    assert problem.endswith("contradict each other: '0' of each means something else; write one of them")
+
+
 # ---- a configuration in Python ----
 
 CONF = """
@@ -372,6 +386,51 @@ def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
     ):
         assert text in problem
     assert "timeout" not in problem and "keyfile" not in problem and "\n" not in problem
+
+
+OTHER_ASSIGNMENTS = """
+import os
+workers: int = 2
+timeout: int
+workers = 3
+bind, max_requests = "0.0.0.0:80", 7
+keepalive, backlog = sizes()
+[loglevel] = ["info"]
+if os.environ.get("DEBUG"):
+    reload = True
+    keyfile = None
+elif other:
+    reload = bool(other)
+else:
+    def on_starting(server): ...
+try:
+    chdir = folder()
+except OSError:
+    certfile = "x"
+workers += 1
+class A:
+    uds = 5
+"""
+
+
+def test_assignments_of_all_kinds(problems, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text(OTHER_ASSIGNMENTS)
+    (problem,) = problems("app:app -c gunicorn.conf.py")
+    lines, _, left = problem.partition("write a TOML file: ")[2].partition(". Of the rest: ")
+    assert lines.split("; ") == [
+        "workers = 3",
+        'bind = ["0.0.0.0:80"]',
+        "limit_max_requests = 7",
+        "keep_alive_timeout = ... (there: sizes()[...])",
+        "listen_backlog = ... (there: sizes()[...])",
+        'log_level = "info"',
+        "reload = ... (there: True if os.environ.get('DEBUG'))",
+        "reload = ... (there: bool(other) unless os.environ.get('DEBUG') if other)",
+        "app_dir = ... (there: folder() in some cases)",
+        "workers = ... (there: workers += 1)",
+    ]
+    assert "on_starting: saltare calls no hooks" in left and "certfile: saltare has no TLS" in left
+    assert "keyfile" not in problem and "uds" not in problem
 
 
 # ---- variables ----
