@@ -232,7 +232,7 @@ REFUSED = {
     "app:app --keep-alive 90000": "--keep-alive: got '90000'; accepted: seconds from 0.001 to 86400, a time such as "
     '"500ms" or "1m30s", or 0 for a close after each response',
     "app:app --graceful-timeout 0 --shutdown-timeout 5": "--graceful-timeout and --shutdown-timeout contradict each "
-    "other: got '0' and 5.0;",
+    "other: got '0' and '5';",
     "app:app --error-logfile x.log": "--error-logfile: got 'x.log'; saltare logs to stderr; write 2>> FILE",
     "app:app --keep-alive soon": "--keep-alive: got 'soon'; accepted: seconds",
     "app:app --max-requests many": "--max-requests: got 'many'; accepted: a whole number",
