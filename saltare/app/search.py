@@ -48,21 +48,26 @@ def candidates(module):
     for name, one in sorted(vars(module).items()):
         if not (name.startswith("__") and name.endswith("__")):
             found.setdefault(name, one)
-    return {name: one for name, one in found.items() if callable(one) and not isinstance(one, type)}
+    return {name: one for name, one in found.items() if callable(one) and not is_a(one, type)}
 
 
 def is_app(one, module, name):
     if name in NAMES:
         least, most, _ = arguments(one)
         return least == most == len(ASGI)
-    if isinstance(one, FunctionType) and one.__module__ != module.__name__:
+    if is_a(one, FunctionType) and one.__module__ != module.__name__:
         return False
     return tuple(each.strip("_") for each in arguments(one)[2][: len(ASGI)]) == ASGI
 
 
 def is_perhaps_app(one):
     least, most, _ = arguments(one)
-    return least <= len(ASGI) <= most or (isinstance(one, FunctionType) and most == 0)
+    return least <= len(ASGI) <= most or (is_a(one, FunctionType) and most == 0)
+
+
+def is_a(one, kind):
+    """isinstance(), but without `__class__`, which a proxy computes."""
+    return issubclass(type(one), kind)
 
 
 def is_part(one):
@@ -71,8 +76,8 @@ def is_part(one):
 
 def arguments(one):
     """(least, most, names) of positional arguments that a call takes; as good as any if that is not known."""
-    call, bound = one, isinstance(one, MethodType)
-    if not isinstance(one, (FunctionType, MethodType)):
+    call, bound = one, is_a(one, MethodType)
+    if not is_a(one, (FunctionType, MethodType)):
         call = next((vars(each)["__call__"] for each in type(one).__mro__ if "__call__" in vars(each)), None)
         bound = isinstance(call, FunctionType)
         if isinstance(call, MemberDescriptorType):  # of __slots__
@@ -111,7 +116,7 @@ def none(module, attributes):
     if file := next((file for name in (*NAMES, "main") if os.path.isfile(file := beside(module, name))), None):
         return f"{text}; to serve the one in {os.path.relpath(file)}, write that path"
     for name, one in attributes.items():
-        own = isinstance(one, FunctionType) and one.__module__ == module.__name__
+        own = is_a(one, FunctionType) and one.__module__ == module.__name__
         if own and "app" in name and not arguments(one)[0]:
             return f"{text}; if {name}() makes it, write --app {name} --factory"
     return f"{text}; --app NAME names it, and --app NAME --factory the function that makes it"

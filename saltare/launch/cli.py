@@ -7,6 +7,7 @@ from .. import __version__
 from ..errors import AppError, ConfigError, StartError
 from ..log import write
 from ..options import listing, sources
+from ..options.values import shown_app
 from ..process import ignored
 from . import interpreter
 from .arguments import Line
@@ -47,7 +48,7 @@ def run(line, embedded):
         print(listing.toml(config), end="", flush=True)
         return 0
     if line.action == "check":
-        print(f"saltare: the configuration is valid (app {config.app})", flush=True)
+        print(f"saltare: the configuration is valid ({shown_app(config.app, 'app ')})", flush=True)
         return 0
     return become_server(config, embedded)
 

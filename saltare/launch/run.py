@@ -23,7 +23,7 @@ def main(fd):
     sys.argv[:] = arguments
     sys.orig_argv[:] = command
     config = Config(values, sources)
-    title.of_command_line(config.app)
+    title.of_command_line(config.app.removesuffix(":"))
     title.set_title("saltare")
     code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
     leave(code, until, finalize=whole and not is_parked(config))

@@ -3,12 +3,13 @@ for the app.
 """
 
 import os
+from contextlib import suppress
 
 from ..errors import ConfigError
 from ..toml import file_content, parsed
 from .app_path import FILES, first_file, listed
 from .net_values import ANY
-from .values import brief
+from .values import Flag, Refused, brief
 
 PROJECT = "pyproject.toml"
 PROXIES = "127.0.0.1,::1"  # whose fields are believed, as uvicorn believes them; FORWARDED_ALLOW_IPS has others
@@ -26,7 +27,9 @@ class Command:
     def take(self, given):
         """The options without those that only these commands know."""
         rest = dict(given)
-        self._headers = rest.pop("proxy_headers", True)
+        with suppress(Refused):  # then it stays, and is refused like everywhere
+            self._headers = Flag().read(rest.get("proxy_headers", True))
+            rest.pop("proxy_headers", None)
         self._proxies = rest.pop("forwarded_allow_ips", None)
         return rest
 

@@ -158,6 +158,11 @@ def split_path(text):
     return (before, after) if "/" in before or before.endswith(".py") else (None, "")
 
 
+def shown_app(target, what=""):
+    """For people: a target without an attribute is the module in which the app is looked for."""
+    return f"the app in {target[:-1]}" if target[-1:] == ":" else f"{what}{target}"
+
+
 class RootPath(Text):
     accepts = 'nothing, or a path that starts with "/"'
 

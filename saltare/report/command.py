@@ -10,6 +10,7 @@ from ..launch.arguments import Line
 from ..log import write
 from ..options.sources import COMMAND_LINE
 from ..options.sources import load as load_config
+from ..options.values import shown_app
 from .imports import Amount
 from .page import mib, page
 
@@ -92,7 +93,7 @@ def print_help():
 def measured(config, own):
     from .servers import Saltare, peers, variants
 
-    report = Report(config.app)
+    report = Report(shown_app(config.app))
     paths = own["path"] or ["/"]
     load = (paths, own["requests"])
     report.asked = f"{own['requests']} requests for {', '.join(paths)}"

@@ -17,6 +17,7 @@ from ..options.config import AT_ONCE
 from ..options.foreign import LACKS
 from ..options.python_file import refusal
 from ..options.table import BY_NAME, OPTIONS
+from ..options.values import shown_app
 from ..prefork.worker_count import usable_cpus, wanted_workers
 from ..serve.core import connections_allowed
 
@@ -279,7 +280,7 @@ def why_not_parked(folder):
 
 def text(report):
     if report["accepted"]:
-        lines = [f"saltare {report['version']} on {report['python']} would serve {report['app']}"]
+        lines = [f"saltare {report['version']} on {report['python']} would serve {shown_app(report['app'])}"]
     else:
         lines = [f"saltare {report['version']} would not start: options that are not accepted"]
         lines += [f"  {one}" for one in report["problems"]]

@@ -259,6 +259,7 @@ def test_a_bad_entrypoint(project):
         ),
         (
             f"{CLASS}class Odd:\n    def __getattr__(self, name): raise RuntimeError('no context')\n"
+            "    def __call__(self): ...\n    __class__ = property(lambda self: self.missing)\n"
             "request = Odd()\nserver = Made()\n",
             "server",
         ),
@@ -397,6 +398,8 @@ def test_proxies_that_are_believed(project):
     assert typed("main.py").trusted_proxies is None
     assert typed("run").trusted_proxies == typed("dev --proxy-headers").trusted_proxies == "127.0.0.1,::1"
     assert typed("run --no-proxy-headers").trusted_proxies is None
+    assert typed("run --proxy-headers=false").trusted_proxies is None
+    assert refused("run --proxy-headers=maybe").startswith("--proxy-headers: got 'maybe'; ")
     assert typed("run --forwarded-allow-ips 10.0.0.1,::1").trusted_proxies == "10.0.0.1,::1"
     assert typed("run", FORWARDED_ALLOW_IPS="*").trusted_proxies == "*"
     assert typed("run").values()["trusted_proxies"] == "127.0.0.1,::1"
@@ -416,7 +419,7 @@ def test_what_is_printed_can_be_read(command, project):
     (project() / "again.toml").write_text(printed.stdout)
     assert 'app = "shop.main:"' in command("--config", "again.toml", "--print-config").stdout
     checked = command("--config", "again.toml", "--check")
-    assert checked.stdout == "saltare: the configuration is valid (app shop.main:)\n"
+    assert checked.stdout == "saltare: the configuration is valid (the app in shop.main)\n"
     assert command("run", "--print-config").returncode == 0
 
 
@@ -424,4 +427,4 @@ def test_doctor_knows_the_commands(command, project):
     project("main.py")
     done = command("doctor", "run", "--port", "0", "--proxy-headers")
     assert done.returncode == 0, done.stdout
-    assert "would serve main:" in done.stdout and "http://0.0.0.0:0" in done.stdout
+    assert "would serve the app in main\n" in done.stdout and "http://0.0.0.0:0" in done.stdout
