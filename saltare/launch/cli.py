@@ -81,7 +81,8 @@ def become_server(config, embedded):
     if why := "it runs a program that called the command line" if embedded else touched():
         from .run import serve_here
 
-        os.environ.update({**(config.environment or {}), **os.environ})
+        for name, value in (config.environment or {}).items():
+            os.environ.setdefault(name, value)
         return serve_here(config, why, ends_after=not embedded)
     interpreter.keep_standard_descriptors()
     code = "from saltare.launch.run import main; main({fd})"

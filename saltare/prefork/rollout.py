@@ -31,7 +31,7 @@ class Rollout:
         self._queue += [one for one in self._workers if one.state != LEAVING and one not in self._queue]
         for worker in self._workers:
             if worker.state == STARTING and worker.replaces is not None:
-                log.info(f"the workers are replaced again after {worker}, which does not serve yet")
+                log.info(f"SIGHUP: the workers are replaced again after {worker}, which does not serve yet")
 
     def remove(self, worker):
         if worker in self._queue:

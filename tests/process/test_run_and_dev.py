@@ -143,3 +143,13 @@ def test_a_program_may_name_a_path(edited):
         program.send_signal(signal.SIGTERM)
         assert program.wait(30) == 0
     assert 'the app is "shop.main:application"' in lines[0] and "listening on" in lines[1]
+
+
+def test_dev_in_an_interpreter_that_is_watched(edited):
+    """It serves in place, and the app finds the same environment."""
+    code = "import sys; from saltare.cli import main; sys.exit(main(['dev', '--no-reload', '--port', '0']))"
+    (edited.folder / "main.py").write_text(
+        "import os\nprint(os.environ['FASTAPI_ENV'], flush=True)\nsys = os.nothing\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=edited.folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "development\n")
