@@ -28,7 +28,7 @@ MIB = 1 << 20
 LEAVE_SECONDS = 10  # for a server to notice that the client of a stream has left
 STOP_SECONDS = 10
 SETTLE_SECONDS = 6  # longer than the idle passes after the last request
-BEGIN, END = "<!-- programs -->", "<!-- /programs -->"
+BEGIN, END = "<!-- {} -->", "<!-- /{} -->"  # around a table: `programs`, and `own` for --own
 
 
 class Failed(Exception):
@@ -231,18 +231,19 @@ def main():
             failed = failed or bool(said)
     print(table(rows))
     if options.write:
-        RESULTS.write_text(with_rows(RESULTS.read_text(), rows))
+        RESULTS.write_text(with_rows(RESULTS.read_text(), rows, "own" if options.own else "programs"))
     sys.exit(int(failed))
 
 
-def with_rows(text, rows):
-    """The text with these rows in its table, where they replace earlier ones of the same programs."""
-    before, _, rest = text.partition(BEGIN)
-    old, _, after = rest.partition(END)
+def with_rows(text, rows, mark):
+    """The text with these rows in the table of that mark, where they replace earlier ones of the same programs."""
+    begin, end = BEGIN.format(mark), END.format(mark)
+    before, _, rest = text.partition(begin)
+    old, _, after = rest.partition(end)
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in old.strip().splitlines()[2:]]
     found = {row[0].split()[0]: row for row in (*cells, *rows)}
     ordered = [found[name] for name in PROGRAMS if name in found]
-    return f"{before}{BEGIN}\n\n{table(ordered)}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{table(ordered)}\n\n{end}{after}"
 
 
 if __name__ == "__main__":

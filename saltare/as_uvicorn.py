@@ -28,7 +28,13 @@ def main(arguments=None):
     except ConfigError as error:
         log.write(f"saltare as-uvicorn: {error}\n")
         return error.exit_code
-    run()
+    try:
+        run()
+    finally:
+        if "saltare.serve.server" in sys.modules:
+            from .process.ending import flush_files
+
+            flush_files()  # a program that has served ends without a search for garbage, as under uvicorn
     return 0
 
 

@@ -31,7 +31,8 @@ def find(config):
     if isinstance(config.app, str) or config.sources["app_dir"] != "default":
         put_first(config.app_dir)
     if isinstance(config.app, str):
-        return config.app, import_target(config.app)
+        target = config.app if config.app[-1:] != ":" else searched(config.app[:-1])
+        return target, import_target(target)
     return describe(config.app), config.app
 
 
@@ -45,6 +46,18 @@ def wrap(config):
         from .proxy_headers import ProxyHeadersMiddleware
 
         config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
+
+
+def searched(module_name):
+    """The app's name, for a module that is given without it. AppError: there is none, or there are several."""
+    module = import_module(module_name, f"{module_name}:")
+    from .search import app_in
+
+    target = f"{module_name}:{app_in(module)}"
+    log.info(f'the app is "{target}"')
+    sys.modules.pop(app_in.__module__, None)  # a server does not keep it in memory
+    vars(sys.modules[__package__]).pop("search", None)
+    return target
 
 
 def put_first(folder):

@@ -17,6 +17,7 @@ from ..options import config as options_config
 from ..options.sources import load
 from ..options.table import BY_NAME
 from .logging import LOG_LEVELS, TRACE_LOG_LEVEL
+from .signature import KnownParameters
 from .state import LifespanState
 
 TYPE_CHECKING = False
@@ -156,6 +157,7 @@ class Config:
     uvicorn; what was not has the default of saltare.
     """
 
+    __signature__ = KnownParameters(DEFAULTS)
     lifespan_class = LifespanState
     _last: "tuple[Any, dict[str, Any], options_config.Config] | None" = None  # what was read, and the outcome
     loaded = False

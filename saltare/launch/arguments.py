@@ -15,16 +15,22 @@ ACTIONS = {
     "--help": "help",
     "-h": "help",
 }
-APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?")
+APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?|.*\.py(:.*)?")
+COMMANDS = ("run", "dev")  # those of FastAPI; options/commands.py says what they do
+FASTAPIS = {"-e": "--entrypoint", "-v": "--verbose"}  # with these commands
 OWN = {option.flag: (option, None) for option in table.OPTIONS if option.name != "app"}
 OWN.update({option.off_flag: (option, False) for option in table.OPTIONS if option.off_flag})
 
 
 class Line:
-    """What a command line gives: `given`, name -> text, True or False, or a list of texts; `action`; `problems`."""
+    """What a command line gives: `given`, name -> text, True or False, or a list of texts; `action`; `problems`; and
+    `command`, an options.commands.Command or None.
+    """
 
     def __init__(self, arguments):
         self.given, self.action, self.problems = {}, None, []
+        self.command = None
+        self._named = None  # the value of --app
         self._remaining = list(arguments)
         while self._remaining:
             one = self._remaining.pop(0)
@@ -37,18 +43,47 @@ class Line:
                 self._short(one)
             else:
                 self._positional(one)
+        if self._named is not None:
+            self._name_app()
 
     def _positional(self, text):
-        if "app" in self.given:
+        if text in COMMANDS and self.command is None and "app" not in self.given:
+            from ..options.commands import Command
+
+            self.command = Command(text)
+        elif "app" in self.given:
             self.problems.append(
                 f"{text}: one argument too many; accepted: one MODULE:ATTRIBUTE and the options in saltare --help"
             )
         else:
             self.given["app"] = text
 
+    def _name(self, name):
+        if self._named not in (None, name):
+            self.problems.append(
+                f"--app: contradicts an earlier one: got {self._named!r} and {name!r}; it is accepted once"
+            )
+        self._named = name
+
+    def _name_app(self):
+        """Joins the name of --app to the path, or to the one that the command will find."""
+        path, name = self.given.get("app"), self._named
+        if path is None and self.command is not None and ":" not in name:
+            self.command.app = name
+        elif path is None and ":" in name:
+            self.given["app"] = name
+        elif path is None:
+            self.problems.append(f"--app: got {brief(name)}, but no path; write saltare PATH --app {name}")
+        elif ":" in path or ":" in name:
+            self.problems.append(f"--app: got {brief(name)} beside {brief(path)}; accepted with a path, as a name")
+        else:
+            self.given["app"] = f"{path}:{name}"
+
     def _long(self, argument):
         flag, equals, value = argument.partition("=")
-        if flag in ACTIONS and not equals:
+        if flag == "--app":
+            self._name(value if equals else self._value(flag, "the name of the app in the file"))
+        elif flag in ACTIONS and not equals:
             self._act(flag)
         elif flag in OWN:
             self._own(flag, value if equals else None)
@@ -57,7 +92,9 @@ class Line:
 
     def _short(self, argument):
         flag, value = argument[:2], argument[2:].removeprefix("=")
-        if argument in ACTIONS:
+        if self.command is not None and flag in FASTAPIS:
+            self._long(FASTAPIS[flag] + (f"={value}" if value else ""))
+        elif argument in ACTIONS:
             self._act(argument)
         else:
             self._foreign(flag, argument, value or None)

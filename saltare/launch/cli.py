@@ -7,6 +7,7 @@ from .. import __version__
 from ..errors import AppError, ConfigError, StartError
 from ..log import write
 from ..options import listing, sources
+from ..options.values import shown_app
 from ..process import ignored
 from . import interpreter
 from .arguments import Line
@@ -40,12 +41,14 @@ def run(line, embedded):
     if line.action == "version" and not line.problems:
         return print_version()
     needed = line.action != "print-config"
-    config = sources.load(None, line.given, source=sources.COMMAND_LINE, app_needed=needed, problems=line.problems)
+    config = sources.load(
+        None, line.given, source=sources.COMMAND_LINE, app_needed=needed, problems=line.problems, command=line.command
+    )
     if line.action == "print-config":
         print(listing.toml(config), end="", flush=True)
         return 0
     if line.action == "check":
-        print(f"saltare: the configuration is valid (app {config.app})", flush=True)
+        print(f"saltare: the configuration is valid ({shown_app(config.app, 'app ')})", flush=True)
         return 0
     return become_server(config, embedded)
 
@@ -78,9 +81,11 @@ def become_server(config, embedded):
     if why := "it runs a program that called the command line" if embedded else touched():
         from .in_place import serve_here
 
+        for name, value in (config.environment or {}).items():
+            os.environ.setdefault(name, value)
         return serve_here(config, why, ends_after=not embedded)
     interpreter.keep_standard_descriptors()
     code = "from saltare.launch.run import main; main({fd})"
     command, environment, _ = interpreter.clean_interpreter(code, config.values(), config.sources)
     ignored.hold()
-    return os.execve(sys.executable, command, environment)
+    return os.execve(sys.executable, command, {**(config.environment or {}), **environment})

@@ -15,7 +15,7 @@ def main(fd):
     """Serves by the configuration in the inherited descriptor, and exits with the resulting code."""
     ignored.ignore_early()
     config, has_ssl = begin(fd)
-    title.of_command_line(config.app)
+    title.of_command_line(config.app.removesuffix(":"))
     title.set_title("saltare")
     code, until, whole = serve(config, lambda: clean_server(config, has_ssl))
     from ..process.ending import leave

@@ -8,7 +8,9 @@ DESCRIPTION = "Serves an ASGI app over HTTP/1.1."
 EPILOG = (
     "Options may also be set by environment (as named above) and by a TOML file; the order is command line, "
     "environment, file, default. Times take seconds or 500ms, 1m30s; sizes take bytes or 64KiB, 10MB. "
-    "Options of uvicorn, gunicorn, granian and hypercorn are accepted where they mean something here. "
+    "Options of uvicorn, gunicorn, granian, hypercorn and fastapi are accepted where they mean something here. "
+    "`saltare run [PATH]` and `saltare dev [PATH]` find the app as FastAPI's commands do; dev restarts when a file "
+    "changes. "
     "`saltare doctor MODULE:ATTRIBUTE [options]` shows what a line comes to. "
     "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
     "`saltare as-uvicorn PROGRAM ARGS` runs a program that starts uvicorn by itself, on saltare. "
@@ -20,7 +22,7 @@ EPILOG = (
 def usage(program="saltare", more=()):
     """The help text; `more` are (group, ((flag, metavar, help), ...)) of a subcommand."""
     parser = argparse.ArgumentParser(
-        prog=program, description=DESCRIPTION, epilog=EPILOG, usage="%(prog)s MODULE:ATTRIBUTE [options]"
+        prog=program, description=DESCRIPTION, epilog=EPILOG, usage="%(prog)s MODULE:ATTRIBUTE|PATH [options]"
     )
     for name, text in (
         ("check", "Check the options, import nothing, and exit."),
@@ -46,6 +48,7 @@ def add(group, option):
     text = f"{option.help} ({describe(option)})".replace("%", "%%")
     if option.name == "app":
         group.add_argument("app", nargs="?", metavar=option.kind.metavar, help=text)
+        group.add_argument("--app", metavar="NAME", dest="name", help="Serve the app of this name in the file at PATH.")
     elif listing.takes_no_value(option):
         group.add_argument(option.flag, action="store_true", help=text)
     else:

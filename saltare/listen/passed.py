@@ -35,7 +35,7 @@ def passed_by_systemd(config):
     if not n.isdigit() or int(n) == 0:
         return []
     way = config.way()
-    if config.sources[way if way != "tcp" else "port"] != "default" or config.sources["host"] != "default":
+    if not all(config.sources[name].startswith("default") for name in (way if way != "tcp" else "port", "host")):
         log.warning(f"listening on the sockets that systemd passes, not as {way} says")
     return [("systemd", fd) for fd in range(FIRST_PASSED, FIRST_PASSED + int(n))]
 

@@ -56,7 +56,10 @@ def check_together(config, reading, cwd, app_needed):
 def complaints(config, found, cwd, app_needed):
     """(options that it is about, text) of each."""
     if config.app is None and app_needed:
-        yield ("app",), 'app: none given; accepted: "module:attribute", such as main:app'
+        yield ("app",), 'app: none given; accepted: "module:attribute", such as main:app, or a path, such as main.py'
+    if config.factory and isinstance(config.app, str) and config.app.endswith(":"):
+        label, value = found["factory"].label, found["factory"].value
+        yield ("app", "factory"), f"{label}: got {value}, but no name of the factory; write --app NAME as well"
     if "uds_permissions" in found and config.way() == "tcp" and not any(name in found for name in ("host", "port")):
         one = found["uds_permissions"]
         yield (

@@ -1,4 +1,5 @@
-"""What the names of other servers mean here: options of uvicorn, gunicorn, granian, hypercorn and the Zig saltare.
+"""What the names of other servers mean here: options of uvicorn, gunicorn, granian, hypercorn, FastAPI's
+command and the Zig saltare.
 
 Every name that saltare lacks and one of them has is in ROWS, once: as it is typed on the command line, given as a
 keyword or written in a file. A row answers with our options, with nothing (it asks for what saltare does anyway), or
@@ -34,7 +35,7 @@ from .meanings import (
 from .values import Refused, one_of
 
 # By the letters that the rows give.
-PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "Z": "the Zig saltare"}
+PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "F": "fastapi", "Z": "the Zig saltare"}
 
 # Names that mean the same here and there, so that they need no row.
 SHARED = {
@@ -44,6 +45,7 @@ SHARED = {
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload",
     "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout",
+    "F": "host port workers reload reload_dir root_path",
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
@@ -52,18 +54,21 @@ SHARED = {
 
 # ---- why not ----
 
-TLS = "saltare has no TLS in this version; put nginx or another proxy in front (docs/migrating.md, TLS)"
+# What to do instead of what this version lacks.
+LACKS = {
+    "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
+    "HTTP/2": "let a proxy speak HTTP/2",
+    "proxy headers": "wrap the app in a middleware that reads them (docs/migrating.md, Proxy headers)",
+    "access log": "let the proxy or a middleware of the app log requests",
+    "metrics": "let a middleware of the app count",
+}
+TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
 NO_CERTIFICATE = "without a certificate it has no effect"
-ACCESS = (
-    "there is no access log in this version; leave it out, and let the proxy or a middleware of the app log requests"
-)
+ACCESS = f"there is no access log in this version; leave it out, and {LACKS['access log']}"
 NO_ACCESS = "without an access log it has no effect"
-PROXY = (
-    "saltare does not read proxy headers in this version; leave it out, and wrap the app in a middleware that reads "
-    "them (docs/migrating.md, Proxy headers)"
-)
+PROXY = f"saltare does not read proxy headers in this version; leave it out, and {LACKS['proxy headers']}"
 PROXY_PROTOCOL = "saltare does not read the PROXY protocol in this version; let the proxy speak plain HTTP"
-HTTP2 = "saltare speaks HTTP/1.1 in this version; leave it out, and let a proxy speak HTTP/2"
+HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
 NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
 SUPERVISOR = "let the supervisor do this, as deploy/saltare.service does for systemd"
@@ -72,7 +77,7 @@ USER = "start saltare as that user: User= and Group= of systemd, or setpriv"
 NAME = "leave it out; processes are called saltare, saltare:master and saltare:wkr1"
 UMASK = "use umask before the command; for a Unix socket write --uds-permissions"
 STATSD = "saltare sends no metrics in this version; leave it out"
-METRICS = "saltare has no metrics in this version; leave it out, and let a middleware of the app count"
+METRICS = f"saltare has no metrics in this version; leave it out, and {LACKS['metrics']}"
 NO_METRICS = "without metrics it has no effect"
 KEEP_GUNICORN = "or keep gunicorn: gunicorn -k saltare.workers.SaltareWorker"
 HOOKS = f"saltare calls no hooks; do it in the app's lifespan, or at import, {KEEP_GUNICORN}"
@@ -131,6 +136,7 @@ class Row:
 ROWS = (
     # ---- the app ----
     Row("GH", "wsgi_app application_path", Spelling("app")),
+    Row("F", "entrypoint", Spelling("app")),
     Row("GR", "chdir working_dir", Spelling("app_dir", note=FOLDER, partly=True)),
     Row("G", "pythonpath", Spelling("app_dir", python_path, "for one folder")),
     Row("R", "env_files", Spelling("env_file", one_file, "one file")),
@@ -276,8 +282,8 @@ ROWS = (
     Row("Z", "hsts_include_subdomains hsts_preload", Fine("without --hsts-max-age it has no effect"), FLAG),
     Row("Z", "http_pool_max", Fine("what a request needs is made for it")),
     # ---- behind a proxy ----
-    Row("UZ", "proxy_headers", Refusal(PROXY), FLAG),
-    Row("UG", "forwarded_allow_ips", Refusal(PROXY)),
+    Row("UFZ", "proxy_headers", Refusal(PROXY), FLAG),
+    Row("UGF", "forwarded_allow_ips", Refusal(PROXY)),
     Row("G", "secure_scheme_headers", Refusal(PROXY)),
     Row("GZ", "proxy_protocol", Refusal(PROXY_PROTOCOL), EITHER),
     Row("G", "proxy_allow_ips proxy_allow_from", Fine("without the PROXY protocol it has no effect")),
@@ -351,6 +357,7 @@ ROWS = (
             "log_level",
             only_when("", {"log_level": "debug"}),
             "`debug`; python -X dev -m saltare for asyncio's debug mode"), FLAG),
+    Row("F", "verbose", Spelling("log_level", only_when("", {"log_level": "debug"}), "`debug`"), FLAG),
     Row("U", "use_colors", Refusal("log lines have no colours; leave it out"), FLAG),
     Row("GH", "error_logfile error_log errorlog log_file", Fine("saltare logs to stderr", "-", reason=STDERR)),
     Row("G", "capture_output enable_stdio_inheritance -R",

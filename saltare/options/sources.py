@@ -10,22 +10,22 @@ from ..toml import file_content, parsed
 from .checks import check_together, choose_way
 from .config import WEB_CONCURRENCY, Config
 from .table import BY_NAME, OPTIONS, PREFIX
-from .values import Refused, brief
+from .values import Refused, brief, split_path
 
 LINK = re.compile("(tcp|udp|sctp)://")
 LINK_NAME = re.compile(r"(\w+_)?(service_host|service_port(_\w+)?|port_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)")
 KEYWORD, COMMAND_LINE = "keyword", "command line"
-FORWARDED = "FORWARDED_ALLOW_IPS"
+FORWARDED, PORT = "FORWARDED_ALLOW_IPS", "PORT"
 
 
-def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=True, problems=()):
+def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=True, problems=(), command=None):
     """The Config made of all sources; `given` has the highest rank and `source` is its name. Names of other servers are
-    accepted as foreign.py says. Does not import the app.
+    accepted as foreign.py says. Does not import the app. `command`: a commands.Command, for `saltare run` and `dev`.
 
     ConfigError, with a line for each, for unknown, unacceptable or contradictory options, and for the `problems` that
     the caller has found already.
     """
-    config, problems = examine(app, given, environ, cwd, source, app_needed, problems)
+    config, problems = examine(app, given, environ, cwd, source, app_needed, problems, command)
     if problems:
         raise ConfigError(*problems)
     log_notes(config, environ, source)
@@ -33,18 +33,26 @@ def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=Tru
     return config
 
 
-def examine(app, given, environ, cwd, source, app_needed, problems):
+def examine(app, given, environ, cwd, source, app_needed, problems, command=None):
     """The Config without the options that are not accepted, and a line for each problem."""
-    reading = Reading(problems)
+    reading = Reading(problems, command)
     reading.read_all(given if app is None else {"app": app, **given}, environ, cwd, source)
+    if command is not None:
+        reading.search(cwd, app_needed)
     found = reading.found
-    aside = choose_way(found, reading.problems)
+    if "app" in found and isinstance(found["app"].value, str) and split_path(found["app"].value)[0] is not None:
+        from .app_path import resolve
+
+        resolve(reading, cwd)
+    aside = {**choose_way(found, reading.problems), **reading.aside}
     values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
     if isinstance(values["app"], str) and values["app"].endswith("()"):
         values.update(app=values["app"][:-2], factory=True)
         sources["factory"] = sources["app"]
     config = Config(values, {**sources, **aside})
+    if command is not None:
+        config.trusted_proxies, config.environment = command.trusted_proxies(environ), command.environment()
     config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
@@ -72,24 +80,53 @@ class Layer:
 class Reading:
     """What the sources give: `found`, option name -> Found of the highest rank; `problems`; `notes` about names of
     other servers, and those of them that are `warnings`. `broken` are options with a problem of their own, which other
-    checks leave alone.
+    checks leave alone; `aside` has the sources of those that the command sets aside.
     """
 
-    def __init__(self, problems):
+    def __init__(self, problems, command=None):
         self.found, self.problems, self.broken = {}, list(problems), set()
-        self.notes, self.warnings = [], []
+        self.notes, self.warnings, self.aside = [], [], {}
+        self.command = command
 
     def read_all(self, given, environ, cwd, source):
         label = flag_of if source == COMMAND_LINE else lambda name, value=None: name
         names = environment_names(environ)
         for name in service_links(names):
             del names[name]
+        if self.command is not None:
+            given = self.command.take(given)
         self.read_layer(given, Layer(0, source, label))
+        if self.command is not None:
+            self.read_commands(self.command.typed(), 0, self.command.title)
         self.read_layer(names, Layer(1, "environment", lambda name, value=None: PREFIX + name.upper()))
         if source == COMMAND_LINE:
             self.read_uvicorns(environ)
+        if self.command is not None and environ.get(PORT):
+            self.read_layer({"port": environ[PORT]}, Layer(1, f"environment, as {PORT}", lambda name, value=None: PORT))
         self.read_file(cwd)
         self.read_concurrency(environ, source)
+        if self.command is not None:
+            self.read_commands(self.command.defaults(), 4, f"default of {self.command.title}")
+            self.set_workers_aside()
+
+    def read_commands(self, options, rank, source):
+        self.read_layer(options, Layer(rank, source, lambda name, value=None: self.command.title))
+
+    def set_workers_aside(self):
+        """`saltare dev` has one worker, whatever a file for production says."""
+        reload, workers = self.found.get("reload"), self.found.get("workers")
+        if workers is not None and workers.rank and reload is not None and reload.source == self.command.title:
+            self.aside["workers"] = f"default: {workers.source} is set aside by {reload.label}"
+            del self.found["workers"]
+
+    def search(self, cwd, app_needed):
+        """Looks for the app, if no source gives one."""
+        if self.command.app is None and ("app" in self.found or "app" in self.broken):
+            return
+        self.found.pop("app", None)
+        app, source = self.command.search(self, cwd, app_needed)
+        if app is not None:
+            self.read_layer({"app": app}, Layer(0, source, lambda name, value=None: source))
 
     def read_layer(self, given, layer):
         found = {}
@@ -110,7 +147,7 @@ class Reading:
             return self.turned_foreign(name, value, label, layer)
         if value is None and layer.source == KEYWORD:
             return []
-        return [(option, Found(self.read_value(option, value), layer.rank, label, layer.source))]
+        return [(option, Found(self.read_value(option, value), layer.rank, label, layer.source, value))]
 
     def turned_foreign(self, name, value, label, layer):
         from .foreign import BY_NAME as ROWS
@@ -158,10 +195,10 @@ class Reading:
             other.value = 0.0 if off else max(other.value, one.value)
         else:
             self.broken.add(option.name)
-            self.problems.append(
-                f"{other.label} and {one.label} contradict each other: got {brief(other.given)} and "
-                f"{brief(one.given)}; they are the same option, accepted once"
-            )
+            given = f"got {brief(other.given)} and {brief(one.given)}; they are the same option, accepted once"
+            if other.given == one.given:
+                given = f"{brief(one.given)} of each means something else; write one of them"
+            self.problems.append(f"{other.label} and {one.label} contradict each other: {given}")
 
     def read_uvicorns(self, environ):
         """UVICORN_<KEYWORD>, which uvicorn's command line reads."""
@@ -220,11 +257,11 @@ def log_notes(config, environ, source):
             log.write(log.line(log.DEBUG, note))
     if config.log_level in ("error", "critical"):
         return
-    for note in (*config.warnings, *not_read(environ, source)):
+    for note in (*config.warnings, *not_read(environ, source, config)):
         log.warning(note)
 
 
-def not_read(environ, source):
+def not_read(environ, source, config):
     """A line for each kind of variable that is set in vain."""
     if links := service_links(environment_names(environ)):
         spelled = ", ".join(PREFIX + name.upper() for name in sorted(links))
@@ -233,10 +270,12 @@ def not_read(environ, source):
             "enableServiceLinks: false in the pod avoids them"
         )
     theirs = [name for name in environ if name.startswith("GRANIAN_") or name == "GUNICORN_CMD_ARGS"]
+    read = [FORWARDED] if config.trusted_proxies is not None else []
     if FORWARDED in environ or (theirs and source == COMMAND_LINE):
         from .foreign import not_read as of_others
 
-        yield from of_others(environ, theirs if source == COMMAND_LINE else [])
+        others = {name: value for name, value in environ.items() if name not in read}
+        yield from of_others(others, theirs if source == COMMAND_LINE else [])
 
 
 def flag_of(name, value=None):

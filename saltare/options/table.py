@@ -55,7 +55,14 @@ APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
-    Option(APP, "app", App(), None, "Serve this ASGI app. On the command line it is the argument."),
+    Option(
+        APP,
+        "app",
+        App(),
+        None,
+        "Serve this ASGI app. On the command line it is the argument. In a file given by its path, it is app, api or "
+        "the only other app; --app NAME says which.",
+    ),
     Option(APP, "factory", Flag(), False, "Call the attribute without arguments to get the app."),
     Option(APP, "app_dir", Path(), ".", "Put this folder first on sys.path."),
     Option(

@@ -118,16 +118,49 @@ class Loop(Target):
         return super().read("auto" if value == "none" else value)
 
 
+APP_ACCEPTS = "module:attribute, such as main:app, or a path, such as main.py"
+
+
 class App(Target):
-    """A target, or the app itself; a target may end in "()", for a factory."""
+    """A target, a path (see app_path.py) or the app itself. A target may end in "()", for a factory, or in ":", where
+    the attribute is to be found.
+    """
+
+    metavar = "MODULE:ATTRIBUTE|PATH"
+
+    def __init__(self):
+        super().__init__()
+        self.accepts = APP_ACCEPTS
 
     def read(self, value):
-        return value if callable(value) else super().read(value)
+        if callable(value):
+            return value
+        text = Text.read(self, os.fspath(value) if isinstance(value, os.PathLike) else value)
+        path, name = split_path(text)
+        if path is None:
+            searched = text.find(":") == len(text) - 1 > 0
+            return text if searched else super().read(text)
+        if name:
+            super().read(f"module:{name}")
+        return text
 
     def checked(self, text):
         if "(" in text and not text.endswith("()"):
             raise Refused("a factory is called without arguments; write module:factory()")
         return text
+
+
+def split_path(text):
+    """The path and the name of the app in that file, perhaps empty; None and "": the text is "module:attribute"."""
+    before, colon, after = text.rpartition(":")
+    if not colon or "/" in after:
+        return text, ""
+    return (before, after) if "/" in before or before.endswith(".py") else (None, "")
+
+
+def shown_app(target, what=""):
+    """For people: a target without an attribute is the module in which the app is looked for."""
+    return f"the app in {target[:-1]}" if target[-1:] == ":" else f"{what}{target}"
 
 
 class RootPath(Text):

@@ -4,7 +4,7 @@ import time
 
 from .. import log
 from .failures import LONGEST_PAUSE
-from .spawn import LEAVING, SERVING
+from .spawn import LEAVING, SERVING, STARTING
 
 
 class Rollout:
@@ -29,6 +29,9 @@ class Rollout:
         self._failures.forget()
         self._requests += 1
         self._queue += [one for one in self._workers if one.state != LEAVING and one not in self._queue]
+        for worker in self._workers:
+            if worker.state == STARTING and worker.replaces is not None:
+                log.info(f"SIGHUP: the workers are replaced again after {worker}, which does not serve yet")
 
     def remove(self, worker):
         if worker in self._queue:

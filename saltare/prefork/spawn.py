@@ -17,12 +17,12 @@ STARTING, SERVING, LEAVING = "starting", "serving", "leaving"
 class Worker:
     """The master's record of one."""
 
-    def __init__(self, pid, number, slot, pipe):
+    def __init__(self, pid, number, slot, pipe, born=None):
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
         self.served = False
         self.at_limit = False  # it is to be replaced, whatever the code
-        self.born = time.monotonic()
+        self.born = time.monotonic() if born is None else born  # the same clock in the next program
         self.deadline = None  # its meaning depends on the state
         self.replaces = None  # the worker that leaves once this one serves
         self.unread = b""  # an incomplete line

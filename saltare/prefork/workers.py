@@ -32,8 +32,8 @@ class Workers:
 
     def adopt(self, records, at_limit):
         """Takes over the workers of the previous program, by its `records`; `at_limit` are pids."""
-        for pid, number, slot, pipe, state, replaces in records:
-            worker = self._by_pid[pid] = Worker(pid, number, slot, pipe)
+        for pid, number, slot, pipe, state, replaces, *born in records:  # an older version records no birth
+            worker = self._by_pid[pid] = Worker(pid, number, slot, pipe, *born)
             worker.state, worker.replaces, worker.at_limit = state, replaces, pid in at_limit
             worker.deadline = self._deadline(worker)
         for worker in self:
@@ -41,7 +41,10 @@ class Workers:
 
     def records(self):
         """For the next program."""
-        return [(one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid) for one in self]
+        return [
+            (one.pid, one.number, one.slot, one.pipe, one.state, one.replaces and one.replaces.pid, one.born)
+            for one in self
+        ]
 
     def at_limit(self):
         """The pids of those at a limit, for the next program."""
@@ -168,7 +171,7 @@ class Workers:
             self._poll.unregister(worker.pipe)
 
     def _deadline(self, worker):
-        """Of a worker that is now in its state; the age of an adopted one is not known, and counts from then."""
+        """Of a worker that is now in its state."""
         config = self._config
         if worker.state == STARTING:
             return worker.born + config.worker_start_timeout if config.worker_start_timeout else None

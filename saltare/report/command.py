@@ -10,6 +10,7 @@ from ..launch.arguments import Line
 from ..log import write
 from ..options.sources import COMMAND_LINE
 from ..options.sources import load as load_config
+from ..options.values import shown_app
 from .imports import Amount
 from .page import mib, page
 
@@ -49,7 +50,7 @@ def main(arguments):
     if line.action == "help":
         print_help()
         return 0
-    config = load_config(None, line.given, source=COMMAND_LINE, problems=line.problems)
+    config = load_config(None, line.given, source=COMMAND_LINE, problems=line.problems, command=line.command)
     report = measured(config, own)
     print(text(report), end="", flush=True)
     if own["html"] is not None:
@@ -92,7 +93,7 @@ def print_help():
 def measured(config, own):
     from .servers import Saltare, peers, variants
 
-    report = Report(config.app)
+    report = Report(shown_app(config.app))
     paths = own["path"] or ["/"]
     load = (paths, own["requests"])
     report.asked = f"{own['requests']} requests for {', '.join(paths)}"

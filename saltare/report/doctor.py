@@ -14,8 +14,10 @@ from ..launch import cli
 from ..launch.arguments import Line
 from ..options import listing, sources, techniques
 from ..options.config import AT_ONCE
+from ..options.foreign import LACKS
 from ..options.python_file import refusal
 from ..options.table import BY_NAME, OPTIONS
+from ..options.values import shown_app
 from ..prefork.worker_count import usable_cpus, wanted_workers
 from ..serve.core import connections_allowed
 
@@ -35,13 +37,7 @@ LIMITS = (
     "ws_keepalive_timeout",
     "shutdown_timeout",
 )
-LACKS = {
-    "TLS": "put nginx or another proxy in front (docs/deployment.md)",
-    "HTTP/2": "let the proxy speak it",
-    "proxy headers": "wrap the app in a middleware that reads them (docs/migrating.md)",
-    "access log": "let the proxy or a middleware of the app log requests",
-    "metrics": "let a middleware of the app count",
-}
+COLUMNS, WIDEST = (28, 24), 48  # characters
 AT_ONCE_TEXT = "requests are cancelled at once"
 GUNICORNS = "gunicorn.conf.py"
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
@@ -58,8 +54,10 @@ def main(arguments):
         return cli.print_version()
     if line.action not in (None, "check"):  # which it does anyway
         line.problems.append(f"--{line.action}: doctor prints its own report; leave one of them out")
-    config, problems = sources.examine(None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems)
-    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE)]
+    config, problems = sources.examine(
+        None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems, line.command
+    )
+    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE, config)]
     report = examined(config, problems, warnings)
     if as_json:
         import json
@@ -95,7 +93,11 @@ def examined(config, problems, warnings):
         "other_servers_names": list(config.notes),
         "limits": [{"name": name, "value": limit(config, name), "source": config.sources[name]} for name in LIMITS],
         "not_here": [{"what": what, "why": why} for what, why in obstacles(config)],
-        "not_in_this_version": LACKS,
+        "not_in_this_version": {
+            what: instead
+            for what, instead in LACKS.items()
+            if what != "proxy headers" or config.trusted_proxies is None
+        },
     }
 
 
@@ -115,13 +117,11 @@ def processes(config):
 
 
 def listens(config):
-    way = config.way()
-    if way == "bind":
-        return [one if "://" in one or one.startswith("unix:") else f"http://{one}" for one in config.bind]
-    if way == "tcp":
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        return [f"http://{host}:{config.port}"]
-    return [f"unix:{config.uds_path}" if way == "uds_path" else f"fd://{config.fd}"]
+    from ..listen.listener import in_url
+    from ..listen.open import addresses
+
+    spelled = {"tcp": lambda host, port: f"http://{in_url(host)}:{port}", "unix": "unix:{}".format}
+    return [spelled.get(kind, "fd://{}".format)(*address) for kind, *address in addresses(config)]
 
 
 def value_of(config, name):
@@ -280,22 +280,32 @@ def why_not_parked(folder):
 
 def text(report):
     if report["accepted"]:
-        lines = [f"saltare {report['version']} on {report['python']} would serve {report['app']}"]
+        lines = [f"saltare {report['version']} on {report['python']} would serve {shown_app(report['app'])}"]
     else:
         lines = [f"saltare {report['version']} would not start: options that are not accepted"]
         lines += [f"  {one}" for one in report["problems"]]
         lines += ["", "without them"]
-    lines += [f"  {'processes':<28} {report['processes']}", f"  {'listens on':<28} {', '.join(report['listens'])}"]
-    lines += section("options", [(one["name"], f"{one['value']!r:<24} {one['source']}") for one in report["options"]])
+    lines += rows([("processes", report["processes"]), ("listens on", ", ".join(report["listens"]))])
+    lines += section("options", [(one["name"], repr(one["value"]), one["source"]) for one in report["options"]])
     lines += ["", "names of other servers", *(f"  {one}" for one in report["other_servers_names"])] * bool(
         report["other_servers_names"]
     )
     lines += ["", "warnings", *(f"  {one}" for one in report["warnings"])] * bool(report["warnings"])
-    lines += section("limits", [(one["name"], f"{one['value']:<24} {one['source']}") for one in report["limits"]])
+    lines += section("limits", [(one["name"], str(one["value"]), one["source"]) for one in report["limits"]])
     lines += section("could not be done here", [(one["what"], one["why"]) for one in report["not_here"]])
-    lines += section("not in this version", report["not_in_this_version"].items())
+    lines += section("not in this version", list(report["not_in_this_version"].items()))
     return "\n".join(lines) + "\n"
 
 
-def section(title, rows):
-    return ["", title, *(f"  {name:<28} {value}" for name, value in rows)] if rows else []
+def section(title, cells):
+    return ["", title, *rows(cells)] if cells else []
+
+
+def rows(cells):
+    """A line for each tuple; each column but the last is as wide as its longest cell, up to WIDEST."""
+    cells = list(cells)
+    widths = [
+        max([least, *(len(one[at]) for one in cells if at < len(one) - 1 and len(one[at]) <= WIDEST)])
+        for at, least in enumerate(COLUMNS)
+    ]
+    return [f"  {' '.join([*(f'{cell:<{widths[at]}}' for at, cell in enumerate(one[:-1])), one[-1]])}" for one in cells]

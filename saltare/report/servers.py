@@ -192,4 +192,6 @@ def variants(config, folder):
 def peers(config):
     from importlib.util import find_spec
 
+    if config.app.endswith(":"):
+        return []  # they do not search a module for the app
     return [Peer(name, config) for name in PEERS if find_spec(name) is not None]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Packages a Go program pays for even when it does not use them.
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
 # Modules of the package that read and check options, or serve in other ways.
-ONLY_AT_START = """cli launch.cli launch.arguments launch.usage launch.interpreter launch.first_steps launch.in_place app.importer app.import_errors process.threads options.checks options.foreign options.meanings options.python_file options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
+ONLY_AT_START = """cli launch.cli launch.arguments launch.usage launch.interpreter launch.first_steps launch.in_place app.importer app.search options.app_path options.commands app.import_errors process.threads options.checks options.foreign options.meanings options.python_file options.table app.env_file options.sources options.listing options.net_values toml options.values serve.guest serve.loops serve.in_thread app.first_request memory.park serve.raised launch.touched
 report.command report.doctor report.imports report.page report.servers""".split()
 
 

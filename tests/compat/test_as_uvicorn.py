@@ -291,6 +291,30 @@ def test_run(tmp_path, program, free_port, options):
         assert '"GET / HTTP/1.1" 200 OK' in out
 
 
+def test_a_program_that_has_served_ends_without_a_search_for_garbage(tmp_path, program, free_port):
+    path = script(
+        tmp_path,
+        f"""
+        import atexit, gc, sys, uvicorn
+        sys.path.append({str(HERE)!r})
+        atexit.register(lambda: print("frozen", gc.get_freeze_count() > 1000, flush=True))
+
+        class Pair:
+            def __init__(self):
+                self.itself, self.file = self, open({str(tmp_path / "file")!r}, "w")
+
+        pair = Pair()
+        pair.file.write("buffered")
+        uvicorn.run("embedded_apps:app", port={free_port})
+        """,
+    )
+    process = program(path, command=MODULE)
+    wait_until(lambda: answers(free_port) or process.poll() is not None, lambda: process.stderr.read())
+    code, out = process.end(signal.SIGTERM)
+    assert (code, out.splitlines()[-1]) == (0, "frozen True")
+    assert (tmp_path / "file").read_text() == "buffered"
+
+
 def answers(port):
     try:
         return httpx.get(f"http://127.0.0.1:{port}").status_code == 200

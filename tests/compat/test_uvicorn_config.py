@@ -1,6 +1,7 @@
 """`saltare.Config`: uvicorn's names, with the values as they were given."""
 
 import asyncio
+import inspect
 import os
 import socket
 import stat
@@ -23,6 +24,32 @@ def factory():
 
 def config(application=app, **options):
     return saltare.Config(application, **{"log_config": None, **options})
+
+
+def test_its_signature_has_the_parameters():
+    parameters = inspect.signature(saltare.Config).parameters
+    assert list(parameters)[:3] == ["app", "host", "port"] and parameters["app"].default is inspect.Parameter.empty
+    for name, default in saltare.config.DEFAULTS.items():
+        assert (parameters[name].default, parameters[name].kind) == (default, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    assert parameters["header_timeout"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["given"].kind is inspect.Parameter.VAR_KEYWORD
+
+    class Same(saltare.Config):
+        pass
+
+    class Own(saltare.Config):
+        def __init__(self, name):
+            super().__init__(app, log_config=None)
+
+    assert list(inspect.signature(Same).parameters) == list(parameters)
+    assert list(inspect.signature(Own).parameters) == ["name"]
+
+
+def test_its_signature_is_that_of_uvicorn():
+    uvicorn = pytest.importorskip("uvicorn")
+    theirs = inspect.signature(uvicorn.Config).parameters
+    ours = inspect.signature(saltare.Config).parameters
+    assert list(theirs) == list(ours)[: len(theirs)]
 
 
 def test_values_are_as_given():

@@ -61,6 +61,38 @@ def test_limits(doctor):
     assert int(limits["max_concurrent_connections"]["value"].partition(",")[0]) > 0
 
 
+def test_addresses_as_they_can_be_used(doctor):
+    report, _ = doctor("main:app", "-b", ":8000,localhost,[::1]:80,unix:x.sock,fd://7")
+    assert report["listens"] == [
+        "http://0.0.0.0:8000",
+        "http://localhost:8000",
+        "http://[::1]:80",
+        "unix:x.sock",
+        "fd://7",
+    ]
+    assert doctor("main:app", "--host", "::", "--port", "0")[0]["listens"] == ["http://[::]:0"]
+    assert doctor("main:app", "--fd", "7")[0]["listens"] == ["fd://7"]
+
+
+def test_columns_stand_apart(command):
+    lines = command("doctor", "main:app").stdout.splitlines()
+    rows = lines[lines.index("limits") + 1 :]
+    rows = rows[: rows.index("")]
+    assert len(rows) > 10
+    assert len({line.rindex(" default") for line in rows}) == 1
+    assert all(line.endswith(" default") and len(line.split("  ")) > 2 for line in rows)
+
+
+def test_every_lack_has_one_reason(doctor):
+    lacks = doctor("main:app")[0]["not_in_this_version"]
+    refused = doctor("main:app", "--ssl-keyfile", "x", "--proxy-headers", "--access-log", "--metrics", "--http2")[0]
+    for what, problem in zip(
+        ("TLS", "proxy headers", "access log", "metrics", "HTTP/2"), refused["problems"], strict=True
+    ):
+        assert problem.endswith(lacks[what])
+    assert "proxy headers" not in doctor("run", "main.py")[0]["not_in_this_version"]
+
+
 def test_every_problem_and_what_the_rest_comes_to(doctor):
     report, code = doctor("main:app", "--port", "x", "--daemon", "--http", "auto")
     assert (code, report["accepted"]) == (2, False)

@@ -205,7 +205,7 @@ REFUSED = {
     "app:app --keep-alive 90000": "--keep-alive: got '90000'; accepted: seconds from 0.001 to 86400, a time such as "
     '"500ms" or "1m30s", or 0 for a close after each response',
     "app:app --graceful-timeout 0 --shutdown-timeout 5": "--graceful-timeout and --shutdown-timeout contradict each "
-    "other: got '0' and 5.0;",
+    "other: got '0' and '5';",
     "app:app --error-logfile x.log": "--error-logfile: got 'x.log'; saltare logs to stderr; write 2>> FILE",
     "app:app --keep-alive soon": "--keep-alive: got 'soon'; accepted: seconds",
     "app:app --max-requests many": "--max-requests: got 'many'; accepted: a whole number",
@@ -312,3 +312,17 @@ def test_names_in_a_file(load, tmp_path):
     config = load({"config": "hypercorn.toml"})
     assert (config.bind, config.shutdown_timeout, config.log_level) == (("0.0.0.0:80",), 5, "warning")
     assert config.sources["shutdown_timeout"] == "file hypercorn.toml, as graceful_timeout in hypercorn.toml"
+
+
+def test_two_names_of_one_option_agree_or_not(load, typed, problems, tmp_path):
+    """hypercorn has a time for requests and one for the lifespan; here both have one."""
+    (tmp_path / "hypercorn.toml").write_text("graceful_timeout = 10\nshutdown_timeout = 10\n")
+    assert load({"config": "hypercorn.toml"}).shutdown_timeout == 10
+    assert typed("app:app --graceful-timeout 10 --shutdown-timeout 10s").shutdown_timeout == 10
+    (problem,) = problems("app:app --graceful-timeout 10 --shutdown-timeout 60")
+    assert problem == (
+        "--graceful-timeout and --shutdown-timeout contradict each other: got '10' and '60'; they are the same option, "
+        "accepted once"
+    )
+    (problem,) = problems("app:app --graceful-timeout 0 --shutdown-timeout 0")
+    assert problem.endswith("contradict each other: '0' of each means something else; write one of them")

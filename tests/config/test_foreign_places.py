@@ -34,6 +34,51 @@ def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
     assert "timeout" not in problem and "keyfile" not in problem and "\n" not in problem
 
 
+OTHER_ASSIGNMENTS = """
+import os
+workers: int = 2
+timeout: int
+workers = 3
+bind, max_requests = "0.0.0.0:80", 7
+keepalive, backlog = sizes()
+[loglevel] = ["info"]
+if os.environ.get("DEBUG"):
+    reload = True
+    keyfile = None
+elif other:
+    reload = bool(other)
+else:
+    def on_starting(server): ...
+try:
+    chdir = folder()
+except OSError:
+    certfile = "x"
+workers += 1
+class A:
+    uds = 5
+"""
+
+
+def test_assignments_of_all_kinds(problems, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text(OTHER_ASSIGNMENTS)
+    (problem,) = problems("app:app -c gunicorn.conf.py")
+    lines, _, left = problem.partition("write a TOML file: ")[2].partition(". Of the rest: ")
+    assert lines.split("; ") == [
+        "workers = 3",
+        'bind = ["0.0.0.0:80"]',
+        "limit_max_requests = 7",
+        "keep_alive_timeout = ... (there: sizes()[...])",
+        "listen_backlog = ... (there: sizes()[...])",
+        'log_level = "info"',
+        "reload = ... (there: True if os.environ.get('DEBUG'))",
+        "reload = ... (there: bool(other) unless os.environ.get('DEBUG') if other)",
+        "app_dir = ... (there: folder() in some cases)",
+        "workers = ... (there: workers += 1)",
+    ]
+    assert "on_starting: saltare calls no hooks" in left and "certfile: saltare has no TLS" in left
+    assert "keyfile" not in problem and "uds" not in problem
+
+
 # ---- variables ----
 
 

@@ -328,7 +328,9 @@ def test_toml_parser_missing(refused, project, monkeypatch):
 
 
 def test_no_app(refused, load):
-    assert refused(app=None) == 'app: none given; accepted: "module:attribute", such as main:app'
+    assert refused(app=None) == (
+        'app: none given; accepted: "module:attribute", such as main:app, or a path, such as main.py'
+    )
     assert load(app=None, app_needed=False).app is None
 
 

@@ -156,3 +156,17 @@ class Load:
         self._over.set()
         for thread in self._threads:
             thread.join()
+
+
+def watches(pid):
+    """How many folders it watches (inotify(7): fdinfo); 0 when it has ended."""
+    try:
+        return sum(text.count("inotify wd") for text in map(Path.read_text, Path(f"/proc/{pid}/fdinfo").iterdir()))
+    except OSError:
+        return 0
+
+
+def watcher(server, folder=None):
+    """The pid of the program that watches, once it watches all folders in this one."""
+    wanted = len(list(os.walk(folder))) if folder else 1
+    return next((pid for pid in children(server.pid) if watches(pid) >= wanted), None)

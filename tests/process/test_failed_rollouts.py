@@ -88,6 +88,8 @@ def test_a_deployment_while_a_successor_hangs(deployed, preload):
     hanging = deployed.hanging()
     deployed.write("mended")
     deployed.hang_up()
+    if preload == "--no-preload":
+        server.wait_for_log(f"are replaced again after worker 1 (pid {hanging}), which does not serve yet")
     deployed.becomes("mended")
     wait_for_end([hanging, *before])
     assert server.stop() == 0

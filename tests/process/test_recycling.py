@@ -1,11 +1,16 @@
 """Recycling: a worker that has served enough, or is too large or too old, is replaced without a lost request."""
 
+import marshal
 import re
+import time
 
 import pytest
 
 from family import Load, children, wait_for_rolls, wait_for_workers, workers
 from harness import wait_until
+from saltare.options import sources
+from saltare.prefork.spawn import SERVING, STARTING
+from saltare.prefork.workers import Workers
 
 KEEP = pytest.mark.parametrize("keep", [True, False], ids=["kept", "closed"])
 
@@ -58,6 +63,25 @@ def test_by_lifetime(cli_server, keep):
     assert load.failures == []
     assert "is replaced: 1 s since its start" in server.logs()
     assert server.stop() == 0
+
+
+def test_a_worker_does_not_become_younger_with_a_new_master():
+    config = sources.load("main:app", {"workers": 1, "limit_worker_lifetime": 50}, environ={})
+    for state in (SERVING, STARTING):
+        first, successor = Workers(config, attempts=None), Workers(config, attempts=None)
+        born = time.monotonic() - 20
+        first.adopt([(1, 1, 1, -1, state, None, born)], at_limit=[])
+        successor.adopt(marshal.loads(marshal.dumps(first.records())), at_limit=[])
+        (worker,) = successor
+        assert worker.born == born
+        assert worker.deadline == born + (50 if state == SERVING else config.worker_start_timeout)
+
+
+def test_the_age_of_a_worker_of_an_older_version_counts_from_now():
+    config = sources.load("main:app", {"workers": 1}, environ={})
+    adopting, now = Workers(config, attempts=None), time.monotonic()
+    adopting.adopt([(1, 1, 1, -1, SERVING, None)], at_limit=[])
+    assert next(iter(adopting)).born >= now
 
 
 def test_without_a_request_nobody_is_replaced_for_its_requests(cli_server):

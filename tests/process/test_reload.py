@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from family import alive, children, wait_for_end, workers
+from family import alive, children, wait_for_end, watcher, workers
 from harness import wait_until
 from rawsocket import Raw
 
@@ -56,20 +56,6 @@ def reloading(cli_server, folder):
 
 def write(folder, version, text=APP):
     (folder / "edited.py").write_text(f"VERSION = {version.encode()!r}\n{text}")
-
-
-def watches(pid):
-    """How many folders it watches (inotify(7): fdinfo); 0 when it has ended."""
-    try:
-        return sum(text.count("inotify wd") for text in map(Path.read_text, Path(f"/proc/{pid}/fdinfo").iterdir()))
-    except OSError:
-        return 0
-
-
-def watcher(server, folder=None):
-    """The pid of the program that watches, once it watches all folders in this one."""
-    wanted = len(list(os.walk(folder))) if folder else 1
-    return next((pid for pid in children(server.pid) if watches(pid) >= wanted), None)
 
 
 def version(server):
