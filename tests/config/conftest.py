@@ -107,6 +107,7 @@ def fresh_log(monkeypatch):
     state = [(one, one.level, one.handlers[:]) for one in map(logging.getLogger, OWN)]
     for one, *_ in state:
         one.setLevel(logging.NOTSET)
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)  # log files of tests change it
     yield
     for one, level, handlers in state:
         one.setLevel(level)
