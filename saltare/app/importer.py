@@ -28,8 +28,7 @@ def find(config):
 
         load_file(config.env_file)
         config.env_file = None
-    if isinstance(config.app, str) or config.sources["app_dir"] != "default":
-        put_first(config.app_dir)
+    put_app_dir_first(config)
     if isinstance(config.app, str):
         return config.app, import_target(config.app)
     return describe(config.app), config.app
@@ -45,6 +44,12 @@ def wrap(config):
         from .proxy_headers import ProxyHeadersMiddleware
 
         config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
+
+
+def put_app_dir_first(config):
+    """For imports of the app, and of what log_config names."""
+    if isinstance(config.app, str) or config.sources["app_dir"] != "default":
+        put_first(config.app_dir)
 
 
 def put_first(folder):

@@ -244,6 +244,8 @@ class Config:
                 formatters = self.log_config.get("formatters", {})
                 for name in formatters.keys() & {"default", "access"}:
                     formatters[name]["use_colors"] = self.use_colors
+            if self.log_config is not LOGGING_CONFIG and (isinstance(self.app, str) or "app_dir" in self._given):
+                importer.put_first(self._given.get("app_dir") or ".")
             apply(self.log_config)
         if self.log_level is not None:
             level = self.log_level
