@@ -269,6 +269,9 @@ def test_a_killed_master_takes_the_watcher_with_it(reloading):
     wait_for_end(family)
 
 
+NANOSLEEP = {"230", "115"}  # clock_nanosleep on x86-64 and aarch64
+
+
 def looks(server):
     """The pid of the program that looks at files' times, once it has had its first look and sleeps."""
     for pid in set(children(server.pid)) - set(workers(server)):
