@@ -21,13 +21,23 @@ def configure(config):
     global _level, _asked_for, _applied, _theirs
     if config.log_config is not None:
         if not isinstance(config.log_config, str) or _applied is None or _applied[0] != config.log_config:
-            from .log_config import apply
+            from .log_config import apply_for
 
-            _applied = config.log_config, apply(config.log_config)
+            _applied = config.log_config, apply_for(config)
         go_by(config, _applied[1])
     _theirs = config.server_logger
     _level = next(level for level, word in WORDS.items() if word.lower() == config.log_level)
     _asked_for = config.sources["log_level"] != "default"
+
+
+def import_again():
+    """For a worker that imports the app itself: so it does with what log_config has imported of the app's folder."""
+    global _applied
+    if _applied is not None:
+        from .log_config import forget_imported
+
+        if forget_imported():
+            _applied = None
 
 
 def go_by(config, loggers):

@@ -1,11 +1,42 @@
 """Applies `log_config`, a file or a dict, by logging.config."""
 
 import os
+import sys
 
 from .errors import ConfigError
+from .modules import put_app_dir_first
 from .toml import file_content, parsed
 
 THEIRS, OURS = "uvicorn.logging.", "saltare.logging."  # names of formatters
+_imported = set()  # names of modules in the app's folder that a configuration has imported
+
+
+def apply_for(config):
+    """`apply`, of a server's log_config, which may name what lies in the app's folder."""
+    put_app_dir_first(config)
+    before = set(sys.modules)
+    try:
+        return apply(config.log_config)
+    finally:
+        folder = os.path.join(os.path.abspath(config.app_dir), "")
+        _imported.update(name for name in sys.modules.keys() - before if is_in(folder, sys.modules[name]))
+
+
+def is_in(folder, module):
+    """Whether the app's folder holds the module itself, not an environment that has it installed."""
+    path = getattr(module, "__file__", None) or next(
+        iter(getattr(module, "__path__", ())), ""
+    )  # of a namespace package
+    return path.startswith(folder) and "site-packages" not in path.removeprefix(folder).split(os.sep)
+
+
+def forget_imported():
+    """The next import of those modules runs their code again. Returns whether there are any."""
+    for name in _imported:
+        sys.modules.pop(name, None)
+    found = bool(_imported)
+    _imported.clear()
+    return found
 
 
 def apply(given):

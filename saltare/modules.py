@@ -1,10 +1,23 @@
-"""Unloads modules of ours that have done their work."""
+"""Where the app's modules are imported from, and which of ours have done their work."""
 
+import os
 import sys
 
 
+def put_app_dir_first(config):
+    """For imports of the app, and of what log_config names."""
+    if isinstance(config.app, str) or config.sources["app_dir"] != "default":
+        put_first(config.app_dir)
+
+
+def put_first(folder):
+    folder = os.path.abspath(folder)
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+
+
 def unload(*names):
-    """Code that needs one of them later imports it anew."""
+    """Drops modules of ours. Code that needs one of them later imports it anew."""
     for name in names:
         if sys.modules.pop(f"{__package__}.{name}", None) is not None:
             package, _, last = f"{__package__}.{name}".rpartition(".")

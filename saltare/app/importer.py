@@ -1,11 +1,9 @@
 """Imports the app from "module:attribute", with a message for each possible failure."""
 
-import os
-import sys
-
 from .. import log
 from ..errors import AppError
 from ..log import one_line
+from ..modules import put_app_dir_first, unload
 
 
 def load(config):
@@ -28,8 +26,7 @@ def find(config):
 
         load_file(config.env_file)
         config.env_file = None
-    if isinstance(config.app, str) or config.sources["app_dir"] != "default":
-        put_first(config.app_dir)
+    put_app_dir_first(config)
     if isinstance(config.app, str):
         target = config.app if config.app[-1:] != ":" else searched(config.app[:-1])
         return target, import_target(target)
@@ -55,15 +52,8 @@ def searched(module_name):
 
     target = f"{module_name}:{app_in(module)}"
     log.info(f'the app is "{target}"')
-    sys.modules.pop(app_in.__module__, None)  # a server does not keep it in memory
-    vars(sys.modules[__package__]).pop("search", None)
+    unload("app.search")
     return target
-
-
-def put_first(folder):
-    folder = os.path.abspath(folder)
-    if sys.path[:1] != [folder]:
-        sys.path.insert(0, folder)
 
 
 def import_target(target):

@@ -13,6 +13,7 @@ from ..app.env_file import load_file
 from ..errors import AppError, StartError
 from ..listen.unix import make_room
 from ..log_config import apply
+from ..modules import put_first
 from ..options import config as options_config
 from ..options.sources import load
 from ..options.table import BY_NAME
@@ -246,6 +247,8 @@ class Config:
                 formatters = self.log_config.get("formatters", {})
                 for name in formatters.keys() & {"default", "access"}:
                     formatters[name]["use_colors"] = self.use_colors
+            if self.log_config is not LOGGING_CONFIG and (isinstance(self.app, str) or "app_dir" in self._given):
+                put_first(self._given.get("app_dir") or ".")
             apply(self.log_config)
         if self.log_level is not None:
             level = self.log_level

@@ -83,6 +83,7 @@ class Embedded(Program):
         finally:
             if task is not None:
                 task.cancel()
+            self._embedding.server_state.keep_count()
 
     async def _notify(self):
         callback, seconds = self._embedding.notification

@@ -28,10 +28,16 @@ class ServerState:
     def __init__(self) -> None:
         self.engine: Any = None  # an Embedded, while it runs
         self.default_headers: list[tuple[bytes, bytes]] = []
+        self._before = 0  # requests of the runs that have ended
 
     @property
     def total_requests(self) -> int:
-        return self._figure("requests")
+        """Of all runs."""
+        return self._before + self._figure("requests")
+
+    def keep_count(self) -> None:
+        """A run ends, and its core with it."""
+        self._before, self.engine.core = self.total_requests, None
 
     @property
     def connections(self) -> "Sequence[int]":

@@ -419,7 +419,7 @@ def our_option(row):
 # ---- variables ----
 
 # uvicorn's command line reads UVICORN_<KEYWORD>; a text of several values is split at these, None: at white space.
-SEPARATORS = {"reload_dirs": ":", "reload_includes": None, "reload_excludes": None}
+SEPARATORS = {"reload_dirs": ":", "reload_includes": None, "reload_excludes": None, "headers": None}
 
 
 def of_uvicorn(names):

@@ -151,14 +151,16 @@ class Master:
     def _watch(self):
         self._poll = select.poll()
         self._poll.register(self._signals.fileno(), select.POLLIN)
-        others = []
+        self._workers.watch(self._poll)
         if self.config.reload:
             from .reload import Watcher
 
             self._watcher = Watcher(self.config)
-            others.append(self._watcher.fileno())
-            self._poll.register(self._watcher.fileno(), select.POLLIN)
-        self._workers.watch(self._poll, others)
+            self._listen_to_watcher()
+
+    def _listen_to_watcher(self):
+        self._workers.others = (self._watcher.fileno(),)
+        self._poll.register(self._watcher.fileno(), select.POLLIN)
 
     # ---- the loop ----
 
@@ -175,11 +177,11 @@ class Master:
         ready = do("waiting", self._wait) or ()
         for worker in [one for one in self._workers if one.pipe in ready]:
             do(f"listening to {worker}", self._service.read, worker)
-        if self._watcher is not None and self._watcher.fileno() in ready:
-            do("listening to the watcher", self._changed)
         for number in do("reading signals", self._signals.read) or ():
             do(f"signal {number}", self._on_signal, number)
-        # After the signals: one that stops us may have ended workers as well.
+        # After the signals: one that stops us may have ended the watcher and workers as well.
+        if self._watcher is not None and self._watcher.fileno() in ready:
+            do("listening to the watcher", self._changed)
         do("waiting for children", self._reap)
         if self._service.lost and do("waking the workers", self._wake):
             self._service.lost = False
@@ -296,9 +298,19 @@ class Master:
         if path:
             log.info(f"{path} has changed: restarting")
             self._service.restart()
+            return
+        self._poll.unregister(self._watcher.fileno())
+        self._workers.others = ()
+        if self._service.stops:
+            self._watcher.close()
+        elif why := self._watcher.start_again():
+            log.error(
+                f"files are no longer watched: the program that does it has ended, and {why}; after a change, "
+                f"kill -HUP {os.getpid()} restarts the app"
+            )
         else:
-            log.error("files are no longer watched")
-            self._poll.unregister(self._watcher.fileno())
+            log.warning("the program that watches files has ended, and was started again")
+            self._listen_to_watcher()
 
     # ---- the end ----
 

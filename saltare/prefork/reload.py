@@ -5,16 +5,20 @@ It is a process of its own because the master forks, and the watcher has threads
 
 import os
 import sys
+import time
 from contextlib import suppress
 
 from .. import _process
-from ..process.attempt import shut
+from ..process.attempt import shut, started
+from ..process.ignored import EARLY
 from ..process.programs import encoded, end_now, pairs
 
 IGNORED = ("__pycache__", "node_modules", "site-packages")  # and folders whose name starts with a dot
 STEP, LONGEST = 50, 200  # milliseconds: a change is reported after STEP without another change, LONGEST at most
 LOOKS = 0.3  # seconds between two looks at the files' times, where watchfiles is not installed
 ALWAYS = ("*.py",)
+BRIEF = 1.0  # seconds: a program that ends sooner cannot watch, or a signal came before it ignored signals
+STARTS = 3  # programs in a row that may end so soon
 
 
 class Watcher:
@@ -25,15 +29,29 @@ class Watcher:
         rules = repr((folders, (*ALWAYS, *config.reload_include), config.reload_exclude))
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         code = f"import sys; sys.path.append({root!r}); from saltare.prefork.reload import watch; watch(*{rules})"
-        command = encoded([sys.executable, "-c", code])
-        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._command = encoded([sys.executable, "-c", code])
+        self._brief = 0  # how many in a row have ended so soon
+        self._reader = -1
+        self._start()
+
+    def _start(self):
+        reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
-            self._pid = _process.spawn(command[0], command, pairs(os.environ), None, writer)
+            self._pid = _process.spawn(self._command[0], self._command, pairs(os.environ), None, writer)
         except BaseException:
-            shut(self._reader)
+            shut(reader)
             raise
         finally:
             shut(writer)
+        self._reader, self._born = reader, time.monotonic()
+
+    def start_again(self):
+        """Replaces the program, which has ended. Returns why not, or None. `fileno` changes; -1 without a program."""
+        self.close()
+        self._brief = self._brief + 1 if time.monotonic() - self._born < BRIEF else 0
+        if self._brief >= STARTS:
+            return "it ends as soon as it starts"
+        return started(self._start)[1]
 
     def fileno(self):
         return self._reader
@@ -43,8 +61,10 @@ class Watcher:
         return os.read(self._reader, 1 << 16).decode(errors="backslashreplace").partition("\n")[0]
 
     def close(self):
-        end_now(self._pid)
-        shut(self._reader)
+        if self._reader >= 0:
+            end_now(self._pid)
+            shut(self._reader)
+            self._reader = -1
 
 
 # ---- in the program ----
@@ -54,8 +74,8 @@ def watch(folders, include, exclude):
     """Writes a line for each change until the master has ended."""
     import signal
 
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # sent by the terminal; the master ends us
+    for number in (signal.SIGINT, signal.SIGTERM, *EARLY):
+        signal.signal(number, signal.SIG_IGN)  # sent to the process group; the master ends us
 
     def wanted(change, path):
         return is_wanted(path, folders, include, exclude)
@@ -79,8 +99,6 @@ def changes(folders, wanted):
 
 def differences(folders, wanted):
     """The same without watchfiles, by the files' times. Ends with the master, whose child this program is."""
-    import time
-
     master = os.getppid()
     before = times(folders, wanted)
     while os.getppid() == master:

@@ -90,6 +90,8 @@ class Service:
             raise ValueError(f"unknown word {word}")
 
     def _serves(self, worker, flavour):
+        if worker.state == LEAVING and not worker.served and self.stops < 2:
+            self._workers.serve_while_leaving(worker)
         if worker.state != STARTING:
             return
         self._workers.serve(worker)

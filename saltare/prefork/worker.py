@@ -50,6 +50,7 @@ class WorkerServer(Server):
             from ..restart.fresh_code import FreshCode
 
             with SharedCode(self.config.uses("shared-code")), FreshCode():
+                log.import_again()
                 super()._begin()
 
     def _listen(self):

@@ -11,7 +11,8 @@ from ..process.attempt import shut
 from .spawn import LEAVING, SERVING, STARTING, Worker
 from .worker_count import wanted_workers
 
-CUT = 3.0  # seconds that a worker has to end after a stop at once, and beyond its own shutdown_timeout
+# Seconds that a worker has to end: after a stop at once, if it has not served, and beyond its own shutdown_timeout.
+CUT = 3.0
 
 
 class Workers:
@@ -22,7 +23,7 @@ class Workers:
         self._config, self._attempts = config, attempts
         self._by_pid = {}
         self._counters = self._spawner = self._poll = None
-        self._others = ()  # descriptors of the master, besides the workers' pipes, that workers close
+        self.others = ()  # descriptors of the master, besides the workers' pipes, that workers close
 
     def __iter__(self):
         return iter(list(self._by_pid.values()))
@@ -35,6 +36,7 @@ class Workers:
         for pid, number, slot, pipe, state, replaces, *born in records:  # an older version records no birth
             worker = self._by_pid[pid] = Worker(pid, number, slot, pipe, *born)
             worker.state, worker.replaces, worker.at_limit = state, replaces, pid in at_limit
+            worker.served = state != STARTING  # a leaving one that has not served is not told apart
             worker.deadline = self._deadline(worker)
         for worker in self:
             worker.replaces = self._by_pid.get(worker.replaces)
@@ -53,9 +55,9 @@ class Workers:
     def equip(self, spawner, counters):
         self._spawner, self._counters = spawner, counters
 
-    def watch(self, poll, others):
+    def watch(self, poll):
         """Registers their pipes, and those of later workers, with `poll`."""
-        self._poll, self._others = poll, others
+        self._poll = poll
         for worker in self:
             poll.register(worker.pipe, select.POLLIN)
 
@@ -95,7 +97,7 @@ class Workers:
     def start(self, numbers, replaces=None):
         """Returns whether a worker was started for each of the numbers; logs why not."""
         self._attempts.do("the table of counters", self._counters.free_ended)
-        workers, why = self._spawner.start(numbers, [*(one.pipe for one in self), *self._others])
+        workers, why = self._spawner.start(numbers, [*(one.pipe for one in self), *self.others])
         for worker in workers:
             self._by_pid[worker.pid] = worker
             worker.replaces = replaces
@@ -129,6 +131,11 @@ class Workers:
         if worker.replaces is not None:
             self.dismiss(worker.replaces)
             worker.replaces = None
+
+    def serve_while_leaving(self, worker):
+        """A worker had begun to serve when it was dismissed: its requests get their time."""
+        worker.served = True
+        worker.deadline = self._deadline(worker)
 
     def dismiss(self, worker):
         """Asks a worker to drain and end."""
@@ -177,6 +184,8 @@ class Workers:
             return worker.born + config.worker_start_timeout if config.worker_start_timeout else None
         if worker.state == SERVING:
             return worker.born + config.limit_worker_lifetime if config.limit_worker_lifetime else None
+        if not worker.served:  # it has no requests, and may hang in an import
+            return time.monotonic() + CUT
         timeout = config.patience()  # it drains, and then shuts its lifespan down
         return time.monotonic() + timeout + config.lifespan_patience() + CUT if timeout else None
 

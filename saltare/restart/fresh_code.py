@@ -21,7 +21,7 @@ class FreshCode:
             SourceFileLoader.get_data = get_data
 
     def __exit__(self, *exc):
-        if vars(SourceFileLoader).get("get_data") is get_data:
+        if self._wanted and vars(SourceFileLoader).get("get_data") is get_data:
             del SourceFileLoader.get_data
 
 

@@ -194,8 +194,7 @@ class Server:
     async def _close(self, loop):
         """Ends the remaining tasks of our loop, as asyncio.run does; its executor's threads have until `self.until`."""
         self._stop.close()
-        others = asyncio.all_tasks(loop) - self._uncancelled - {asyncio.current_task()}
-        self._uncancelled |= await cancel_all(others)
+        await self._cancel(asyncio.all_tasks(loop) - {asyncio.current_task()})
         await loop.shutdown_asyncgens()
         self.until = deadline(self.config.shutdown_timeout, self._stop.began or time.monotonic(), self.graceful)
         if self.graceful:

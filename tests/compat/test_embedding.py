@@ -195,6 +195,7 @@ def test_limit_max_requests_ends_the_server():
             assert httpx.get(url_of(server)).text == "ok"
         thread.join(HANG)
         assert not thread.is_alive()
+    assert server.server_state.total_requests == 3
 
 
 def test_callback_notify():

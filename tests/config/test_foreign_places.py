@@ -104,6 +104,10 @@ def test_variables_of_uvicorn_are_read_where_uvicorn_reads_them(typed, load):
     assert load(env=env).port == 8000
     assert typed("", UVICORN_APP="main:app").app == "main:app"
     assert typed("app:app", UVICORN_APP="main:app").app == "app:app"
+    assert typed("app:app", UVICORN_HEADERS="x:y a:b").header == typed("app:app --header x:y --header a:b").header
+    patterns = {"UVICORN_RELOAD": "1", "UVICORN_RELOAD_INCLUDES": "*.a *.b", "UVICORN_RELOAD_EXCLUDES": "c d"}
+    config = typed("app:app", **patterns)
+    assert (config.reload_include, config.reload_exclude) == (("*.a", "*.b"), ("c", "d"))
     pings = {"UVICORN_WS_PING_INTERVAL": "30", "UVICORN_WS_PING_TIMEOUT": "40"}
     assert typed("app:app", **pings).ws_keepalive_timeout == 40
 

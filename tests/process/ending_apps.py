@@ -103,6 +103,17 @@ async def task(scope):
     task.kept = asyncio.ensure_future(stray())
 
 
+async def uncancelled(scope):
+    """A task that catches each cancellation."""
+
+    async def continues():
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    uncancelled.kept = asyncio.ensure_future(continues())
+
+
 async def callback(scope):
     asyncio.get_running_loop().call_later(0.1, end, scope["path"].split("/")[2])
 

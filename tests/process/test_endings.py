@@ -163,6 +163,14 @@ def test_an_app_that_knows_no_lifespan_is_served_without_a_word(start, raw):
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("arguments", ["--loop asyncio", "--loop uvloop"])
+def test_a_task_that_catches_its_cancellation_is_abandoned(start, raw, arguments):
+    server = start(arguments)
+    ask(raw, server, "uncancelled")
+    assert server.stop() == 1
+    assert server.logs().count("tasks still running after their cancellation are abandoned: 1") == 1
+
+
 # ---- threads ----
 
 

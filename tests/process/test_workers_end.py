@@ -120,6 +120,31 @@ def test_a_worker_that_does_not_start_in_time_is_killed(cli_server, raw, marks):
     assert server.stop() == 0
 
 
+def test_a_worker_that_has_not_started_does_not_delay_a_stop(cli_server, tmp_path):
+    """Even if it ignores SIGTERM and may take long: it has no requests to finish."""
+    app = tmp_path / "later.py"
+    app.write_text("from worker_apps import app")
+    server = cli_server(
+        "later:app",
+        "--workers",
+        "1",
+        "--no-preload",
+        "--limit-worker-lifetime",
+        "3600",
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    app.write_text(
+        "import signal, time\nfrom pathlib import Path\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nPath('hangs').touch()\ntime.sleep(3600)"
+    )
+    os.kill(workers(server)[0], signal.SIGKILL)
+    wait_until((tmp_path / "hangs").exists)
+    server.popen.send_signal(signal.SIGTERM)
+    server.popen.wait(20)  # less than --shutdown-timeout
+    assert "did not end in time: killing it" in server.logs()
+
+
 def test_first_workers_that_do_not_start_in_time_end_it(ended, marks):
     code, log = ended(
         "worker_apps:app", "--workers", 2, "--worker-start-timeout", "500ms", **marks.env, STARTUP="hangs"

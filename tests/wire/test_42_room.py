@@ -67,6 +67,23 @@ def test_a_refusal_names_its_option_once(serve_by, raw, name):
     assert "WARNING saltare: a request was refused with" in server.logs()
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+FIXED = {
+    "its trailer section exceeds the fixed limit of 4,096 bytes": CHUNKED + b"0\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
+    "a chunk extension exceeds the fixed limit of 256 bytes": CHUNKED + b"1;" + b"e" * 1000 + b"\r\nh\r\n0\r\n\r\n",
+    "its method exceeds the fixed limit of 24 bytes": b"M" * 100 + b" / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("words", FIXED)
+def test_a_refusal_by_a_limit_without_an_option_is_logged_once(serve, raw, words):
+    server = serve(hello, **QUIET)
+    for _ in range(3):
+        raw(server).send(FIXED[words]).read_all()
+    server.wait_for_log(f"{words}; further ones within a minute")
+    assert server.logs().count("fixed limit") == 1
+
+
 def test_a_head_as_large_as_uvicorns_users_allow(serve, raw):
     seen = []
 

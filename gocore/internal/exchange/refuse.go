@@ -47,7 +47,7 @@ func Declined(code uint32) *message.Refusal {
 // ByApp tells whether the refusal is the app's doing, not the peer's.
 func ByApp(r *message.Refusal) bool { return r == AppFailed || r.Reason == appDeclined }
 
-// Refused counts and logs a refusal caused by the peer. limit is the option that was exceeded, most its value.
+// Refused counts and logs a refusal caused by the peer. limit is what was exceeded, most its value.
 func (x *Streams) Refused(c *transport.Conn, r *message.Refusal, limit journal.Limit, most uint64) {
 	l := x.loop
 	l.Counts.Refused++

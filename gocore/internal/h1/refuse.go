@@ -8,6 +8,7 @@ import (
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/transport"
+	"saltare/gocore/internal/websocket"
 )
 
 // refuse responds in place of the app and ends the connection. What follows the request is never parsed as another request.
@@ -36,7 +37,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	d.loop.Enter(c, transport.Flush)
 }
 
-// limitOf is the option that caused a refusal, and its value.
+// limitOf is the limit that caused a refusal, and its value.
 func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 	switch r {
 	case http1.LineTooLong:
@@ -47,6 +48,18 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 		return journal.MaxRequestFields, uint64(d.config.MaxHead.Fields)
 	case exchange.BodyTooLarge:
 		return journal.MaxRequestBody, d.config.MaxRequestBody
+	case http1.EmptyLines:
+		return journal.EmptyLines, uint64(r.Limit)
+	case http1.MethodTooLong:
+		return journal.Method, uint64(r.Limit)
+	case http1.HugeChunk:
+		return journal.ChunkSize, uint64(r.Limit)
+	case http1.ExtensionTooLong:
+		return journal.ChunkExtension, uint64(r.Limit)
+	case http1.TrailerTooLarge:
+		return journal.Trailers, uint64(r.Limit)
+	case websocket.ManySubprotocols:
+		return journal.Subprotocols, uint64(r.Limit)
 	}
 	return journal.NoLimit, 0
 }

@@ -101,7 +101,7 @@ func (c *Chunked) want(b, wanted byte, next chunkState, r *message.Refusal) *mes
 func (c *Chunked) size(b byte) *message.Refusal {
 	if octet.Class[b]&octet.HexDig != 0 {
 		if c.digits++; c.digits > limits.MaxChunkSizeDigits {
-			return hugeChunk
+			return HugeChunk
 		}
 		c.left = c.left<<4 | int64(hexValue(b))
 		return nil
@@ -135,7 +135,7 @@ func (c *Chunked) sizeEnd(b byte) *message.Refusal {
 // trailer processes an octet of the trailer section or of the empty line that ends it. The rules are those of field lines in a head.
 func (c *Chunked) trailer(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxTrailerBytes && !(c.state == atTrailer && b == '\r') && c.state != atEnd {
-		return trailerTooLarge
+		return TrailerTooLarge
 	}
 	switch c.state {
 	case atTrailer:

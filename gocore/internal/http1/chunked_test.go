@@ -64,14 +64,14 @@ func TestChunkedNeverCountsBeyondItsLimits(t *testing.T) {
 		start, fill string
 		want        *message.Refusal
 	}{
-		"zeros":     {"", "0", hugeChunk},
-		"digits":    {"", "f", hugeChunk},
-		"space":     {"1", " ", extensionTooLong},
-		"extension": {"1;a", "b", extensionTooLong},
-		"no name":   {"1;", " ", extensionTooLong},
-		"trailer":   {"0\r\n", "a", trailerTooLarge},
-		"value":     {"0\r\na:", " ", trailerTooLarge},
-		"trailers":  {"0\r\n", "a:\r\n", trailerTooLarge},
+		"zeros":     {"", "0", HugeChunk},
+		"digits":    {"", "f", HugeChunk},
+		"space":     {"1", " ", ExtensionTooLong},
+		"extension": {"1;a", "b", ExtensionTooLong},
+		"no name":   {"1;", " ", ExtensionTooLong},
+		"trailer":   {"0\r\n", "a", TrailerTooLarge},
+		"value":     {"0\r\na:", " ", TrailerTooLarge},
+		"trailers":  {"0\r\n", "a:\r\n", TrailerTooLarge},
 	} {
 		body := c.start + strings.Repeat(c.fill, 2*limits.MaxTrailerBytes)
 		if _, _, _, r := dechunk(body, len(body)); r != c.want {

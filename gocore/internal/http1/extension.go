@@ -61,7 +61,7 @@ var extensionSteps = [inData][extensionOctets]chunkState{
 // extension processes an octet between a size and its CR.
 func (c *Chunked) extension(b byte) *message.Refusal {
 	if c.count++; c.count > limits.MaxChunkExtensionBytes && b != '\r' {
-		return extensionTooLong
+		return ExtensionTooLong
 	}
 	octet, ok := extensionOctetOf(b)
 	next := extensionSteps[c.state][octet]

@@ -146,7 +146,7 @@ func skipEmptyLines(b []byte) (int, *message.Refusal) {
 			return 0, r
 		}
 		if lines == limits.MaxLeadingEmptyLines {
-			return 0, emptyLines
+			return 0, EmptyLines
 		}
 		i = next
 	}

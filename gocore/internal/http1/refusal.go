@@ -21,14 +21,14 @@ var (
 var (
 	bareCR       = &message.Refusal{Status: 400, Reason: "CR without LF in head", Section: "RFC 9112 2.2"}
 	bareLF       = &message.Refusal{Status: 400, Reason: "bare LF in head", Section: "RFC 9112 2.2"}
-	emptyLines   = &message.Refusal{Status: 400, Reason: "too many empty lines before the request", Section: "RFC 9112 2.2", Limit: limits.MaxLeadingEmptyLines}
+	EmptyLines   = &message.Refusal{Status: 400, Reason: "too many empty lines before the request", Section: "RFC 9112 2.2", Limit: limits.MaxLeadingEmptyLines}
 	HeadTooLarge = &message.Refusal{Status: 431, Reason: "head over max_request_head", Section: "RFC 6585 5"}
 )
 
 // Request line.
 var (
 	LineTooLong    = &message.Refusal{Status: 414, Reason: "request line over max_request_line", Section: "RFC 9112 3"}
-	methodTooLong  = &message.Refusal{Status: 501, Reason: "method too long", Section: "RFC 9112 3", Limit: limits.MaxMethodBytes}
+	MethodTooLong  = &message.Refusal{Status: 501, Reason: "method too long", Section: "RFC 9112 3", Limit: limits.MaxMethodBytes}
 	badMethod      = &message.Refusal{Status: 400, Reason: "method is not a token followed by a space", Section: "RFC 9112 3.1"}
 	emptyTarget    = &message.Refusal{Status: 400, Reason: "two spaces, or no target, in request line", Section: "RFC 9112 3"}
 	badTarget      = &message.Refusal{Status: 400, Reason: "octet not allowed in request target", Section: "RFC 9112 3.2"}
@@ -71,10 +71,10 @@ var (
 // Chunked bodies.
 var (
 	badChunkSize     = &message.Refusal{Status: 400, Reason: "malformed chunk size line", Section: "RFC 9112 7.1"}
-	hugeChunk        = &message.Refusal{Status: 400, Reason: "too many digits in chunk size", Section: "RFC 9112 7.1", Limit: limits.MaxChunkSizeDigits}
+	HugeChunk        = &message.Refusal{Status: 400, Reason: "too many digits in chunk size", Section: "RFC 9112 7.1", Limit: limits.MaxChunkSizeDigits}
 	badExtension     = &message.Refusal{Status: 400, Reason: "malformed chunk extension", Section: "RFC 9112 7.1.1"}
-	extensionTooLong = &message.Refusal{Status: 400, Reason: "chunk extension too long", Section: "RFC 9112 7.1.1", Limit: limits.MaxChunkExtensionBytes}
+	ExtensionTooLong = &message.Refusal{Status: 400, Reason: "chunk extension too long", Section: "RFC 9112 7.1.1", Limit: limits.MaxChunkExtensionBytes}
 	badChunkEnd      = &message.Refusal{Status: 400, Reason: "chunk data not followed by CRLF", Section: "RFC 9112 7.1"}
 	badTrailer       = &message.Refusal{Status: 400, Reason: "malformed trailer field", Section: "RFC 9112 7.1.2"}
-	trailerTooLarge  = &message.Refusal{Status: 431, Reason: "trailer section too large", Section: "RFC 6585 5", Limit: limits.MaxTrailerBytes}
+	TrailerTooLarge  = &message.Refusal{Status: 431, Reason: "trailer section too large", Section: "RFC 6585 5", Limit: limits.MaxTrailerBytes}
 )

@@ -18,10 +18,10 @@ var refusals = map[*message.Refusal]string{
 		400-bare-cr-in-value 400-cr-cr-lf`,
 	bareLF: `400-bare-lf-after-field 400-bare-lf-after-line 400-bare-lf-before 400-bare-lf-empty-line
 		400-bare-lf`,
-	emptyLines:    `400-empty-lines-too-many`,
+	EmptyLines:    `400-empty-lines-too-many`,
 	HeadTooLarge:  `431-head-endless 431-head-too-large 431-name-endless`,
 	LineTooLong:   `414-line-endless 414-line-too-long`,
-	methodTooLong: `501-garbage 501-method-too-long`,
+	MethodTooLong: `501-garbage 501-method-too-long`,
 	badMethod: `400-line-only-method 400-line-space-before 400-line-tabs 400-method-empty 400-method-latin
 		400-method-nul 400-method-octet 400-ssh`,
 	emptyTarget: `400-line-two-spaces`,
@@ -72,18 +72,18 @@ var refusals = map[*message.Refusal]string{
 		400-chunk-size-bare-lf 400-chunk-size-empty 400-chunk-size-letter 400-chunk-size-negative
 		400-chunk-size-plus 400-chunk-size-prefix 400-chunk-size-space-before
 		400-chunk-size-underscore`,
-	hugeChunk: `400-chunk-size-endless-zeros 400-chunk-size-huge`,
+	HugeChunk: `400-chunk-size-endless-zeros 400-chunk-size-huge`,
 	badExtension: `400-chunk-extension-bare-lf 400-chunk-extension-behind-quote 400-chunk-extension-empty
 		400-chunk-extension-escape-at-end 400-chunk-extension-no-semicolon 400-chunk-extension-no-value 400-chunk-extension-nul
 		400-chunk-extension-open-quote 400-chunk-extension-quote-in-token 400-chunk-extension-space-behind
 		400-chunk-extension-two-values 400-chunk-size-space-after`,
-	extensionTooLong: `400-chunk-extension-too-long`,
+	ExtensionTooLong: `400-chunk-extension-too-long`,
 	badChunkEnd: `400-chunk-data-too-long 400-chunk-data-too-short 400-chunk-end-bare-cr 400-chunk-end-bare-lf
 		400-chunk-end-missing`,
 	badTrailer: `400-chunk-trailer-bare-cr 400-chunk-trailer-bare-lf 400-chunk-trailer-empty-name
 		400-chunk-trailer-end-bare-cr 400-chunk-trailer-end-bare-lf 400-chunk-trailer-folded
 		400-chunk-trailer-no-colon 400-chunk-trailer-nul 400-chunk-trailer-space-before-colon`,
-	trailerTooLarge: `431-chunk-trailer-too-large`,
+	TrailerTooLarge: `431-chunk-trailer-too-large`,
 }
 
 func TestRefusals(t *testing.T) {
@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 func TestRefusalText(t *testing.T) {
 	for r, want := range map[*message.Refusal]string{
 		bareLF:      "bare LF in head (RFC 9112 2.2)",
-		hugeChunk:   "too many digits in chunk size, the limit is 15 (RFC 9112 7.1)",
+		HugeChunk:   "too many digits in chunk size, the limit is 15 (RFC 9112 7.1)",
 		LineTooLong: "request line over max_request_line (RFC 9112 3)",
 	} {
 		if got := r.Error(); got != want {

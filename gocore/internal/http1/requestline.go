@@ -42,7 +42,7 @@ func methodEnd(b []byte, i int) (int, *message.Refusal) {
 		c := b[at]
 		if octet.Class[c]&octet.Token != 0 {
 			if at-i == limits.MaxMethodBytes {
-				return 0, methodTooLong
+				return 0, MethodTooLong
 			}
 			continue
 		}

@@ -1,4 +1,4 @@
-// Refusals because of a limit that an option sets: logged once per limit and minute, with the option.
+// Refusals because of a limit: logged once per limit and minute, with the option that sets it, if any.
 
 package journal
 
@@ -9,7 +9,7 @@ import (
 	"saltare/gocore/internal/limits"
 )
 
-// Limit is an option whose limit was exceeded.
+// Limit is a limit that was exceeded: an option, or a fixed one.
 type Limit uint8
 
 const (
@@ -20,13 +20,19 @@ const (
 	MaxRequestBody
 	WSMaxSize
 	MaxConnections
+	EmptyLines
+	Method
+	ChunkSize
+	ChunkExtension
+	Trailers
+	Subprotocols
 
 	allLimits
 )
 
 var interval = limits.Ticks(limits.LimitLogInterval)
 
-// refused has the wording for each limit: what exceeds it, its option, its unit.
+// refused has the wording for each limit: what exceeds it, its option ("": it is fixed), its unit.
 var refused = [allLimits]struct{ what, option, unit string }{
 	MaxRequestLine:   {"a request was refused with 414: its request line", "max_request_line", " bytes"},
 	MaxRequestHead:   {"a request was refused with 431: its head", "max_request_head", " bytes"},
@@ -34,6 +40,12 @@ var refused = [allLimits]struct{ what, option, unit string }{
 	MaxRequestBody:   {"a request was refused with 413: its body", "max_request_body", " bytes"},
 	WSMaxSize:        {"a websocket was closed with 1009: a message", "ws_max_size", " bytes"},
 	MaxConnections:   {"a connection was closed at once, and none is idle to make room: their number", "max_concurrent_connections", ""},
+	EmptyLines:       {"a request was refused with 400: the number of empty lines before it", "", ""},
+	Method:           {"a request was refused with 501: its method", "", " bytes"},
+	ChunkSize:        {"a request was refused with 400: the size of a chunk", "", " digits"},
+	ChunkExtension:   {"a request was refused with 400: a chunk extension", "", " bytes"},
+	Trailers:         {"a request was refused with 431: its trailer section", "", " bytes"},
+	Subprotocols:     {"a websocket was refused with 400: the number of its subprotocols", "", ""},
 }
 
 // Refused logs, at tick now, that something exceeds a limit of most, unless it logged the same limit within the last minute. Without
@@ -43,7 +55,13 @@ func (j *Journal) Refused(l Limit, most uint64, now uint32) {
 		return
 	}
 	of := &refused[l]
-	line := of.what + " exceeds " + of.option + " of " + grouped(most) + of.unit + " (" + flagOf(of.option) + "); further ones within a minute are not logged"
+	line := of.what + " exceeds "
+	if of.option == "" {
+		line += "the fixed limit of " + grouped(most) + of.unit
+	} else {
+		line += of.option + " of " + grouped(most) + of.unit + " (" + flagOf(of.option) + ")"
+	}
+	line += "; further ones within a minute are not logged"
 	if j.add(handoff.EventLog, handoff.LogWarning, line) {
 		j.limits[l] = now + 1
 	}

@@ -29,7 +29,7 @@ var (
 	otherThan = &message.Refusal{Status: 426, Reason: "websocket version other than 13", Section: "RFC 6455 4.2.2",
 		Fields: "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"}
 	badSubprotocol   = &message.Refusal{Status: 400, Reason: "a websocket subprotocol is not a token", Section: "RFC 6455 4.1"}
-	manySubprotocols = &message.Refusal{Status: 400, Reason: "too many websocket subprotocols", Section: "RFC 6455 4.1", Limit: limits.MaxSubprotocols}
+	ManySubprotocols = &message.Refusal{Status: 400, Reason: "too many websocket subprotocols", Section: "RFC 6455 4.1", Limit: limits.MaxSubprotocols}
 )
 
 // Shake parses the handshake in a head that has http1.Head.UpgradeWebSocket. It appends the subprotocols to spans, which grows to
@@ -100,7 +100,7 @@ func (hs *Handshake) readSubprotocols(buf []byte, value http1.Span) *message.Ref
 			return badSubprotocol
 		}
 		if len(hs.Subprotocols) == limits.MaxSubprotocols {
-			return manySubprotocols
+			return ManySubprotocols
 		}
 		for all[at] == ' ' || all[at] == '\t' {
 			at++

@@ -45,7 +45,7 @@ func TestRefusedHandshakes(t *testing.T) {
 		keyLine:                                  otherThan,
 		keyLine + "Sec-WebSocket-Version: 8\r\n": otherThan,
 		keyLine + versionLine + "Sec-WebSocket-Protocol: a b\r\n":                                                   badSubprotocol,
-		keyLine + versionLine + "Sec-WebSocket-Protocol: " + strings.Repeat("a,", limits.MaxSubprotocols) + "b\r\n": manySubprotocols,
+		keyLine + versionLine + "Sec-WebSocket-Protocol: " + strings.Repeat("a,", limits.MaxSubprotocols) + "b\r\n": ManySubprotocols,
 	} {
 		if _, _, got := shake(t, lines); got != want {
 			t.Errorf("%q: %v, not %v", lines, got, want)
