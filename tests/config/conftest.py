@@ -96,7 +96,7 @@ def problems(typed):
 
 # ---- logging ----
 
-OWN = ("saltare", "saltare.error", "uvicorn", "uvicorn.error")
+OWN = ("saltare", "saltare.error", "saltare.access", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
 @pytest.fixture

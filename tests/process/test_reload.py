@@ -197,7 +197,8 @@ def test_a_watcher_that_cannot_run_is_given_up(reloading, folder):
     server = reloading()
     while "files are no longer watched" not in server.logs():
         for pid in set(children(server.pid)) - set(workers(server)):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     assert f"kill -HUP {server.pid} restarts the app" in server.logs()
     write(folder, "second")
     server.popen.send_signal(signal.SIGHUP)
