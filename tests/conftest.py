@@ -12,6 +12,7 @@ The classes behind these fixtures are in harness.py and rawsocket.py, which ever
 
 import contextlib
 import gc
+import logging
 import signal
 import sys
 import time
@@ -105,6 +106,15 @@ def nothing_left(request, caplog):
         gc.collect()
         time.sleep(0.01)
     assert not any(core.live().values()), core.live()
+
+
+@pytest.fixture(autouse=True)
+def loggers_stay_enabled():
+    """A configuration of logging disables every logger that it does not name, those of other tests too."""
+    yield
+    for one in logging.Logger.manager.loggerDict.values():
+        if isinstance(one, logging.Logger):
+            one.disabled = False
 
 
 @pytest.fixture
