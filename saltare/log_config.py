@@ -24,9 +24,8 @@ def apply_for(config):
 
 def is_in(folder, module):
     """Whether the app's folder holds the module itself, not an environment that has it installed."""
-    path = getattr(module, "__file__", None) or next(
-        iter(getattr(module, "__path__", ())), ""
-    )  # of a namespace package
+    folders = getattr(module, "__path__", ())  # a namespace package has no file
+    path = getattr(module, "__file__", None) or next(iter(folders), "")
     return path.startswith(folder) and "site-packages" not in path.removeprefix(folder).split(os.sep)
 
 

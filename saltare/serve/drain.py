@@ -56,8 +56,12 @@ async def executor_ended(loop, until, at_once, why_cut):
     await done_by(task, min(until, time.monotonic() + QUIET), at_once)
     if task.done():
         return True
-    from ..process.threads import described, executor_threads, log_abandoned
-
+    try:
+        from ..process.threads import described, executor_threads, log_abandoned
+    except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
+        LEFT.append(task)
+        log.error(f"cannot wait for threads that have not ended: {error}")
+        return False
     threads = executor_threads(loop)
     if time.monotonic() < until and not at_once.done():
         log.info(f"waiting for threads that have not ended: {described(threads)}")
