@@ -15,6 +15,7 @@ from .. import cpython, log
 GRACE = 1.0  # least time for threads to end after a graceful stop, however long the drain took
 BRIEF = 0.2  # time for threads when requests were cancelled: enough for those that only wait for work
 QUIET = 1.0  # wait for threads before a line in the log
+BLOCKED = 0.1  # time for a flush, before a further thread flushes the other files
 FOR_EVER = float("inf")
 
 UNFLUSHED = 120  # exit code of an interpreter that could not flush its buffers
@@ -110,8 +111,13 @@ def flush_files():
     kinds = {kind for kind in set(map(type, objects)) if base in kind.__mro__}
     files = [one for one in objects if type(one) in kinds]
     del objects
-    # A daemon thread may be blocked in a write to one of them.
-    flushing = threading.Thread(target=lambda: [flush(one) for one in files], daemon=True)
-    flushing.start()
-    flushing.join(GRACE)
+    until, remaining, threads = time.monotonic() + GRACE, iter(files), []
+    # A daemon thread of the app may be blocked in a write to one of them: while a flush waits for it, a further thread
+    # flushes the others.
+    while not threads or (threads[-1].is_alive() and time.monotonic() < until):
+        threads.append(threading.Thread(target=lambda: [flush(one) for one in remaining], daemon=True))
+        threads[-1].start()
+        threads[-1].join(BLOCKED)
+    for one in threads:
+        one.join(max(0, until - time.monotonic()))
     gc.freeze()

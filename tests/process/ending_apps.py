@@ -38,15 +38,18 @@ class Open:
         self.file.write("in the buffer")
 
 
-def write_for_ever():
-    """Holds the lock of a file while writing to a pipe that nobody reads."""
-    with open(os.pipe()[1], "wb") as full:
-        full.write(bytes(1 << 20))
+def write_for_ever(full):
+    """Holds the lock of the file, a pipe that nobody reads."""
+    full.write(bytes(1 << 20))
 
 
 if "KEPT_OPEN" in os.environ:
-    kept = Open(os.environ["KEPT_OPEN"])
-    threading.Thread(target=write_for_ever, daemon=True).start()
+    first, full, last = (
+        Open(f"{os.environ['KEPT_OPEN']}1"),
+        open(os.pipe()[1], "wb"),
+        Open(f"{os.environ['KEPT_OPEN']}2"),
+    )
+    threading.Thread(target=write_for_ever, args=(full,), daemon=True).start()
 
 
 async def lifespan(receive, send):

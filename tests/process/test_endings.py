@@ -287,11 +287,11 @@ def test_what_cannot_be_written_is_no_success(start, raw):
 
 
 def test_a_plain_process_ends_its_interpreter(start, tmp_path):
-    """Which flushes the buffers of open files, including files that are frozen for the collector."""
+    """Which flushes the buffers of open files, frozen ones and those before and after one that blocks."""
     server = start(env={"KEPT_OPEN": str(tmp_path / "kept")})
     assert server.stop() == 0
     assert server.logs().endswith("finalized\n")
-    assert (tmp_path / "kept").read_text() == "in the buffer"
+    assert (tmp_path / "kept1").read_text() == (tmp_path / "kept2").read_text() == "in the buffer"
 
 
 def test_a_parked_process_ends_at_once(start, disk):
