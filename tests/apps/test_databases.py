@@ -1,9 +1,10 @@
 """Apps that hold pools of asyncpg and redis-py, with PostgreSQL and Redis servers started here."""
 
 import asyncio
+import contextlib
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 import services
+from harness import wait_until
 
 asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed for this Python")
 redis = pytest.importorskip("redis.asyncio", reason="redis-py is not installed for this Python")
@@ -96,7 +98,7 @@ async def notify(request):
 
 
 def database_app(port):
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(app):
         dsn = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         async with asyncpg.create_pool(dsn, min_size=1, max_size=5) as pool:
@@ -140,7 +142,13 @@ def test_a_client_that_leaves_a_cursor_gives_its_connection_back(database):
     for _ in range(8):
         with database.stream("GET", "/export") as reply:
             assert next(reply.iter_lines()) == "1"
-    assert database.get("/slow_query?n=1").json() == 1
+    # A generator that was left within send() may be in a cycle with its exception, and an idle process collects nothing.
+    wait_until(lambda: gc.collect() >= 0 and has_connection(database), lambda: "no connection is free")
+
+
+def has_connection(database):
+    with contextlib.suppress(httpx.ReadTimeout):
+        return database.get("/slow_query?n=1", timeout=2).json() == 1
 
 
 def test_notifications(database):
@@ -199,7 +207,7 @@ async def publish(request):
 
 
 def redis_app(port):
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(app):
         async with redis.Redis(host="127.0.0.1", port=port) as client:
             await client.flushall()
