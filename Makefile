@@ -14,6 +14,8 @@ pytest := $(bin)/python -m pytest $(ARGS)
 parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # What failed beside other tests is run once more by itself: a fault fails again, a test that was starved does not.
 alone := $(pytest) --last-failed --last-failed-no-failures none
+# Tests of Go that wait run eight at a time.
+at_once := -parallel 8
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
@@ -30,14 +32,14 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
-	go test -race ./gocore/internal/...
+	go test -race $(at_once) ./gocore/internal/...
 	tools/fuzz.sh 10
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
 
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
 	@$(environment) dev
 	go vet ./gocore/internal/...
-	go test ./gocore/internal/...
+	go test $(at_once) ./gocore/internal/...
 	$(parallel) $(quick)
 
 test-all: test test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has

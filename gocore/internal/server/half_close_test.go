@@ -24,6 +24,7 @@ func TestAHalfClosedPeerHasItsResponse(t *testing.T) {
 	for name, text := range map[string]string{"no body": get, "a body": post(5, "") + "hello", "chunks": postChunked + chunk("hello") + "0\r\n\r\n"} {
 		for when, early := range map[string]bool{"at once": true, "later": false} {
 			t.Run(name+", "+when, func(t *testing.T) {
+				t.Parallel()
 				d := open(t, server.Config{})
 				peer := d.client()
 				d.write(peer, text)
@@ -49,6 +50,7 @@ func TestAHalfClosedPeerHasItsResponse(t *testing.T) {
 }
 
 func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
+	t.Parallel()
 	d := open(t, server.Config{})
 	peer := d.send(get + post(2, "") + "hi" + get)
 	d.must(peer.CloseWrite())
@@ -66,6 +68,7 @@ func TestRequestsBeforeAHalfCloseAreAnsweredInOrder(t *testing.T) {
 
 // An app that stops at a disconnect still responds to a peer that only half-closed, if it is never silent for long.
 func TestTheAppIsToldOnceItHasBeenSilent(t *testing.T) {
+	t.Parallel()
 	d := open(t, server.Config{})
 	peer := d.send(get)
 	e := d.expect(handoff.EventRequest)
@@ -92,6 +95,7 @@ func TestTheAppIsToldOnceItHasBeenSilent(t *testing.T) {
 
 // A peer that takes its output is there, however slowly it reads.
 func TestTheAppIsNotToldWhileOutputIsUnsent(t *testing.T) {
+	t.Parallel()
 	d := open(t, server.Config{})
 	peer := d.send(get)
 	e := d.expect(handoff.EventRequest)
