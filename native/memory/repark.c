@@ -10,14 +10,19 @@
  * Pages are compared only with file pages in memory: nothing waits for a disk while threads are held. Only pages that are equal
  * byte for byte, except for recorded counters, go back to the file.
  *
+ * With a file on a disk, pages that were only read are unmapped too: each fault maps all 16 pages around it that the page cache
+ * has. They are mapped from there again when used, unless the kernel has needed the memory.
+ *
  * While the process serves, the work is done in slices: after some pages the threads continue and the loop runs. */
 #include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +57,7 @@ struct reparking {
     int pagemap;
     uintptr_t page;   /* bytes */
     bool waits;       /* the file system cannot read without waiting */
+    bool on_disk;     /* the file: pages that were only read can be unmapped */
     size_t mappings, compared, most; /* most: limit of compared */
     size_t reparked;  /* bytes */
     uintptr_t begin;  /* memory before it has been examined */
@@ -178,14 +184,29 @@ static bool is_over(struct reparking *work, uintptr_t at)
     return work->next != 0;
 }
 
+/* Unmaps consecutive pages of the file. They keep their bytes there. */
+static void unmap_clean(struct reparking *work, struct range *clean)
+{
+    if (size_of(*clean) > 0 && madvise((void *)clean->start, size_of(*clean), MADV_DONTNEED) == 0) work->compared++;
+    clean->start = clean->end;
+}
+
 /* Handles pages of a mapping from `at` on, with the entries of one read of pagemap. */
 static void repark_pages(struct reparking *work, int fd, const uint64_t *entries, size_t n, struct mapping mapping, uintptr_t at, bool looks)
 {
-    for (size_t i = 0; i < n; i++, at += work->page) {
+    const bool unmaps = work->on_disk && fd == work->file;
+    struct range clean = {at, at};
+    for (size_t i = 0; i < n && !is_over(work, at); i++, at += work->page) {
+        if (unmaps && entries[i] & PRESENT && entries[i] & OF_FILE) {
+            clean.end = at + work->page;
+            continue;
+        }
+        unmap_clean(work, &clean);
+        clean = (struct range){at + work->page, at + work->page};
         if (!(entries[i] & PRESENT) || entries[i] & OF_FILE) continue;
-        if (is_over(work, at)) return;
         repark_page(work, fd, at, mapping.offset + (off_t)(at - mapping.range.start), looks && entries[i] & OURS_ALONE);
     }
+    unmap_clean(work, &clean);
 }
 
 /* Handles a mapping of a file. */
@@ -228,12 +249,14 @@ static void look_at_mapping(struct mapping mapping, void *context)
 static int repark_all(struct reparking *work, int64_t patience, struct hold_refusal *refusal)
 {
     struct mapped_files mapped = {.work = work};
+    struct statfs about;
     const struct range core = find_core();
     struct hold *hold = new_hold();
     int error = 0;
     *refusal = (struct hold_refusal){.why = "no memory to hold threads with"};
     if (hold == NULL) return 0;
     if (fstat(work->file, &mapped.file) < 0 || (work->pool >= 0 && fstat(work->pool, &mapped.pool) < 0)) error = errno;
+    work->on_disk = fstatfs(work->file, &about) == 0 && about.f_type != TMPFS_MAGIC;
     if (error == 0) *refusal = hold_threads(hold, core, patience);
     if (error == 0 && refusal->why == NULL) {
         error = each_mapping(look_at_mapping, &mapped);

@@ -46,8 +46,17 @@ class Canary:
 
 
 def private():
-    rollup = Path("/proc/self/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:"))
+    return rollup("Anonymous")
+
+
+def rss():
+    return rollup("Rss")
+
+
+def rollup(name):
+    """KiB."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def park(folder):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from canary import Canary, inode_at, parked, private, resident
+from canary import Canary, inode_at, parked, private, resident, rss
 
 from saltare import _process
 from saltare.memory import park as parking
@@ -94,6 +94,26 @@ def repark_in_slices(folder, library):
     assert len(given_back) > 10 and max(given_back) <= pages * 4 + 16, given_back
     assert sum(given_back) > 128, given_back
     canary.check()
+    print("right")
+
+
+def unmaps_what_was_read(folder, library):
+    """Pages that were only read leave the process; pages that were written to stay."""
+    blocks = [bytearray(random.randbytes(100_000)) for _ in range(100)]  # less than malloc maps by itself
+    sums = [sum(block) for block in blocks]
+    parked(folder)
+    parking.repark()
+    bare = rss()
+    assert [sum(block) for block in blocks] == sums
+    for block in blocks:
+        block[50_000] ^= 1
+    read = rss() - bare
+    assert read > 9000, read
+    parking.repark()
+    assert rss() - bare < 2000, rss() - bare
+    for block in blocks:
+        block[50_000] ^= 1
+    assert [sum(block) for block in blocks] == sums
     print("right")
 
 

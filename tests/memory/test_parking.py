@@ -53,6 +53,11 @@ def test_right(program, folder, name):
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
+def test_unmaps_what_was_read(program):
+    done = program("unmaps_what_was_read", None)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="no other Python has such counters")
 @pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
 def test_counters_of_calls(program, folder):
