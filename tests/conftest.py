@@ -54,10 +54,10 @@ def adversary(request, nothing_left):  # depends on nothing_left, so the adversa
         yield
 
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # ignored, as in a background job of a script; programs under test would inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Background jobs of a script ignore these, and programs under test would inherit that.
+for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 
 def pytest_collection_modifyitems(items):
