@@ -38,7 +38,9 @@ def whole(): "A text of some length."; return 1, (1, 2, ("same", b"same")), b"sa
 def fractions(): "A text of some length."; return 1.0, (1.0, 2.0, ("same", b"same")), b"same", "same of it", 1e20
 def truths(): "A text of some length."; return True, (True, 2, ("same", b"same")), "same of it", b"same of it"
 def zeros(): return 0.0, -0.0, (0.0,), (-0.0,), 0j, -0j, {0.0, "same"}, x in {"a b", "c d"}
-def other(): return (lambda: (1, "same of it")), (lambda: (1, "same of it")), (lambda: (1.0, "same of it"))
+def other(): return (
+    lambda: (1, "same of it")), (
+    lambda: (1, "same of it")), (lambda: (1.0, "same of it"))
 """
 WITHIN_FUNCTIONS = "def outer(one, two, three):\n return one, two, three\n" * 40
 
