@@ -6,8 +6,8 @@
  * In every other pool the pages after the header are dropped. In a free pool they hold only a list of free blocks, in case
  * the same size is needed again; a pool without a size has no list.
  *
- * A pool that was never written to then costs a page. At most one arena has such pools, since pymalloc asks for another only
- * when it has no free pool. Nothing is done until the process has grown, or has freed as much: the last quiet period may have
+ * A pool that was never used then costs a page, up to 63 of them in the arena allocated last. So the work ends at the first such
+ * pool, unless the process has grown much: then other arenas may have more. Nothing is done until the process has grown, or has freed as much: the last quiet period may have
  * been within a burst, such as handlers that all wait, whose pools are free only now.
  *
  * The work is done in slices, since a MiB takes 0.7 ms with the GIL. Between slices the pools taken so far are in use, so other
@@ -25,6 +25,12 @@
 /* Minimum growth of the process, in bytes, or minimum number of blocks freed: as much in small objects. */
 #define GROWTH ((size_t)256 << 10)
 #define FREED ((Py_ssize_t)(GROWTH / 64))
+
+/* Growth, beyond what was dropped, for which pools that were never used are taken too: they cost 252 KiB at most, once. */
+#define LARGE_GROWTH ((size_t)1 << 20)
+
+/* Written into dropped pools, at the end of the page that stays: where a pool has no such mark, and no other pages, it was never used. */
+#define DROPPED 0x5a17a7e0d809ed00u
 
 /* In all: 128 MiB of pools. Further pools stay, since the same pools come first the next time. Units: blocks. */
 #define MOST_TAKEN (8192 * BLOCKS)
@@ -115,11 +121,26 @@ static bool is_full(const struct pool_header *pool)
            pool->next_offset > LAST_OFFSET;
 }
 
-/* Drops all but the first page of a pool. Returns how many bytes. */
+static uint64_t *mark_of(struct pool_header *pool) { return (uint64_t *)((char *)pool + PAGE) - 1; }
+
+/* Whether a pool, of which we have just allocated a block, was never used before. */
+static bool was_unused(struct pool_header *pool)
+{
+    const size_t page = PAGE;
+    unsigned char resident[POOL / 4096] = {0};
+    if (page >= POOL || pool->n_used != 1 || *mark_of(pool) != 0 || mincore((char *)pool + page, POOL - page, resident) != 0) return false;
+    for (size_t i = 0; i < (POOL - page) / page; i++) {
+        if (resident[i] & 1) return false;
+    }
+    return true;
+}
+
+/* Drops all but the first page of a free or full pool. Returns how many bytes. */
 static size_t drop(struct pool_header *pool)
 {
     const size_t page = PAGE;
     if (page >= POOL) return 0;
+    *mark_of(pool) = DROPPED;
     return madvise((char *)pool + page, POOL - page, MADV_DONTNEED) == 0 ? POOL - page : 0;
 }
 
@@ -146,6 +167,7 @@ static bool take_free_pools(size_t most)
         work.of_pool = first ? 1 : work.of_pool + 1;
         work.last = block;
         if (first_of_all && !is_pymallocs(block)) return false;
+        if (first && was_unused(header_of(block)) && bytes_held() < least + LARGE_GROWTH) return false;
         if (work.of_pool < BLOCKS || !is_full(header_of(block))) continue;
         work.last = block_of(header_of(block), 0);
         *work.last = (struct taken){.before = work.before_pool, .whole = true};

@@ -27,6 +27,7 @@ def run(name, *flags, allocator="pymalloc"):
         "again",
         "no_peak",
         "untouched",
+        "elsewhere",
         "no_burst",
         "churn",
         "threads",
