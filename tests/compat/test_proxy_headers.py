@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 import saltare
-from saltare.app.proxy_headers import MOST_KNOWN, ProxyHeadersMiddleware, Trusted
+from saltare.compat.proxy_headers import MOST_KNOWN, ProxyHeadersMiddleware, Trusted
 
 
 def seen(headers, client=("127.0.0.1", 5), kind="http", trusted="127.0.0.1"):

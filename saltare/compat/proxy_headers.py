@@ -1,4 +1,6 @@
-"""X-Forwarded-For and X-Forwarded-Proto of trusted proxies, for programs written for uvicorn, which reads them."""
+"""The middleware that uvicorn.middleware.proxy_headers has, for apps that wrap themselves in it; servers read the fields
+in the core.
+"""
 
 import ipaddress
 
