@@ -1,6 +1,4 @@
-"""The middleware that uvicorn.middleware.proxy_headers has, for apps that wrap themselves in it; servers read the fields
-in the core.
-"""
+"""The middleware of uvicorn.middleware.proxy_headers, for apps that wrap themselves in it; servers use the core."""
 
 import ipaddress
 

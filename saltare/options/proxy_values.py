@@ -6,8 +6,8 @@ from .values import FLAG_WORDS, Flag, Names, Refused, Several, Text
 EVERYBODY, UNIX = "*", "unix:"
 LOCAL_PEERS = ("127.0.0.1", "::1", UNIX)
 
-# The order decides which one counts if two say the same thing. Most proxies append to X-Forwarded-For and pass a Forwarded
-# of their client on, so that one comes last.
+# The order decides which one counts if two say the same thing. Most proxies append to X-Forwarded-For, and pass on what
+# their clients send as Forwarded, so that one comes last.
 FIELDS = ("x-forwarded-for", "x-real-ip", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "forwarded")
 # Nearly all proxies pass it on from clients, who could choose the root path with it.
 PREFIX = "x-forwarded-prefix"
@@ -17,7 +17,9 @@ class Peer(Text):
     """An address or a network in its usual form, or a name."""
 
     metavar = "PEER,..."
-    accepts = 'an address, a network such as 10.0.0.0/8, "unix:" for Unix sockets, a name in X-Forwarded-For, or "*" for all'
+    accepts = (
+        'an address, a network such as 10.0.0.0/8, "unix:" for Unix sockets, a name in X-Forwarded-For, or "*" for all'
+    )
 
     def read(self, value):
         text = super().read(value).strip()

@@ -104,7 +104,9 @@ class Reading:
         self.read_file(cwd)
         self.read_concurrency(environ, source)
         if FORWARDED in environ:
-            self.read_layer({"forwarded_allow_ips": environ[FORWARDED]}, Layer(3, FORWARDED, lambda name, value=None: FORWARDED))
+            self.read_layer(
+                {"forwarded_allow_ips": environ[FORWARDED]}, Layer(3, FORWARDED, lambda name, value=None: FORWARDED)
+            )
         if self.command is not None:
             self.read_commands(self.command.defaults(), 4, f"default of {self.command.title}")
             self.set_workers_aside()

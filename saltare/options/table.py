@@ -251,8 +251,8 @@ OPTIONS = (
         "proxy_headers",
         Flag(),
         True,
-        "Take the client, the scheme and the server of a request from the fields that a proxy in forwarded_allow_ips sends. "
-        "docs/proxies.md has the rules.",
+        "Take the client, the scheme and the server of a request from the fields that a proxy in "
+        "forwarded_allow_ips sends. docs/proxies.md has the rules.",
     ),
     Option(
         PROXIES,
