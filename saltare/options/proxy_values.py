@@ -30,6 +30,8 @@ class Peer(Text):
         if not text or " " in text or "," in text:
             raise Refused
         address, slash, bits = text.partition("/")
+        if address[0] + address[-1] == "[]":
+            address = address[1:-1]
         if not slash and not looks_like_address(address):
             return text
         return network(address, bits if slash else None)

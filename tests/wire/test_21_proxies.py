@@ -255,7 +255,10 @@ def test_values_that_are_refused(options, problem):
 
 
 def test_values_as_they_are_kept(monkeypatch):
-    given = {"forwarded_allow_ips": "10.0.0.0/8, 2001:DB8::/32,unix:/run/a,/run/b,nginx,*", "proxy_fields": "X-Real-IP"}
+    given = {
+        "forwarded_allow_ips": "10.0.0.0/8, 2001:DB8::/32,[::1],unix:/run/a,/run/b,nginx,*",
+        "proxy_fields": "X-Real-IP",
+    }
     config = saltare.Config(where_from, log_config=None, secure_scheme_headers={"X-SSL": "on"}, **given).options()
-    assert config.forwarded_allow_ips == ("10.0.0.0/8", "2001:db8::/32", "unix:/run/a", "/run/b", "nginx", "*")
+    assert config.forwarded_allow_ips == ("10.0.0.0/8", "2001:db8::/32", "::1", "unix:/run/a", "/run/b", "nginx", "*")
     assert (config.proxy_fields, config.secure_scheme_headers) == (("x-real-ip",), ("x-ssl: on",))
