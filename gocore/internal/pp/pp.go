@@ -21,7 +21,7 @@ func (d *Driver) Open(loop *transport.Loop, next transport.Kind) transport.Kind 
 	return loop.Add(d)
 }
 
-// Readable reads until the header is complete. Nothing else is read of a peer that may not send one.
+// Readable reads until the header is complete; its deadline is armed since accept. Nothing else is read of a peer that may not send one.
 func (d *Driver) Readable(c *transport.Conn) {
 	if !c.HasInput() {
 		return
@@ -46,7 +46,6 @@ func (d *Driver) Readable(c *transport.Conn) {
 		case !d.loop.Input.ParkBeginning(c, buf):
 			return
 		}
-		d.loop.Timers.Arm(c)
 	}
 }
 

@@ -123,6 +123,7 @@ var corpus = []struct {
 	{standard, []string{`Forwarded: for=6.6.6.6;proto=https, for=192.0.2.1;proto=http, for=10.0.0.1`}, "192.0.2.1 http"},
 	{standard, []string{`Forwarded: for=192.0.2.1;proto=https, for=_inner`}, "192.0.2.1 https"},
 	{standard, []string{`Forwarded: for=6.6.6.6;proto=https, by=10.0.0.1`}, ""},
+	{standard, []string{`Forwarded: for=junk;proto=https, for=10.0.0.1;proto=http`}, "10.0.0.1 http"},
 	{standard, []string{`Forwarded: ` + strings.Repeat("for=6.6.6.6, ", 999) + `for=192.0.2.1`}, "192.0.2.1"},
 	{standard, []string{`Forwarded: for=6.6.6.6, ` + strings.Repeat("for=10.0.0.1, ", 999) + `for=10.0.0.2`}, "10.0.0.1"},
 	{standard, []string{`Forwarded: ` + strings.Repeat(`x="`, 1000)}, ""},
@@ -200,6 +201,7 @@ var corpus = []struct {
 	{every, []string{`X-Forwarded-Prefix: api`}, ""},
 	{every, []string{`X-Forwarded-Prefix: /a"b`}, ""},
 	{every, []string{`X-Forwarded-Prefix: /a<b>`}, ""},
+	{every, []string{`X-Forwarded-Prefix: /a'b`}, ""},
 	{every, []string{`X-Forwarded-Prefix: /a?b`}, ""},
 	{every, []string{`X-Forwarded-Prefix: /%2e`}, ""},
 	// contradictions: the field that comes first in the list of those that are believed
