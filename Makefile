@@ -55,7 +55,7 @@ test-python:
 	$(parallel) $(quick)
 
 compliance: ## outside judges: other readers of HTTP/1.1, linters, load tools, proxies (ARGS=--regenerate writes the table anew)
-	@tools/system_packages.sh nginx haproxy slowhttptest apache2-utils nghttp2-client chromium
+	@tools/system_packages.sh nginx libnginx-mod-stream haproxy slowhttptest apache2-utils nghttp2-client chromium
 	@$(environment) compliance
 	$(pytest) tests/compliance
 

@@ -144,6 +144,8 @@ struct saltare_field {
 
 enum saltare_family { FAMILY_UNIX = 0, FAMILY_INET = 4, FAMILY_INET6 = 6 };
 
+enum saltare_scheme { SCHEME_HTTP = 1, SCHEME_HTTPS = 2 };
+
 struct saltare_address {
     uint8_t ip[16]; /* network order; the first 4 bytes for FAMILY_INET */
     uint16_t port;
@@ -163,8 +165,12 @@ struct saltare_request {
     uint32_t minor;    /* 0: HTTP/1.0, 1: HTTP/1.1 */
     uint32_t listener; /* index into the array given to saltare_listen */
     uint32_t n_subprotocols;
-    struct saltare_address client;
-    struct saltare_address local; /* only for connections to a wildcard listener, else FAMILY_UNIX */
+    struct saltare_address client; /* the peer, or the client that a proxy names who is believed */
+    struct saltare_address local; /* of connections to a wildcard listener, or from the PROXY protocol; else FAMILY_UNIX */
+    /* What a proxy says who is believed; 0 or empty: nothing. */
+    uint32_t scheme;                  /* SCHEME_* */
+    uint32_t port;                    /* of the server */
+    struct saltare_span host, prefix; /* of the server, without brackets; the root path */
 };
 
 /* ---- the outbox: what a turn reads -------------------------------------------------------------------------- */

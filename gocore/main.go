@@ -6,10 +6,12 @@
 //	internal/transport/accept.go    a new connection
 //	internal/transport/conn.go      drive handles everything that happens to a connection, by calling its protocol
 //	internal/transport/protocol.go  the table of protocols; the steps below are those of HTTP/1.1
+//	internal/pp/pp.go               with proxy_protocol: the PROXY header, whose addresses take the place of the connection's
 //	internal/h1/h1.go               Readable: the life of a connection, as one switch
 //	internal/transport/read.go      reads its bytes straight into the arena of the inbox
 //	internal/h1/head.go             a head becomes a request: parse and begin call internal/http1, view fills the inbox
 //	internal/http1/head.go          ParseHead parses the bytes of a head
+//	internal/proxy/origin.go        what fields of a proxy say of the client, if the peer is believed
 //	internal/exchange/stream.go     the stream that stands for the request towards the app
 //	export.go                       saltare_turn returns: C has the events
 //	py_core_events.c                dispatches each event
@@ -57,6 +59,7 @@
 //	    a websocket: py_websocket.c py_websocket.h py_websocket_type.h py_websocket_send.c
 //	    for all of them: py_error.c py_error.h py_hook.c py_hook.h
 //	internal/server/: server.go options.go turn.go worker.go alarm.go quiet.go release.go recover.go
+//	internal/pp/: pp.go
 //	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
@@ -64,6 +67,7 @@
 //	    deadline.go close.go peer.go recover.go release.go
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
+//	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go
 //	internal/handoff/: handoff.go inbox.go

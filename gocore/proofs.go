@@ -38,6 +38,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.minor)-unsafe.Offsetof(handoff.Request{}.Minor)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.client)-unsafe.Offsetof(handoff.Request{}.Client)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.local)-unsafe.Offsetof(handoff.Request{}.Local)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.scheme)-unsafe.Offsetof(handoff.Request{}.Scheme)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.prefix)-unsafe.Offsetof(handoff.Request{}.Prefix)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_command{}.stream)-unsafe.Offsetof(handoff.Command{}.Stream)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_field{}.id)-unsafe.Offsetof(http1.Field{}.ID)]
 
@@ -57,6 +59,7 @@ var (
 	_ = [1]struct{}{}[C.EVENT_CODINGS-handoff.EventCodings]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
+	_ = [1]struct{}{}[C.SCHEME_HTTPS-handoff.SchemeHTTPS]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]
 	_ = [1]struct{}{}[C.COMMAND_WS_CLOSE-handoff.CommandWSClose]
 	_ = [1]struct{}{}[C.COMMAND_TEXT-handoff.CommandText]

@@ -48,6 +48,13 @@
     DO(s_state, "state")                                 \
     DO(s_extensions, "extensions")                       \
     DO(s_subprotocols, "subprotocols")                   \
+    DO(s_scheme, "scheme")                               \
+    DO(s_root_path, "root_path")                         \
+    /* schemes */                                        \
+    DO(http, "http")                                     \
+    DO(https, "https")                                   \
+    DO(ws, "ws")                                         \
+    DO(wss, "wss")                                       \
     /* messages of a request, and their keys */          \
     DO(s_http_request, "http.request")                   \
     DO(s_http_disconnect, "http.disconnect")             \

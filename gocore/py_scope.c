@@ -20,12 +20,25 @@ static PyObject *method_text(module_state *st, const struct saltare_request *r)
     return PyUnicode_DecodeLatin1(m, len, NULL);
 }
 
+static PyObject *span_text(const struct saltare_request *r, struct saltare_span span)
+{
+    return PyUnicode_DecodeLatin1((const char *)r->head + span.off, span.len, NULL);
+}
+
+/* The root path: of the configuration, unless a proxy says another one. */
+static PyObject *root_path(scopes *self, const struct saltare_request *r)
+{
+    return r->prefix.len != 0 ? span_text(r, r->prefix) : Py_NewRef(self->root_path);
+}
+
 /* The path as text, below the root path: percent-decoded, with invalid UTF-8 replaced. */
 static PyObject *path_text(scopes *self, const struct saltare_request *r)
 {
     PyObject *path = PyUnicode_DecodeUTF8((const char *)r->path, r->path_len, "replace");
-    if (path == NULL || PyUnicode_GET_LENGTH(self->root_path) == 0) return path;
-    PyObject *full = PyUnicode_Concat(self->root_path, path);
+    if (path == NULL || (r->prefix.len == 0 && PyUnicode_GET_LENGTH(self->root_path) == 0)) return path;
+    PyObject *root = root_path(self, r);
+    PyObject *full = root ? PyUnicode_Concat(root, path) : NULL;
+    Py_XDECREF(root);
     Py_DECREF(path);
     return full;
 }
@@ -113,11 +126,23 @@ static PyObject *client(scopes *self, const struct saltare_request *r)
     return address_tuple(client_host(self, &r->client), r->client.port);
 }
 
-static PyObject *server(scopes *self, const struct saltare_request *r)
+/* The server that the client has connected to. */
+static PyObject *own_server(scopes *self, const struct saltare_request *r)
 {
     if (r->local.family != FAMILY_UNIX) return address_tuple(host_text(&r->local), r->local.port);
     if ((Py_ssize_t)r->listener < PyTuple_GET_SIZE(self->servers)) return Py_NewRef(PyTuple_GET_ITEM(self->servers, r->listener));
     return Py_NewRef(Py_None);
+}
+
+/* The server as clients name it: its host and port, or its port alone, may come from a proxy. */
+static PyObject *server(scopes *self, const struct saltare_request *r)
+{
+    if (r->host.len != 0) return address_tuple(span_text(r, r->host), (uint16_t)r->port);
+    PyObject *own = own_server(self, r);
+    if (own == NULL || r->port == 0 || !PyTuple_Check(own) || PyTuple_GET_SIZE(own) != 2 || PyTuple_GET_ITEM(own, 1) == Py_None) return own;
+    PyObject *host = Py_NewRef(PyTuple_GET_ITEM(own, 0));
+    Py_DECREF(own);
+    return address_tuple(host, (uint16_t)r->port);
 }
 
 /* Sets scope[key]. Steals value. -1 with an exception, also when value is NULL. */
@@ -134,7 +159,7 @@ PyObject *py_subprotocols(const struct saltare_request *r)
     PyObject *list = PyList_New(r->n_subprotocols);
     for (uint32_t i = 0; list != NULL && i < r->n_subprotocols; i++) {
         struct saltare_span span = r->subprotocols[i];
-        PyObject *name = PyUnicode_DecodeLatin1((const char *)r->head + span.off, span.len, NULL);
+        PyObject *name = span_text(r, span);
         if (name == NULL) {
             Py_CLEAR(list);
         } else {
@@ -167,12 +192,11 @@ static int make_ws_template(scopes *self, module_state *st, PyObject *differing)
 {
     Py_XSETREF(self->ws_template, PyDict_Copy(self->template));
     Py_XSETREF(self->ws_extensions, Py_BuildValue("{s{}}", "websocket.http.response"));
-    PyObject *type = PyUnicode_FromString("websocket"), *scheme = PyUnicode_FromString("ws");
-    bool made = self->ws_template && self->ws_extensions && type && scheme && PyDict_SetItem(self->ws_template, st->s_type, type) == 0 &&
-                PyDict_SetItemString(self->ws_template, "scheme", scheme) == 0 &&
+    PyObject *type = PyUnicode_FromString("websocket");
+    bool made = self->ws_template && self->ws_extensions && type && PyDict_SetItem(self->ws_template, st->s_type, type) == 0 &&
+                PyDict_SetItem(self->ws_template, st->s_scheme, st->ws) == 0 &&
                 (differing == NULL || PyDict_Update(self->ws_template, differing) == 0);
     Py_XDECREF(type);
-    Py_XDECREF(scheme);
     int has_method = made ? PyDict_Contains(self->ws_template, st->s_method) : -1;
     return has_method > 0 ? PyDict_DelItem(self->ws_template, st->s_method) : has_method;
 }
@@ -222,6 +246,16 @@ static int put_kind(module_state *st, PyObject *scope, const struct saltare_even
     return put(scope, st->s_method, method_text(st, event->data));
 }
 
+/* Replaces the scheme and the root path by those that a proxy says. */
+static int put_forwarded(scopes *self, module_state *st, PyObject *scope, const struct saltare_event *event)
+{
+    const struct saltare_request *r = event->data;
+    const bool websocket = event->flags & EVENT_WEBSOCKET, secure = r->scheme == SCHEME_HTTPS;
+    PyObject *scheme = websocket ? (secure ? st->wss : st->ws) : secure ? st->https : st->http;
+    if (r->scheme != 0 && PyDict_SetItem(scope, st->s_scheme, scheme) < 0) return -1;
+    return r->prefix.len != 0 ? put(scope, st->s_root_path, root_path(self, r)) : 0;
+}
+
 /* A copy of the lifespan state, which is held meanwhile: the attribute may be replaced. */
 static PyObject *state(scopes *self)
 {
@@ -252,6 +286,7 @@ PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *e
         put(scope, st->s_server, server(self, r)) < 0 ||
         put(scope, st->s_extensions, PyDict_Copy(extensions_for(self, event->flags))) < 0 ||
         put(scope, st->s_state, state(self)) < 0 ||
+        put_forwarded(self, st, scope, event) < 0 ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);
         return NULL;

@@ -34,15 +34,11 @@ def find(config):
 
 
 def wrap(config):
-    """Puts around the app what logs its requests or reads the fields of proxies, where that is asked for."""
+    """Puts around the app what logs its requests, where that is asked for."""
     if config.request_logger is not None:
         from .request_log import wrapped
 
         config.app = wrapped(config.app, config.request_logger)
-    if config.trusted_proxies is not None:
-        from .proxy_headers import ProxyHeadersMiddleware
-
-        config.app, config.trusted_proxies = ProxyHeadersMiddleware(config.app, config.trusted_proxies), None
 
 
 def searched(module_name):

@@ -15,6 +15,7 @@ from ..listen.unix import make_room
 from ..log_config import apply
 from ..modules import put_first
 from ..options import config as options_config
+from ..options.proxy_values import LOCAL_PEERS
 from ..options.sources import load
 from ..options.table import BY_NAME
 from .logging import LOG_LEVELS, TRACE_LOG_LEVEL
@@ -138,10 +139,8 @@ OWN = {
     "app",
     "callback_notify",
     "env_file",
-    "forwarded_allow_ips",
     "headers",
     "log_config",
-    "proxy_headers",
     "timeout_notify",
     "use_colors",
 }
@@ -168,11 +167,13 @@ class Config:
     def __init__(self, app: "AppOrName", *positional: "Any", **given: "Any") -> None:
         given.update(zip(DEFAULTS, positional, strict=False))
         self._given = dict(given)  # first, because __setattr__ adds to it
-        vars(self).update(DEFAULTS, app=app)
+        vars(self).update(DEFAULTS, app=app, forwarded_allow_ips=",".join(LOCAL_PEERS))
         if given.get("env_file") is not None:
             load_file(given["env_file"])
         if given.get("forwarded_allow_ips") is None:
-            given["forwarded_allow_ips"] = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+            given.pop("forwarded_allow_ips", None)
+            if "FORWARDED_ALLOW_IPS" in os.environ:
+                given["forwarded_allow_ips"] = os.environ["FORWARDED_ALLOW_IPS"]
         for name, default in DEFAULTS.items():
             if isinstance(default, list):
                 vars(self)[name] = given.pop(name, None) or []
@@ -213,7 +214,6 @@ class Config:
             options.workers, options.reload, options.limit_max_requests = 1, False, 0
         access = logging.getLogger(log.UVICORNS_REQUESTS)
         options.server_logger = log.UVICORNS
-        options.trusted_proxies = self.forwarded_allow_ips if self.proxy_headers else None
         options.request_logger = access.name if self.access_log and access.hasHandlers() else None
         return options
 
@@ -273,7 +273,7 @@ class Config:
         fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         self.encoded_headers = fields
         options = self.options()
-        options.request_logger = options.trusted_proxies = None  # added when it is served
+        options.request_logger = None  # added when it is served
         self.loaded_app = exits_on_failure(lambda: importer.load(options))
         self.loaded = True
 

@@ -28,7 +28,7 @@ MODULES = {
     "supervisors.watchfilesreload": "compat.supervisors",
 }
 # The same, where uvicorn is not installed.
-OTHERWISE = {UTILS: "compat.protocols", "middleware.proxy_headers": "app.proxy_headers"}
+OTHERWISE = {UTILS: "compat.protocols", "middleware.proxy_headers": "compat.proxy_headers"}
 PACKAGES = ("middleware", "protocols")  # they exist also where uvicorn is not installed
 
 

@@ -19,7 +19,7 @@ from ..memory.start_up import forget
 from ..options.config import RELOAD_PATIENCE
 from ..process.ending import flush_files
 from .config import Config, fail
-from .gunicorn_app import AccessLog, Forwarded, as_asgi, check_kind
+from .gunicorn_app import AccessLog, as_asgi, check_kind
 from .gunicorn_arbiter import share_heap, take_slot
 from .gunicorn_server import WorkerServer
 
@@ -54,6 +54,7 @@ IF_GIVEN = (
     "websocket_max_message_size",
     "worker_connections",
 )
+UNIX_PEERS = "unix:"  # gunicorn believes them always
 SHUTDOWN_SHARE = 0.25  # of graceful_timeout, for the app's shutdown: then the arbiter kills the worker
 MOST_FOR_SHUTDOWN = 1.0  # seconds
 
@@ -136,8 +137,6 @@ class SaltareWorker(Worker):
             options.factory = True
         app = importer.load(options)
         check_kind(app)
-        if self.config.proxy_headers:
-            app = Forwarded(app, self.config.forwarded_allow_ips, self.cfg.secure_scheme_headers)
         if self.config.access_log and logs_requests(self.log, self.cfg):
             app = AccessLog(app, self.log)
         options.app = app
@@ -163,7 +162,7 @@ class WorkerConfig(Config):
     def options(self, single: bool = True) -> "Any":
         options = super().options(single)
         options.server_logger = self._error_logger
-        options.request_logger = options.trusted_proxies = None  # the worker itself wraps the app
+        options.request_logger = None  # the worker itself wraps the app
         self.parks, options.park_memory = options.park_memory is not None, None
         if self._preloads:  # to empty what is shared would copy its pages
             options.memory_without = (*options.memory_without, "import-caches")
@@ -186,7 +185,9 @@ def settings_of(worker):
     cfg = worker.cfg
     settings = {
         "backlog": cfg.backlog,
-        "forwarded_allow_ips": cfg.forwarded_allow_ips,
+        "forwarded_allow_ips": [*cfg.forwarded_allow_ips, UNIX_PEERS],
+        "secure_scheme_headers": cfg.secure_scheme_headers,
+        "proxy_protocol_from": [*cfg.proxy_allow_ips, UNIX_PEERS],
         "timeout_keep_alive": cfg.keepalive,
         "timeout_graceful_shutdown": patience(cfg),
     }

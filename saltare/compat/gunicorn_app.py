@@ -1,35 +1,12 @@
-"""What a worker of gunicorn puts around the app: gunicorn's access log, and the fields of proxies."""
+"""What a worker of gunicorn puts around the app: gunicorn's access log."""
 
 import time
 from datetime import timedelta
 from http import HTTPStatus
 
-from ..app.proxy_headers import ProxyHeadersMiddleware
 from ..errors import AppError
 
 FILES = ("http.response.pathsend", "http.response.zerocopysend", "saltare.sendfile")  # their size is in the header
-
-
-class Forwarded(ProxyHeadersMiddleware):
-    """Reads the fields that uvicorn reads, and gunicorn's `secure_scheme_headers`. It trusts peers on Unix sockets, as
-    gunicorn does.
-    """
-
-    def __init__(self, app, trusted, secure):
-        super().__init__(app, "*" if "*" in trusted else trusted)
-        self._secure = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in secure.items()}
-
-    def __call__(self, scope, receive, send):
-        if scope["type"] != "lifespan":
-            client = scope.get("client")
-            if client is None or self._trusted.has(client[0]):
-                self._replace(scope)
-        return self._app(scope, receive, send)
-
-    def _replace(self, scope):
-        super()._replace(scope)
-        if any(self._secure.get(name) == value for name, value in scope["headers"]):
-            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
 
 
 class AccessLog:
@@ -57,7 +34,7 @@ class AccessLog:
 
 
 class Request:
-    """What gunicorn's loggers read of a request. The client is the peer, whatever a proxy says."""
+    """What gunicorn's loggers read of a request."""
 
     def __init__(self, scope):
         self.method = scope.get("method", "GET")

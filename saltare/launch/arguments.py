@@ -4,7 +4,7 @@ import re
 
 from ..options import sources, table
 from ..options.net_values import ServerHeader
-from ..options.values import FLAG_WORDS, Flag, brief
+from ..options.values import Flag, brief
 
 ACTIONS = {
     "--check": "check",
@@ -115,7 +115,9 @@ class Line:
             value = False
         elif value is None and isinstance(option.kind, Flag):
             # As `--ws-per-message-deflate true` of uvicorn.
-            value = self._remaining.pop(0) if self._remaining and self._remaining[0].lower() in FLAG_WORDS else True
+            value = (
+                self._remaining.pop(0) if self._remaining and self._remaining[0].lower() in option.kind.words else True
+            )
         elif value is None and isinstance(option.kind, ServerHeader):
             # Alone it switches on, as in uvicorn.
             value = self._remaining.pop(0) if self._is_value(but_no_app=True) else True

@@ -3,16 +3,14 @@ for the app.
 """
 
 import os
-from contextlib import suppress
 
 from ..errors import ConfigError
 from ..toml import file_content, parsed
 from .app_path import FILES, first_file, listed
 from .net_values import ANY
-from .values import Flag, Refused, brief
+from .values import brief
 
 PROJECT = "pyproject.toml"
-PROXIES = "127.0.0.1,::1"  # whose fields are believed, as uvicorn believes them; FORWARDED_ALLOW_IPS has others
 
 
 class Command:
@@ -22,16 +20,6 @@ class Command:
         self.name, self.app = name, app
         self.title = f"saltare {name}"
         self.dev = name == "dev"
-        self._headers, self._proxies = True, None
-
-    def take(self, given):
-        """The options without those that only these commands know."""
-        rest = dict(given)
-        with suppress(Refused):  # then it stays, and is refused like everywhere
-            self._headers = Flag().read(rest.get("proxy_headers", True))
-            rest.pop("proxy_headers", None)
-        self._proxies = rest.pop("forwarded_allow_ips", None)
-        return rest
 
     def typed(self):
         """What the command asks for as if it were typed."""
@@ -43,10 +31,6 @@ class Command:
     def environment(self):
         """Variables for the app, unless they are set, or None."""
         return {"FASTAPI_ENV": "development"} if self.dev else None
-
-    def trusted_proxies(self, environ):
-        """Whose X-Forwarded-For and X-Forwarded-Proto are believed; None: nobody's."""
-        return (self._proxies or environ.get("FORWARDED_ALLOW_IPS") or PROXIES) if self._headers else None
 
     def search(self, reading, cwd, app_needed):
         """The app, where the line gives none, and its source. The app is None if there is none, and that is a problem

@@ -22,8 +22,6 @@ class Config:
     notes: "tuple[str, ...]" = ()
     warnings: "tuple[str, ...]" = ()
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
-    # Whose X-Forwarded-For and -Proto are read, for programs written for uvicorn and by `saltare run`.
-    trusted_proxies: "str | list[str] | None" = None
     environment: "Mapping[str, str] | None" = None  # variables for the app, unless they are set: of `saltare dev`
     server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
@@ -36,8 +34,7 @@ class Config:
         def __getattr__(self, name: str) -> "Any": ...
 
     def values(self) -> "dict[str, Any]":
-        values = {name: getattr(self, name) for name in self.sources}
-        return values if self.trusted_proxies is None else {**values, "trusted_proxies": self.trusted_proxies}
+        return {name: getattr(self, name) for name in self.sources}
 
     def way(self) -> str:
         """How it listens: "tcp", "uds_path", "fd" or "bind"."""

@@ -41,15 +41,16 @@ PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "
 SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
-    "ws_per_message_deflate header app_dir factory",
-    "G": "bind workers preload reload reuse_port log_level log_config root_path print_config",
+    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips",
+    "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
+    "secure_scheme_headers proxy_protocol",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload",
     "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout",
-    "F": "host port workers reload reload_dir root_path",
+    "F": "host port workers reload reload_dir root_path proxy_headers forwarded_allow_ips",
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
-    "reload_exclude",
+    "reload_exclude proxy_headers proxy_protocol",
 }
 
 # ---- why not ----
@@ -58,7 +59,6 @@ SHARED = {
 LACKS = {
     "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
     "HTTP/2": "let a proxy speak HTTP/2",
-    "proxy headers": "wrap the app in a middleware that reads them (docs/migrating.md, Proxy headers)",
     "access log": "let the proxy or a middleware of the app log requests",
     "metrics": "let a middleware of the app count",
 }
@@ -66,8 +66,6 @@ TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
 NO_CERTIFICATE = "without a certificate it has no effect"
 ACCESS = f"there is no access log in this version; leave it out, and {LACKS['access log']}"
 NO_ACCESS = "without an access log it has no effect"
-PROXY = f"saltare does not read proxy headers in this version; leave it out, and {LACKS['proxy headers']}"
-PROXY_PROTOCOL = "saltare does not read the PROXY protocol in this version; let the proxy speak plain HTTP"
 HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
 NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
@@ -282,11 +280,7 @@ ROWS = (
     Row("Z", "hsts_include_subdomains hsts_preload", Fine("without --hsts-max-age it has no effect"), FLAG),
     Row("Z", "http_pool_max", Fine("what a request needs is made for it")),
     # ---- behind a proxy ----
-    Row("UFZ", "proxy_headers", Refusal(PROXY), FLAG),
-    Row("UGF", "forwarded_allow_ips", Refusal(PROXY)),
-    Row("G", "secure_scheme_headers", Refusal(PROXY)),
-    Row("GZ", "proxy_protocol", Refusal(PROXY_PROTOCOL), EITHER),
-    Row("G", "proxy_allow_ips proxy_allow_from", Fine("without the PROXY protocol it has no effect")),
+    Row("G", "proxy_allow_ips proxy_allow_from", Spelling("proxy_protocol_from")),
     # ---- websocket ----
     Row("UR", "ws websockets",
         Fine(
@@ -434,8 +428,6 @@ def of_uvicorn(names):
 
 def not_read(environ, theirs):
     """A line for each kind of variable that is set in vain."""
-    if environ.get("FORWARDED_ALLOW_IPS"):
-        yield f"FORWARDED_ALLOW_IPS is set: {PROXY}"
     if "GUNICORN_CMD_ARGS" in theirs:
         yield "GUNICORN_CMD_ARGS is not read: write its options on the command line, or as SALTARE_BIND and so on"
     if names := sorted(name for name in theirs if name != "GUNICORN_CMD_ARGS"):

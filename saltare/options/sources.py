@@ -52,7 +52,7 @@ def examine(app, given, environ, cwd, source, app_needed, problems, command=None
         sources["factory"] = sources["app"]
     config = Config(values, {**sources, **aside})
     if command is not None:
-        config.trusted_proxies, config.environment = command.trusted_proxies(environ), command.environment()
+        config.environment = command.environment()
     config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
@@ -93,8 +93,6 @@ class Reading:
         names = environment_names(environ)
         for name in service_links(names):
             del names[name]
-        if self.command is not None:
-            given = self.command.take(given)
         self.read_layer(given, Layer(0, source, label))
         if self.command is not None:
             self.read_commands(self.command.typed(), 0, self.command.title)
@@ -105,6 +103,10 @@ class Reading:
             self.read_layer({"port": environ[PORT]}, Layer(1, f"environment, as {PORT}", lambda name, value=None: PORT))
         self.read_file(cwd)
         self.read_concurrency(environ, source)
+        if FORWARDED in environ:
+            self.read_layer(
+                {"forwarded_allow_ips": environ[FORWARDED]}, Layer(3, FORWARDED, lambda name, value=None: FORWARDED)
+            )
         if self.command is not None:
             self.read_commands(self.command.defaults(), 4, f"default of {self.command.title}")
             self.set_workers_aside()
@@ -270,12 +272,10 @@ def not_read(environ, source, config):
             "enableServiceLinks: false in the pod avoids them"
         )
     theirs = [name for name in environ if name.startswith("GRANIAN_") or name == "GUNICORN_CMD_ARGS"]
-    read = [FORWARDED] if config.trusted_proxies is not None else []
-    if FORWARDED in environ or (theirs and source == COMMAND_LINE):
+    if theirs and source == COMMAND_LINE:
         from .foreign import not_read as of_others
 
-        others = {name: value for name, value in environ.items() if name not in read}
-        yield from of_others(others, theirs if source == COMMAND_LINE else [])
+        yield from of_others(environ, theirs)
 
 
 def flag_of(name, value=None):

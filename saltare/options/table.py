@@ -7,6 +7,7 @@ server that the command line started does not load it.
 
 from .. import __version__
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
+from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
 from .techniques import TECHNIQUES
 from .values import (
     App,
@@ -52,6 +53,7 @@ class Option:
 
 
 APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP", "WebSocket"
+PROXIES = "Behind a proxy"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
@@ -243,6 +245,53 @@ OPTIONS = (
         "2.3",
         "Set the spec_version of scopes. 2.3 means 2.3 for http and 2.4 for websocket, as in other servers. With 2.5, "
         "send() raises as soon as the client has gone, and Starlette does not cancel a silent stream then.",
+    ),
+    Option(
+        PROXIES,
+        "proxy_headers",
+        Flag(),
+        True,
+        "Take the client, the scheme and the server of a request from the fields that a proxy in "
+        "forwarded_allow_ips sends. docs/proxies.md has the rules.",
+    ),
+    Option(
+        PROXIES,
+        "forwarded_allow_ips",
+        Several(Peer(), ",", "commas"),
+        LOCAL_PEERS,
+        "Believe the fields of these peers, and of the proxies behind them. The default is the variable "
+        "FORWARDED_ALLOW_IPS, if it is set.",
+    ),
+    Option(
+        PROXIES,
+        "proxy_fields",
+        FieldNames(),
+        FIELDS,
+        "Believe these fields, in this order where two say the same thing. Leave out those that your proxy passes on "
+        "from clients.",
+    ),
+    Option(
+        PROXIES,
+        "secure_scheme_headers",
+        SecureFields(),
+        (),
+        "Set the scheme to https if a proxy in forwarded_allow_ips sends this field with this value. Repeat the option "
+        "for more fields.",
+    ),
+    Option(
+        PROXIES,
+        "proxy_protocol",
+        ProxyProtocol(),
+        "off",
+        "Expect a header of the PROXY protocol at the start of each connection, and close connections without one. "
+        "v1 and v2 accept one version.",
+    ),
+    Option(
+        PROXIES,
+        "proxy_protocol_from",
+        Several(Peer(), ",", "commas"),
+        LOCAL_PEERS,
+        "Accept PROXY headers of these peers. Connections of others are closed.",
     ),
     Option(
         WEBSOCKET,

@@ -176,6 +176,7 @@ class RootPath(Text):
 class Flag:
     many = False
     metavar = ""
+    words = FLAG_WORDS  # that the command line takes for its value
     accepts = "true or false"
 
     def read(self, value):

@@ -93,11 +93,7 @@ def examined(config, problems, warnings):
         "other_servers_names": list(config.notes),
         "limits": [{"name": name, "value": limit(config, name), "source": config.sources[name]} for name in LIMITS],
         "not_here": [{"what": what, "why": why} for what, why in obstacles(config)],
-        "not_in_this_version": {
-            what: instead
-            for what, instead in LACKS.items()
-            if what != "proxy headers" or config.trusted_proxies is None
-        },
+        "not_in_this_version": dict(LACKS),
     }
 
 

@@ -6,6 +6,7 @@ from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
 
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
+PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
 def new_core(config, options):
@@ -30,8 +31,14 @@ def core_options(config, guest):
     values = vars(config)
     options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
     end_streams = config.drain_streams == "disconnect"
+    proxy_versions = PROXY_VERSIONS[config.proxy_protocol]
     options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()
-    options.update(guest=int(guest), debug=int(log.enabled(log.DEBUG)), end_streams=int(end_streams))
+    options.update(
+        guest=int(guest),
+        debug=int(log.enabled(log.DEBUG)),
+        end_streams=int(end_streams),
+        proxy_versions=proxy_versions,
+    )
     return options
 
 

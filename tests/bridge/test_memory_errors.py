@@ -44,9 +44,15 @@ def every_allocation(monkeypatch):
     return each
 
 
+BELIEVED = b"x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-prefix"
+PROXIES = {"proxy_headers": 1, "forwarded_allow_ips": b"127.0.0.1", "proxy_fields": BELIEVED}
+FORWARDED = b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Prefix: /a\r\n"
+
+
 @pytest.fixture
-def warm(bare):
+def warm(make_bare):
     """A core with room in its outbox, as after serving for a while: it can report what it loses for lack of memory."""
+    bare = make_bare(**PROXIES)
     for _ in range(3):
         peer, exchange = bare.ask()
         bare.answer(exchange)
@@ -71,7 +77,13 @@ def stays(request):
 
 
 @pytest.mark.parametrize(
-    "request_", [b"GET /p%C3%A4th?q HTTP/1.1\r\nHost: test\r\nX-Own: 1\r\n\r\n", post(b"abc", length=6)]
+    "request_",
+    [
+        b"GET /p%C3%A4th?q HTTP/1.1\r\nHost: test\r\nX-Own: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: test\r\n" + FORWARDED + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-Port: 8443\r\n\r\n",
+        post(b"abc", length=6),
+    ],
 )
 def test_a_request_is_dispatched_or_refused(warm, every_allocation, stays, request_):
     def attempt(memory):

@@ -294,6 +294,20 @@ def test_reload_serves_the_changed_file(gunicorn, tmp_path):
 # ---- settings ----
 
 
+@pytest.mark.parametrize("allowed, client", [("127.0.0.1", b"192.0.2.1"), ("10.0.0.0/8", None)])
+def test_the_proxy_protocol(gunicorn, allowed, client):
+    server = gunicorn("--proxy-protocol", "v1", "--proxy-allow-from", allowed)
+    raw = Raw(server).send(b"PROXY TCP4 192.0.2.1 198.51.100.7 4711 443\r\n")
+    try:
+        if client is not None:
+            assert client in raw.get("/scope").read_response().body
+        else:
+            with pytest.raises((EOFError, ConnectionError)):
+                raw.get("/scope").read_response()
+    finally:
+        raw.close()
+
+
 def test_logs_go_to_gunicorns_loggers(gunicorn, tmp_path):
     """SIGUSR1 opens the files anew."""
     access, errors = tmp_path / "access", tmp_path / "errors"
@@ -301,7 +315,7 @@ def test_logs_go_to_gunicorns_loggers(gunicorn, tmp_path):
     with open(tmp_path / "out", "w") as out:
         server = gunicorn("--access-logfile", access, "--access-logformat", shape, stdout=out)
         answer = server.get("/a%20b?c=d", "X-Sent: yes", "User-Agent: test", "X-Forwarded-For: 10.1.2.3")
-        line = f"127.0.0.1 - - GET /a%20b?c=d HTTP/1.1 200 {len(answer.body)} GET /a b?c=d HTTP/1.1 yes app test\n"
+        line = f"10.1.2.3 - - GET /a%20b?c=d HTTP/1.1 200 {len(answer.body)} GET /a b?c=d HTTP/1.1 yes app test\n"
         wait_until(lambda: access.read_text() == line, access.read_text)
         access.rename(errors)
         server.popen.send_signal(signal.SIGUSR1)
@@ -340,12 +354,14 @@ def test_unix_sockets_and_several_addresses(gunicorn, tmp_path):
     assert server.get("/scope", *fields).body == b"('127.0.0.1', 'http', '')"
     server.url = f"unix:{path}"
     assert server.get("/scope", *fields).body == b"('10.1.2.3', 'https', '')"
+    assert server.get("/scope", "X-Forwarded-Protocol: ssl").body == b"(None, 'https', '')"
+    assert server.get("/scope", "X-Forwarded-Protocol: tcp").body == b"(None, 'http', '')"
     assert path.stat().st_mode & 0o777 == 0o770
     assert server.stop() == 0
     assert not path.exists()
 
 
-REFUSED = ("--certfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3")
+REFUSED = ("--certfile", "gunicorn_apps.py", "--protocol", "uwsgi", "-w", "3")
 
 
 @pytest.mark.parametrize(
@@ -354,7 +370,7 @@ REFUSED = ("--certfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3"
         ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do (environ, start_response)", "a2wsgi.WSGIMiddleware(app)"]),
         ((), "gunicorn_apps:asgi2", 3, ["as ASGI 2 apps do", "guarantee_single_callable"]),
         ((), "gunicorn_apps:fails", 3, ["the app's start-up failed: no database"]),
-        (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "proxy_protocol: got 'v1'; "]),
+        (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "protocol: got 'uwsgi'; "]),
     ],
     ids=["wsgi", "asgi2", "start-up", "settings"],
 )
@@ -510,22 +526,3 @@ def test_what_gunicorns_logger_gets(messages, status, sent):
 
 def test_a_lifespan_is_not_logged():
     assert recorded([], type="lifespan") == []
-
-
-@pytest.mark.parametrize(
-    "secure, field, scheme, kind",
-    [
-        ({"X-FORWARDED-SSL": "on"}, (b"x-forwarded-ssl", b"on"), "https", "http"),
-        ({"X-FORWARDED-SSL": "on"}, (b"x-forwarded-ssl", b"on"), "wss", "websocket"),
-        ({"X-FORWARDED-SSL": "on"}, (b"x-forwarded-ssl", b"off"), "http", "http"),
-        ({}, (b"x-forwarded-ssl", b"on"), "http", "http"),
-        ({}, (b"x-forwarded-proto", b"https"), "https", "http"),
-    ],
-)
-def test_fields_that_mean_a_secure_scheme(secure, field, scheme, kind):
-    from saltare.compat.gunicorn_app import Forwarded
-
-    for client, expected in ((("10.0.0.1", 1), scheme), (None, scheme), (("10.0.0.2", 1), "http")):
-        scope = {**SCOPE, "type": kind, "headers": [field], "client": client}
-        Forwarded(lambda *args: None, ["10.0.0.1"], secure)(scope, None, None)
-        assert scope["scheme"] == expected

@@ -1,4 +1,4 @@
-"""X-Forwarded-For and X-Forwarded-Proto, which uvicorn reads by default from proxies on the same host."""
+"""uvicorn's middleware for fields of proxies, and a Config, which reads them by default from proxies on the same host."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 import saltare
-from saltare.app.proxy_headers import MOST_KNOWN, ProxyHeadersMiddleware, Trusted
+from saltare.compat.proxy_headers import MOST_KNOWN, ProxyHeadersMiddleware, Trusted
 
 
 def seen(headers, client=("127.0.0.1", 5), kind="http", trusted="127.0.0.1"):
@@ -87,28 +87,39 @@ def test_other_peers_are_not_believed(client):
     ("options", "body"),
     [
         ({}, "1.2.3.4 https"),
+        ({"proxy_headers": True, "forwarded_allow_ips": "*"}, "1.2.3.4 https"),
         ({"proxy_headers": False}, "127.0.0.1 http"),
         ({"forwarded_allow_ips": "10.0.0.1"}, "127.0.0.1 http"),
     ],
 )
 def test_a_config_reads_them_by_default(options, body):
+    assert asyncio.run(asked(options)) == body
+
+
+async def asked(options):
+    """The response of an app that says what its scope has, served by a Config, to a request with fields of a proxy."""
+
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
 
-    async def main():
-        server = saltare.Server(saltare.Config(app, port=0, lifespan="off", log_config=None, **options))
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.001)
-        headers = {"x-forwarded-for": "1.2.3.4", "x-forwarded-proto": "https"}
-        async with httpx.AsyncClient() as client:
-            text = (await client.get(server.url, headers=headers)).text
-        server.should_exit = True
-        await task
-        return text
+    server = saltare.Server(saltare.Config(app, port=0, lifespan="off", log_config=None, **options))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.001)
+    headers = {"x-forwarded-for": "1.2.3.4", "x-forwarded-proto": "https"}
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(server.url, headers=headers)).text
+    server.should_exit = True
+    await task
+    return text
 
-    assert asyncio.run(main()) == body
+
+def test_the_access_log_has_the_client(caplog):
+    with caplog.at_level("INFO", "uvicorn.access"):
+        asyncio.run(asked({"access_log": True}))
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "uvicorn.access")
+    assert line == '1.2.3.4:0 - "GET / HTTP/1.1" 200'
 
 
 def test_the_addresses_of_the_environment(monkeypatch):

@@ -85,12 +85,9 @@ def test_columns_stand_apart(command):
 
 def test_every_lack_has_one_reason(doctor):
     lacks = doctor("main:app")[0]["not_in_this_version"]
-    refused = doctor("main:app", "--ssl-keyfile", "x", "--proxy-headers", "--access-log", "--metrics", "--http2")[0]
-    for what, problem in zip(
-        ("TLS", "proxy headers", "access log", "metrics", "HTTP/2"), refused["problems"], strict=True
-    ):
+    refused = doctor("main:app", "--ssl-keyfile", "x", "--access-log", "--metrics", "--http2")[0]
+    for what, problem in zip(("TLS", "access log", "metrics", "HTTP/2"), refused["problems"], strict=True):
         assert problem.endswith(lacks[what])
-    assert "proxy headers" not in doctor("run", "main.py")[0]["not_in_this_version"]
 
 
 def test_every_problem_and_what_the_rest_comes_to(doctor):
@@ -133,14 +130,13 @@ def test_where_it_could_not_listen(doctor, tmp_path):
 
 def test_what_the_server_would_warn_of(doctor, command):
     env = {
-        "FORWARDED_ALLOW_IPS": "*",
         "GRANIAN_PORT": "80",
         "SALTARE_PORT": "tcp://10.0.0.1:80",
         "SALTARE_SERVICE_HOST": "10.0.0.1",
     }
     report, code = doctor("main:app", "--chdir", "/", env=env)
     assert code == 0
-    starts = ["--chdir '/' of gunicorn", "environment variables that Kubernetes", "FORWARDED_ALLOW_IPS", "variables of"]
+    starts = ["--chdir '/' of gunicorn", "environment variables that Kubernetes", "variables of"]
     assert len(report["warnings"]) == len(starts)
     assert all(map(str.startswith, report["warnings"], starts))
     assert f"warnings\n  {report['warnings'][1]}" in command("doctor", "main:app", env=env).stdout

@@ -23,6 +23,7 @@ WORDS = 4  # consecutive words of a quoted message that must appear in the code
 OTHERS = {
     "--listen",  # debugpy
     "--pid",  # py-spy
+    "--haproxy-protocol",  # curl
     "--workloads",  # benchmarks/run.py
     *("--html", "--path", "--requests"),  # saltare memory
     "--json",  # saltare doctor

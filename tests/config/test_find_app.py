@@ -393,19 +393,6 @@ def test_dev_reloads_with_one_worker(project):
     assert typed("run").reload is False and typed("run").environment is None
 
 
-def test_proxies_that_are_believed(project):
-    project("main.py")
-    assert typed("main.py").trusted_proxies is None
-    assert typed("run").trusted_proxies == typed("dev --proxy-headers").trusted_proxies == "127.0.0.1,::1"
-    assert typed("run --no-proxy-headers").trusted_proxies is None
-    assert typed("run --proxy-headers=false").trusted_proxies is None
-    assert refused("run --proxy-headers=maybe").startswith("--proxy-headers: got 'maybe'; ")
-    assert typed("run --forwarded-allow-ips 10.0.0.1,::1").trusted_proxies == "10.0.0.1,::1"
-    assert typed("run", FORWARDED_ALLOW_IPS="*").trusted_proxies == "*"
-    assert typed("run").values()["trusted_proxies"] == "127.0.0.1,::1"
-    assert "trusted_proxies" not in typed("main.py").values()
-
-
 def test_names_of_fastapis_command(project):
     project("main.py")
     assert typed("run -v").log_level == typed("dev --verbose main.py").log_level == "debug"

@@ -115,7 +115,17 @@ LINES = {
     "app:app --backlog 100 --uds /x": {"listen_backlog": 100, "uds_path": "/x"},
     "app:app --h11-max-incomplete-event-size 4194304": {"max_request_head": 1 << 20},
     "app:app --ws-ping-interval 30 --ws-ping-timeout 60": {"ws_keepalive_timeout": 60},
-    "app:app --no-access-log --no-proxy-headers --no-use-colors": {},
+    "app:app --no-access-log --no-proxy-headers --no-use-colors": {"proxy_headers": False},
+    "app:app --proxy-headers --forwarded-allow-ips '*'": {"forwarded_allow_ips": ("*",)},
+    "app:app --forwarded-allow-ips 10.0.0.1,::1": {"forwarded_allow_ips": ("10.0.0.1", "::1")},
+    "app:app --proxy-protocol": {"proxy_protocol": "on"},
+    "--proxy-protocol app:app": {"proxy_protocol": "on"},
+    "app:app --proxy-protocol auto": {"proxy_protocol": "on"},
+    "app:app --proxy-protocol v2 --proxy-allow-from 10.0.0.0/8": {
+        "proxy_protocol": "v2",
+        "proxy_protocol_from": ("10.0.0.0/8",),
+    },
+    "app:app --proxy-protocol off": {},
     "app:app --reload-delay 1 --reload --reload-include '*.yaml'": {"reload": True, "reload_include": ("*.yaml",)},
     "app:app --header a:b --header c:d": {"header": ("a: b", "c: d")},
     "app:app --reload --reload-ignore-dirs sub --reload-ignore-paths src/gen": {
@@ -179,8 +189,8 @@ REFUSED = {
     "app:app --http 2": "--http: got '2'; saltare has one parser, for HTTP/1.1; accepted: auto, h11, httptools and 1",
     "app:app --no-ws": "--no-ws: saltare always passes websockets on to the app",
     "app:app --interface wsgi": "--interface: got 'wsgi'; saltare runs ASGI apps; wrap a WSGI app: a2wsgi.WSGIMiddleware(app)",
-    "app:app --proxy-headers": "--proxy-headers: saltare does not read proxy headers in this version; leave it out",
-    "app:app --forwarded-allow-ips '*'": "--forwarded-allow-ips: got '*'; saltare does not read proxy headers",
+    "app:app --proxy-protocol=v3": "--proxy-protocol: got 'v3'; accepted: true or false, or v1 or v2 for one version",
+    "app:app --proxy-headers=maybe": "--proxy-headers: got 'maybe'; accepted: true or false",
     "app:app --access-log": "--access-log: there is no access log in this version; leave it out",
     "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
     "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
@@ -224,7 +234,7 @@ def test_a_line_is_refused_with_what_to_write(problems, line):
 
 
 def test_every_problem_of_a_line_is_named(problems):
-    line = "app:app --prot 80 --workers x --daemon --ssl-certfile a --proxy-headers --port c:d --reload --uds"
+    line = "app:app --prot 80 --workers x --daemon --ssl-certfile a --proxy-headers=x --port c:d --reload --uds"
     lines = problems(line, SALTARE_BODY_TIMEOUT="soon", SALTARE_HOTS="x", UVICORN_WS_MAX_SIZE="big")
     labels = [one.partition(":")[0] for one in lines]
     expected = ["--prot", "--uds", "--workers", "--daemon", "--ssl-certfile", "--proxy-headers", "--port"]
@@ -249,6 +259,7 @@ def test_keywords_of_uvicorn(load, tmp_path):
             "log_level": 20,
             "access_log": False,
             "proxy_headers": False,
+            "forwarded_allow_ips": None,
             "ssl_keyfile": None,
             "ssl_certfile": None,
             "ssl_version": 17,
@@ -281,6 +292,7 @@ def test_keywords_of_uvicorn(load, tmp_path):
         "max_keepalive_requests": 1,
         "shutdown_timeout": 0,
         "ws_keepalive_timeout": 0,
+        "proxy_headers": False,
     }
     assert config.sources["max_keepalive_requests"] == "keyword, as timeout_keep_alive"
     assert any(
@@ -301,8 +313,8 @@ def test_our_own_zero_means_off(load):
 
 def test_keywords_refused(load):
     with pytest.raises(ConfigError) as caught:
-        load({"ssl_certfile": "a", "proxy_headers": True, "prot": 5})
-    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "proxy_headers", "prot"]
+        load({"ssl_certfile": "a", "access_log": True, "prot": 5})
+    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "access_log", "prot"]
 
 
 def test_names_in_a_file(load, tmp_path):

@@ -90,10 +90,11 @@ def test_a_path_alone_changes_nothing_but_the_search(cli_server, edited):
     server = cli_server("src/shop/main.py", cwd=edited.folder)
     assert server.url.startswith("http://127.0.0.1:")
     told = seen(server, "X-Forwarded-For: 10.9.8.7")
-    assert told["client"] == "127.0.0.1"
+    assert told["client"] == "10.9.8.7"
     unwanted = {
         "saltare.app.search",
-        "saltare.app.proxy_headers",
+        "saltare.compat.proxy_headers",
+        "saltare.options.proxy_values",
         "saltare.options.app_path",
         "saltare.options.sources",
     }

@@ -163,3 +163,15 @@ async def hoard(scope, receive, send):
         digest.update(message["body"])
         more = message["more_body"]
     await answer(send, json.dumps({"sizes": sizes, "digest": digest.hexdigest()}).encode())
+
+
+async def where_from(scope, receive, send):
+    """Responds with what the scope says of both ends."""
+    told = {name: scope[name] for name in ("client", "scheme", "server", "root_path", "path")}
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": repr(told)})
+        await send({"type": "websocket.close"})
+        return
+    await answer(send, repr(told).encode())

@@ -6,6 +6,7 @@ import (
 
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/proxy"
 )
 
 // Config is the settings of connections. Times are in ticks; 0 is off.
@@ -17,6 +18,10 @@ type Config struct {
 	MaxRequestBody       uint64
 	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
+
+	Proxies           proxy.Rules
+	ProxyProtocol     proxy.Versions
+	ProxyProtocolFrom *proxy.List // peers that may send its header
 
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil

@@ -12,6 +12,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/message"
+	"saltare/gocore/internal/proxy"
 	"saltare/gocore/internal/transport"
 )
 
@@ -153,7 +154,9 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	r.Head, r.Path, r.PathLen = handoff.Pointer(buf), handoff.Pointer(path), uint32(len(path))
 	r.Method, r.RawPath, r.Query = head.Method, head.Path, head.Query
 	r.Minor, r.Listener = uint32(head.Minor), c.Listener
-	r.Client, r.Local = c.Client, c.Local
+	from := d.origin(c, buf)
+	r.Client, r.Local = from.Client, c.Local
+	r.Scheme, r.Port, r.Host, r.Prefix = from.Scheme, from.Port, from.Host, from.Prefix
 	if len(fields) > 0 {
 		r.Fields, r.NFields = fieldsPointer(fields), uint32(len(fields))
 	}
@@ -165,6 +168,15 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
 	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+}
+
+// origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.
+func (d *Driver) origin(c *transport.Conn, buf []byte) (from proxy.Origin) {
+	from.Client = c.Client
+	if rules := &d.config.Proxies; rules.Apply(&c.Client, d.head.Proxied) {
+		rules.Read(&from, buf, d.head.Fields)
+	}
+	return from
 }
 
 func (d *Driver) flagsOf(s *exchange.Stream) (flags uint32) {

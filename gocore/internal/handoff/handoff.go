@@ -11,6 +11,7 @@
 package handoff
 
 import (
+	"bytes"
 	"unsafe"
 
 	"saltare/gocore/internal/http1"
@@ -83,6 +84,11 @@ const (
 	FamilyInet6 = 6
 )
 
+const (
+	SchemeHTTP  = 1
+	SchemeHTTPS = 2
+)
+
 // Event is struct saltare_event. Data points outside Go's heap.
 type Event struct {
 	Kind, Flags uint32
@@ -98,6 +104,21 @@ type Address struct {
 	Family uint16
 }
 
+var mapped = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff") // RFC 4291 2.5.5.2
+
+// Octets are those of the IP address, 4 or 16; none if there is none. An IPv4-mapped IPv6 address is an IPv4 address.
+func (a *Address) Octets() []byte {
+	switch {
+	case a.Family == FamilyInet:
+		return a.IP[:4]
+	case a.Family != FamilyInet6:
+		return nil
+	case bytes.HasPrefix(a.IP[:], mapped):
+		return a.IP[len(mapped):]
+	}
+	return a.IP[:]
+}
+
 // Request is struct saltare_request. The pointers point outside Go's heap.
 type Request struct {
 	Head, Path, Fields, Body uintptr
@@ -109,6 +130,8 @@ type Request struct {
 	Listener                 uint32
 	NSubprotocols            uint32
 	Client, Local            Address
+	Scheme, Port             uint32
+	Host, Prefix             http1.Span
 }
 
 // Command is struct saltare_command.

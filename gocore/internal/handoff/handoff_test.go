@@ -88,7 +88,7 @@ func TestSizesOfRecords(t *testing.T) {
 	for name, c := range map[string][2]uintptr{
 		"Event":   {unsafe.Sizeof(Event{}), 32},
 		"Address": {unsafe.Sizeof(Address{}), 20},
-		"Request": {unsafe.Sizeof(Request{}), 128},
+		"Request": {unsafe.Sizeof(Request{}), 152},
 		"Command": {unsafe.Sizeof(Command{}), 24},
 		"BodyRef": {unsafe.Sizeof(BodyRef{}), 24},
 	} {

@@ -50,6 +50,7 @@ type Head struct {
 	ExpectContinue   bool  // the peer sends the body only after 100 (Continue)
 	UpgradeWebSocket bool  // a GET that asks for WebSocket and has no body
 	AcceptsCodings   bool  // the peer names a content coding that it accepts, besides identity
+	Proxied          bool  // there is a field that proxies set
 	PathEscaped      bool  // Path holds "%": see DecodePath
 	IsHEAD           bool
 	IsCONNECT        bool // Target is host:port; there is no path

@@ -35,6 +35,8 @@ func (m *meaning) read(h *Head, id uint32, v []byte, index int) *message.Refusal
 		return m.readExpect(h, v)
 	case idAcceptEncoding:
 		h.AcceptsCodings = h.AcceptsCodings || namesCoding(v)
+	default:
+		h.Proxied = true
 	}
 	return nil
 }
@@ -44,7 +46,7 @@ func (m *meaning) readHost(v []byte, index int) *message.Refusal {
 	if m.hasHost {
 		return twoHosts
 	}
-	if !validHost(v) {
+	if !ValidHost(v) {
 		return badHost
 	}
 	m.hasHost, m.host = true, index

@@ -8,7 +8,7 @@ import (
 	"saltare/gocore/internal/octet"
 )
 
-// IDs of the fields that this package interprets; they come first in KnownNames.
+// IDs of the fields that the core interprets; they come first in KnownNames.
 const (
 	idHost = 1 + iota
 	idContentLength
@@ -17,6 +17,14 @@ const (
 	idExpect
 	idUpgrade
 	idAcceptEncoding
+	// Fields that proxies set, which package proxy interprets.
+	Forwarded
+	XForwardedFor
+	XForwardedProto
+	XForwardedHost
+	XForwardedPort
+	XForwardedPrefix
+	XRealIP
 	idsRead // the first ID that only the app interprets
 )
 
@@ -25,12 +33,12 @@ const (
 var KnownNames = [...]string{
 	"",
 	"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "accept-encoding",
+	"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip",
 	"user-agent", "accept", "accept-language", "accept-charset",
 	"content-type", "content-encoding", "cookie", "authorization", "origin", "referer",
 	"cache-control", "pragma", "range", "if-range", "if-match", "if-none-match",
 	"if-modified-since", "if-unmodified-since", "keep-alive", "te", "trailer", "via", "dnt", "priority",
-	"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-	"x-real-ip", "x-request-id", "x-requested-with", "x-csrf-token", "x-api-key",
+	"x-request-id", "x-requested-with", "x-csrf-token", "x-api-key",
 	"traceparent", "tracestate", "upgrade-insecure-requests",
 	"sec-fetch-site", "sec-fetch-mode", "sec-fetch-user", "sec-fetch-dest",
 	"sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform",

@@ -33,8 +33,11 @@ func idOf(t *testing.T, name string) uint32 {
 }
 
 func TestKnownNames(t *testing.T) {
-	for id, name := range []string{"", "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"} {
-		if constants := []int{0, idHost, idContentLength, idTransferEncoding, idConnection, idExpect, idUpgrade}; KnownNames[constants[id]] != name {
+	for id, name := range []string{"", "host", "content-length", "transfer-encoding", "connection", "expect", "upgrade",
+		"accept-encoding", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix",
+		"x-real-ip"} {
+		if constants := []int{0, idHost, idContentLength, idTransferEncoding, idConnection, idExpect, idUpgrade,
+			idAcceptEncoding, Forwarded, XForwardedFor, XForwardedProto, XForwardedHost, XForwardedPort, XForwardedPrefix, XRealIP}; KnownNames[constants[id]] != name {
 			t.Errorf("%q is not where its constant says", name)
 		}
 	}

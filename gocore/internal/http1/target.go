@@ -73,7 +73,7 @@ func (h *Head) form(b []byte) *message.Refusal {
 }
 
 func (h *Head) authorityForm(t []byte) *message.Refusal {
-	if !validHost(t) || t[0] == ':' || t[len(t)-1] == ':' || !hasPort(t) {
+	if !ValidHost(t) || t[0] == ':' || t[len(t)-1] == ':' || !hasPort(t) {
 		return badForm
 	}
 	h.Path.Len, h.Query, h.PathEscaped = 0, Span{}, false
@@ -109,7 +109,7 @@ func (h *Head) absoluteForm(b, t []byte) *message.Refusal {
 		n = len(rest)
 	}
 	// Userinfo has no place in a request and serves to disguise hosts (RFC 9110 4.2.4); its "@" is not allowed in a host.
-	if n == 0 || rest[0] == ':' || !validHost(rest[:n]) {
+	if n == 0 || rest[0] == ':' || !ValidHost(rest[:n]) {
 		return badAuthority
 	}
 	at := h.Target.Off + uint32(scheme)
@@ -139,9 +139,9 @@ func notAbsolute(t []byte) *message.Refusal {
 	return badForm
 }
 
-// validHost checks uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty: a client without an authority sends an empty
+// ValidHost checks uri-host [ ":" port ] (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty: a client without an authority sends an empty
 // Host. A comma, which RFC 3986 would allow, is refused: an intermediary that joins two Host lines puts a comma between them.
-func validHost(v []byte) bool {
+func ValidHost(v []byte) bool {
 	if len(v) > 0 && v[0] == '[' {
 		return validIPv6(v)
 	}

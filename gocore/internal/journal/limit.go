@@ -26,6 +26,8 @@ const (
 	ChunkExtension
 	Trailers
 	Subprotocols
+	ProxyPeer
+	ProxyHeader
 
 	allLimits
 )
@@ -51,7 +53,7 @@ var refused = [allLimits]struct{ what, option, unit string }{
 // Refused logs, at tick now, that something exceeds a limit of most, unless it logged the same limit within the last minute. Without
 // room for the line, it logs the next refusal instead.
 func (j *Journal) Refused(l Limit, most uint64, now uint32) {
-	if l == NoLimit || j.limits[l] != 0 && now+1-j.limits[l] < interval {
+	if l == NoLimit || j.logged(l, now) {
 		return
 	}
 	of := &refused[l]
@@ -61,10 +63,21 @@ func (j *Journal) Refused(l Limit, most uint64, now uint32) {
 	} else {
 		line += of.option + " of " + grouped(most) + of.unit + " (" + flagOf(of.option) + ")"
 	}
-	line += "; further ones within a minute are not logged"
-	if j.add(handoff.EventLog, handoff.LogWarning, line) {
+	j.Once(l, line, now)
+}
+
+// Once logs a line at tick now, unless one about the same limit was logged within the last minute.
+func (j *Journal) Once(l Limit, line string, now uint32) {
+	if j.logged(l, now) {
+		return
+	}
+	if j.add(handoff.EventLog, handoff.LogWarning, line+"; further ones within a minute are not logged") {
 		j.limits[l] = now + 1
 	}
+}
+
+func (j *Journal) logged(l Limit, now uint32) bool {
+	return j.limits[l] != 0 && now+1-j.limits[l] < interval
 }
 
 // flagOf is an option as written on the command line.

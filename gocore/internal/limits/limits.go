@@ -32,6 +32,17 @@ const (
 	MaxLeadingEmptyLines = 4
 )
 
+// Proxies.
+const (
+	// MaxHops is how many proxies of a list are believed, the nearest ones. Chains have two or three. Price: 28 octets of stack each.
+	MaxHops = 32
+
+	// MaxProxyHeaderBytes is the longest header of the PROXY protocol. Larger: the connection is closed. The addresses take at most 232
+	// octets; further values, such as a client's certificate, some thousand. Price: the largest buffer that a connection holds while its
+	// header arrives.
+	MaxProxyHeaderBytes = 16 << 10
+)
+
 // Request body.
 const (
 	// MaxChunkSizeDigits is the longest chunk size in hex digits, including leading zeros. Longer: 400. 15 digits are less than 2^60

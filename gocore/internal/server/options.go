@@ -10,6 +10,7 @@ import (
 
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/proxy"
 )
 
 // Unit is the unit of an option's values.
@@ -47,6 +48,12 @@ var Options = [...]Option{
 	{"end_streams", Plain, 1, func(c *Config, v uint64) { c.Conn.EndStreams = v != 0 }, nil},
 	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},
 	{"header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ExtraHeaders = t }},
+	{"proxy_headers", Plain, 1, func(c *Config, v uint64) { c.Conn.Proxies.On = v != 0 }, nil},
+	{"forwarded_allow_ips", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Proxies.From = proxy.ParseList(t) }},
+	{"proxy_fields", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Proxies.Fields = proxy.ParseFields(t) }},
+	{"secure_scheme_headers", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Proxies.Secure = proxy.ParseSecure(t) }},
+	{"proxy_versions", Plain, uint64(proxy.Version1 | proxy.Version2), func(c *Config, v uint64) { c.Conn.ProxyProtocol = proxy.Versions(v) }, nil},
+	{"proxy_protocol_from", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ProxyProtocolFrom = proxy.ParseList(t) }},
 	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},
 	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }, nil},
 	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }, nil},

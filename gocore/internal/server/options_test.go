@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"reflect"
 	"regexp"
 	"testing"
@@ -11,11 +12,13 @@ import (
 func TestEachOptionSetsSomethingOfItsOwn(t *testing.T) {
 	word := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 	seen := map[string]bool{}
+	texts := map[string]string{"proxy_fields": "x-real-ip", "secure_scheme_headers": "x-tls: on"} // that set anything
 	for i, option := range server.Options {
 		var config server.Config
 		value, text := option.Most, []byte(nil)
 		if option.Unit == server.Text {
-			value, text = 1, []byte("x")
+			text = []byte(cmp.Or(texts[option.Name], "x"))
+			value = uint64(len(text))
 		}
 		if err := config.Set(uint32(i), value, text); err != nil {
 			t.Errorf("%s: %d is refused: %v", option.Name, value, err)

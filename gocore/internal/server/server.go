@@ -16,6 +16,7 @@ import (
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
+	"saltare/gocore/internal/pp"
 	"saltare/gocore/internal/transport"
 	"saltare/gocore/internal/ws"
 )
@@ -41,7 +42,9 @@ type Server struct {
 	streams  exchange.Streams
 	h1       h1.Driver
 	ws       ws.Driver
-	alarm    *alarm // only for a guest
+	pp       pp.Driver
+	first    transport.Kind // the protocol with which connections begin
+	alarm    *alarm         // only for a guest
 	clock    func() time.Time
 	workers  *counters.Table
 	draining bool
@@ -102,14 +105,17 @@ func Open(c Config) (s *Server, err error) {
 	return s, nil
 }
 
-// connect connects the parts of a server: the loop and its protocols. HTTP/1.1 is registered first, so connections begin with it.
+// connect connects the parts of a server: the loop and its protocols.
 func (s *Server) connect(c config.Config) {
 	now := s.clock()
 	s.journal.Open(s.inbox, c.Debug)
 	s.loop.Open(c, s.poll, s.inbox, &s.journal, now)
 	s.streams.Open(&s.loop)
-	s.h1.Open(&s.loop, &s.streams, &s.ws)
+	s.first = s.h1.Open(&s.loop, &s.streams, &s.ws)
 	s.ws.Open(&s.loop, &s.streams)
+	if c.ProxyProtocol != 0 {
+		s.first = s.pp.Open(&s.loop, s.first)
+	}
 	s.h1.Date(now)
 }
 
@@ -122,6 +128,9 @@ func (s *Server) Listen(listeners []transport.Listener) error {
 	}
 	if s.loop.Accept.Listeners != nil {
 		return unix.EALREADY
+	}
+	for i := range listeners {
+		listeners[i].Protocol = cmp.Or(listeners[i].Protocol, s.first)
 	}
 	s.loop.Accept.Listeners = listeners
 	if s.workers != nil {

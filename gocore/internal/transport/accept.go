@@ -17,7 +17,7 @@ import (
 type Listener struct {
 	FD       int
 	Wildcard bool
-	Protocol Kind // the first protocol of its connections
+	Protocol Kind // the first protocol of its connections; 0: that of the server
 }
 
 // Acceptor takes connections from the listeners.

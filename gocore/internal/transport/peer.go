@@ -2,27 +2,18 @@
 
 package transport
 
-import (
-	"bytes"
-	"strconv"
-
-	"saltare/gocore/internal/handoff"
-)
-
-var mapped = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff") // RFC 4291 2.5.5.2
+import "strconv"
 
 // Peer is address and port. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
 func (c *Conn) Peer() string {
-	ip, text := c.Client.IP[:], make([]byte, 0, 64)
-	switch {
-	case c.Client.Family == handoff.FamilyInet:
-		text = appendIPv4(text, ip[:4])
-	case c.Client.Family == handoff.FamilyInet6 && bytes.HasPrefix(ip, mapped):
-		text = appendIPv4(text, ip[len(mapped):])
-	case c.Client.Family == handoff.FamilyInet6:
-		text = append(appendIPv6(append(text, '['), ip), ']')
-	default:
+	ip, text := c.Client.Octets(), make([]byte, 0, 64)
+	switch len(ip) {
+	case 0:
 		return "unix socket"
+	case 4:
+		text = appendIPv4(text, ip)
+	default:
+		text = append(appendIPv6(append(text, '['), ip), ']')
 	}
 	return string(strconv.AppendUint(append(text, ':'), uint64(c.Client.Port), 10))
 }

@@ -34,7 +34,7 @@ type Protocol interface {
 // most is the largest number of protocols of a server.
 const most = 4
 
-// Add registers a protocol. Connections begin with the first one unless their listener names another.
+// Add registers a protocol. Connections begin with the one that their listener names.
 func (l *Loop) Add(p Protocol) (k Kind) {
 	k = Kind(l.known)
 	l.protocols[k] = p

@@ -1,4 +1,4 @@
-"""X-Forwarded-For and X-Forwarded-Proto of trusted proxies, for programs written for uvicorn, which reads them."""
+"""The middleware of uvicorn.middleware.proxy_headers, for apps that wrap themselves in it; servers use the core."""
 
 import ipaddress
 
