@@ -18,17 +18,22 @@ ACTIONS = {
 APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?|.*\.py(:.*)?")
 COMMANDS = ("run", "dev")  # those of FastAPI; options/commands.py says what they do
 FASTAPIS = {"-e": "--entrypoint", "-v": "--verbose"}  # with these commands
+SERVERS = ("uvicorn", "gunicorn", "granian", "hypercorn", "fastapi", "saltare")
+# What short flags are in lines of one server, where they are something else here or elsewhere.
+THEIRS = {"gunicorn": {"-p": "pid"}, "hypercorn": {"-p": "pid"}}
+ATTRIBUTES = {"gunicorn": "application", "hypercorn": "app"}  # in a module that is given without one
 OWN = {option.flag: (option, None) for option in table.OPTIONS if option.name != "app"}
 OWN.update({option.off_flag: (option, False) for option in table.OPTIONS if option.off_flag})
 
 
 class Line:
     """What a command line gives: `given`, name -> text, True or False, or a list of texts; `action`; `problems`; and
-    `command`, an options.commands.Command or None.
+    `command`, an options.commands.Command or None. `program`: the server whose line it is, or None.
     """
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, program=None):
         self.given, self.action, self.problems = {}, None, []
+        self.program = program
         self.command = None
         self._named = None  # the value of --app
         self._remaining = list(arguments)
@@ -45,12 +50,17 @@ class Line:
                 self._positional(one)
         if self._named is not None:
             self._name_app()
+        if isinstance(self.given.get("app"), str) and program in ATTRIBUTES:
+            self.given["app"] = with_attribute(self.given["app"], program)
 
     def _positional(self, text):
         if text in COMMANDS and self.command is None and "app" not in self.given:
             from ..options.commands import Command
 
             self.command = Command(text)
+        elif self.given.get("app") in SERVERS:
+            self.problems.append(f"{self.given['app']}: leave the name of the program out; write saltare {text}")
+            self.given["app"] = text
         elif "app" in self.given:
             self.problems.append(
                 f"{text}: one argument too many; accepted: one MODULE:ATTRIBUTE and the options in saltare --help"
@@ -94,6 +104,8 @@ class Line:
         flag, value = argument[:2], argument[2:].removeprefix("=")
         if self.command is not None and flag in FASTAPIS:
             self._long(FASTAPIS[flag] + (f"={value}" if value else ""))
+        elif flag in THEIRS.get(self.program, ()):
+            self._foreign(THEIRS[self.program][flag], flag, value or None)
         elif argument in ACTIONS:
             self._act(argument)
         else:
@@ -179,3 +191,9 @@ def split(kind, text):
     """The values in one text; only commas separate them on a command line."""
     values = text.split(kind.separator) if kind.separator == "," else [text]
     return [one.strip() for one in values if one.strip()] or [text]
+
+
+def with_attribute(app, program):
+    """The app as that server understands its name."""
+    app = app.removeprefix("asgi:") if program == "hypercorn" else app
+    return app if ":" in app or "/" in app or app.endswith(".py") else f"{app}:{ATTRIBUTES[program]}"

@@ -1,23 +1,6 @@
 """`saltare doctor`: what it says of a line, as text and as JSON, without importing or starting anything."""
 
-import json
 import socket
-
-import pytest
-
-
-@pytest.fixture
-def doctor(command, tmp_path):
-    """The JSON report of a line, and the exit code."""
-    (tmp_path / "main.py").write_text("open('imported', 'w')\n")
-
-    def report(*arguments, **more):
-        done = command("doctor", "--json", *arguments, **more)
-        assert done.stderr == ""
-        assert not (tmp_path / "imported").exists()
-        return json.loads(done.stdout), done.returncode
-
-    return report
 
 
 def why_not(report, what):
