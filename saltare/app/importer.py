@@ -52,7 +52,7 @@ def searched(module_name):
 
     target = f"{module_name}:{app_in(module)}"
     log.info(f'the app is "{target}"')
-    unload("app.search")
+    unload("app.search", "app.kind")
     return target
 
 
@@ -108,6 +108,10 @@ def check_callable(app, target):
         raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint}')
     if takes_nothing(app):
         raise AppError(f'app "{target}" takes no arguments, and an app takes three: scope, receive and send')
+    from .kind import check
+
+    check(app, target)
+    unload("app.kind")
 
 
 # Of inspect, which is large to import.

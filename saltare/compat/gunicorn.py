@@ -19,7 +19,7 @@ from ..memory.start_up import forget
 from ..options.config import RELOAD_PATIENCE
 from ..process.ending import flush_files
 from .config import Config, fail
-from .gunicorn_app import AccessLog, Forwarded, as_asgi, check_kind
+from .gunicorn_app import AccessLog, Forwarded, as_asgi
 from .gunicorn_arbiter import share_heap, take_slot
 from .gunicorn_server import WorkerServer
 
@@ -135,7 +135,6 @@ class SaltareWorker(Worker):
             log.warning("the app takes no arguments, so it is called as a factory; module:name() says so")
             options.factory = True
         app = importer.load(options)
-        check_kind(app)
         if self.config.proxy_headers:
             app = Forwarded(app, self.config.forwarded_allow_ips, self.cfg.secure_scheme_headers)
         if self.config.access_log and logs_requests(self.log, self.cfg):

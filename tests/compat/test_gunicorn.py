@@ -351,7 +351,7 @@ REFUSED = ("--certfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3"
 @pytest.mark.parametrize(
     "args, app, code, texts",
     [
-        ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do (environ, start_response)", "a2wsgi.WSGIMiddleware(app)"]),
+        ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do", "a2wsgi.WSGIMiddleware(app)"]),
         ((), "gunicorn_apps:asgi2", 3, ["as ASGI 2 apps do", "guarantee_single_callable"]),
         ((), "gunicorn_apps:fails", 3, ["the app's start-up failed: no database"]),
         (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "proxy_protocol: got 'v1'; "]),

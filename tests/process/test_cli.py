@@ -177,6 +177,22 @@ def test_app_that_does_not_start():
     assert "listening on" not in result.stderr
 
 
+def test_wsgi_app(tmp_path):
+    (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n")
+    (tmp_path / "by_name.py").write_text("import saltare\nsaltare.run('shop:app', port=0)\n")
+    done = ended("shop:app", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 3
+    assert 'app "shop:app" (function) takes two arguments, as WSGI apps do' in done.stderr
+    assert "listening" not in done.stderr
+    done = ended("shop:app", "--port", "0", "--workers", "2", cwd=tmp_path)
+    assert done.returncode == 3 and done.stderr.count("as WSGI apps do") == 1
+    done = subprocess.run(
+        [sys.executable, "by_name.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert 'AppError: app "shop:app" (function) takes two arguments' in done.stderr
+
+
 def test_traceback_of_the_app_is_logged(cli_server, raw):
     server = cli_server("cli_apps:raises")
     assert raw(server).get("/").read_response().status == 500
