@@ -146,8 +146,10 @@ class Line:
         elif row is None:
             if value is None and self._is_value(but_no_app=True):
                 value = self._remaining.pop(0)  # most likely; it is not one argument too many
+            from ..options.unknown import unknown
+
             given = "" if value is None else f", got {value!r}"
-            self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
+            self.problems.append(f"{shown.partition('=')[0]}: {unknown(name, given, sources.flag_of)}")
         else:
             if value is None and row.takes == foreign.VALUE and self._is_value():
                 value = self._remaining.pop(0)
