@@ -58,7 +58,7 @@ PROGRAMS = {
             stream=Ask("/gradio_api/heartbeat/abc", fields=EVENTS),
             env=(("GRADIO_SERVER_PORT", "{port}"), ("GRADIO_ANALYTICS_ENABLED", "False")),
         ),
-        Program("nicegui", "nicegui", app="nicegui_app:app", stream=Ask("/stream")),
+        Program("nicegui", "nicegui", app="nicegui_app:app", command="nicegui_app.py {port}", stream=Ask("/stream")),
         Program(
             "marimo",
             "marimo",
@@ -138,11 +138,25 @@ PROGRAMS = {
             "chromadb",
             "chromadb fastapi opentelemetry-instrumentation-fastapi",
             app="chromadb.app:app",
+            command="-m uvicorn chromadb.app:app --port {port} --timeout-keep-alive 30",
             asks=(Ask("/api/v2/heartbeat"), Ask("/api/v2/version"), Ask("/docs"), Ask("/openapi.json")),
             env=(("ANONYMIZED_TELEMETRY", "False"), ("IS_PERSISTENT", "True"), ("PERSIST_DIRECTORY", "{work}")),
         ),
-        Program("streamlit", "streamlit", app="streamlit_app:app"),
-        Program("fastapi", "fastapi", app="fastapi_app:app", asks=(Ask("/"), Ask("/docs")), stream=Ask("/stream")),
+        Program(
+            "streamlit",
+            "streamlit",
+            app="streamlit_app:app",
+            command="{bin}/streamlit run streamlit_script.py --server.headless true --server.port {port} "
+            "--server.address 127.0.0.1 --browser.gatherUsageStats false",
+        ),
+        Program(
+            "fastapi",
+            "fastapi fastapi-cli",
+            app="fastapi_app:app",
+            command="{bin}/fastapi run fastapi_app.py --port {port}",
+            asks=(Ask("/"), Ask("/docs")),
+            stream=Ask("/stream"),
+        ),
     )
 }
 

@@ -311,12 +311,15 @@ class Config:
         """A function that makes the event loop; None with loop="none"."""
         if self.loop == "none":
             return None
-        from ..serve.loops import made_by
+        from ..serve.loops import factory, made_by
 
         name = self.options().loop
-        if ":" in name:
-            return exits_on_failure(lambda: importer.import_target(name))
-        return lambda: made_by(name)
+        if ":" not in name:
+            return lambda: made_by(name)
+        try:
+            return factory(name)
+        except ConfigError as error:
+            fail(error, "Error loading custom loop setup function. ")
 
     def setup_event_loop(self) -> None:
         """Sets the policy of uvloop where it is asked for, as versions before 0.36 did."""
