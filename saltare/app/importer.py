@@ -99,13 +99,16 @@ def made_by(factory, target):
         raise AppError(f'calling the factory "{target}" failed: {one_line(error)}') from error
 
 
+AN_APP = "; an app is called with scope, receive and send"
+
+
 def check_callable(app, target):
     if not callable(app):
         kind, hint = type(app).__name__, ""
         if kind == "coroutine":
             app.close()
             hint = "; a factory has to return the app itself"
-        raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint}')
+        raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint or AN_APP}')
     if takes_nothing(app):
         raise AppError(f'app "{target}" takes no arguments, and an app takes three: scope, receive and send')
     from .kind import check

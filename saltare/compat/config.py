@@ -10,7 +10,7 @@ from typing import Literal
 from .. import log
 from ..app import importer
 from ..app.env_file import load_file
-from ..errors import AppError, StartError
+from ..errors import AppError, ConfigError, StartError
 from ..listen.unix import make_room
 from ..log_config import apply
 from ..modules import put_first

@@ -1,5 +1,6 @@
 """Reads the command line: our options, other servers' names for them, and every problem with the line."""
 
+import os
 import re
 
 from ..options import sources, table
@@ -16,8 +17,10 @@ ACTIONS = {
     "-h": "help",
 }
 APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?|.*\.py(:.*)?")
+ACCEPTED = "one MODULE:ATTRIBUTE and the options in saltare --help"
 COMMANDS = ("run", "dev")  # those of FastAPI; options/commands.py says what they do
 FASTAPIS = {"-e": "--entrypoint", "-v": "--verbose"}  # with these commands
+PYTHON = re.compile(r"(python|pypy)[\d.]*")
 SERVERS = ("uvicorn", "gunicorn", "granian", "hypercorn", "fastapi", "saltare")
 # What short flags are in lines of one server, where they are something else here or elsewhere.
 THEIRS = {"gunicorn": {"-p": "pid"}, "hypercorn": {"-p": "pid"}}
@@ -36,7 +39,7 @@ class Line:
         self.program = program
         self.command = None
         self._named = None  # the value of --app
-        self._remaining = list(arguments)
+        self._remaining = self._without_program(list(arguments))
         while self._remaining:
             one = self._remaining.pop(0)
             if one == "--":
@@ -53,18 +56,27 @@ class Line:
         if isinstance(self.given.get("app"), str) and program in ATTRIBUTES:
             self.given["app"] = with_attribute(self.given["app"], program)
 
+    def _without_program(self, arguments):
+        """The arguments, without the name of a program that may stand in front if a whole line was copied."""
+        name = os.path.basename(arguments[0]) if arguments else ""
+        if name not in SERVERS and not PYTHON.fullmatch(name):
+            return arguments
+        of_python = (
+            "write the app, such as main:app, or saltare as-uvicorn PROGRAM if the program starts uvicorn by itself"
+        )
+        of_server = "write what follows it, or saltare doctor in front of the line"
+        advice = of_server if name in SERVERS else of_python
+        self.problems.append(f"{arguments[0]}: the name of a program; {advice}")
+        return arguments[1:] if name in SERVERS else ["app:app"]
+
     def _positional(self, text):
         if text in COMMANDS and self.command is None and "app" not in self.given:
             from ..options.commands import Command
 
             self.command = Command(text)
-        elif self.given.get("app") in SERVERS:
-            self.problems.append(f"{self.given['app']}: leave the name of the program out; write saltare {text}")
-            self.given["app"] = text
         elif "app" in self.given:
-            self.problems.append(
-                f"{text}: one argument too many; accepted: one MODULE:ATTRIBUTE and the options in saltare --help"
-            )
+            hint = f"did you mean --port {text}?" if text.isdigit() else f"accepted: {ACCEPTED}"
+            self.problems.append(f"{text}: one argument too many; {hint}")
         else:
             self.given["app"] = text
 

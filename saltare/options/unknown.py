@@ -84,8 +84,8 @@ def unknown(name, given, label):
 def meant(name):
     """Our option or the name of another server that is closest, or None."""
     known = [*BY_NAME, *(one for one in ROWS if not one.startswith("-"))]
-    if name in BY_WORD:
-        return BY_WORD[name]
+    if not name or name in BY_WORD:
+        return BY_WORD.get(name)
     if close := get_close_matches(name, known, 1, ALIKE):
         return close[0]
     if found := {BY_WORD[part] for part in name.split("_") if part in BY_WORD}:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 
-from ..launch.arguments import COMMANDS, SERVERS
+from ..launch.arguments import COMMANDS, PYTHON, SERVERS
 from ..options.values import one_of
 
 NAMES = one_of(SERVERS, "and")
@@ -25,7 +25,6 @@ STARTERS = (
 SHELLS = ("sh", "bash", "dash", "zsh")
 VALUED = ("--with", "--from", "--python", "-p", "--package", "--extra", "--group")  # of STARTERS, with a name behind
 OWN = ("doctor", "memory", "as-uvicorn")
-PYTHON = re.compile(r"(python|pypy)[\d.]*")
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 MODULE = re.compile(r"-[A-Za-z]*m(.*)")  # of Python, also behind other letters: -um
 APP = re.compile(r":\w|\.py$")

@@ -161,4 +161,6 @@ def test_as_text(command):
 def test_the_name_of_a_server_where_saltare_serves(command):
     done = command("uvicorn", "main:app", "--check")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "saltare: uvicorn: leave the name of the program out; write saltare main:app\n"
+    assert done.stderr == (
+        "saltare: uvicorn: the name of a program; write what follows it, or saltare doctor in front of the line\n"
+    )

@@ -156,6 +156,14 @@ def test_attribute_missing(failed, folder):
     assert str(failed("one_app:app.x")) == 'app "one_app:app.x": "one_app.app" has no attribute "x"'
 
 
+@pytest.mark.parametrize("name", ["app", "api", "application"])
+def test_attribute_missing_and_the_usual_name_is_there(failed, folder, name):
+    folder("one_app.py", f"{name} = 1\n")
+    assert str(failed("one_app:server")).endswith(f'has no attribute "server"; did you mean {name}?')
+    folder("two_app.py", "x = 1\n")
+    assert str(failed("two_app:server")).endswith('has no attribute "server"')
+
+
 def test_attribute_that_raises(failed, folder):
     folder("lazy.py", "def __getattr__(name):\n    raise RuntimeError('no ' + name)\n")
     error = failed("lazy:app")
@@ -164,7 +172,9 @@ def test_attribute_that_raises(failed, folder):
 
 def test_not_callable(failed, folder):
     folder("one_app.py", "app = 'text'\n")
-    assert str(failed("one_app:app")) == 'app "one_app:app" is of type str, which cannot be called'
+    assert str(failed("one_app:app")) == (
+        'app "one_app:app" is of type str, which cannot be called; an app is called with scope, receive and send'
+    )
     assert (
         str(failed("one_app:app", factory=True)) == 'the factory "one_app:app" is of type str, which cannot be called'
     )
