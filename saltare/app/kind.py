@@ -4,6 +4,7 @@ from types import FunctionType, MemberDescriptorType, MethodType
 
 from ..errors import AppError
 
+WSGI_SERVER = "gunicorn -k gthread"
 CO_VARARGS = 0x04  # of inspect, which is large to import
 
 
@@ -20,10 +21,9 @@ def check(app, target):
 
 
 def of_wsgi(app):
-    text = "takes two arguments, as WSGI apps do, and saltare serves ASGI apps: "
-    if type(app).__module__.startswith("django."):
-        return text + "name the app in asgi.py, or keep gunicorn"
-    return text + "wrap it, as in a2wsgi.WSGIMiddleware(app) or asgiref.wsgi.WsgiToAsgi(app), or keep gunicorn"
+    wrap = "wrap it, as in a2wsgi.WSGIMiddleware(app) or asgiref.wsgi.WsgiToAsgi(app)"
+    advice = "name the app in asgi.py" if type(app).__module__.startswith("django.") else wrap
+    return f"takes two arguments, as WSGI apps do, and saltare serves ASGI apps: {advice}, or serve it by {WSGI_SERVER}"
 
 
 def kind(app):

@@ -218,13 +218,13 @@ def test_wsgi(failed, folder, name, kind):
     folder("one_app.py", WSGI)
     assert str(failed(f"one_app:{name}", factory=name.endswith("made"))) == (
         f'app "one_app:{name}" ({kind}) takes two arguments, as WSGI apps do, and saltare serves ASGI apps: wrap it, as in '
-        "a2wsgi.WSGIMiddleware(app) or asgiref.wsgi.WsgiToAsgi(app), or keep gunicorn"
+        "a2wsgi.WSGIMiddleware(app) or asgiref.wsgi.WsgiToAsgi(app), or serve it by gunicorn -k gthread"
     )
 
 
 def test_wsgi_of_django(failed, folder):
     folder("one_app.py", "from django.core.handlers.wsgi import WSGIHandler\napp = WSGIHandler.__new__(WSGIHandler)\n")
-    assert str(failed("one_app:app")).endswith("name the app in asgi.py, or keep gunicorn")
+    assert str(failed("one_app:app")).endswith("name the app in asgi.py, or serve it by gunicorn -k gthread")
 
 
 @pytest.mark.parametrize(
