@@ -28,6 +28,8 @@ OWN = ("doctor", "memory", "as-uvicorn")
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 MODULE = re.compile(r"-[A-Za-z]*m(.*)")  # of Python, also behind other letters: -um
 APP = re.compile(r":\w|\.py$")
+# What stands before the line in a Procfile, a Dockerfile and a unit of systemd.
+BEFORE = re.compile(r"\s*(?:[\w-]+:\s+|(?:CMD|ENTRYPOINT)\s+|ExecStart\s*=\s*[-@:+!]*)")
 OPERATORS = ("&", "|", ";", "<", ">", "1>", "2>")
 ONE_LINE = "give doctor the one command that starts the server"
 
@@ -109,6 +111,8 @@ def itself(program):
 
 def split(text):
     """The words of a whole line, or of a list in JSON, as Dockerfiles have it."""
+    found = BEFORE.match(text)
+    text = text[found.end() :] if found else text
     if text.startswith("["):
         try:
             words = json.loads(text)

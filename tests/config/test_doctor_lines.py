@@ -30,6 +30,10 @@ def problem(*words):
         "sh -c 'exec uvicorn main:app --port 80'",
         "env uvicorn main:app \\\n --port 80",
         '["uvicorn", "main:app", "--port", "80"]',
+        'CMD ["uvicorn", "main:app", "--port", "80"]',
+        "CMD uvicorn main:app --port 80",
+        "web: uvicorn main:app --port 80",
+        "ExecStart=/srv/venv/bin/uvicorn main:app --port 80",
     ],
 )
 def test_the_name_in_front_is_taken_off(line):
