@@ -20,7 +20,11 @@ OPTIONS = (
     *("--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update"),
     *("--window-size=1200,900", "--hide-scrollbars"),
 )
-TEXT = "document.body ? document.body.innerText : ''"
+# What can be read: text, and what empty fields show.
+TEXT = """
+[document.body?.innerText ?? '', ...[...document.querySelectorAll('[placeholder], [data-placeholder]')]
+ .map(one => one.getAttribute('placeholder') ?? one.dataset.placeholder)].join('\\n').trim()
+"""
 
 
 class Failed(Exception):
@@ -148,7 +152,7 @@ class Visit:
         return Page(text, len(self._requests), tuple(sorted(set(self._failed))), tuple(sorted(set(self._opened))))
 
     def _rest(self):
-        """The text, once nothing has changed for QUIET seconds."""
+        """The text, once there is some, and nothing has changed for QUIET seconds."""
         began = since = time.monotonic()
         seen = None
         while time.monotonic() - began < SECONDS and time.monotonic() - since < QUIET:
@@ -156,7 +160,7 @@ class Visit:
             self._take_events()
             found = self._browser.ask("Runtime.evaluate", self._session, expression=TEXT)["result"].get("value", "")
             now = (found, len(self._requests), len(self._failed), len(self._opened))
-            if now != seen:
+            if now != seen or not found:
                 seen, since = now, time.monotonic()
         return seen[0]
 
