@@ -75,7 +75,8 @@ bench-parser: ## how fast request heads are parsed, beside fasthttp, net/http an
 bench-websocket: ## echo, broadcast and idle WebSockets beside other servers (a quarter of an hour; results/websocket.md)
 	$(PYTHON) benchmarks/bench_websocket.py $(ARGS)
 
-apps: ## well-known programs under uvicorn and under saltare: their responses, streams, stops and memory (ARGS="--only gradio --write")
+apps: ## well-known programs under uvicorn and under saltare: responses, pages in a browser, streams, stops and memory (ARGS="--only gradio --write")
+	@tools/system_packages.sh chromium
 	$(PYTHON) benchmarks/bench_programs.py $(ARGS)
 
 fmt: ## format Go and Python

@@ -1,7 +1,8 @@
 """Programs of the package index under uvicorn and under saltare: whether they answer alike, and what they take.
 
 Each program is crawled twice under uvicorn, which shows what of its responses changes by itself, and once under
-saltare. Then a client leaves a stream that never ends, and the server is stopped while another one is open.
+saltare. Then a browser opens a page of it, a client leaves a stream that never ends, and the server is stopped while
+another one is open.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import browser
 from crawl import ask, crawl, differences, stable
 from process import environment, every_pid, fields, free_port, session_of
 from run import CACHE
@@ -71,12 +73,16 @@ class Running:
 
     def wait_until_ready(self):
         deadline = time.monotonic() + self.program.seconds
-        while not ask(self.port, Ask(self.program.asks[0].path)).status:
+        while not self.is_ready():
             if self.popen.poll() is not None:
                 raise Failed(f"ended with code {self.popen.returncode}: {self.last_words()}")
             if time.monotonic() > deadline:
                 raise Failed(f"not ready after {self.program.seconds} s: {self.last_words()}")
             time.sleep(0.2)
+
+    def is_ready(self):
+        status = ask(self.port, Ask(self.program.asks[0].path)).status
+        return status > 0 and self.program.ready in (None, status)
 
     def last_words(self):
         self.log.seek(0)
@@ -145,8 +151,11 @@ def port_of(address):
     return int(address.rpartition(":")[2], 16)
 
 
-def measured(running, seeds):
-    """{what: figure} of one start of the program: replies, memory, how a stream ends."""
+def measured(running, seeds, screenshot=None):
+    """{what: figure} of one start of the program: replies, memory, its page in a browser, how a stream ends.
+
+    Without seeds neither replies nor page. `screenshot`: a file for the page's.
+    """
     program, port = running.program, running.port
     with running:
         replies = crawl(port, seeds) if seeds else {}
@@ -155,6 +164,7 @@ def measured(running, seeds):
         time.sleep(SETTLE_SECONDS)
         rss, private = running.memory()
         figures = {"replies": replies, "rss": rss, "private": private, "left": None, "stop": None}
+        figures["page"] = browser.look(port, program.page, screenshot) if seeds and opens(program) else None
         if program.stream is not None:
             figures["left"] = Open(port, program.stream).left()
             figures["open"] = Open(port, program.stream)
@@ -162,30 +172,38 @@ def measured(running, seeds):
         return figures
 
 
-def compared(program, bin, version, own):
-    """The row of a program, as cells, and what differs."""
+def opens(program):
+    return bool(program.page and browser.program())
+
+
+def compared(program, bin, version, own, screenshots=None):
+    """The row of a program, as cells, and what differs. `screenshots`: a folder for them."""
     port = free_port()
     figures, said = {}, []
     for name, launcher in {"again": LAUNCHERS["uvicorn"], **LAUNCHERS}.items():
         try:
             seeds = list(figures["again"]["replies"]) if figures.get("again") else program.asks
             running = Running(program, launcher, bin, port, own)
-            figures[name] = measured(running, () if name == "saltare parked" else seeds)
-        except Failed as error:
+            picture = screenshots and screenshots / f"{program.name}-{name}.png"
+            figures[name] = measured(running, () if name == "saltare parked" else seeds, picture)
+        except (Failed, browser.Failed) as error:
             said.append(f"{name}: {error}")
             figures[name] = None
     if figures["again"] and figures["uvicorn"] and figures["saltare"]:
         first, second, other = (figures[name]["replies"] for name in ("again", "uvicorn", "saltare"))
         alike = f"{len(first)} ({stable(first, second)})"
         found = differences(first, second, other)
+        pages = [figures[name]["page"] for name in ("again", "uvicorn", "saltare")]
+        found += browser.differences(*pages) if all(pages) else []
         said += found
     else:
-        alike, found = "", ["it does not run"]
+        alike, found, pages = "", ["it does not run"], [None]
     cells = [f"{program.name} {version}", alike, str(len(found))]
     for what in ("left", "stop"):
         cells += [seconds(figures[name], what, program) for name in ("uvicorn", "saltare")]
     for what in ("rss", "private"):
         cells += [f"{figures[name][what] / MIB:.0f}" if figures[name] else "" for name in LAUNCHERS]
+    cells.append(f"{pages[-1].requests} requests, {len(pages[-1].websockets)} ws" if all(pages) else "")
     return cells, said
 
 
@@ -198,6 +216,7 @@ def seconds(figures, what, program):
 HEAD = (
     *("program", "URLs (stable)", "differ", "left, s: uvicorn", "saltare", "stop, s: uvicorn", "saltare"),
     *("RSS, MiB: uvicorn", "saltare", "parked", "private, MiB: uvicorn", "saltare", "parked"),
+    "page",
 )
 
 
@@ -214,8 +233,11 @@ def main():
     parser.add_argument(
         "--own", action="store_true", help="start programs by their own commands, on saltare by `saltare as-uvicorn`"
     )
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="a folder for pictures of the pages")
     parser.add_argument("--write", action="store_true", help=f"put the rows into {RESULTS.name}")
     options = parser.parse_args()
+    if browser.program() is None:
+        print("there is no Chromium: no page is opened (apt-get install chromium)", file=sys.stderr)
     rows, failed = [], False
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_wheel(options.python, Path(folder))
@@ -225,7 +247,7 @@ def main():
             except InstallError as error:
                 print(f"{program.name}: not installed: {error}", file=sys.stderr)
                 continue
-            cells, said = compared(program, bin, version, options.own)
+            cells, said = compared(program, bin, version, options.own, options.screenshots)
             rows.append(cells)
             print(" | ".join(cells), *said, sep="\n    ", file=sys.stderr)
             failed = failed or bool(said)
@@ -241,7 +263,8 @@ def with_rows(text, rows, mark):
     before, _, rest = text.partition(begin)
     old, _, after = rest.partition(end)
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in old.strip().splitlines()[2:]]
-    found = {row[0].split()[0]: row for row in (*cells, *rows)}
+    wide = [row + [""] * (len(HEAD) - len(row)) for row in (*cells, *rows)]
+    found = {row[0].split()[0]: row for row in wide}
     ordered = [found[name] for name in PROGRAMS if name in found]
     return f"{before}{begin}\n\n{table(ordered)}\n\n{end}{after}"
 

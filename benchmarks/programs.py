@@ -33,8 +33,10 @@ class Program(NamedTuple):
     command: str = ""
     asks: tuple[Ask, ...] = (Ask("/"),)  # the crawl starts with these
     stream: Ask | None = None  # a response that never ends
+    page: str = ""  # the path of one that is opened in a browser
     env: tuple[tuple[str, str], ...] = ()
     seconds: int = 90  # to start
+    ready: int | None = None  # the status of the first request once it has started; None: any
 
 
 CALL = b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-03-26", '
@@ -56,14 +58,23 @@ PROGRAMS = {
                 Ask("/gradio_api/call/greet", "POST", JSON, b'{"data": ["crawl"]}'),
             ),
             stream=Ask("/gradio_api/heartbeat/abc", fields=EVENTS),
+            page="/",
             env=(("GRADIO_SERVER_PORT", "{port}"), ("GRADIO_ANALYTICS_ENABLED", "False")),
         ),
-        Program("nicegui", "nicegui", app="nicegui_app:app", stream=Ask("/stream")),
+        Program(
+            "nicegui",
+            "nicegui",
+            app="nicegui_app:app",
+            command="nicegui_app.py {port}",
+            stream=Ask("/stream"),
+            page="/",
+        ),
         Program(
             "marimo",
             "marimo",
             app="marimo_app:app",
             command="{bin}/marimo run marimo_notebook.py --headless --no-token --port {port}",
+            page="/",
         ),
         Program(
             "datasette",
@@ -71,6 +82,7 @@ PROGRAMS = {
             app="datasette_app:app",
             command="datasette_app.py {port}",
             asks=(Ask("/"), Ask("/things/rows.json"), Ask("/things/rows.csv?_stream=on"), Ask("/-/versions.json")),
+            page="/things/rows",
         ),
         Program(
             "chainlit",
@@ -78,6 +90,7 @@ PROGRAMS = {
             app="chainlit_app:app",
             command="{bin}/chainlit run chainlit_chat.py --headless --root-path /chat --port {port}",
             asks=(Ask("/chat/"), Ask("/chat/project/settings")),
+            page="/chat/",
             env=(("CHAINLIT_APP_ROOT", "{work}"),),
         ),
         Program(
@@ -138,11 +151,35 @@ PROGRAMS = {
             "chromadb",
             "chromadb fastapi opentelemetry-instrumentation-fastapi",
             app="chromadb.app:app",
+            command="-m uvicorn chromadb.app:app --port {port} --timeout-keep-alive 30",
             asks=(Ask("/api/v2/heartbeat"), Ask("/api/v2/version"), Ask("/docs"), Ask("/openapi.json")),
             env=(("ANONYMIZED_TELEMETRY", "False"), ("IS_PERSISTENT", "True"), ("PERSIST_DIRECTORY", "{work}")),
         ),
-        Program("streamlit", "streamlit", app="streamlit_app:app"),
-        Program("fastapi", "fastapi", app="fastapi_app:app", asks=(Ask("/"), Ask("/docs")), stream=Ask("/stream")),
+        Program(
+            "streamlit",
+            "streamlit",
+            app="streamlit_app:app",
+            command="{bin}/streamlit run streamlit_script.py --server.headless true --server.port {port} "
+            "--server.address 127.0.0.1 --browser.gatherUsageStats false",
+            page="/",
+        ),
+        Program(
+            "ray",
+            "ray[serve]",
+            command="ray_app.py {port}",
+            asks=(Ask("/"), Ask("/docs"), Ask("/openapi.json"), Ask("/nowhere")),
+            stream=Ask("/stream"),
+            env=(("RAY_TMPDIR", "{work}"), ("RAY_USAGE_STATS_ENABLED", "0")),
+            ready=200,  # until then its proxy knows no app
+        ),
+        Program(
+            "fastapi",
+            "fastapi fastapi-cli",
+            app="fastapi_app:app",
+            command="{bin}/fastapi run fastapi_app.py --port {port}",
+            asks=(Ask("/"), Ask("/docs")),
+            stream=Ask("/stream"),
+        ),
     )
 }
 

@@ -9,6 +9,7 @@
 # threading._shutdown           end of a process      idle threads of executors do not end: a stop takes its full time
 # "(_do_shutdown)"              end of a process      the log names a thread of asyncio as one that the app left
 # _default_executor, _threads   end of a server       the log names the threads of all executors, not only the loop's
+# _threads_queues               end of a process      a thread of an executor, a busy daemon, holds up a stop
 # _event_loop_policy            choice of the loop    asking asyncio for the policy creates one
 # _loop_factory                 choice of the loop    a policy of asyncio looks like one that the app has installed
 # _BaseSelectorImpl             the loop              the core cannot be asyncio's selector
@@ -65,6 +66,14 @@ def lasting_threads(threading):
     here = (threading.main_thread(), threading.current_thread())
     others = [one for one in threading.enumerate() if not one.daemon and one not in here]
     return [one for one in others if not one.name.endswith("(_do_shutdown)")]
+
+
+def daemons_of_executors():
+    """The threads of executors that are daemons, as those of an executor that a daemon thread has made. An interpreter
+    waits for them at its end, without a limit.
+    """
+    module = sys.modules.get("concurrent.futures.thread")
+    return [one for one in list(getattr(module, "_threads_queues", ())) if one.daemon and one.is_alive()]
 
 
 def executor_threads(loop):

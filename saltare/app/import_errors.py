@@ -5,6 +5,8 @@ import sys
 
 from ..log import one_line
 
+USUAL = ("app", "api", "application", "asgi")  # names of apps
+
 
 def of_import(name, target, error):
     """The module was not imported."""
@@ -19,7 +21,8 @@ def of_import(name, target, error):
 def of_attribute(found, name, owner, target, error):
     """What was found has no such attribute, or reading it failed."""
     if isinstance(error, AttributeError):
-        return f'app "{target}": "{owner}" has no attribute "{name}"{close_to(name, dir(found))}', None
+        hint = close_to(name, dir(found)) or close_to("app", [one for one in USUAL if one in dir(found)], 0)
+        return f'app "{target}": "{owner}" has no attribute "{name}"{hint}', None
     return f'app "{target}": reading "{name}" of "{owner}" failed: {one_line(error)}', error
 
 
@@ -42,8 +45,8 @@ def modules():
     return [name.removesuffix(".py") for name in entries if name.removesuffix(".py").isidentifier()]
 
 
-def close_to(name, names):
+def close_to(name, names, alike=0.6):
     from difflib import get_close_matches
 
-    close = get_close_matches(name, [one for one in names if not one.startswith("_")])
+    close = get_close_matches(name, [one for one in names if not one.startswith("_")], cutoff=alike)
     return f"; did you mean {' or '.join(close)}?" if close else ""

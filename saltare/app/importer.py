@@ -48,7 +48,7 @@ def searched(module_name):
 
     target = f"{module_name}:{app_in(module)}"
     log.info(f'the app is "{target}"')
-    unload("app.search")
+    unload("app.search", "app.kind")
     return target
 
 
@@ -95,15 +95,22 @@ def made_by(factory, target):
         raise AppError(f'calling the factory "{target}" failed: {one_line(error)}') from error
 
 
+AN_APP = "; an app is called with scope, receive and send"
+
+
 def check_callable(app, target):
     if not callable(app):
         kind, hint = type(app).__name__, ""
         if kind == "coroutine":
             app.close()
             hint = "; a factory has to return the app itself"
-        raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint}')
+        raise AppError(f'app "{target}" is of type {kind}, which cannot be called{hint or AN_APP}')
     if takes_nothing(app):
         raise AppError(f'app "{target}" takes no arguments, and an app takes three: scope, receive and send')
+    from .kind import check
+
+    check(app, target)
+    unload("app.kind")
 
 
 # Of inspect, which is large to import.

@@ -1,15 +1,15 @@
 """Finds the app in a module that is given without the name of the app. No framework is imported for that."""
 
 import os
-from types import FunctionType, MemberDescriptorType, MethodType
+from types import FunctionType
 
 from ..errors import AppError
+from .kind import arguments, is_a
 
 NAMES = ("app", "api")
 ASGI = ("scope", "receive", "send")
 # Where classes come from whose instances are ASGI apps, but mostly parts of a larger one.
 PARTS = ("starlette.routing", "starlette.responses", "starlette.staticfiles", "fastapi.routing")
-CO_VARARGS = 0x04  # of inspect, which is large to import
 
 
 def app_in(module):
@@ -53,45 +53,20 @@ def candidates(module):
 
 def is_app(one, module, name):
     if name in NAMES:
-        least, most, _ = arguments(one)
+        least, most, _ = arguments(one, unwrap=True)
         return least == most == len(ASGI)
     if is_a(one, FunctionType) and one.__module__ != module.__name__:
         return False
-    return tuple(each.strip("_") for each in arguments(one)[2][: len(ASGI)]) == ASGI
+    return tuple(each.strip("_") for each in arguments(one, unwrap=True)[2][: len(ASGI)]) == ASGI
 
 
 def is_perhaps_app(one):
-    least, most, _ = arguments(one)
+    least, most, _ = arguments(one, unwrap=True)
     return least <= len(ASGI) <= most or (is_a(one, FunctionType) and most == 0)
-
-
-def is_a(one, kind):
-    """isinstance(), but without `__class__`, which a proxy computes."""
-    return issubclass(type(one), kind)
 
 
 def is_part(one):
     return any(one.__module__ in PARTS for one in type(one).__mro__)
-
-
-def arguments(one):
-    """(least, most, names) of positional arguments that a call takes; as good as any if that is not known."""
-    call, bound = one, is_a(one, MethodType)
-    if not is_a(one, (FunctionType, MethodType)):
-        call = next((vars(each)["__call__"] for each in type(one).__mro__ if "__call__" in vars(each)), None)
-        bound = isinstance(call, FunctionType)
-        if isinstance(call, MemberDescriptorType):  # of __slots__
-            call = call.__get__(one)
-            bound = isinstance(call, MethodType)
-    while isinstance(call, FunctionType) and hasattr(call, "__wrapped__"):
-        call = call.__wrapped__
-    code = getattr(call, "__code__", None)
-    if code is None:
-        return 0, float("inf"), ()
-    names = code.co_varnames[: code.co_argcount]
-    names = names[1:] if bound or names[:1] == ("self",) else names
-    least = len(names) - len(getattr(call, "__defaults__", None) or ())
-    return least, float("inf") if code.co_flags & CO_VARARGS else len(names), names
 
 
 def beside(module, name):
@@ -110,13 +85,13 @@ def several(module, names, found):
 def none(module, attributes):
     text = f'there is no ASGI app in "{module.__name__}", neither app nor api nor another attribute'
     for name in NAMES:
-        if name in attributes and arguments(attributes[name])[1] == 2:
+        if name in attributes and arguments(attributes[name], unwrap=True)[1] == 2:
             kind, wrapped = type(attributes[name]).__name__, f"a2wsgi.WSGIMiddleware({name})"
             return f"{text}; {name} ({kind}) takes two arguments, as WSGI apps do, and must be wrapped: {wrapped}"
     if file := next((file for name in (*NAMES, "main") if os.path.isfile(file := beside(module, name))), None):
         return f"{text}; to serve the one in {os.path.relpath(file)}, write that path"
     for name, one in attributes.items():
         own = is_a(one, FunctionType) and one.__module__ == module.__name__
-        if own and "app" in name and not arguments(one)[0]:
+        if own and "app" in name and not arguments(one, unwrap=True)[0]:
             return f"{text}; if {name}() makes it, write --app {name} --factory"
     return f"{text}; --app NAME names it, and --app NAME --factory the function that makes it"

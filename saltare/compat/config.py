@@ -10,7 +10,7 @@ from typing import Literal
 from .. import log
 from ..app import importer
 from ..app.env_file import load_file
-from ..errors import AppError, StartError
+from ..errors import AppError, ConfigError, StartError
 from ..listen.unix import make_room
 from ..log_config import apply
 from ..modules import put_first
@@ -311,12 +311,15 @@ class Config:
         """A function that makes the event loop; None with loop="none"."""
         if self.loop == "none":
             return None
-        from ..serve.loops import made_by
+        from ..serve.loops import factory, made_by
 
         name = self.options().loop
-        if ":" in name:
-            return exits_on_failure(lambda: importer.import_target(name))
-        return lambda: made_by(name)
+        if ":" not in name:
+            return lambda: made_by(name)
+        try:
+            return factory(name)
+        except ConfigError as error:
+            fail(error, "Error loading custom loop setup function. ")
 
     def setup_event_loop(self) -> None:
         """Sets the policy of uvloop where it is asked for, as versions before 0.36 did."""

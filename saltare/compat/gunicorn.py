@@ -19,7 +19,7 @@ from ..memory.start_up import forget
 from ..options.config import RELOAD_PATIENCE
 from ..process.ending import flush_files
 from .config import Config, fail
-from .gunicorn_app import AccessLog, as_asgi, check_kind
+from .gunicorn_app import AccessLog, as_asgi
 from .gunicorn_arbiter import share_heap, take_slot
 from .gunicorn_server import WorkerServer
 
@@ -136,7 +136,6 @@ class SaltareWorker(Worker):
             log.warning("the app takes no arguments, so it is called as a factory; module:name() says so")
             options.factory = True
         app = importer.load(options)
-        check_kind(app)
         if self.config.access_log and logs_requests(self.log, self.cfg):
             app = AccessLog(app, self.log)
         options.app = app

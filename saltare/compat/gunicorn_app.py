@@ -4,8 +4,6 @@ import time
 from datetime import timedelta
 from http import HTTPStatus
 
-from ..errors import AppError
-
 FILES = ("http.response.pathsend", "http.response.zerocopysend", "saltare.sendfile")  # their size is in the header
 
 
@@ -98,7 +96,7 @@ def decoded(text):
     return text.decode("latin-1") if isinstance(text, (bytes, bytearray, memoryview)) else str(text)
 
 
-# ---- apps that are not of ASGI 3 ----
+# ---- an app with a syntax error ----
 
 
 def as_asgi(app):
@@ -120,41 +118,3 @@ def as_asgi(app):
             raise RuntimeError("the app has a syntax error")
 
     return failed
-
-
-def check_kind(app):
-    """AppError: the app cannot take the three arguments of ASGI 3."""
-    least, most = positional(app)
-    if least <= 3 <= most:
-        return
-    if least <= 2 <= most:
-        raise AppError(
-            "the app takes two arguments, as WSGI apps do (environ, start_response), and saltare serves ASGI apps: "
-            "wrap it, as in a2wsgi.WSGIMiddleware(app), or choose a worker of gunicorn for WSGI, such as -k gthread"
-        )
-    if least <= 1 <= most:
-        raise AppError(
-            "the app takes one argument, as ASGI 2 apps do, and saltare serves ASGI 3 apps: "
-            "asgiref.compatibility.guarantee_single_callable(app) makes one of it"
-        )
-
-
-CO_VARARGS = 0x04  # of inspect
-UNKNOWN = 0, 3
-
-
-def positional(app):
-    """The least and the most positional arguments that the app takes. (The signature that inspect finds may be that
-    of a function which a decorator has adapted.)
-    """
-    if isinstance(app, type):
-        function, bound = app.__init__, 1
-    elif hasattr(app, "__code__"):
-        function, bound = app, hasattr(app, "__self__")
-    else:
-        function, bound = type(app).__call__, 1
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_flags & CO_VARARGS:
-        return UNKNOWN
-    most = code.co_argcount - bound
-    return most - len(function.__defaults__ or ()), most

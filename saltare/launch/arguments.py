@@ -1,5 +1,6 @@
 """Reads the command line: our options, other servers' names for them, and every problem with the line."""
 
+import os
 import re
 
 from ..options import sources, table
@@ -16,22 +17,29 @@ ACTIONS = {
     "-h": "help",
 }
 APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*(\(.*\))?|.*\.py(:.*)?")
+ACCEPTED = "one MODULE:ATTRIBUTE and the options in saltare --help"
 COMMANDS = ("run", "dev")  # those of FastAPI; options/commands.py says what they do
 FASTAPIS = {"-e": "--entrypoint", "-v": "--verbose"}  # with these commands
+PYTHON = re.compile(r"(python|pypy)[\d.]*")
+SERVERS = ("uvicorn", "gunicorn", "granian", "hypercorn", "fastapi", "saltare")
+# What short flags are in lines of one server, where they are something else here or elsewhere.
+THEIRS = {"gunicorn": {"-p": "pid"}, "hypercorn": {"-p": "pid"}}
+ATTRIBUTES = {"gunicorn": "application", "hypercorn": "app"}  # in a module that is given without one
 OWN = {option.flag: (option, None) for option in table.OPTIONS if option.name != "app"}
 OWN.update({option.off_flag: (option, False) for option in table.OPTIONS if option.off_flag})
 
 
 class Line:
     """What a command line gives: `given`, name -> text, True or False, or a list of texts; `action`; `problems`; and
-    `command`, an options.commands.Command or None.
+    `command`, an options.commands.Command or None. `program`: the server whose line it is, or None.
     """
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, program=None):
         self.given, self.action, self.problems = {}, None, []
+        self.program = program
         self.command = None
         self._named = None  # the value of --app
-        self._remaining = list(arguments)
+        self._remaining = self._without_program(list(arguments))
         while self._remaining:
             one = self._remaining.pop(0)
             if one == "--":
@@ -45,6 +53,21 @@ class Line:
                 self._positional(one)
         if self._named is not None:
             self._name_app()
+        if isinstance(self.given.get("app"), str) and program in ATTRIBUTES:
+            self.given["app"] = with_attribute(self.given["app"], program)
+
+    def _without_program(self, arguments):
+        """The arguments, without the name of a program that may stand in front if a whole line was copied."""
+        name = os.path.basename(arguments[0]) if arguments else ""
+        if name not in SERVERS and not PYTHON.fullmatch(name):
+            return arguments
+        of_python = (
+            "write the app, such as main:app, or saltare as-uvicorn PROGRAM if the program starts uvicorn by itself"
+        )
+        of_server = "write what follows it, or saltare doctor in front of the line"
+        advice = of_server if name in SERVERS else of_python
+        self.problems.append(f"{arguments[0]}: the name of a program; {advice}")
+        return arguments[1:] if name in SERVERS else ["app:app"]
 
     def _positional(self, text):
         if text in COMMANDS and self.command is None and "app" not in self.given:
@@ -52,9 +75,8 @@ class Line:
 
             self.command = Command(text)
         elif "app" in self.given:
-            self.problems.append(
-                f"{text}: one argument too many; accepted: one MODULE:ATTRIBUTE and the options in saltare --help"
-            )
+            hint = f"did you mean --port {text}?" if text.isdigit() else f"accepted: {ACCEPTED}"
+            self.problems.append(f"{text}: one argument too many; {hint}")
         else:
             self.given["app"] = text
 
@@ -94,6 +116,8 @@ class Line:
         flag, value = argument[:2], argument[2:].removeprefix("=")
         if self.command is not None and flag in FASTAPIS:
             self._long(FASTAPIS[flag] + (f"={value}" if value else ""))
+        elif flag in THEIRS.get(self.program, ()):
+            self._foreign(THEIRS[self.program][flag], flag, value or None)
         elif argument in ACTIONS:
             self._act(argument)
         else:
@@ -136,8 +160,10 @@ class Line:
         elif row is None:
             if value is None and self._is_value(but_no_app=True):
                 value = self._remaining.pop(0)  # most likely; it is not one argument too many
+            from ..options.unknown import unknown
+
             given = "" if value is None else f", got {value!r}"
-            self.problems.append(f"{shown.partition('=')[0]}: {sources.unknown(name, given, sources.flag_of)}")
+            self.problems.append(f"{shown.partition('=')[0]}: {unknown(name, given, sources.flag_of)}")
         else:
             if value is None and row.takes == foreign.VALUE and self._is_value():
                 value = self._remaining.pop(0)
@@ -181,3 +207,9 @@ def split(kind, text):
     """The values in one text; only commas separate them on a command line."""
     values = text.split(kind.separator) if kind.separator == "," else [text]
     return [one.strip() for one in values if one.strip()] or [text]
+
+
+def with_attribute(app, program):
+    """The app as that server understands its name."""
+    app = app.removeprefix("asgi:") if program == "hypercorn" else app
+    return app if ":" in app or "/" in app or app.endswith(".py") else f"{app}:{ATTRIBUTES[program]}"

@@ -6,7 +6,7 @@ import time
 from .. import cpython, log
 from ..process.ending import BRIEF, finish
 from ..process.threads import Waiter
-from .run import master, needs_master, serve
+from .run import configure_log, master, needs_master, serve
 
 
 def serve_here(config, why, ends_after):
@@ -24,7 +24,7 @@ def serve_here(config, why, ends_after):
 
 
 def guest_server(config, why):
-    log.configure(config)
+    configure_log(config)
     log.debug(f"saltare serves in the interpreter that it was started in: {why}")
     if needs_master(config):
         return master(config, command_line=False)

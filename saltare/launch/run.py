@@ -58,7 +58,7 @@ def clean_server(config, put_off_ssl):
     origin()  # before the app can change the folder and the environment
     if config.uses("malloc-settings"):
         _memory.configure()
-    log.configure(config)
+    configure_log(config)
     if config.memory == "lean" and untested() is not None:
         log.info(f"memory techniques are those of --memory safe: {untested()}")
     forks = needs_master(config)
@@ -67,6 +67,17 @@ def clean_server(config, put_off_ssl):
 
         prepare()
     return master(config, command_line=True) if forks else single(config, put_off_ssl)
+
+
+def configure_log(config):
+    """After SIGHUP the modules that log_config names are as new as the app."""
+    if config.log_config is None or not is_successor():
+        log.configure(config)
+        return
+    from ..restart.fresh_code import FreshCode
+
+    with FreshCode():
+        log.configure(config)
 
 
 def needs_master(config):

@@ -11,7 +11,7 @@ EPILOG = (
     "Options of uvicorn, gunicorn, granian, hypercorn and fastapi are accepted where they mean something here. "
     "`saltare run [PATH]` and `saltare dev [PATH]` find the app as FastAPI's commands do; dev restarts when a file "
     "changes. "
-    "`saltare doctor MODULE:ATTRIBUTE [options]` shows what a line comes to. "
+    "`saltare doctor` in front of a line, also one of those servers, shows what it comes to. "
     "`saltare memory MODULE:ATTRIBUTE` shows where the memory of an app goes. "
     "`saltare as-uvicorn PROGRAM ARGS` runs a program that starts uvicorn by itself, on saltare. "
     "Exit codes: 0 graceful stop, 2 bad options, 3 the app failed to import or to start, or the port is in use, "

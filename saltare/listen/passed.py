@@ -8,6 +8,10 @@ from .. import log
 from ..errors import StartError
 from .listener import Listener, listening
 
+REASONS = {
+    errno.ENOTSOCK: "not a socket",
+    errno.EBADF: "bad file descriptor; what starts saltare has to pass a socket that listens by that number",
+}
 FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
@@ -91,8 +95,7 @@ def copied(number):
     except OSError as error:
         if copy is not None:
             os.close(copy)
-        reason = "not a socket" if error.errno == errno.ENOTSOCK else os.strerror(error.errno).lower()
-        raise fd_failure(number, reason) from None
+        raise fd_failure(number, REASONS.get(error.errno) or os.strerror(error.errno).lower()) from None
 
 
 def check_listening(sock, number):

@@ -19,6 +19,8 @@ def open_unix(config, given):
         make_room(given)
         return [Listener(bound_unix(config, given), os.path.abspath(given))]
     except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise unix_failure(given, no_folder(given)) from None
         raise unix_failure(given, os.strerror(error.errno).lower() if error.errno else str(error)) from None
 
 
@@ -52,7 +54,7 @@ def check_path(path):
     check_length(path)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise unix_failure(path, "there is no such folder")
+        raise unix_failure(path, no_folder(path))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise unix_failure(path, "the folder is not writable")
     stale_socket(path)
@@ -80,6 +82,10 @@ def bound_unix(config, path):
     except BaseException:
         sock.close()
         raise
+
+
+def no_folder(path):
+    return f"there is no folder {os.path.dirname(os.path.abspath(path))}; create it"
 
 
 def unix_failure(path, reason):

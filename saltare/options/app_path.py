@@ -58,6 +58,9 @@ def missing(path, cwd):
         return f"there is no such file or folder in {os.path.abspath(cwd)}" if path[:1] != "/" else "it does not exist"
     file = f"{path.replace('.', '/')}.py"
     hint = f"; did you mean {file}, or {path}:app?" if os.path.isfile(os.path.join(cwd, file)) else ""
+    module, _, name = path.rpartition(".")
+    if not hint and name.isidentifier() and os.path.isfile(os.path.join(cwd, f"{module.replace('.', '/')}.py")):
+        hint = f"; did you mean {module}:{name}?"
     return f"there is no colon in it{hint}"
 
 

@@ -28,7 +28,7 @@ def choose_permissions(found, way, problems):
     if permissions is None or permissions.value is None or listens_at_unix(way, found[way].value):
         return {}
     if permissions.rank <= found[way].rank:
-        advice = "there is no Unix socket to give permissions to"
+        advice = "there is no Unix socket to give permissions to; leave one of them out"
         problems.append(contradiction(permissions, found[way], advice=advice))
         return {}
     del found["uds_permissions"]
@@ -37,6 +37,16 @@ def choose_permissions(found, way, problems):
 
 def listens_at_unix(way, value):
     return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
+
+
+def spelled(one, name):
+    """The name of an option as that other one was written: as a flag or as a keyword."""
+    return BY_NAME[name].flag if one.label.startswith("-") else name
+
+
+def within(path, cwd):
+    """Where a relative path was looked for."""
+    return "" if os.path.isabs(path) else f" in {os.path.abspath(cwd)}"
 
 
 def contradiction(*several, advice):
@@ -64,13 +74,14 @@ def complaints(config, found, cwd, app_needed):
         one = found["uds_permissions"]
         yield (
             ("uds_permissions", "uds_path", "bind"),
-            f"{one.label}: got {one.value:o}, but there is no Unix socket; accepted with uds_path",
+            f"{one.label}: got {one.value:o}, but there is no Unix socket; accepted with {spelled(one, 'uds_path')}",
         )
     yield from of_paths(found, cwd)
     yield from of_modules(found)
     if config.ws_deflate_context and not config.ws_per_message_deflate:
-        label = found["ws_deflate_context"].label
-        text = f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off"
+        one = found["ws_deflate_context"]
+        more = spelled(one, "ws_per_message_deflate")
+        text = f"{one.label}: got True, but messages are not compressed; write {more} as well"
         yield ("ws_deflate_context", "ws_per_message_deflate"), text
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
@@ -87,7 +98,10 @@ def of_paths(found, cwd):
     ):
         one = found.get(name)
         if one is not None and isinstance(one.value, str) and not exists(os.path.join(cwd, one.value)):
-            yield (name,), f"{one.label}: got {brief(one.value)}, which is not {kind} that exists"
+            yield (
+                (name,),
+                f"{one.label}: got {brief(one.value)}, which is not {kind} that exists{within(one.value, cwd)}",
+            )
 
 
 def is_writable_folder(path):
@@ -117,17 +131,20 @@ def of_processes(config, found, cwd):
         # Programs compute whether to reload, so their keywords may say what to watch all the same.
         typed = name in found and not found[name].source.startswith("keyword")
         if typed and found[name].value != BY_NAME[name].default and not config.reload:
-            yield (name, "reload"), f"{found[name].label}: got {brief(found[name].value)}, but reload is off"
+            one = found[name]
+            more = spelled(one, "reload")
+            yield (name, "reload"), f"{one.label}: got {brief(one.value)}, but reload is off; write {more} as well"
     for folder in config.reload_dir:
         if not os.path.isdir(os.path.join(cwd, folder)):
-            label = found["reload_dir"].label
-            yield ("reload_dir",), f"{label}: got {brief(folder)}, which is not a folder that exists"
+            label, where = found["reload_dir"].label, within(folder, cwd)
+            yield ("reload_dir",), f"{label}: got {brief(folder)}, which is not a folder that exists{where}"
     if config.limit_max_requests_jitter and not config.limit_max_requests:
         one = found["limit_max_requests_jitter"]
-        text = f"{one.label}: got {brief(one.value)}, but there is no limit_max_requests to add it to"
+        more = spelled(one, "limit_max_requests")
+        text = f"{one.label}: got {brief(one.value)}, but there is no limit to add it to; write {more} as well"
         yield ("limit_max_requests_jitter", "limit_max_requests"), text
     if config.reload and config.workers != 1:
-        advice = "while files are watched there is one worker"
+        advice = "while files are watched there is one worker; leave one of them out"
         yield ("reload", "workers"), contradiction(found["reload"], found["workers"], advice=advice)
     if config.app is None or isinstance(config.app, str):
         return

@@ -156,6 +156,8 @@ class Reading:
 
         row = ROWS.get(name)
         if row is None:
+            from .unknown import unknown
+
             raise Refused(unknown(name, f", got {brief(value)}", layer.label))
         try:
             ours = row.turn(value)
@@ -286,20 +288,6 @@ def flag_of(name, value=None):
     if option is None:
         return ("--no-" if value is False else "--") + name.replace("_", "-")
     return "app" if name == "app" else option.off_flag if value is False and option.off_flag else option.flag
-
-
-def unknown(name, given, label):
-    """The text after the name, for an unknown one; `given` is such as ", got 5"."""
-    from difflib import get_close_matches
-
-    from .foreign import BY_NAME as ROWS
-
-    known = [*BY_NAME, *(one for one in ROWS if not one.startswith("-"))]
-    if close := get_close_matches(name, known, n=1) or [one for one in known if one.startswith(name)]:
-        hint = f"did you mean {label(close[0])}?"
-    else:
-        hint = "see saltare --help for those that are accepted"
-    return f"unknown option{given}; {hint}"
 
 
 def read_toml(shown, path, required):

@@ -349,7 +349,7 @@ def whole_number(text):
 
 def brief(value):
     """The value on one line: a path in full, a long text cut."""
-    text = repr(value)
+    text = ", ".join(map(repr, value)) if isinstance(value, tuple) and value else repr(value)
     return text if len(text) <= 240 else text[:237] + "..."
 
 

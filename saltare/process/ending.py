@@ -58,9 +58,9 @@ def finish(code, until, waiter=None, stop_requested=None):
 
     A signal to stop ends the wait for threads; `stop_requested`, if given, is a StopRequested.by_signals().
     """
-    alone = threads_end(until, waiter, stop_requested)
+    ended, alone = threads_end(until, waiter, stop_requested)
     flushed = run_exit_functions()
-    return code or (1 if not alone else 0 if flushed else UNFLUSHED), alone
+    return code or (1 if not ended else 0 if flushed else UNFLUSHED), alone
 
 
 def run_exit_functions():
@@ -71,19 +71,24 @@ def run_exit_functions():
 
 
 def threads_end(until, waiter=None, stop_requested=None):
-    """Waits for the threads that an interpreter waits for. Returns whether all ended; logs the others."""
+    """Waits for the threads that an interpreter waits for. Returns whether all ended, of which it logs the others, and
+    whether the interpreter's own wait would end: it waits for daemons of executors too.
+    """
     threading = sys.modules.get("threading")
     if threading is None:
-        return True
-    if not cpython.lasting_threads(threading):
+        return True, True
+    lasting = cpython.lasting_threads(threading)
+    if not lasting and not cpython.daemons_of_executors():
         cpython.threads_shutdown()()
-        return True
+        return True, True
     try:
-        from .threads import wait
+        from .threads import Waiter, daemons_end, wait
     except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
         log.error(f"cannot wait for threads that have not ended: {error}")
-        return False
-    return wait(until, QUIET, waiter, stop_requested)
+        return False, False
+    waiter = waiter or Waiter(cpython.threads_shutdown())
+    ended = wait(until, QUIET, waiter, stop_requested) if lasting else True
+    return ended, ended and daemons_end(waiter, BRIEF)
 
 
 # ---- streams ----

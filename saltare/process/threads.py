@@ -11,7 +11,7 @@ from .. import cpython, log
 _named = set()  # threads that the log has named as left behind
 
 
-def wait(until, quiet, waiter=None, stop_requested=None):
+def wait(until, quiet, waiter, stop_requested=None):
     """Until no thread is left that an interpreter waits for, or until `until` (time.monotonic). Returns whether none
     is; logs the others. After `quiet` seconds a line says what it waits for.
     """
@@ -19,7 +19,6 @@ def wait(until, quiet, waiter=None, stop_requested=None):
     why = "their time is over"
     try:
         with stop_requested or StopRequested.by_signals():
-            waiter = waiter or Waiter(cpython.threads_shutdown())
             waiter.wait(min(until, time.monotonic() + quiet))
             if cpython.lasting_threads(threading) and time.monotonic() < until:
                 log.info(f"waiting for threads that have not ended: {described(cpython.lasting_threads(threading))}")
@@ -27,6 +26,16 @@ def wait(until, quiet, waiter=None, stop_requested=None):
     except StopRequested:
         why = "stop requested"
     return not log_abandoned(cpython.lasting_threads(threading), why)
+
+
+def daemons_end(waiter, seconds):
+    """Gives executors' threads that are daemons this time; only idle ones end. Returns whether none is left."""
+    threads = cpython.daemons_of_executors()
+    waiter.begin()
+    until = time.monotonic() + seconds
+    for one in threads:
+        one.join(max(0.0, until - time.monotonic()))
+    return not any(one.is_alive() for one in threads)
 
 
 class Waiter:
@@ -46,9 +55,13 @@ class Waiter:
         self._begin.wait()
         self._shutdown()
 
+    def begin(self):
+        """Executors' idle threads end."""
+        self._begin.set()
+
     def wait(self, until):
         """Until no thread is left that an interpreter waits for, or until `until` (time.monotonic)."""
-        self._begin.set()
+        self.begin()
         threading = sys.modules["threading"]
         while threads := cpython.lasting_threads(threading):
             timeout = until - time.monotonic()

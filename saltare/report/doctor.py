@@ -1,7 +1,8 @@
-"""`saltare doctor MODULE:ATTRIBUTE [options]`: what a command line would start, without starting or importing anything.
+"""`saltare doctor LINE`: what a command line would start, without starting or importing anything.
 
-It shows where each value comes from, how names of other servers were read, which limits apply, and what could not be
-done here and why. `--json` prints the same for programs.
+LINE is what follows `saltare`, or a line of another server with its name. The report shows where each value comes from,
+how names of other servers were read, which limits apply, and what could not be done here and why. `--json` prints it
+for programs.
 """
 
 import os
@@ -9,7 +10,7 @@ import socket
 import sys
 
 from .. import __version__
-from ..errors import StartError
+from ..errors import ConfigError, StartError
 from ..launch import cli
 from ..launch.arguments import Line
 from ..options import listing, sources, techniques
@@ -20,6 +21,7 @@ from ..options.table import BY_NAME, OPTIONS
 from ..options.values import shown_app
 from ..prefork.worker_count import usable_cpus, wanted_workers
 from ..serve.core import connections_allowed
+from .typed import Misread, Typed
 
 LIMITS = (
     "max_request_line",
@@ -46,7 +48,14 @@ SOMAXCONN = "/proc/sys/net/core/somaxconn"
 def main(arguments):
     """Prints the report and returns the exit code: 2 if the line is not accepted."""
     as_json = "--json" in arguments
-    line = Line([one for one in arguments if one != "--json"])
+    try:
+        typed = Typed([one for one in arguments if one != "--json"])
+    except Misread as why:
+        if not as_json:
+            raise ConfigError(str(why)) from None
+        print_json({"version": __version__, "accepted": False, "problems": [str(why)]})
+        return 2
+    line, environ = Line(typed.arguments, typed.program), {**os.environ, **typed.environment}
     if line.action == "help":
         print_help()
         return 0
@@ -55,17 +64,22 @@ def main(arguments):
     if line.action not in (None, "check"):  # which it does anyway
         line.problems.append(f"--{line.action}: doctor prints its own report; leave one of them out")
     config, problems = sources.examine(
-        None, line.given, os.environ, ".", sources.COMMAND_LINE, True, line.problems, line.command
+        None, line.given, environ, ".", sources.COMMAND_LINE, True, line.problems, line.command
     )
-    warnings = [*config.warnings, *sources.not_read(os.environ, sources.COMMAND_LINE, config)]
-    report = examined(config, problems, warnings)
+    warnings = [*config.warnings, *sources.not_read(environ, sources.COMMAND_LINE, config)]
+    warnings += of_program(typed.program, line.given, environ)
+    report = examined(config, problems, warnings, typed.program)
     if as_json:
-        import json
-
-        print(json.dumps(report, indent=2, ensure_ascii=False), flush=True)
+        print_json(report)
     else:
         print(text(report), end="", flush=True)
     return 2 if problems else 0
+
+
+def print_json(report):
+    import json
+
+    print(json.dumps(report, indent=2, ensure_ascii=False), flush=True)
 
 
 def print_help():
@@ -74,12 +88,24 @@ def print_help():
     print(usage("saltare doctor", [("Report", [("--json", "", "print the report as JSON")])]), end="", flush=True)
 
 
-def examined(config, problems, warnings):
+def of_program(name, given, environ):
+    """Where that server would do something else than saltare, without an option for it."""
+    configured = {"-k", "worker_class", "-c", "config"} & given.keys() or os.path.exists(GUNICORNS)
+    if name == "gunicorn" and not configured:
+        yield "gunicorn without -k serves WSGI apps, such as Flask's; saltare serves ASGI apps (a2wsgi converts one)"
+    if name == "gunicorn" and environ.get("PORT") and not {"-b", "bind"} & given.keys():
+        yield f"gunicorn listens on every address at PORT; saltare does not read it: write --bind :{environ['PORT']}"
+    if name == "granian" and "interface" not in given:
+        yield "granian without --interface serves RSGI apps; saltare serves ASGI apps"
+
+
+def examined(config, problems, warnings, program):
     """The report, of values that JSON has too."""
     return {
         "version": __version__,
         "python": f"{sys.implementation.name} {sys.version.split()[0]}",
         "accepted": not problems,
+        "line_of": program,
         "problems": list(problems),
         "warnings": warnings,
         "app": config.app,
@@ -281,6 +307,7 @@ def text(report):
         lines = [f"saltare {report['version']} would not start: options that are not accepted"]
         lines += [f"  {one}" for one in report["problems"]]
         lines += ["", "without them"]
+    lines += rows([("the line is one of", report["line_of"])] if report["line_of"] else [])
     lines += rows([("processes", report["processes"]), ("listens on", ", ".join(report["listens"]))])
     lines += section("options", [(one["name"], repr(one["value"]), one["source"]) for one in report["options"]])
     lines += ["", "names of other servers", *(f"  {one}" for one in report["other_servers_names"])] * bool(

@@ -1,6 +1,6 @@
 """Event loops other than ours: by name, and those that run already."""
 
-from ..errors import ConfigError
+from ..errors import AppError, ConfigError
 
 
 def made_by(name):
@@ -15,12 +15,23 @@ def made_by(name):
         except ImportError as error:
             raise ConfigError(f'--loop uvloop needs uvloop: pip install "saltare[uvloop]" ({error})') from None
         return new_event_loop()
-    from ..app.importer import import_target
-
-    loop = import_target(name)()
+    try:
+        loop = factory(name)()
+    except TypeError as error:
+        raise ConfigError(f"--loop {name} cannot be called without arguments: {error}") from None
     if not hasattr(loop, "add_reader"):
         raise ConfigError(f"--loop {name} made a {type(loop).__name__}, which is not an event loop")
     return loop
+
+
+def factory(name):
+    """What "module:factory" names. ConfigError: it cannot be imported."""
+    from ..app.importer import import_target
+
+    try:
+        return import_target(name)
+    except AppError as error:
+        raise ConfigError(str(error).replace('app "', '--loop "', 1)) from error.__cause__
 
 
 def check_none_runs():

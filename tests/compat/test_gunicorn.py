@@ -271,6 +271,38 @@ def test_a_new_arbiter_takes_over_under_load(gunicorn, tmp_path):
     assert kept.failures == closing.failures == []
 
 
+def test_the_workers_of_the_old_arbiter_leave_and_come_back_under_load(gunicorn, tmp_path):
+    """SIGUSR2, then SIGWINCH, which arbiters of daemons obey, and SIGHUP because the new arbiter is not wanted."""
+    conf = tmp_path / "conf.py"
+    conf.write_text("def when_ready(server): server.cfg.set('daemon', True)\n")
+    pids = tmp_path / "pid", tmp_path / "pid.2"
+    server = gunicorn("-w", "2", "-c", conf, "--pid", pids[0])
+    old = server.wait_for_workers(2)
+    with Load(server, clients=2) as kept, Load(server, clients=2, keep=False) as closing:
+        server.popen.send_signal(signal.SIGUSR2)
+        wait_until(pids[1].exists)
+        with killed_at_the_end(int(pids[1].read_text())) as arbiter:
+            wait_until(lambda: len(children(arbiter)) == 2)
+            new = children(arbiter)
+            for pid in new:
+                server.wait_for_log(f"(pid {pid}, plain core)")
+            server.popen.send_signal(signal.SIGWINCH)
+            wait_for_end(old)
+            assert server.workers() == [arbiter]
+            kept.wait_for_answers_of(new)
+            closing.wait_for_answers_of(new)
+            server.popen.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 3)
+            back = [pid for pid in server.workers() if pid != arbiter]
+            for pid in back:
+                server.wait_for_log(f"(pid {pid}, plain core)")
+            os.kill(arbiter, signal.SIGTERM)
+            wait_for_end(new)
+            kept.wait_for_answers_of(back)
+            closing.wait_for_answers_of(back)
+    assert kept.failures == closing.failures == []
+
+
 # ---- reload ----
 
 
@@ -367,7 +399,7 @@ REFUSED = ("--certfile", "gunicorn_apps.py", "--protocol", "uwsgi", "-w", "3")
 @pytest.mark.parametrize(
     "args, app, code, texts",
     [
-        ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do (environ, start_response)", "a2wsgi.WSGIMiddleware(app)"]),
+        ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do", "a2wsgi.WSGIMiddleware(app)"]),
         ((), "gunicorn_apps:asgi2", 3, ["as ASGI 2 apps do", "guarantee_single_callable"]),
         ((), "gunicorn_apps:fails", 3, ["the app's start-up failed: no database"]),
         (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "protocol: got 'uwsgi'; "]),

@@ -1,5 +1,6 @@
 """Shared by the configuration tests: loading without this machine's environment, the command, and logging."""
 
+import json
 import logging
 import os
 import shlex
@@ -130,3 +131,17 @@ def root(monkeypatch):
         monkeypatch.setattr(logging.root, "handlers", list(handlers))
 
     return having
+
+
+@pytest.fixture
+def doctor(command, tmp_path):
+    """The JSON report of a line, and the exit code."""
+    (tmp_path / "main.py").write_text("open('imported', 'w')\n")
+
+    def report(*arguments, **more):
+        done = command("doctor", "--json", *arguments, **more)
+        assert done.stderr == ""
+        assert not (tmp_path / "imported").exists()
+        return json.loads(done.stdout), done.returncode
+
+    return report

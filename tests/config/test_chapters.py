@@ -195,6 +195,7 @@ def test_its_table_has_each_of_them():
 
 def test_this_python_has_each_of_them():
     import asyncio
+    import concurrent.futures.thread
     import selectors
     import subprocess
     import typing
@@ -210,6 +211,7 @@ def test_this_python_has_each_of_them():
     assert cpython.has_ssl()
     assert all(callable(clear) for clear in typing._cleanups) and typing._cleanups
     assert hasattr(asyncio.events, "_event_loop_policy")
+    assert hasattr(concurrent.futures.thread, "_threads_queues")
 
 
 def test_a_loop_shows_what_is_asked_of_it():

@@ -171,6 +171,7 @@ def test_our_own_file_comes_before_the_entrypoint(project):
             "app: got 'nix' (there is no colon in it); accepted: module:attribute, such as main:app, or a path",
         ),
         ("/nix/x.py", "app: got '/nix/x.py' (it does not exist); accepted: module:attribute"),
+        ("web.api", "app: got 'web.api' (there is no colon in it; did you mean web:api?); accepted: "),
         ("web", "app: got 'web' (there is no colon in it; did you mean web.py, or web:app?); accepted: "),
         ("shop.main", "app: got 'shop.main' (there is no colon in it; did you mean shop/main.py, or shop.main:app?)"),
         ("notes.txt", "app: got 'notes.txt', which is no Python file: its name does not end in .py"),

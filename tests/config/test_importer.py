@@ -156,6 +156,14 @@ def test_attribute_missing(failed, folder):
     assert str(failed("one_app:app.x")) == 'app "one_app:app.x": "one_app.app" has no attribute "x"'
 
 
+@pytest.mark.parametrize("name", ["app", "api", "application"])
+def test_attribute_missing_and_the_usual_name_is_there(failed, folder, name):
+    folder("one_app.py", f"{name} = 1\n")
+    assert str(failed("one_app:server")).endswith(f'has no attribute "server"; did you mean {name}?')
+    folder("two_app.py", "x = 1\n")
+    assert str(failed("two_app:server")).endswith('has no attribute "server"')
+
+
 def test_attribute_that_raises(failed, folder):
     folder("lazy.py", "def __getattr__(name):\n    raise RuntimeError('no ' + name)\n")
     error = failed("lazy:app")
@@ -164,7 +172,9 @@ def test_attribute_that_raises(failed, folder):
 
 def test_not_callable(failed, folder):
     folder("one_app.py", "app = 'text'\n")
-    assert str(failed("one_app:app")) == 'app "one_app:app" is of type str, which cannot be called'
+    assert str(failed("one_app:app")) == (
+        'app "one_app:app" is of type str, which cannot be called; an app is called with scope, receive and send'
+    )
     assert (
         str(failed("one_app:app", factory=True)) == 'the factory "one_app:app" is of type str, which cannot be called'
     )
@@ -179,6 +189,80 @@ def test_factory_not_declared(load, failed, folder, monkeypatch):
     assert str(failed("one_app:later")) == (
         'app "one_app:later" takes no arguments, and an app takes three: scope, receive and send'
     )
+
+
+WSGI = """
+def function(environ, start_response): ...
+class Flask:
+    def __call__(self, environ, start_response): ...
+    def wsgi(self, environ, start_response): ...
+    @classmethod
+    def made(cls): return cls()
+app, method = Flask(), Flask().wsgi
+class Response:
+    def __init__(self, environ, start_response): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("function", "function"),
+        ("app", "Flask"),
+        ("method", "method"),
+        ("Response", "the class Response"),
+        ("Flask.made", "Flask"),
+    ],
+)
+def test_wsgi(failed, folder, name, kind):
+    folder("one_app.py", WSGI)
+    assert str(failed(f"one_app:{name}", factory=name.endswith("made"))) == (
+        f'app "one_app:{name}" ({kind}) takes two arguments, as WSGI apps do, and saltare serves ASGI apps: wrap it, as in '
+        "a2wsgi.WSGIMiddleware(app) or asgiref.wsgi.WsgiToAsgi(app), or serve it by gunicorn -k gthread"
+    )
+
+
+def test_wsgi_of_django(failed, folder):
+    folder("one_app.py", "from django.core.handlers.wsgi import WSGIHandler\napp = WSGIHandler.__new__(WSGIHandler)\n")
+    assert str(failed("one_app:app")).endswith("name the app in asgi.py, or serve it by gunicorn -k gthread")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def app(scope): ...",
+        "class app:\n    def __init__(self, scope): ...\n    async def __call__(self, receive, send): ...",
+    ],
+    ids=["function", "class"],
+)
+def test_asgi_2(failed, folder, text):
+    folder("one_app.py", text)
+    said = str(failed("one_app:app"))
+    assert "takes one argument, as ASGI 2 apps do, and saltare serves ASGI 3 apps" in said
+    assert "asgiref.compatibility.guarantee_single_callable(app)" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def app(*arguments): ...",
+        "def app(scope, receive, send, more=None): ...",
+        "def app(first, *others): ...",
+        "import functools\nasync def run(x, scope, receive, send): ...\napp = functools.partial(run, 1)",
+        "class app:\n    def __init__(self, scope, receive, send): ...\n    def __await__(self): ...",
+        "class app:\n    def __new__(cls, scope, receive, send): ...\n    def __init__(self, x): ...",
+        "class App:\n    @staticmethod\n    async def __call__(scope, receive, send): ...\napp = App()",
+        "class App:\n    @classmethod\n    async def __call__(cls, scope, receive, send): ...\napp = App()",
+        "class App:\n    async def run(self, scope, receive, send): ...\napp = App().run",
+        "class App:\n    __slots__ = ('__call__',)\napp = App()\nasync def run(scope, receive, send): ...\n"
+        "app.__call__ = run",
+        "import functools\ndef old(scope): ...\n@functools.wraps(old)\nasync def app(scope, receive, send): ...",
+        "from unittest.mock import MagicMock\napp = MagicMock()",
+    ],
+)
+def test_what_may_be_asgi_3(load, folder, text):
+    folder("one_app.py", text)
+    load("one_app:app")
 
 
 def test_variable_arguments_are_no_factory(load, folder):

@@ -299,14 +299,14 @@ def test_file_problems(refused, project, tmp_path):
 
 def test_paths_must_exist(refused, tmp_path):
     (tmp_path / "here.json").write_text("{}")
-    assert refused({"app_dir": "none"}) == "app_dir: got 'none', which is not a folder that exists"
-    assert refused({"app_dir": "here.json"}).endswith("is not a folder that exists")
-    assert refused({"env_file": ".env"}).endswith("is not a file that exists")
-    assert refused({"log_config": "none.json"}).endswith("is not a file that exists")
+    assert refused({"app_dir": "none"}) == f"app_dir: got 'none', which is not a folder that exists in {tmp_path}"
+    assert refused({"app_dir": "here.json"}).endswith(f"is not a folder that exists in {tmp_path}")
+    assert refused({"env_file": ".env"}).endswith(f"is not a file that exists in {tmp_path}")
+    assert refused({"log_config": "none.json"}).endswith(f"is not a file that exists in {tmp_path}")
 
 
 def test_context_is_of_compressed_messages(refused):
-    expected = "ws_deflate_context: got True, but messages are not compressed: ws_per_message_deflate is off"
+    expected = "ws_deflate_context: got True, but messages are not compressed; write ws_per_message_deflate as well"
     assert refused({"ws_deflate_context": True}) == expected
 
 

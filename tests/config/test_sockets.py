@@ -291,7 +291,9 @@ def test_path_too_long(failed, listen, tmp_path):
 
 
 def test_folder_missing(failed, tmp_path):
-    assert failed(uds_path=f"{tmp_path}/none/a.sock").endswith("/none/a.sock: no such file or directory")
+    assert failed(uds_path=f"{tmp_path}/none/a.sock").endswith(
+        f"/none/a.sock: there is no folder {tmp_path}/none; create it"
+    )
 
 
 def test_name_taken_over_by_another_is_not_removed(listen, tmp_path):
@@ -347,4 +349,6 @@ def test_fd_that_is_no_listening_socket(failed, tmp_path):
         assert failed(fd=udp.fileno()).endswith("not a TCP or Unix stream socket")
         closed = os.dup(file.fileno())
         os.close(closed)
-        assert failed(fd=closed).endswith(": bad file descriptor")
+        assert failed(fd=closed).endswith(
+            ": bad file descriptor; what starts saltare has to pass a socket that listens by that number"
+        )

@@ -140,6 +140,24 @@ async def executor(scope):
     asyncio.get_running_loop().run_in_executor(None, sleep)
 
 
+async def daemons(scope):
+    """A thread that is a daemon has an executor, whose threads are daemons too: one idle, and one that never ends."""
+    working_on = threading.Event()
+
+    def begin():
+        daemons.kept = concurrent.futures.ThreadPoolExecutor()
+        barrier = threading.Barrier(2)
+        for _ in range(2):
+            daemons.kept.submit(barrier.wait)
+        if not scope["path"].endswith("/idle"):
+            daemons.kept.submit(lambda: (working_on.set(), sleep()))
+            working_on.wait()
+
+    thread = threading.Thread(target=begin, daemon=True)
+    thread.start()
+    await asyncio.to_thread(thread.join)
+
+
 async def working(scope):
     """A thread that ends after that many seconds, if the process waits for it."""
     threading.Thread(target=work, args=[float(scope["path"].split("/")[2])]).start()

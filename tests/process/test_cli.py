@@ -177,6 +177,37 @@ def test_app_that_does_not_start():
     assert "listening on" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("loop", "said"),
+    [
+        ("cli_apps:nowhere", '--loop "cli_apps:nowhere": "cli_apps" has no attribute "nowhere"'),
+        ("nowhere:make", '--loop "nowhere:make": there is no module "nowhere"'),
+        ("cli_apps:app", "--loop cli_apps:app cannot be called without arguments: app() missing 3"),
+        ("builtins:list", "--loop builtins:list made a list, which is not an event loop"),
+    ],
+)
+def test_a_loop_that_cannot_be_made(loop, said):
+    done = ended(APP, "--port", "0", "--loop", loop)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_wsgi_app(tmp_path):
+    (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n")
+    (tmp_path / "by_name.py").write_text("import saltare\nsaltare.run('shop:app', port=0)\n")
+    done = ended("shop:app", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 3
+    assert 'app "shop:app" (function) takes two arguments, as WSGI apps do' in done.stderr
+    assert "listening" not in done.stderr
+    done = ended("shop:app", "--port", "0", "--workers", "2", cwd=tmp_path)
+    assert done.returncode == 3 and done.stderr.count("as WSGI apps do") == 1
+    done = subprocess.run(
+        [sys.executable, "by_name.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert 'AppError: app "shop:app" (function) takes two arguments' in done.stderr
+
+
 def test_traceback_of_the_app_is_logged(cli_server, raw):
     server = cli_server("cli_apps:raises")
     assert raw(server).get("/").read_response().status == 500

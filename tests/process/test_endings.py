@@ -192,6 +192,19 @@ def test_a_thread_that_does_not_end_is_named_and_left_behind(start, raw, argumen
     assert exit_functions(server) == (3 if "workers" in arguments else 1)
 
 
+@pytest.mark.parametrize("arguments", ["", "--workers 2"])
+@pytest.mark.parametrize("what", ["daemons/busy", "daemons/idle"])
+def test_daemons_of_executors_do_not_hold_up_a_stop(start, raw, arguments, what):
+    """Python's own end waits for them without a limit."""
+    server = start(arguments, "--shutdown-timeout", "0")
+    ask(raw, server, what)
+    assert server.stop() == 0
+    assert "threads that have not ended" not in server.logs()
+    assert exit_functions(server) == (3 if "workers" in arguments else 1)
+    if not arguments:  # a master ends its interpreter, and its workers do not
+        assert ("finalized" in server.logs()) == (what == "daemons/idle")
+
+
 @pytest.mark.parametrize("arguments", ["", "--workers 2", "--workers 2 --no-preload"])
 def test_a_thread_does_not_hold_up_a_start_that_failed(tmp_path, arguments):
     (tmp_path / "fails.py").write_text(

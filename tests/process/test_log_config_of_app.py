@@ -1,6 +1,7 @@
 """--log-config may name classes in the app's folder, in each way to start; new code brings new classes."""
 
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -51,6 +52,13 @@ def mark(app, text):
     (app / "within" / "filters.py").write_text(FILTER.format(text))
 
 
+def is_new(server):
+    """Whether the worker that answers has the new class."""
+    with Raw(server) as client:
+        client.get("/", "Connection: close").read_response()
+    return "new: from the app" in server.logs()
+
+
 WAYS = ["", "--workers 2", "--workers 2 --no-preload", "--reload"]
 
 
@@ -64,14 +72,33 @@ def test_it_may_name_a_class_of_the_app(cli_server, folder, tmp_path, arguments)
     assert "old: saltare" in server.logs()
     mark(folder, "new")
     server.popen.send_signal(signal.SIGHUP)
-
-    def is_new():
-        with Raw(server) as client:
-            client.get("/", "Connection: close").read_response()
-        return "new: from the app" in server.logs()
-
-    wait_until(is_new, server.logs)
+    wait_until(lambda: is_new(server), server.logs)
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("arguments", ["", "--workers 2", "--workers 2 --no-preload"])
+def test_a_class_that_changes_within_a_second(cli_server, folder, tmp_path, arguments):
+    """Python compares only the second of the source's time, and its size."""
+    source = folder / "within" / "filters.py"
+    server = cli_server(
+        "marked:app",
+        *("--app-dir", folder, "--log-config", tmp_path / "log.json", *arguments.split()),
+        cwd=tmp_path,
+        env={"PYTHONDONTWRITEBYTECODE": ""},
+    )
+    assert "old: saltare" in server.logs()
+    second = source.stat().st_mtime_ns // 1_000_000_000 * 1_000_000_000
+    compiled = list((folder / "within" / "__pycache__").glob("filters.*.pyc"))
+    assert compiled
+    mark(folder, "new")
+    os.utime(source, ns=(second, second + 900_000_000))  # in the second of the compilation, and after that
+    for one in compiled:
+        os.utime(one, ns=(second, second + 800_000_000))
+    server.popen.send_signal(signal.SIGHUP)
+    wait_until(lambda: is_new(server), server.logs)
+    assert server.stop() == 0
+    if "--no-preload" not in arguments:  # then the master stays, with its classes
+        assert "new: stopping" in server.logs()
 
 
 @pytest.mark.parametrize("start", ["saltare.run('marked:app', {})", "uvicorn.run('marked:app', {})"])

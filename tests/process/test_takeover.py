@@ -163,9 +163,9 @@ def test_changes_within_a_second(start, tmp_path, options):
         stamp = path.stat().st_mtime_ns
         path.write_text(path.read_text().replace(before, after))  # an old worker may still respond
         second = stamp // 1_000_000_000 * 1_000_000_000
-        os.utime(path, ns=(second, second + 999_999_999))  # in the second of the compilation, and after that
+        os.utime(path, ns=(second, second + 900_000_000))  # in the second of the compilation, and after that
         for one in (folder / "__pycache__").iterdir():
-            os.utime(one, ns=(second, second + 999_999_990))
+            os.utime(one, ns=(second, second + 800_000_000))
         hang_up(server)
         becomes(server, after)
         if options:  # each worker may still read the file

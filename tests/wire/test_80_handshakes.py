@@ -166,6 +166,7 @@ def test_the_status_that_a_close_code_stands_for(serve, meet, code, status):
     peer = meet(server)
     assert peer.answer.status == status and peer.ended()
     assert peer.answer.get("connection") == "close"
+    assert peer.answer.get("www-authenticate") is None  # only the app knows the scheme
     assert "answered" not in server.logs()  # it is no mistake of the peer
 
 

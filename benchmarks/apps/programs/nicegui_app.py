@@ -1,12 +1,14 @@
-"""A NiceGUI page."""
+"""A NiceGUI page, in an app of FastAPI; run as a program, by NiceGUI itself."""
 
 import asyncio
+import sys
 
+import nicegui
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from nicegui import ui
 
-app = FastAPI()
+app = nicegui.app if __name__ == "__main__" else FastAPI()
 
 
 @app.get("/stream")
@@ -24,4 +26,7 @@ def index():
     ui.button("greet", on_click=lambda: ui.notify("Hello"))
 
 
-ui.run_with(app)
+if __name__ == "__main__":
+    ui.run(port=int(sys.argv[1]), reload=False, show=False)
+else:
+    ui.run_with(app)

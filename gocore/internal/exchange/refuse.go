@@ -20,6 +20,7 @@ var (
 )
 
 // declined are the refusals of websockets that the app closes before it accepts them, by close code; the first is for all other codes.
+// The 401 has no WWW-Authenticate, which RFC 9110 15.5.2 requires: only the app knows the scheme.
 var declined = [...]struct {
 	code    uint32
 	refusal message.Refusal
