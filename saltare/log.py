@@ -43,6 +43,11 @@ def import_again():
 def go_by(config, loggers):
     """Sends lines, and records of requests, to the loggers that a configuration names: ours or uvicorn's."""
     config.request_logger = next((name for name in (REQUESTS, UVICORNS_REQUESTS) if name in loggers), None)
+    if config.request_logger is not None and config.sources["access_log"] != "default":
+        if not config.access_log:
+            config.request_logger = None
+        elif config.sources["access_log_path"] == "default":
+            config.access_log = False  # the loggers take the place of stderr
     ours = any(name.partition(".")[0] == "saltare" for name in loggers)
     theirs = not ours and not loggers.isdisjoint(("uvicorn", UVICORNS))
     config.server_logger = UVICORNS if theirs else None

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from ..asgi import AppOrName
     from ..options.config import Config
 
-OF_OPTIONS = ("options.checks", "options.net_values", "options.sources", "options.table", "options.values", "toml")
+OF_OPTIONS = (
+    "options.checks",
+    "options.log_atoms",
+    "options.log_values",
+    "options.net_values",
+    "options.sources",
+    "options.table",
+    "options.values",
+    "toml",
+)
 
 
 def run(app: "AppOrName", options: "dict[str, Any]") -> None:

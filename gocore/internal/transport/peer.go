@@ -11,20 +11,42 @@ import (
 
 var mapped = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff") // RFC 4291 2.5.5.2
 
-// Peer is address and port. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
+// Peer is address and port.
 func (c *Conn) Peer() string {
-	ip, text := c.Client.IP[:], make([]byte, 0, 64)
-	switch {
-	case c.Client.Family == handoff.FamilyInet:
-		text = appendIPv4(text, ip[:4])
-	case c.Client.Family == handoff.FamilyInet6 && bytes.HasPrefix(ip, mapped):
-		text = appendIPv4(text, ip[len(mapped):])
-	case c.Client.Family == handoff.FamilyInet6:
-		text = append(appendIPv6(append(text, '['), ip), ']')
-	default:
+	if c.Client.Family == handoff.FamilyUnix {
 		return "unix socket"
 	}
-	return string(strconv.AppendUint(append(text, ':'), uint64(c.Client.Port), 10))
+	return string(AppendAddress(make([]byte, 0, 64), &c.Client))
+}
+
+// AppendHost appends an address without its port; "unix" for a Unix socket. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
+func AppendHost(to []byte, a *handoff.Address) []byte {
+	ip := a.IP[:]
+	switch {
+	case a.Family == handoff.FamilyInet:
+		return appendIPv4(to, ip[:4])
+	case a.Family == handoff.FamilyInet6 && bytes.HasPrefix(ip, mapped):
+		return appendIPv4(to, ip[len(mapped):])
+	case a.Family == handoff.FamilyInet6:
+		return appendIPv6(to, ip)
+	}
+	return append(to, "unix"...)
+}
+
+// AppendAddress appends address and port, an IPv6 address in brackets; "unix" for a Unix socket.
+func AppendAddress(to []byte, a *handoff.Address) []byte {
+	brackets := a.Family == handoff.FamilyInet6 && !bytes.HasPrefix(a.IP[:], mapped)
+	if brackets {
+		to = append(to, '[')
+	}
+	to = AppendHost(to, a)
+	if brackets {
+		to = append(to, ']')
+	}
+	if a.Family == handoff.FamilyUnix {
+		return to
+	}
+	return strconv.AppendUint(append(to, ':'), uint64(a.Port), 10)
 }
 
 func appendIPv4(to, ip []byte) []byte {
