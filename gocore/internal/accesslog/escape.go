@@ -2,7 +2,11 @@
 
 package accesslog
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"saltare/gocore/internal/octet"
+)
 
 const hex = "0123456789abcdef"
 
@@ -24,12 +28,17 @@ func plainOctets() (t [256]bool) {
 
 // clean is the length of the part of value that needs no escape.
 func clean(value []byte) int {
-	for i, c := range value {
-		if !plain[c] {
-			return i
+	i := 0
+	for ; len(value)-i >= 8; i += 8 {
+		w := octet.Load(value, i)
+		if octet.Below(w, ' ')|octet.Equal(w, 0x7f)|octet.Equal(w, '"')|octet.Equal(w, '\\')|w&octet.Highs != 0 {
+			break
 		}
 	}
-	return len(value)
+	for i < len(value) && plain[value[i]] {
+		i++
+	}
+	return i
 }
 
 // escapeText writes every octet that is not printable ASCII, and quotes and backslashes, as \xHH.

@@ -6,61 +6,61 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/transport"
 )
 
-// longestNumber is the most octets of a field that is no value of the request: a reason phrase, or a time.
-const longestNumber = 40
+// longestField is the most octets of a field that is no value of the request: a reason phrase, or a time.
+const longestField = 40
 
 // fieldPrefix begins the name of a field line of the request: header:accept-language.
 const fieldPrefix = "header:"
 
-// field is a field of a line. Either value or number is set.
+// field is a field of a line, with one of value, early and late.
 type field struct {
 	name string
-	// value is what the request has, unescaped; nil: it has none. It is recorded when the request begins.
+	// value is what the request has, unescaped; nil: it has none.
 	value func(r *request) []byte
-	// number appends what is known once the line is written; nothing: it is missing.
-	number func(to []byte, l *line) []byte
-	text   bool // number appends text, which JSON has in quotes
+	// early appends what is known when the request begins, and late what is known at its end; nothing: it is missing.
+	early, late func(to []byte, l *Log) []byte
+	text        bool // JSON has it in quotes
 }
 
 // fields has a field for each name but those of field lines. saltare/options/log_values.py has the same names.
 var fields = [...]field{
-	{name: "client", value: func(r *request) []byte { return r.host() }},
-	{name: "client_addr", value: func(r *request) []byte { return r.address() }},
-	{name: "method", value: func(r *request) []byte { return r.span(r.Method) }},
-	{name: "path", value: func(r *request) []byte { return r.target() }},
-	{name: "path_only", value: func(r *request) []byte { return r.span(r.RawPath) }},
-	{name: "query", value: func(r *request) []byte { return r.span(r.Query) }},
-	{name: "request_id", value: func(r *request) []byte { return r.line("x-request-id", idRequestID) }},
-	{name: "user_agent", value: func(r *request) []byte { return r.line("user-agent", idUserAgent) }},
-	{name: "referer", value: func(r *request) []byte { return r.line("referer", idReferer) }},
+	{name: "client", text: true, value: func(r *request) []byte { return r.host() }},
+	{name: "client_addr", text: true, value: func(r *request) []byte { return r.address() }},
+	{name: "method", text: true, value: func(r *request) []byte { return r.span(r.Method) }},
+	{name: "path", text: true, value: func(r *request) []byte { return r.target() }},
+	{name: "path_only", text: true, value: func(r *request) []byte { return r.span(r.RawPath) }},
+	{name: "query", text: true, value: func(r *request) []byte { return r.span(r.Query) }},
+	{name: "request_id", text: true, value: func(r *request) []byte { return r.line("x-request-id", idRequestID) }},
+	{name: "user_agent", text: true, value: func(r *request) []byte { return r.line("user-agent", idUserAgent) }},
+	{name: "referer", text: true, value: func(r *request) []byte { return r.line("referer", idReferer) }},
 
-	{name: "time", number: func(to []byte, l *line) []byte { return l.log.stamps.iso(to, l.began) }, text: true},
-	{name: "time_clf", number: func(to []byte, l *line) []byte { return l.log.stamps.clf(to, l.began) }, text: true},
-	{name: "timestamp", number: func(to []byte, l *line) []byte { return thousandths(to, l.began) }},
-	{name: "client_port", number: func(to []byte, l *line) []byte { return known(to, uint64(l.port)) }},
-	{name: "protocol", number: func(to []byte, l *line) []byte { return protocol(to, l.minor) }, text: true},
-	{name: "status", number: func(to []byte, l *line) []byte { return known(to, uint64(l.Status)) }},
-	{name: "reason", number: func(to []byte, l *line) []byte { return append(to, http1.Phrase(int(l.Status))...) }, text: true},
-	{name: "bytes_in", number: func(to []byte, l *line) []byte { return strconv.AppendUint(to, l.In, 10) }},
-	{name: "bytes_out", number: bytesOut},
-	{name: "bytes", number: bytesOut},
-	{name: "duration_us", number: microseconds},
-	{name: "latency_us", number: microseconds},
-	{name: "duration_ms", number: func(to []byte, l *line) []byte { return thousandths(to, l.lasted.Microseconds()) }},
-	{name: "duration_s", number: func(to []byte, l *line) []byte {
-		return strconv.AppendFloat(to, float64(l.lasted.Microseconds())/1e6, 'f', 6, 64)
-	}},
-	{name: "first_byte_us", number: func(to []byte, l *line) []byte { return l.firstByte(to) }},
-	{name: "outcome", number: func(to []byte, l *line) []byte { return append(to, l.Outcome.String()...) }, text: true},
-	{name: "ws_code", number: func(to []byte, l *line) []byte { return known(to, uint64(l.Code)) }},
-	{name: "worker", number: func(to []byte, l *line) []byte { return strconv.AppendUint(to, uint64(l.log.worker), 10) }},
-	{name: "pid", number: func(to []byte, l *line) []byte { return strconv.AppendInt(to, int64(l.log.pid), 10) }},
+	{name: "time", text: true, early: func(to []byte, l *Log) []byte { return l.stamps.iso(to, l.clock.Wall()) }},
+	{name: "time_clf", text: true, early: func(to []byte, l *Log) []byte { return l.stamps.clf(to, l.clock.Wall()) }},
+	{name: "timestamp", early: func(to []byte, l *Log) []byte { return thousandths(to, l.clock.Wall()) }},
+	{name: "client_port", early: func(to []byte, l *Log) []byte { return known(to, uint64(l.request.Client.Port)) }},
+	{name: "protocol", text: true, early: func(to []byte, l *Log) []byte { return protocol(to, l.request.Minor) }},
+	{name: "worker", early: func(to []byte, l *Log) []byte { return strconv.AppendUint(to, uint64(l.worker), 10) }},
+	{name: "pid", early: func(to []byte, l *Log) []byte { return strconv.AppendInt(to, int64(l.pid), 10) }},
+
+	{name: "status", late: func(to []byte, l *Log) []byte { return strconv.AppendUint(to, uint64(l.end.Status), 10) }},
+	{name: "reason", text: true, late: func(to []byte, l *Log) []byte { return append(to, http1.Phrase(int(l.end.Status))...) }},
+	{name: "bytes_in", late: func(to []byte, l *Log) []byte { return strconv.AppendUint(to, l.end.In, 10) }},
+	{name: "bytes_out", late: bytesOut},
+	{name: "bytes", late: bytesOut},
+	{name: "duration_us", late: microseconds},
+	{name: "latency_us", late: microseconds},
+	{name: "duration_ms", late: func(to []byte, l *Log) []byte { return thousandths(to, l.end.lasted.Microseconds()) }},
+	{name: "duration_s", late: seconds},
+	{name: "first_byte_us", late: firstByte},
+	{name: "outcome", text: true, late: func(to []byte, l *Log) []byte { return append(to, l.end.Outcome.String()...) }},
+	{name: "ws_code", late: func(to []byte, l *Log) []byte { return known(to, uint64(l.end.Code)) }},
 }
 
 // IDs of known field names (http1.KnownNames).
@@ -88,13 +88,24 @@ func fieldNamed(name string) *field {
 	}
 	line = strings.ToLower(line)
 	id := idOf(line)
-	return &field{name: fieldPrefix + line, value: func(r *request) []byte { return r.line(line, id) }}
+	return &field{name: fieldPrefix + line, text: true, value: func(r *request) []byte { return r.line(line, id) }}
 }
 
-func bytesOut(to []byte, l *line) []byte { return strconv.AppendUint(to, l.Out, 10) }
+func bytesOut(to []byte, l *Log) []byte { return strconv.AppendUint(to, l.end.Out, 10) }
 
-func microseconds(to []byte, l *line) []byte {
-	return strconv.AppendInt(to, l.lasted.Microseconds(), 10)
+func microseconds(to []byte, l *Log) []byte {
+	return strconv.AppendInt(to, l.end.lasted.Microseconds(), 10)
+}
+
+func seconds(to []byte, l *Log) []byte {
+	return strconv.AppendFloat(to, float64(l.end.lasted.Microseconds())/1e6, 'f', 6, 64)
+}
+
+func firstByte(to []byte, l *Log) []byte {
+	if !l.end.answered {
+		return to
+	}
+	return strconv.AppendInt(to, l.end.waited.Microseconds(), 10)
 }
 
 // thousandths appends n/1000 with three digits after the point.
@@ -111,18 +122,11 @@ func known(to []byte, n uint64) []byte {
 	return strconv.AppendUint(to, n, 10)
 }
 
-func protocol(to []byte, minor uint8) []byte {
+func protocol(to []byte, minor uint32) []byte {
 	if minor == unknownMinor {
 		return to
 	}
-	return append(append(to, "HTTP/1."...), '0'+minor)
-}
-
-func (l *line) firstByte(to []byte) []byte {
-	if !l.answered {
-		return to
-	}
-	return strconv.AppendInt(to, l.waited.Microseconds(), 10)
+	return append(append(to, "HTTP/1."...), '0'+byte(minor))
 }
 
 // request is a request as the server describes it to the app.
@@ -162,8 +166,8 @@ func (r *request) address() []byte {
 
 // line is the value of the first field line with that name, which has that ID if it is a known one.
 func (r *request) line(name string, id uint32) []byte {
-	for i := range r.NFields {
-		f := r.field(i)
+	at := r.Fields
+	for _, f := range unsafe.Slice((*http1.Field)(*(*unsafe.Pointer)(unsafe.Pointer(&at))), r.NFields) {
 		if id != 0 && f.ID == id || id == 0 && f.ID == 0 && string(r.span(f.Name)) == name {
 			return r.span(f.Value)
 		}

@@ -5,40 +5,63 @@ package accesslog
 import (
 	"errors"
 	"strings"
+
+	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 )
 
-// ErrFormat: the format has an unknown field, or a brace without its counterpart.
+// ErrFormat: the format has an unknown field or a brace without its counterpart, or it is too long.
 var ErrFormat = errors.New("not a format of the access log")
 
-// Formats by name. A websocket has two lines, when it opens and when it closes; `combined` has one, when it closes.
+// Formats by name. A websocket has two lines, when it opens and when it closes; with `combined` it has one, when it closes.
 const (
-	jsonFields = "time,client,request_id,method,path,protocol,status,bytes_in,bytes,first_byte_us,latency_us,outcome,ws_code,user_agent,referer,worker"
+	jsonFields = "time,client,request_id,method,path,protocol,user_agent,referer,status,bytes_in,bytes,latency_us,outcome,ws_code"
 
 	combined = `{client} - - [{time_clf}] "{method} {path} {protocol}" {status} {bytes} "{referer}" "{user_agent}"`
 
-	uvicorn       = `INFO:     {client_addr} - "{method} {path} {protocol}" {status} {reason}`
-	uvicornOpened = `INFO:     {client_addr} - "WebSocket {path}" [accepted]`
-	uvicornClosed = `INFO:     {client_addr} - "WebSocket {path}" [closed {ws_code}]`
+	uvicorn        = `INFO:     {client_addr} - "{method} {path} {protocol}" {status} {reason}`
+	uvicornOpened  = `INFO:     {client_addr} - "WebSocket {path}" [accepted]`
+	uvicornClosed  = `INFO:     {client_addr} - "WebSocket {path}" [closed {ws_code}]`
+	uvicornRefused = `INFO:     {client_addr} - "WebSocket {path}" {status}`
 )
 
 // part of a line: literal text, then perhaps a field.
 type part struct {
 	literal string
 	field   *field // nil: none
-	slot    int    // of a value of the request: its place among the recorded ones
+	quote   bool   // a quote follows the field
+	isFirst bool   // of a JSON object: it is null if it is missing, so that each other member begins with a comma
 }
 
-// format is the lines of a log, and the values of requests that they need.
+// step of a line: a run of parts that are known when the request begins, and then one that is known at its end. Either may be empty.
+type step struct {
+	early []part
+	late  part
+}
+
+// template is a line. What its early parts make of a request is recorded.
+type template []step
+
+// format is the templates of a log.
 type format struct {
-	request, opened, closed []part // opened is nil if there is no such line
-	values                  []*field
+	request                 template // not of a websocket
+	opened, closed, refused template // of websockets, all with the same early parts; opened is nil if there is no such line
 	escape                  escape
-	quoted                  bool // values are JSON with their quotes, and missing ones null
-	longest                 int  // octets of all literals and of fields that are no values
+	json                    bool // fields are JSON members; missing ones are left out
+	longest                 int  // octets of all that is no value of the request
+	uses                    int  // how many values of the request a line has
 }
 
 // compile makes a format of its text: a name, json:FIELD,..., or text with fields in braces.
-func compile(text string) (f *format, err error) {
+func compile(text string) (*format, error) {
+	f, err := compileAny(text)
+	if err == nil && f.longest+f.uses*len(cutMark) > limits.LogPipeBytes {
+		err = ErrFormat
+	}
+	return f, err
+}
+
+func compileAny(text string) (f *format, err error) {
 	f = &format{escape: escapeText}
 	if text == "json" {
 		text = "json:" + jsonFields
@@ -46,35 +69,32 @@ func compile(text string) (f *format, err error) {
 	fields, isJSON := strings.CutPrefix(text, "json:")
 	switch {
 	case isJSON:
-		f.escape, f.quoted = escapeJSON, true
+		f.escape, f.json = escapeJSON, true
 		f.request, err = f.object(fields)
-		f.opened, f.closed = f.request, f.request
 	case text == "combined":
-		f.request, err = f.template(combined)
-		f.closed = f.request
+		f.request, err = f.text(combined)
 	case text == "uvicorn":
-		f.request, err = f.template(uvicorn)
-		f.opened, _ = f.template(uvicornOpened)
-		f.closed, _ = f.template(uvicornClosed)
+		f.request, err = f.text(uvicorn)
+		f.opened, _ = f.text(uvicornOpened)
+		f.closed, _ = f.text(uvicornClosed)
+		f.refused, _ = f.text(uvicornRefused)
+		return f, err
 	default:
 		if strings.HasPrefix(text, "{{") { // the text is a JSON object
 			f.escape = escapeJSON
 		}
-		f.request, err = f.template(text)
-		f.closed = f.request
-		if f.has("outcome") {
-			f.opened = f.request
-		}
+		f.request, err = f.text(text)
 	}
-	if err != nil {
-		return nil, err
+	f.closed, f.refused = f.request, f.request
+	if f.request.has("outcome") {
+		f.opened = f.request
 	}
-	f.measure()
-	return f, nil
+	return f, err
 }
 
-// template compiles text with fields in braces; {{ and }} are braces.
-func (f *format) template(text string) (parts []part, err error) {
+// text compiles text with fields in braces; {{ and }} are braces.
+func (f *format) text(text string) (template, error) {
+	var parts []part
 	var literal strings.Builder
 	for len(text) > 0 {
 		at := strings.IndexAny(text, "{}")
@@ -90,82 +110,135 @@ func (f *format) template(text string) (parts []part, err error) {
 			text = text[2:]
 		default:
 			name, rest, closed := strings.Cut(text[1:], "}")
-			p, ok := f.part(literal.String(), name)
-			if text[0] == '}' || !closed || !ok {
+			one := fieldNamed(name)
+			if text[0] == '}' || !closed || one == nil {
 				return nil, ErrFormat
 			}
+			parts = append(parts, part{literal: literal.String(), field: one})
 			literal.Reset()
-			parts, text = append(parts, p), rest
+			text = rest
 		}
 	}
-	return append(parts, part{literal: literal.String()}), nil
+	return f.steps(append(parts, part{literal: literal.String()})), nil
 }
 
 // object compiles a JSON object of these fields, by their names.
-func (f *format) object(fields string) (parts []part, err error) {
+func (f *format) object(fields string) (template, error) {
+	var parts []part
 	before := "{"
 	for _, name := range strings.Split(fields, ",") {
-		name = strings.TrimSpace(name)
-		p, ok := f.part(before+`"`+strings.TrimPrefix(name, fieldPrefix)+`":`, name)
-		if !ok {
+		one := fieldNamed(strings.TrimSpace(name))
+		if one == nil {
 			return nil, ErrFormat
+		}
+		p := part{literal: before + `"` + strings.TrimPrefix(one.name, fieldPrefix) + `":`, field: one, quote: one.text, isFirst: parts == nil}
+		if p.quote {
+			p.literal += `"`
 		}
 		parts, before = append(parts, p), ","
 	}
-	return append(parts, part{literal: "}"}), nil
+	return f.steps(append(parts, part{literal: "}"})), nil
 }
 
-func (f *format) part(literal, name string) (p part, ok bool) {
-	one := fieldNamed(name)
-	if one == nil {
-		return part{}, false
+// steps groups the parts of a line, and counts what the line may take.
+func (f *format) steps(parts []part) (t template) {
+	var early []part
+	longest, uses := len("\n"), 0
+	for _, p := range parts {
+		longest += len(p.literal) + len(`"`)
+		switch {
+		case p.field == nil: // the last one
+		case p.field.value != nil:
+			uses++
+		default:
+			longest += longestField
+		}
+		if p.field != nil && p.field.late == nil {
+			early = append(early, p)
+		} else {
+			t, early = append(t, step{early, p}), nil
+		}
 	}
-	p = part{literal: literal, field: one}
-	if one.value == nil {
-		return p, true
-	}
-	for p.slot = 0; p.slot < len(f.values) && f.values[p.slot].name != one.name; p.slot++ {
-	}
-	if p.slot == len(f.values) {
-		f.values = append(f.values, one)
-	}
-	return p, true
+	f.longest, f.uses = max(f.longest, longest), max(f.uses, uses)
+	return t
 }
 
-func (f *format) has(name string) bool {
-	for _, p := range f.request {
-		if p.field != nil && p.field.name == name {
+func (t template) has(name string) bool {
+	for _, s := range t {
+		if s.late.field != nil && s.late.field.name == name {
 			return true
 		}
 	}
 	return false
 }
 
-// measure finds the most that the line has besides values of the request.
-func (f *format) measure() {
-	for _, parts := range [][]part{f.request, f.opened, f.closed} {
-		n := len("\n")
-		for _, p := range parts {
-			n += len(p.literal) + len(`""`)
-			if p.field != nil && p.field.value == nil {
-				n += longestNumber
-			}
-		}
-		f.longest = max(f.longest, n)
+// of is the template of a request that was answered.
+func (f *format) of(websocket bool) template {
+	if websocket {
+		return f.refused
 	}
+	return f.request
 }
 
 // most is how many octets a value may take, so that no line is longer than line.
-func (f *format) most(line int) int {
-	uses := 1
-	for _, parts := range [][]part{f.request, f.opened, f.closed} {
-		n := 0
-		for _, p := range parts {
-			if p.field != nil && p.field.value != nil {
-				n++
+func (f *format) most(line int) int { return max((line-f.longest)/max(f.uses, 1), len(cutMark)) }
+
+// record appends what the early parts of each step make of a request, each with its length before it.
+func (f *format) record(to []byte, t template, l *Log) []byte {
+	for i := range t {
+		early := t[i].early
+		if early == nil {
+			continue
+		}
+		at := len(to)
+		to = append(to, 0, 0)
+		for j := range early {
+			p := &early[j]
+			to = append(to, p.literal...)
+			if p.field.value == nil {
+				to = f.end(p.field.early(to, l), p, len(to))
+			} else if value := p.field.value(&l.request); value != nil {
+				to = f.end(f.escape(to, value, l.most), p, -1)
+			} else {
+				to = f.end(to, p, len(to))
 			}
 		}
-		uses = max(uses, n)
+		n := len(to) - at - 2
+		to[at], to[at+1] = byte(n), byte(n>>8)
 	}
-	return max((line-f.longest)/uses, len(cutMark))
+	return to
+}
+
+// line appends a line.
+func (f *format) line(to []byte, t template, recorded pool.Buffer, l *Log) []byte {
+	rest := recorded.Bytes()
+	for i := range t {
+		s := &t[i]
+		if s.early != nil {
+			n := int(rest[0]) | int(rest[1])<<8
+			to, rest = append(to, rest[2:2+n]...), rest[2+n:]
+		}
+		to = append(to, s.late.literal...)
+		if s.late.field != nil {
+			to = f.end(s.late.field.late(to, l), &s.late, len(to))
+		}
+	}
+	return append(to, '\n')
+}
+
+// end ends a part whose field begins at from; a field without octets is missing.
+func (f *format) end(to []byte, p *part, from int) []byte {
+	switch {
+	case len(to) == from && f.json && p.isFirst && p.quote:
+		return append(to[:from-1], "null"...)
+	case len(to) == from && f.json && p.isFirst:
+		return append(to, "null"...)
+	case len(to) == from && f.json:
+		return to[:from-len(p.literal)]
+	case len(to) == from:
+		return append(to, '-')
+	case p.quote:
+		return append(to, '"')
+	}
+	return to
 }

@@ -16,10 +16,8 @@ import (
 	"bytes"
 	"os"
 	"time"
-	"unsafe"
 
 	"saltare/gocore/internal/handoff"
-	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/pool"
 	"saltare/gocore/internal/transport"
@@ -64,32 +62,24 @@ type End struct {
 	Outcome Outcome
 }
 
+// end is an End and the times.
+type end struct {
+	End
+	lasted, waited time.Duration // since the head of the request, until now and until the response began
+	answered       bool
+}
+
 // record is what is kept of a request until its line is written. It lies outside Go's heap and holds no Go pointer.
 type record struct {
-	values   pool.Buffer // each of the format's values: uint16 length or missing, then the escaped text
-	began    time.Duration
-	first    time.Duration // when the response began
-	port     uint16
-	minor    uint8
-	answered bool
+	text      pool.Buffer // of the early parts of its template
+	began     time.Duration
+	first     time.Duration // when the response began
+	websocket bool
+	answered  bool
 }
 
-const (
-	missing      = 0xffff // length of a value that the request does not have
-	unknownMinor = 0xff
-)
-
-// line is a line while it is written.
-type line struct {
-	End
-	log      *Log
-	began    int64         // milliseconds since 1970
-	lasted   time.Duration // from the head of the request
-	waited   time.Duration // until the response began
-	port     uint16
-	minor    uint8
-	answered bool
-}
+// unknownMinor is the version of a request whose head is not known.
+const unknownMinor = 0xff
 
 // Log is the log of one server, whose lock protects it.
 type Log struct {
@@ -103,8 +93,8 @@ type Log struct {
 	records pool.Slab[record]
 	buffers pool.Buffers
 	request request
-	values  []byte
-	text    []byte // the line being made
+	end     end    // of the line being made
+	text    []byte // of a record
 	stamps  stamps
 	writer  *writer
 	path    string
@@ -156,29 +146,14 @@ func (l *Log) Reopen() error {
 }
 
 // Begin records a request that the server describes. It returns the number of its record + 1; 0: it gets no line.
-func (l *Log) Begin(r *handoff.Request) uint32 {
+func (l *Log) Begin(r *handoff.Request, websocket bool) uint32 {
 	l.request.Request = r
 	defer func() { l.request.Request = nil }()
 	if l.excludes() {
 		return 0
 	}
-	b := l.values[:0]
-	for _, f := range l.format.values {
-		at := len(b)
-		b = append(b, 0, 0)
-		n := missing
-		if value := f.value(&l.request); value != nil {
-			b = l.format.escape(b, value, l.most)
-			n = len(b) - at - 2
-		}
-		b[at], b[at+1] = byte(n), byte(n>>8)
-	}
-	l.values = b
-	return l.keep(b, r)
-}
-
-func (l *Log) keep(values []byte, r *handoff.Request) uint32 {
-	buffer, err := l.buffers.Get(max(len(values), 1))
+	l.text = l.format.record(l.text[:0], l.format.of(websocket), l)
+	buffer, err := l.buffers.Get(max(len(l.text), 1))
 	if err != nil {
 		l.writer.lose(1, 0)
 		return 0
@@ -189,8 +164,8 @@ func (l *Log) keep(values []byte, r *handoff.Request) uint32 {
 		l.writer.lose(1, 0)
 		return 0
 	}
-	copy(buffer.Bytes(), values)
-	*one = record{values: buffer, began: l.clock.Elapsed, port: r.Client.Port, minor: uint8(r.Minor)}
+	copy(buffer.Bytes(), l.text)
+	*one = record{text: buffer, began: l.clock.Elapsed, websocket: websocket}
 	return number + 1
 }
 
@@ -221,17 +196,16 @@ func (l *Log) Answered(number uint32) {
 // End writes the line of a record and frees it.
 func (l *Log) End(number uint32, e End) {
 	one := l.records.At(number - 1)
-	parts := l.format.request
+	t := l.format.of(one.websocket)
 	if e.Outcome == Closed {
-		parts = l.format.closed
+		t = l.format.closed
 	}
-	l.write(parts, one, e)
-	l.buffers.Put(one.values)
-	*one = record{}
+	l.write(t, one, e)
+	l.buffers.Put(one.text)
 	l.records.Free(number - 1)
 }
 
-// Open websocket: a line now, and another one at its end.
+// Opens writes the first line of a websocket, if the format has one; another one follows at its end.
 func (l *Log) Opens(number uint32, e End) {
 	if l.format.opened != nil {
 		l.write(l.format.opened, l.records.At(number-1), e)
@@ -240,80 +214,18 @@ func (l *Log) Opens(number uint32, e End) {
 
 // Unparsed writes the line of a request whose head is not known.
 func (l *Log) Unparsed(client *handoff.Address, e End) {
-	r := handoff.Request{Client: *client, Minor: unknownMinor}
-	if number := l.Begin(&r); number != 0 {
+	if number := l.Begin(&handoff.Request{Client: *client, Minor: unknownMinor}, false); number != 0 {
 		l.Answered(number)
 		l.End(number, e)
 	}
 }
 
-func (l *Log) write(parts []part, one *record, e End) {
+func (l *Log) write(t template, one *record, e End) {
 	now := l.clock.Elapsed
-	s := line{End: e, log: l, lasted: now - one.began, waited: one.first - one.began,
-		port: one.port, minor: one.minor, answered: one.answered}
-	s.began = l.clock.Wall() - s.lasted.Milliseconds()
-	l.text = l.format.append(l.text[:0], parts, one.values, &s)
-	l.writer.add(l.text, now)
-}
-
-// append appends a line.
-func (f *format) append(to []byte, parts []part, values pool.Buffer, s *line) []byte {
-	var known []byte
-	if !values.None() {
-		known = values.Bytes()
-	}
-	for i := range parts {
-		p := &parts[i]
-		to = append(to, p.literal...)
-		switch {
-		case p.field == nil:
-		case p.field.value != nil:
-			text, ok := valueAt(known, p.slot)
-			to = f.appendText(to, text, ok, true)
-		default:
-			at := len(to)
-			if f.quoted && p.field.text {
-				to = append(to, '"')
-			}
-			before := len(to)
-			to = p.field.number(to, s)
-			switch {
-			case len(to) == before:
-				to = f.appendText(to[:at], nil, false, false)
-			case before > at:
-				to = append(to, '"')
-			}
-		}
-	}
-	return append(to, '\n')
-}
-
-// appendText appends a value; ok tells whether the request has it.
-func (f *format) appendText(to, text []byte, ok, isText bool) []byte {
-	switch {
-	case f.quoted && !ok:
-		return append(to, "null"...)
-	case f.quoted && isText:
-		return append(append(append(to, '"'), text...), '"')
-	case len(text) == 0:
-		return append(to, '-')
-	}
-	return append(to, text...)
-}
-
-// valueAt is a recorded value; ok is false if the request does not have it.
-func valueAt(values []byte, slot int) (text []byte, ok bool) {
-	for {
-		n := int(values[0]) | int(values[1])<<8
-		values = values[2:]
-		size := n
-		if n == missing {
-			size = 0
-		}
-		if slot == 0 {
-			return values[:size], n != missing
-		}
-		values, slot = values[size:], slot-1
+	l.end = end{End: e, lasted: now - one.began, waited: one.first - one.began, answered: one.answered}
+	w := l.writer
+	if w.lines = l.format.line(w.lines, t, one.text, l); len(w.lines) >= limits.LogBatchBytes {
+		w.handOver(now)
 	}
 }
 
@@ -336,16 +248,10 @@ func (l *Log) Release(most int) (released int) {
 
 // Close writes all lines and closes the file. If that takes longer than limits.LogFlush, lines are lost.
 func (l *Log) Close() {
-	l.writer.close()
+	l.writer.close(l.clock.Elapsed)
 	l.records.Close()
 	l.buffers.Close()
 }
 
-// field is field line i of the request.
-func (r *request) field(i uint32) http1.Field {
-	at := r.Fields + uintptr(i)*unsafe.Sizeof(http1.Field{})
-	return *(*http1.Field)(*(*unsafe.Pointer)(unsafe.Pointer(&at)))
-}
-
-// Compile-time check that the length of a value fits its two octets.
-const _ = uint(missing - 1 - limits.LogFileLineBytes)
+// Compile-time check that the length of a recorded text fits its two octets.
+const _ = uint(1<<16 - 1 - limits.LogFileLineBytes)

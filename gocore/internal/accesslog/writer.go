@@ -14,19 +14,19 @@ import (
 	"saltare/gocore/internal/pool"
 )
 
-// writer owns two buffers: the loop fills one while the goroutine writes the other.
+// writer has three buffers: the loop gathers lines, then they wait, and the goroutine writes them.
 type writer struct {
+	lines []byte        // gathered; of the loop
+	woken time.Duration // when the goroutine was woken last; of the loop
+
 	mu      sync.Mutex
-	front   []byte // lines that wait
-	back    []byte // being written; empty memory otherwise
+	front   []byte // waiting
+	back    []byte // being written, or empty
 	writing bool
 	next    *file // takes the place of the file; nil: it stays
 
 	wake chan struct{} // of one place; closed at the end
 	done chan struct{} // closed by the goroutine; nil: it was not started
-
-	pending int           // bytes that the goroutine was not woken for; of the loop
-	woken   time.Duration // when it was woken last
 
 	lost  atomic.Uint64
 	errno atomic.Int32 // of the last loss
@@ -34,8 +34,8 @@ type writer struct {
 
 func newWriter() (*writer, error) {
 	w := &writer{wake: make(chan struct{}, 1), woken: -limits.LogInterval}
-	for _, b := range [...]*[]byte{&w.front, &w.back} {
-		memory, err := pool.Map(limits.LogBufferBytes)
+	for b, size := range w.buffers() {
+		memory, err := pool.Map(size)
 		if err != nil {
 			w.unmap()
 			return nil, err
@@ -45,8 +45,12 @@ func newWriter() (*writer, error) {
 	return w, nil
 }
 
+func (w *writer) buffers() map[*[]byte]int {
+	return map[*[]byte]int{&w.lines: limits.LogBatchBytes + limits.LogFileLineBytes, &w.front: limits.LogBufferBytes, &w.back: limits.LogBufferBytes}
+}
+
 func (w *writer) unmap() {
-	for _, b := range [...]*[]byte{&w.front, &w.back} {
+	for b := range w.buffers() {
 		if *b != nil {
 			pool.Unmap((*b)[:cap(*b)])
 			*b = nil
@@ -59,36 +63,29 @@ func (w *writer) start(f *file) {
 	go w.run(f)
 }
 
-// add appends a line, unless there is no room.
-func (w *writer) add(text []byte, now time.Duration) {
-	w.mu.Lock()
-	fits := len(w.front)+len(text) <= cap(w.front)
-	if fits {
-		w.front = append(w.front, text...)
-	}
-	w.mu.Unlock()
-	if !fits {
-		w.lose(1, 0)
-	}
-	if w.pending += len(text); w.pending >= limits.LogBatchBytes {
-		w.wakeUp(now)
-	}
-}
-
-// beforeWait wakes the goroutine unless it was woken a moment ago; else within is the time until it is due.
+// beforeWait wakes the goroutine if there are lines, unless it was woken a moment ago; else within is the time until it is due.
 func (w *writer) beforeWait(now time.Duration) (within time.Duration, ok bool) {
-	if w.pending == 0 {
+	if len(w.lines) == 0 {
 		return 0, false
 	}
 	if since := now - w.woken; since < limits.LogInterval {
 		return limits.LogInterval - since, true
 	}
-	w.wakeUp(now)
+	w.handOver(now)
 	return 0, false
 }
 
-func (w *writer) wakeUp(now time.Duration) {
-	w.pending, w.woken = 0, now
+// handOver makes the gathered lines wait for the goroutine, as far as there is room, and wakes it.
+func (w *writer) handOver(now time.Duration) {
+	w.mu.Lock()
+	n := len(w.lines)
+	if room := cap(w.front) - len(w.front); room < n {
+		n = bytes.LastIndexByte(w.lines[:room], '\n') + 1
+	}
+	w.front = append(w.front, w.lines[:n]...)
+	w.mu.Unlock()
+	w.lose(uint64(bytes.Count(w.lines[n:], newline)), 0)
+	w.lines, w.woken = w.lines[:0], now
 	w.signal()
 }
 
@@ -157,14 +154,16 @@ var newline = []byte{'\n'}
 func (w *writer) release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.writing && len(w.front) == 0 {
-		pool.Discard(w.front[:cap(w.front)])
-		pool.Discard(w.back[:cap(w.back)])
+	if !w.writing && len(w.front)+len(w.lines) == 0 {
+		for b := range w.buffers() {
+			pool.Discard((*b)[:cap(*b)])
+		}
 	}
 }
 
 // close waits for the goroutine to write what is left. If it is held for too long, it keeps the memory until the process ends.
-func (w *writer) close() {
+func (w *writer) close(now time.Duration) {
+	w.handOver(now)
 	close(w.wake)
 	if w.done == nil {
 		w.unmap()

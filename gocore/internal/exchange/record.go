@@ -15,7 +15,7 @@ const vanished = 1006
 // Record begins the record of a request, as it was described to the app.
 func (x *Streams) Record(s *Stream, r *handoff.Request) {
 	if x.Log != nil {
-		s.record = x.Log.Begin(r)
+		s.record = x.Log.Begin(r, s.WebSocket)
 	}
 }
 
