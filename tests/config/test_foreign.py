@@ -116,6 +116,17 @@ LINES = {
     "app:app --h11-max-incomplete-event-size 4194304": {"max_request_head": 1 << 20},
     "app:app --ws-ping-interval 30 --ws-ping-timeout 60": {"ws_keepalive_timeout": 60},
     "app:app --no-access-log --no-proxy-headers --no-use-colors": {},
+    "app:app --access-log --use-colors": {"access_log": True},
+    "app:app --access-logfile - --access-logformat '%(h)s {%%} %({X-Id}i)s'": {
+        "access_log": True,
+        "access_log_path": "stdout",
+        "access_log_format": "{client} {{%}} {header:x-id}",
+    },
+    "app:app --access-logfile /x --no-access-log": {"access_log_path": "/x"},
+    "app:app --access-log --access-log-fmt '[%(time)s] %(addr)s \"%(method)s %(path)s\" %(status)d %(dt_ms).3f'": {
+        "access_log": True,
+        "access_log_format": '[{time}] {client} "{method} {path_only}" {status} {duration_ms}',
+    },
     "app:app --reload-delay 1 --reload --reload-include '*.yaml'": {"reload": True, "reload_include": ("*.yaml",)},
     "app:app --header a:b --header c:d": {"header": ("a: b", "c: d")},
     "app:app --reload --reload-ignore-dirs sub --reload-ignore-paths src/gen": {
@@ -181,7 +192,13 @@ REFUSED = {
     "app:app --interface wsgi": "--interface: got 'wsgi'; saltare runs ASGI apps; wrap a WSGI app: a2wsgi.WSGIMiddleware(app)",
     "app:app --proxy-headers": "--proxy-headers: saltare does not read proxy headers in this version; leave it out",
     "app:app --forwarded-allow-ips '*'": "--forwarded-allow-ips: got '*'; saltare does not read proxy headers",
-    "app:app --access-log": "--access-log: there is no access log in this version; leave it out",
+    "app:app --access-log-format '{clint}'": "--access-log-format: got '{clint}' (there is no field 'clint'; the "
+    "fields are client, client_addr, method,",
+    "app:app --access-logformat '%({Server}o)s'": "--access-logformat: got '%({Server}o)s' (there is no %({Server}o)s "
+    "in this access log: leave it out",
+    "app:app --access-logformat '%(T)s'": "--access-logformat: got '%(T)s' (there is no %(T)s in this access log: "
+    "write %(L)s, seconds with a fraction)",
+    "app:app --access-log-exclude health": "--access-log-exclude: got ['health']; accepted: a path that starts with",
     "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
     "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",

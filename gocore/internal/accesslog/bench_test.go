@@ -39,7 +39,7 @@ func logTo(t testing.TB, path, format string) *Log {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.clock.Set(time.Unix(1, 0))
+	l.clock.Open(time.Unix(1, 0))
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

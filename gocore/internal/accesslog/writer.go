@@ -163,6 +163,9 @@ func (w *writer) release() {
 
 // close waits for the goroutine to write what is left. If it is held for too long, it keeps the memory until the process ends.
 func (w *writer) close(now time.Duration) {
+	if w.lines == nil { // it was closed
+		return
+	}
 	w.handOver(now)
 	close(w.wake)
 	if w.done == nil {

@@ -16,6 +16,12 @@ type Clock struct {
 	wall    int64 // milliseconds since 1970, shared with other workers
 }
 
+// Open sets the time at which the server was opened.
+func (c *Clock) Open(now time.Time) {
+	c.epoch = now
+	c.Set(now)
+}
+
 // Set sets the current time.
 func (c *Clock) Set(now time.Time) {
 	c.Elapsed = now.Sub(c.epoch)
