@@ -84,6 +84,8 @@ func (x *Streams) RecordEnd(c *transport.Conn, s *Stream) {
 		e.Status, e.Outcome, e.Code = message.Switching, accesslog.Closed, s.code
 		if e.Code == 0 {
 			e.Code = vanished
+		} else { // what waits ends with our Close, and the peer reads it
+			waiting = 0
 		}
 	case !s.Started:
 		e.Status, e.Outcome = accesslog.PeerGone, accesslog.Gone
