@@ -57,7 +57,9 @@ class LogFormat(Text):
     """A name, json:FIELD,... or text with fields in braces; %(atoms)s of other servers become such fields."""
 
     metavar = "FORMAT"
-    accepts = 'json, combined, uvicorn, json:FIELD,FIELD or text with fields, such as "{client} {method} {path} {status}"'
+    accepts = (
+        'json, combined, uvicorn, json:FIELD,FIELD or text with fields, such as "{client} {method} {path} {status}"'
+    )
 
     def read(self, value):
         text = super().read(value)

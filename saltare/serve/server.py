@@ -205,7 +205,9 @@ class Server:
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
-        return Signals(loop, {**actions, **log_actions(self)}, lambda formers: Visible(self.stopping, formers).handle_exit)
+        return Signals(
+            loop, {**actions, **log_actions(self)}, lambda formers: Visible(self.stopping, formers).handle_exit
+        )
 
     def hand_over(self):
         """Stops for a successor; returns the listening sockets' descriptors, kept open for it, by key.

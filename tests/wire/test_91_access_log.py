@@ -70,7 +70,9 @@ async def fails(scope, receive, send):
 
 def test_a_line_of_json(logged, log):
     server = logged(echo)
-    httpx.post(f"{server.url}/a%20b?c=d", content=b"12345", headers={"user-agent": "test", "referer": "r", "x-request-id": "1"})
+    httpx.post(
+        f"{server.url}/a%20b?c=d", content=b"12345", headers={"user-agent": "test", "referer": "r", "x-request-id": "1"}
+    )
     record = log.record()
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
     assert 0 <= record.pop("latency_us") < 60_000_000
@@ -194,7 +196,10 @@ def test_a_client_that_leaves_before_the_response(logged, log, raw):
         (get("/long", "X: " + "x" * (80 << 10)), (431, None, None)),
         (post(b"x" * 2000, target="/big"), (413, "POST", "/big")),
         (b"CONNECT host:1 HTTP/1.1\r\nHost: host:1\r\n\r\n", (501, "CONNECT", None)),
-        (request("GET", "/ws", "Upgrade: websocket", "Connection: upgrade", "Sec-WebSocket-Version: 99"), (400, "GET", "/ws")),
+        (
+            request("GET", "/ws", "Upgrade: websocket", "Connection: upgrade", "Sec-WebSocket-Version: 99"),
+            (400, "GET", "/ws"),
+        ),
     ],
 )
 def test_requests_that_the_server_refuses(logged, log, raw, sent, expected):
@@ -305,7 +310,9 @@ def test_the_time_until_the_first_byte_is_not_that_until_the_last(logged, log):
 
 
 def test_a_client_on_a_unix_socket(logged, log, raw, tmp_path):
-    raw(logged(echo, uds_path=str(tmp_path / "socket"), access_log_format="{client} {client_addr} {client_port}")).get().read_response()
+    raw(
+        logged(echo, uds_path=str(tmp_path / "socket"), access_log_format="{client} {client_addr} {client_port}")
+    ).get().read_response()
     assert log.of(1) == ["unix unix -"]
 
 
