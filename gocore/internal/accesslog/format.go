@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"saltare/gocore/internal/limits"
-	"saltare/gocore/internal/pool"
 )
 
 // ErrFormat: the format has an unknown field or a brace without its counterpart, or it is too long.
@@ -195,13 +194,16 @@ func (f *format) record(to []byte, t template, l *Log) []byte {
 		for j := range early {
 			p := &early[j]
 			to = append(to, p.literal...)
-			if p.field.value == nil {
-				to = f.end(p.field.early(to, l), p, len(to))
-			} else if value := p.field.value(&l.request); value != nil {
-				to = f.end(f.escape(to, value, l.most), p, -1)
+			from, missing := len(to), false
+			if p.field.value != nil {
+				value := p.field.value(&l.request)
+				missing = value == nil || !f.json && len(value) == 0
+				to = f.escape(to, value, l.most)
 			} else {
-				to = f.end(to, p, len(to))
+				to = p.field.early(to, l)
+				missing = len(to) == from
 			}
+			to = f.end(to, p, from, missing)
 		}
 		n := len(to) - at - 2
 		to[at], to[at+1] = byte(n), byte(n>>8)
@@ -210,8 +212,8 @@ func (f *format) record(to []byte, t template, l *Log) []byte {
 }
 
 // line appends a line.
-func (f *format) line(to []byte, t template, recorded pool.Buffer, l *Log) []byte {
-	rest := recorded.Bytes()
+func (f *format) line(to []byte, t template, recorded []byte, l *Log) []byte {
+	rest := recorded
 	for i := range t {
 		s := &t[i]
 		if s.early != nil {
@@ -220,25 +222,34 @@ func (f *format) line(to []byte, t template, recorded pool.Buffer, l *Log) []byt
 		}
 		to = append(to, s.late.literal...)
 		if s.late.field != nil {
-			to = f.end(s.late.field.late(to, l), &s.late, len(to))
+			from := len(to)
+			to = s.late.field.late(to, l)
+			to = f.end(to, &s.late, from, len(to) == from)
 		}
 	}
 	return append(to, '\n')
 }
 
-// end ends a part whose field begins at from; a field without octets is missing.
-func (f *format) end(to []byte, p *part, from int) []byte {
-	switch {
-	case len(to) == from && f.json && p.isFirst && p.quote:
-		return append(to[:from-1], "null"...)
-	case len(to) == from && f.json && p.isFirst:
-		return append(to, "null"...)
-	case len(to) == from && f.json:
-		return to[:from-len(p.literal)]
-	case len(to) == from:
-		return append(to, '-')
-	case p.quote:
+// end ends a part whose field begins at from.
+func (f *format) end(to []byte, p *part, from int, missing bool) []byte {
+	if missing {
+		return f.without(to[:from], p)
+	}
+	if p.quote {
 		return append(to, '"')
 	}
 	return to
+}
+
+// without ends a part whose field is missing.
+func (f *format) without(to []byte, p *part) []byte {
+	switch {
+	case !f.json:
+		return append(to, '-')
+	case !p.isFirst:
+		return to[:len(to)-len(p.literal)]
+	case p.quote:
+		to = to[:len(to)-1]
+	}
+	return append(to, "null"...)
 }

@@ -71,11 +71,21 @@ type end struct {
 
 // record is what is kept of a request until its line is written. It lies outside Go's heap and holds no Go pointer.
 type record struct {
-	text      pool.Buffer // of the early parts of its template
 	began     time.Duration
 	first     time.Duration // when the response began
+	long      pool.Buffer   // of a text that does not fit
+	size      uint32        // of the text
 	websocket bool
 	answered  bool
+	short     [limits.LogRecordBytes]byte
+}
+
+// text is what the early parts of its template have made of the request.
+func (r *record) text() []byte {
+	if r.long.None() {
+		return r.short[:r.size]
+	}
+	return r.long.Bytes()[:r.size]
 }
 
 // unknownMinor is the version of a request whose head is not known.
@@ -153,19 +163,18 @@ func (l *Log) Begin(r *handoff.Request, websocket bool) uint32 {
 		return 0
 	}
 	l.text = l.format.record(l.text[:0], l.format.of(websocket), l)
-	buffer, err := l.buffers.Get(max(len(l.text), 1))
-	if err != nil {
-		l.writer.lose(1, 0)
-		return 0
-	}
 	number, one, err := l.records.Alloc()
+	if err == nil && len(l.text) > len(one.short) {
+		if one.long, err = l.buffers.Get(len(l.text)); err != nil {
+			l.records.Free(number)
+		}
+	}
 	if err != nil {
-		l.buffers.Put(buffer)
 		l.writer.lose(1, 0)
 		return 0
 	}
-	copy(buffer.Bytes(), l.text)
-	*one = record{text: buffer, began: l.clock.Elapsed, websocket: websocket}
+	one.began, one.size, one.websocket = l.clock.Elapsed, uint32(len(l.text)), websocket
+	copy(one.text(), l.text)
 	return number + 1
 }
 
@@ -201,7 +210,9 @@ func (l *Log) End(number uint32, e End) {
 		t = l.format.closed
 	}
 	l.write(t, one, e)
-	l.buffers.Put(one.text)
+	if !one.long.None() {
+		l.buffers.Put(one.long)
+	}
 	l.records.Free(number - 1)
 }
 
@@ -224,7 +235,7 @@ func (l *Log) write(t template, one *record, e End) {
 	now := l.clock.Elapsed
 	l.end = end{End: e, lasted: now - one.began, waited: one.first - one.began, answered: one.answered}
 	w := l.writer
-	if w.lines = l.format.line(w.lines, t, one.text, l); len(w.lines) >= limits.LogBatchBytes {
+	if w.lines = l.format.line(w.lines, t, one.text(), l); len(w.lines) >= limits.LogBatchBytes {
 		w.handOver(now)
 	}
 }

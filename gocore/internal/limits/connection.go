@@ -50,6 +50,9 @@ const (
 	// LogBufferBytes of the access log wait for the writer; lines that find no room are lost. Price: twice that, only while the log is on
 	// and only as far as it was used since the last release.
 	LogBufferBytes = 256 << 10
+	// LogRecordBytes of a request are kept in its record until its line is written; longer ones take a buffer. Price: that much for each
+	// request in progress, while the log is on.
+	LogRecordBytes = 200
 	// LogInterval is how often the writer is woken, unless LogBatchBytes wait: a line is in its file that much later. Price: a system call
 	// and a change of threads, about 20 us.
 	LogInterval   = 20 * time.Millisecond
