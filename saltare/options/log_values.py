@@ -23,6 +23,8 @@ FIELDS = (
     "timestamp",
     "client_port",
     "protocol",
+    "worker",
+    "pid",
     "status",
     "reason",
     "bytes_in",
@@ -35,11 +37,13 @@ FIELDS = (
     "first_byte_us",
     "outcome",
     "ws_code",
-    "worker",
-    "pid",
 )
 HEADER = "header:"
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 5.6.2
+
+
+# So that a line, without what it has of a request, fits a pipe: limits.LogPipeBytes of the core.
+MOST_CHARACTERS, MOST_FIELDS = 1024, 60
 
 
 class LogFile(Path):
@@ -71,8 +75,11 @@ class LogFormat(Text):
             from .log_atoms import translated
 
             text = translated(text)
-        for name in listed(text) if text.startswith("json:") else braced(text):
+        names = listed(text) if text.startswith("json:") else list(braced(text))
+        for name in names:
             check_field(name)
+        if len(text) > MOST_CHARACTERS or len(names) > MOST_FIELDS:
+            raise Refused(f"it is longer than {MOST_CHARACTERS} characters or {MOST_FIELDS} fields")
         return text
 
 
@@ -96,16 +103,19 @@ def listed(text):
 
 def braced(text):
     """The fields in braces; {{ and }} are braces."""
-    while text:
-        before, _, text = text.replace("{{", "  ").partition("{")
-        if "}" in before.replace("}}", "  "):
-            raise Refused("there is a } without its {; a brace is written twice: }}")
-        if not text:
-            return
-        name, closed, text = text.partition("}")
-        if not closed:
-            raise Refused("there is a { without its }; a brace is written twice: {{")
+    while (at := first_brace(text)) >= 0:
+        if text[at : at + 2] in ("{{", "}}"):
+            text = text[at + 2 :]
+            continue
+        name, closed, rest = text[at + 1 :].partition("}")
+        if text[at] == "}" or not closed:
+            raise Refused(f"there is a {text[at]} without its counterpart; a brace is written twice: {text[at] * 2}")
         yield name
+        text = rest
+
+
+def first_brace(text):
+    return min((at for at in (text.find("{"), text.find("}")) if at >= 0), default=-1)
 
 
 def check_field(name):

@@ -122,8 +122,10 @@ func New(c Config, clock *transport.Clock) (*Log, error) {
 			l.exclude = append(l.exclude, path)
 		}
 	}
-	l.writer, err = newWriter()
-	return l, err
+	if l.writer, err = newWriter(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Open opens the file and starts the writer. The error is that of open(2).

@@ -19,8 +19,10 @@ type losses struct {
 }
 
 func (s *Server) openLog(c accesslog.Config) (err error) {
-	if s.access, err = accesslog.New(c, &s.loop.Clock); err == nil {
-		s.streams.Log = s.access
+	s.access, err = accesslog.New(c, &s.loop.Clock)
+	s.streams.Log = s.access
+	if err == accesslog.ErrFormat {
+		return unix.EINVAL
 	}
 	return err
 }
