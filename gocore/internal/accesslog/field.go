@@ -10,6 +10,7 @@ import (
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/octet"
 	"saltare/gocore/internal/transport"
 )
 
@@ -82,11 +83,15 @@ func fieldNamed(name string) *field {
 			return &fields[i]
 		}
 	}
-	line, found := strings.CutPrefix(name, fieldPrefix)
-	if !found || line == "" {
+	given, found := strings.CutPrefix(name, fieldPrefix)
+	if !found || !octet.IsToken([]byte(given)) {
 		return nil
 	}
-	line = strings.ToLower(line)
+	lower := []byte(given)
+	for i, c := range lower {
+		lower[i] = octet.Folded[c]
+	}
+	line := string(lower)
 	id := idOf(line)
 	return &field{name: fieldPrefix + line, text: true, value: func(r *request) []byte { return r.line(line, id) }}
 }
@@ -98,7 +103,12 @@ func microseconds(to []byte, l *Log) []byte {
 }
 
 func seconds(to []byte, l *Log) []byte {
-	return strconv.AppendFloat(to, float64(l.end.lasted.Microseconds())/1e6, 'f', 6, 64)
+	us := l.end.lasted.Microseconds()
+	to = append(strconv.AppendInt(to, us/1e6, 10), '.')
+	for unit := int64(1e5); unit > 0; unit /= 10 { // strconv.AppendFloat would take 10 KiB of code and tables
+		to = append(to, '0'+byte(us/unit%10))
+	}
+	return to
 }
 
 func firstByte(to []byte, l *Log) []byte {

@@ -266,5 +266,6 @@ func (l *Log) Close() {
 	l.buffers.Close()
 }
 
-// Compile-time check that the length of a recorded text fits its two octets.
+// Compile-time checks that a line fits behind a batch, and that the length of a recorded text fits its two octets.
+const _ = uint(limits.LogBufferBytes - limits.LogBatchBytes - limits.LogFileLineBytes)
 const _ = uint(1<<16 - 1 - limits.LogFileLineBytes)

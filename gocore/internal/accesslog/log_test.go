@@ -118,7 +118,7 @@ func TestARequestWhoseHeadIsNotKnown(t *testing.T) {
 }
 
 func TestFormatsThatAreRefused(t *testing.T) {
-	for _, format := range []string{"{", "}", "{client", "client}", "{}", "{nothing}", "json:", "json:client,", "json:nothing", "{header:}",
+	for _, format := range []string{"{", "}", "{client", "client}", "{}", "{nothing}", "json:", "json:client,", "json:nothing", "{header:}", "{header:a b}",
 		strings.Repeat("x", limits.LogPipeBytes), strings.Repeat("{path}", limits.LogPipeBytes/3)} {
 		if _, err := New(Config{Format: format}, nil); err != ErrFormat {
 			t.Errorf("%.20s: %v", format, err)

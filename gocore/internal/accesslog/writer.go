@@ -34,8 +34,8 @@ type writer struct {
 
 func newWriter() (*writer, error) {
 	w := &writer{wake: make(chan struct{}, 1), woken: -limits.LogInterval}
-	for b, size := range w.buffers() {
-		memory, err := pool.Map(size)
+	for _, b := range w.buffers() {
+		memory, err := pool.Map(limits.LogBufferBytes)
 		if err != nil {
 			w.unmap()
 			return nil, err
@@ -45,12 +45,10 @@ func newWriter() (*writer, error) {
 	return w, nil
 }
 
-func (w *writer) buffers() map[*[]byte]int {
-	return map[*[]byte]int{&w.lines: limits.LogBatchBytes + limits.LogFileLineBytes, &w.front: limits.LogBufferBytes, &w.back: limits.LogBufferBytes}
-}
+func (w *writer) buffers() [3]*[]byte { return [...]*[]byte{&w.lines, &w.front, &w.back} }
 
 func (w *writer) unmap() {
-	for b := range w.buffers() {
+	for _, b := range w.buffers() {
 		if *b != nil {
 			pool.Unmap((*b)[:cap(*b)])
 			*b = nil
@@ -155,7 +153,7 @@ func (w *writer) release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.writing && len(w.front)+len(w.lines) == 0 {
-		for b := range w.buffers() {
+		for _, b := range w.buffers() {
 			pool.Discard((*b)[:cap(*b)])
 		}
 	}
