@@ -28,6 +28,7 @@ def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=Tru
     config, problems = examine(app, given, environ, cwd, source, app_needed, problems, command)
     if problems:
         raise ConfigError(*problems)
+    log.set_format(config.log_format)
     log_notes(config, environ, source)
     unload("options.foreign", "options.meanings")
     return config

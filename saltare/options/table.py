@@ -391,6 +391,13 @@ OPTIONS = (
     ),
     Option(
         LOGS,
+        "log_format",
+        Choice("text", "json"),
+        "text",
+        "Write saltare's own lines, where no handler of logging takes them, as text or as JSON objects.",
+    ),
+    Option(
+        LOGS,
         "log_config",
         LogConfig(),
         None,
@@ -402,8 +409,8 @@ OPTIONS = (
         "access_log",
         Flag(),
         False,
-        "Write a line for each request, once its response is sent. Costs 0.8 MiB for each worker under load, and 5 % of "
-        "the CPU time of an app that does next to nothing.",
+        "Write a line for each request, once its response is sent. Costs 0.8 MiB for each worker under load, and 5 % "
+        "of the CPU time of an app that does next to nothing.",
     ),
     Option(
         LOGS,

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from bare_core import opened
+
 from saltare.options.log_atoms import ATOMS
 from saltare.options.log_values import FIELDS, FORMATS, LogFile, LogFormat, RequestPath
 from saltare.options.values import Refused

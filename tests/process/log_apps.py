@@ -14,6 +14,10 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
+async def failing(scope, receive, send):
+    raise ValueError('quote " and\nline break \xe9')
+
+
 if __name__ == "__main__":  # as programs for uvicorn begin
     import saltare as uvicorn
 

@@ -1,7 +1,8 @@
-"""The access log of processes: where it goes, its rotation under load, and files that take no lines."""
+"""The access log of processes: where it goes, its rotation under load, and files that take no lines; the server's own lines as JSON."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -267,3 +268,40 @@ def test_lines_of_four_workers_in_a_pipe_do_not_mix(cli_server):
     records = [json.loads(line) for line in b"".join(text).splitlines()]
     assert {one["path"] for one in records} == {f"/{n}/{i}" for n, count in enumerate(counts) for i in range(count)}
     assert len(records) == sum(counts)
+
+
+# ---- the server's own lines ----
+
+
+def test_lines_of_the_server_as_json(cli_server, raw):
+    server = cli_server(
+        "log_apps:failing",
+        "--lifespan",
+        "off",
+        "--log-format",
+        "json",
+        "--access-log",
+        "--threads",
+        "4",
+        "--log-level",
+        "debug",
+    )
+    assert raw(server).get("/a").read_response().status == 500
+    server.wait_for_log('"outcome":"failed"')
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in server.logs().splitlines()]
+    own = [line for line in lines if "level" in line]
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in lines)
+    assert {"DEBUG", "INFO", "ERROR"} == {line["level"] for line in own}
+    (error,) = [line for line in own if line["level"] == "ERROR"]
+    assert error["message"] == "exception in the app: GET '/a'"
+    assert error["traceback"].endswith('ValueError: quote " and\nline break \xe9\n')
+    assert len(lines) == len(own) + 1
+
+
+def test_handlers_of_the_app_get_records_all_the_same(cli_server, tmp_path):
+    configured = {**LOGGERS, "loggers": {"saltare": {"handlers": ["err"], "level": "INFO"}}}
+    (tmp_path / "log.json").write_text(json.dumps(configured))
+    server = cli_server(*APP, "--log-config", tmp_path / "log.json", "--log-format", "json")
+    assert server.stop() == 0
+    assert all(line.startswith("RECORD ") for line in server.logs().splitlines())
