@@ -285,7 +285,7 @@ int64_t saltare_open(struct saltare_config *config, struct saltare_opened *opene
  * Threads: any.
  * Owns: the array is copied; the descriptors are borrowed until a turn after saltare_drain, or saltare_close.
  * Units: n counts listeners; a request holds the index of its listener.
- * Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2). */
+ * Returns: 0, -ESTALE, -EALREADY, or -errno of epoll_ctl(2) or of opening the access log. */
 int32_t saltare_listen(int64_t server, struct saltare_listener *listeners, uint32_t n);
 
 /* One turn: carries out the commands of the outbox, waits, reads, parses, runs deadlines; repeats until there is an event for
@@ -304,6 +304,13 @@ int32_t saltare_turn(int64_t server, struct saltare_turn *turn);
  * Units: events are EPOLLIN, EPOLLOUT or both; 0 removes it.
  * Returns: 0, -ESTALE, or -errno of epoll_ctl(2). */
 int32_t saltare_watch(int64_t server, int32_t fd, uint32_t events);
+
+/* Opens the file of the access log again. On failure the old one stays.
+ * Threads: any.
+ * Owns: nothing.
+ * Units: none.
+ * Returns: 0, -ESTALE, or -errno of open(2). */
+int32_t saltare_reopen_log(int64_t server);
 
 /* Stops accepting, closes idle connections, and closes each other connection after its current response. Takes effect in the
  * next turn.

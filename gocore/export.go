@@ -126,6 +126,15 @@ func saltare_watch(handle C.int64_t, fd C.int32_t, events C.uint32_t) C.int32_t 
 	return failure(s.Watch(int(fd), uint32(events)))
 }
 
+//export saltare_reopen_log
+func saltare_reopen_log(handle C.int64_t) C.int32_t {
+	s := find(handle)
+	if s == nil {
+		return -C.ESTALE
+	}
+	return failure(s.ReopenLog())
+}
+
 //export saltare_drain
 func saltare_drain(handle C.int64_t) C.int32_t {
 	s := find(handle)

@@ -58,11 +58,12 @@
 //	        py_gathered.c py_gathered.h
 //	    a websocket: py_websocket.c py_websocket.h py_websocket_type.h py_websocket_send.c
 //	    for all of them: py_error.c py_error.h py_hook.c py_hook.h
-//	internal/server/: server.go options.go turn.go worker.go alarm.go quiet.go release.go recover.go
+//	internal/server/: server.go options.go turn.go worker.go log.go alarm.go quiet.go release.go recover.go
 //	internal/pp/: pp.go
 //	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
-//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
+//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go
+//	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go recover.go release.go
 //	internal/journal/: journal.go limit.go
@@ -101,6 +102,7 @@
 //	draining    the server is stopping: each response is the last of its connection
 //	refusal     an error response that the server sends in place of the app's
 //	tick        16 ms, the resolution of every deadline
+//	record      what the access log keeps of a request until it writes the request's line
 //	slab        records by number, outside Go's heap
 //	quiet       the app has sent no commands for a while, so memory is released
 package main

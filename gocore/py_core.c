@@ -99,6 +99,14 @@ static PyObject *core_listen(core *self, PyObject *listeners)
     Py_RETURN_NONE;
 }
 
+static PyObject *core_reopen_log(core *self, PyObject *Py_UNUSED(ignored))
+{
+    if (py_core_usable(self, "reopen_log") < 0) return NULL;
+    int32_t status = saltare_reopen_log(self->handle);
+    if (status < 0) return py_raise_status(status, "reopen_log");
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_release_soon(core *self, PyObject *Py_UNUSED(ignored))
 {
     py_core_release_soon(self);
@@ -242,6 +250,7 @@ static PyMethodDef core_methods[] = {
     {"watch", (PyCFunction)py_core_watch, METH_VARARGS, "watch(fd, mask, key): reports fd by (key, mask) in poll(); mask as in selectors."},
     {"unwatch", (PyCFunction)py_core_unwatch, METH_O, "unwatch(fd): KeyError when it is not watched."},
     {"listen", (PyCFunction)core_listen, METH_O, "listen([(fd, is_wildcard, scope_server), ...]): accepts from bound, listening, non-blocking sockets."},
+    {"reopen_log", (PyCFunction)core_reopen_log, METH_NOARGS, "reopen_log(): opens the file of the access log again."},
     {"again", (PyCFunction)core_again, METH_NOARGS, "again(): on_quiet is called once more, in the next turn, which does not wait."},
     {"release_soon", (PyCFunction)core_release_soon, METH_NOARGS, "release_soon(): release is called before the next wait, as in a quiet period."},
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},

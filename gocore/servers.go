@@ -16,12 +16,15 @@ type registry struct {
 
 var servers registry
 
-// add returns the number of open servers.
-func (r *registry) add(s *server.Server) int {
+// add returns the number of threads that the open servers run Go in.
+func (r *registry) add(s *server.Server) (threads int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, s)
-	return len(r.open)
+	for _, one := range r.open {
+		threads += one.Threads()
+	}
+	return threads
 }
 
 func (r *registry) remove(s *server.Server) {

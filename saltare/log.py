@@ -12,6 +12,7 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 # Loggers belong to the process, so these do too: among several servers, the one configured last sets the level.
 _level, _asked_for, _applied = INFO, False, None
+_as_json = False
 _given = {}  # logger: the level that we set on it
 _theirs = None  # the one logger for all lines, where one was asked for, instead of `saltare` and `saltare.error`
 
@@ -26,8 +27,15 @@ def configure(config):
             _applied = config.log_config, apply_for(config)
         go_by(config, _applied[1])
     _theirs = config.server_logger
+    set_format(config.log_format)
     _level = next(level for level, word in WORDS.items() if word.lower() == config.log_level)
     _asked_for = config.sources["log_level"] != "default"
+
+
+def set_format(name):
+    """How lines are written that no handler takes: "text" or "json"."""
+    global _as_json
+    _as_json = name == "json"
 
 
 def import_again():
@@ -43,6 +51,11 @@ def import_again():
 def go_by(config, loggers):
     """Sends lines, and records of requests, to the loggers that a configuration names: ours or uvicorn's."""
     config.request_logger = next((name for name in (REQUESTS, UVICORNS_REQUESTS) if name in loggers), None)
+    if config.request_logger is not None and config.sources["access_log"] != "default":
+        if not config.access_log:
+            config.request_logger = None
+        elif config.sources["access_log_path"] == "default":
+            config.access_log = False  # the loggers take the place of stderr
     ours = any(name.partition(".")[0] == "saltare" for name in loggers)
     theirs = not ours and not loggers.isdisjoint(("uvicorn", UVICORNS))
     config.server_logger = UVICORNS if theirs else None
@@ -101,8 +114,19 @@ def logger_in_use(name):
 
 
 def line(level, message, exception=None):
+    if _as_json:
+        return json_line(level, message, exception)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S%z")
     return f"{stamp} {WORDS[level]} {message}\n{'' if exception is None else traceback_of(exception)}"
+
+
+def json_line(level, message, exception):
+    from _json import encode_basestring_ascii as quoted  # the package json would cost 0.2 MiB
+
+    now = time.time()
+    stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
+    text = "" if exception is None else f',"traceback":{quoted(traceback_of(exception))}'
+    return f'{{"time":"{stamp}","level":"{WORDS[level]}","message":{quoted(message)}{text}}}\n'
 
 
 def traceback_of(exception):

@@ -30,7 +30,6 @@ class Embedded(Program):
             config.stay_alone()
         if sockets is not None and config.supervised():
             raise ConfigError("sockets: got a list, but options ask for workers, which listen on host and port, or fd")
-        self.core: Any = None
         self.starter: Any = None
         self.ended = threading.Event()
         self._embedding, self._sockets = embedding, sockets
@@ -63,7 +62,7 @@ class Embedded(Program):
 
     def _end(self):
         super()._end()
-        self.core = self.starter = None
+        self.starter = None
         for one in self._sockets or ():
             one.close()
 
@@ -76,7 +75,7 @@ class Embedded(Program):
         return signals
 
     async def _until_stopped(self, core, starter):
-        self.core, self.starter = core, starter
+        self.starter = starter
         task = self._loop.create_task(self._notify()) if self._embedding.notification else None
         try:
             await super()._until_stopped(core, starter)

@@ -18,6 +18,7 @@ from ..memory.shared_code import SharedCode
 from ..memory.start_up import forget
 from ..options.config import RELOAD_PATIENCE
 from ..process.ending import flush_files
+from ..serve.signals import reopen_log
 from .config import Config, fail
 from .gunicorn_app import AccessLog, as_asgi
 from .gunicorn_arbiter import share_heap, take_slot
@@ -119,6 +120,12 @@ class SaltareWorker(Worker):
             flush_files()  # the interpreter's end does not find frozen ones
         if self.aborted:
             sys.exit(1)  # also if the app has caught the SystemExit of handle_abort
+
+    def handle_usr1(self, sig: int, frame: "FrameType | None") -> None:
+        """SIGUSR1: files of logs were renamed."""
+        super().handle_usr1(sig, frame)
+        if self._server is not None:
+            reopen_log(self._server)
 
     def handle_abort(self, sig: int, frame: "FrameType | None") -> None:
         """SIGABRT: the loop has not turned for `timeout` seconds. The log shows where the SystemExit was raised."""

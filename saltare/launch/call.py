@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OF_OPTIONS = (
     "options.checks",
+    "options.log_atoms",
+    "options.log_values",
     "options.net_values",
     "options.proxy_values",
     "options.sources",

@@ -21,6 +21,7 @@ from .meanings import (
     line,
     log_file,
     milliseconds,
+    no_file,
     one_file,
     only_off,
     only_when,
@@ -41,16 +42,16 @@ PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "
 SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
-    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips",
+    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
-    "secure_scheme_headers proxy_protocol",
-    "R": "host port uds uds_permissions workers loop log_level log_config factory reload",
+    "secure_scheme_headers proxy_protocol access_log_format",
+    "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log",
     "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout",
     "F": "host port workers reload reload_dir root_path proxy_headers forwarded_allow_ips",
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
-    "reload_exclude proxy_headers proxy_protocol",
+    "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude",
 }
 
 # ---- why not ----
@@ -59,13 +60,10 @@ SHARED = {
 LACKS = {
     "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
     "HTTP/2": "let a proxy speak HTTP/2",
-    "access log": "let the proxy or a middleware of the app log requests",
     "metrics": "let a middleware of the app count",
 }
 TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
 NO_CERTIFICATE = "without a certificate it has no effect"
-ACCESS = f"there is no access log in this version; leave it out, and {LACKS['access log']}"
-NO_ACCESS = "without an access log it has no effect"
 HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
 NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
@@ -352,7 +350,7 @@ ROWS = (
             only_when("", {"log_level": "debug"}),
             "`debug`; python -X dev -m saltare for asyncio's debug mode"), FLAG),
     Row("F", "verbose", Spelling("log_level", only_when("", {"log_level": "debug"}), "`debug`"), FLAG),
-    Row("U", "use_colors", Refusal("log lines have no colours; leave it out"), FLAG),
+    Row("U", "use_colors", Fine("log lines have no colours"), FLAG),
     Row("GH", "error_logfile error_log errorlog log_file", Fine("saltare logs to stderr", "-", reason=STDERR)),
     Row("G", "capture_output enable_stdio_inheritance -R",
         Fine("what the app prints goes where saltare's own goes"), FLAG),
@@ -360,11 +358,10 @@ ROWS = (
     Row("G", "log_syslog syslog", Refusal(SYSLOG), FLAG),
     Row("G", "log_syslog_to syslog_addr log_syslog_prefix syslog_prefix log_syslog_facility syslog_facility",
         Fine("without --log-syslog it has no effect")),
-    Row("URHZ", "access_log log_access", Refusal(ACCESS), EITHER),
-    Row("GHZ", "access_logfile accesslog access_log_path", Refusal(ACCESS)),
-    Row("GRHZ", "access_logformat access_log_format access_log_fmt log_access_fmt log_access_format access_log_exclude",
-        Fine(NO_ACCESS)),
-    Row("G", "disable_redirect_access_to_syslog", Fine(NO_ACCESS), FLAG),
+    Row("R", "log_access", Spelling("access_log"), EITHER),
+    Row("GH", "access_logfile accesslog", Spelling("access_log_path", no_file)),
+    Row("GRH", "access_logformat access_log_fmt log_access_fmt log_access_format", Spelling("access_log_format")),
+    Row("G", "disable_redirect_access_to_syslog", Fine("the access log does not go to syslog"), FLAG),
     Row("GH", "statsd_host", Refusal(STATSD)),
     Row("GH", "statsd_prefix dogstatsd_tags", Fine("without --statsd-host it has no effect")),
     Row("G", "enable_backlog_metric", Fine("without --statsd-host it has no effect"), FLAG),

@@ -204,6 +204,11 @@ def port_or_pid(value):
     raise Refused(f"-p is short for --port. {PID}")
 
 
+def no_file(value):
+    """An empty text means no access log."""
+    return {"access_log": False} if value == "" else value
+
+
 def log_file(value):
     """hypercorn writes json:FILE and toml:FILE."""
     if isinstance(value, str) and value.startswith(("json:", "toml:")):

@@ -28,6 +28,7 @@ def load(app, given, environ=os.environ, cwd=".", source=KEYWORD, app_needed=Tru
     config, problems = examine(app, given, environ, cwd, source, app_needed, problems, command)
     if problems:
         raise ConfigError(*problems)
+    log.set_format(config.log_format)
     log_notes(config, environ, source)
     unload("options.foreign", "options.meanings")
     return config
@@ -47,15 +48,24 @@ def examine(app, given, environ, cwd, source, app_needed, problems, command=None
     aside = {**choose_way(found, reading.problems), **reading.aside}
     values = {one.name: found[one.name].value if one.name in found else one.default for one in OPTIONS}
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in OPTIONS}
+    if sources["access_log"] == "default" != sources["access_log_path"]:
+        values["access_log"], sources["access_log"] = True, sources["access_log_path"]
     if isinstance(values["app"], str) and values["app"].endswith("()"):
         values.update(app=values["app"][:-2], factory=True)
         sources["factory"] = sources["app"]
     config = Config(values, {**sources, **aside})
     if command is not None:
         config.environment = command.environment()
-    config.notes, config.warnings = tuple(reading.notes), tuple(reading.warnings)
+    config.notes, config.warnings = tuple(reading.notes), (*reading.warnings, *in_vain(values, found))
     check_together(config, reading, cwd, app_needed)
     return config, reading.problems
+
+
+def in_vain(values, found):
+    """A line for each option of the access log that has no effect."""
+    for name in ("access_log_format", "access_log_exclude"):
+        if name in found and not values["access_log"] and values[name] != BY_NAME[name].default:
+            yield f"{found[name].label} has no effect: the access log is off, and --access-log turns it on"
 
 
 class Found:

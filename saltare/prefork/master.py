@@ -29,6 +29,7 @@ from ..process.signals import STOPPING
 from ..process.terminal import hung_up
 from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
+from ..serve.core import configure_logs
 from .attempts import Attempts
 from .failures import Failures
 from .preload import Preload
@@ -103,7 +104,7 @@ class Master:
             raise StartError("run() forks workers, so it must be called in the main thread")
         if "saltare._core" in sys.modules:
             raise StartError("a process that has served itself cannot fork workers: Go does not survive fork")
-        log.configure(self.config)
+        configure_logs(self.config)
 
     def _retry(self, step, *arguments):
         """A step of the start. A failure ends the start, but is retried first while workers serve."""
@@ -217,6 +218,8 @@ class Master:
             return
         elif number == signal.SIGHUP:
             self._stop() if hung_up() else self._renew()
+        elif number == signal.SIGUSR2:
+            self._workers.reopen_log()
         elif number == signal.SIGTTIN:
             self._service.resize(self._workers.wanted + 1)
         elif number == signal.SIGTTOU:

@@ -15,7 +15,7 @@ from ..process.exit_codes import explained
 from ..process.signals import STOP_NOW
 from ..serve.selector import new_loop
 from ..serve.server import Server
-from ..serve.signals import Signals
+from ..serve.signals import Signals, log_actions
 from .signal_pipe import reset_signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
@@ -57,7 +57,8 @@ class WorkerServer(Server):
         super()._listen_at(list(self._assignment.listeners))
 
     def _signals(self, loop):
-        return Signals(loop, {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now})
+        actions = {signal.SIGTERM: self._leave, signal.SIGQUIT: self._leave, STOP_NOW: self._stop_now}
+        return Signals(loop, {**actions, **log_actions(self)})
 
     def _log_reason(self):
         """The master has logged why."""
@@ -89,6 +90,7 @@ class WorkerServer(Server):
             **super()._core_options(guest),
             "counters": self._assignment.counters,
             "slot": self._assignment.slot,
+            "worker": self._assignment.number,
             "retire_requests": most,
             "retire_rss": config.limit_max_rss << 20,
         }

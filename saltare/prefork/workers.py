@@ -159,6 +159,11 @@ class Workers:
         sent = self._attempts.do(f"signal {number} to {worker}", send, worker.pid, number)
         worker.unsent = None if sent else number
 
+    def reopen_log(self):
+        """SIGUSR2, to those that serve: the others open the file when they do."""
+        for worker in self if self._config.access_log else ():
+            self._attempts.do(f"signal {signal.SIGUSR2} to {worker}", send, worker.pid, signal.SIGUSR2)
+
     def remove(self, worker):
         """It has ended; what it wrote may still be read."""
         del self._by_pid[worker.pid]

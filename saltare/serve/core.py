@@ -9,6 +9,15 @@ LEFT_TO_APP = 32  # descriptors, at least
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
+def configure_logs(config):
+    """Applies what the configuration says of logs. StartError: the access log cannot be written."""
+    log.configure(config)
+    if config.access_log:
+        from ..process.log_file import check
+
+        check(config.access_log_path)
+
+
 def new_core(config, options):
     """A core; `options` are those of core_options and a worker's own."""
     from .._core import Core
@@ -29,7 +38,7 @@ def core_options(config, guest):
     from .._core import options as units
 
     values = vars(config)
-    options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
+    options = {name: in_units(name, values[name], unit) for name, unit in units().items() if name in values}
     end_streams = config.drain_streams == "disconnect"
     proxy_versions = PROXY_VERSIONS[config.proxy_protocol]
     options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()
@@ -42,9 +51,10 @@ def core_options(config, guest):
     return options
 
 
-def in_units(value, unit):
+def in_units(name, value, unit):
     if unit == "text":  # one, or lines
-        return (value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)).encode("latin-1")
+        text = value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)
+        return text.encode("utf-8", "surrogateescape") if name.startswith("access_log") else text.encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
 
 

@@ -16,9 +16,9 @@ from ..process import forks
 from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
-from .core import attach, core_options, new_core
+from .core import attach, configure_logs, core_options, new_core
 from .drain import Drained, cancel_all, executor_ended, is_busy
-from .signals import Signals
+from .signals import Signals, log_actions
 from .stop import Stop
 from .visible import Visible
 
@@ -43,7 +43,7 @@ class Server:
         self.app_is_loaded = False  # the caller has loaded it
         self.cleanup = None  # a Cleanup, where the process is the server's own
         self.why_here = "a program has started the server"  # otherwise
-        self._loop = self._lifespan = None
+        self.core = self._loop = self._lifespan = None
         self._origin = None  # how the process was started, while it serves in the main thread and without a master
         self._renewal = None  # after a SIGHUP
         self._inherited = None  # the state that the previous program left
@@ -205,7 +205,9 @@ class Server:
         actions = {number: partial(self._stop.signal, number.name, self.shutdown) for number in STOPPING}
         if self._origin is not None:
             actions[signal.SIGHUP] = self._hang_up
-        return Signals(loop, actions, lambda formers: Visible(self.stopping, formers).handle_exit)
+        return Signals(
+            loop, {**actions, **log_actions(self)}, lambda formers: Visible(self.stopping, formers).handle_exit
+        )
 
     def hand_over(self):
         """Stops for a successor; returns the listening sockets' descriptors, kept open for it, by key.
@@ -243,7 +245,7 @@ class Server:
     def _begin(self):
         if self._loop is not None or self._listeners:
             raise RuntimeError(RUNNING)
-        log.configure(self.config)
+        configure_logs(self.config)
         if not self.app_is_loaded:
             from ..app.importer import load
 
@@ -268,12 +270,13 @@ class Server:
             listener.close()
         self._listeners = []
         self.started = False
-        self._loop = None
+        self.core = self._loop = None
         self._stopped, self._stop = self._stop.was_requested(), Stop()
         self._uncancelled = set()
 
     async def _life(self, core, guest):
-        loop = self._loop = asyncio.get_running_loop()
+        self.core, loop = core, asyncio.get_running_loop()
+        self._loop = loop
         self._stop.attach(loop)
         from .._core import Starter
 

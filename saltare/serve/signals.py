@@ -1,6 +1,7 @@
 """The signals of one server, which its loop handles in the main thread."""
 
 import signal
+from functools import partial
 
 from ..cpython import raw_signal
 from ..process import forks, ignored
@@ -36,7 +37,7 @@ class Signals:
             return self
         self._ignored = ignored.ignore()
         for number, action in self._actions.items():
-            if number == signal.SIGQUIT and not ignored.is_free(number):
+            if number in (signal.SIGQUIT, signal.SIGUSR2) and not ignored.is_free(number):
                 continue  # the app may dump its stacks on it
             self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
@@ -74,6 +75,18 @@ class Signals:
         signal.set_wakeup_fd(-1)
         restore(self.before)
         ignored.restore()
+
+
+def log_actions(server):
+    """What a server that writes an access log does on signals: SIGUSR2 opens the file again."""
+    return {signal.SIGUSR2: partial(reopen_log, server)} if server.config.access_log else {}
+
+
+def reopen_log(server):
+    if server.core is not None:  # otherwise the file is opened when the server listens
+        from ..process.log_file import reopen
+
+        reopen(server.core, server.config.access_log_path)
 
 
 def by_signals_alone(formers):

@@ -6,6 +6,7 @@ import pytest
 
 from bare import SCOPE, new_core
 from saltare._core import live, options
+from saltare.options.log_values import LogFile, LogFormat
 from saltare.options.net_values import ServerHeader
 from saltare.options.sources import load
 from saltare.options.table import BY_NAME
@@ -13,7 +14,7 @@ from saltare.options.values import Flag, Integer, Seconds, Several, Size
 from saltare.serve.core import core_options
 
 # Set by the process, not by users.
-OWN = {"counters", "debug", "end_streams", "guest", "proxy_versions", "retire_requests", "retire_rss", "slot"}
+OWN = {"counters", "debug", "end_streams", "guest", "proxy_versions", "retire_requests", "retire_rss", "slot", "worker"}
 
 
 def test_each_option_is_a_row_of_the_table_or_the_servers_own():
@@ -21,7 +22,7 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
     for name, unit in options().items():
         if name not in OWN:
             assert name == BY_NAME[name].name
-            kinds = {"ms": Seconds, "text": (ServerHeader, Several), "": (Flag, Integer, Size)}
+            kinds = {"ms": Seconds, "text": (ServerHeader, Several, LogFile, LogFormat), "": (Flag, Integer, Size)}
             assert isinstance(BY_NAME[name].kind, kinds[unit]), name
 
 

@@ -364,6 +364,24 @@ def test_logs_go_to_gunicorns_loggers(gunicorn, tmp_path):
     assert "] [INFO] stopping: SIGTERM" in server.logs()
 
 
+def test_an_access_log_of_saltare_is_opened_again_at_sigusr1(gunicorn, tmp_path):
+    path, old = tmp_path / "access", tmp_path / "old"
+    server = gunicorn("-w", "2", env={"SALTARE_ACCESS_LOG_PATH": str(path), "SALTARE_ACCESS_LOG_FORMAT": "{path}"})
+    server.get("/first")
+    wait_until(lambda: path.read_text() == "/first\n", path.read_text)
+    path.rename(old)
+    server.popen.send_signal(signal.SIGUSR1)
+    wait_until(path.exists)
+    server.wait_for_log("Handling signal: usr1")
+
+    def anew():
+        server.get("/second")
+        return "/second" in path.read_text()
+
+    wait_until(anew)
+    assert server.stop() == 0
+
+
 def test_a_subclass_with_config_kwargs(gunicorn):
     server = gunicorn("--preload", worker="gunicorn_worker.Own", env={"FORWARDED_ALLOW_IPS": "*"})
     answer = server.get("/", "X-Forwarded-For: 10.1.2.3")

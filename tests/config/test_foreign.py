@@ -126,6 +126,17 @@ LINES = {
         "proxy_protocol_from": ("10.0.0.0/8",),
     },
     "app:app --proxy-protocol off": {},
+    "app:app --access-log --use-colors": {"access_log": True},
+    "app:app --access-logfile - --access-logformat '%(h)s {%%} %({X-Id}i)s'": {
+        "access_log": True,
+        "access_log_path": "stdout",
+        "access_log_format": "{client} {{%}} {header:x-id}",
+    },
+    "app:app --access-logfile /x --no-access-log": {"access_log_path": "/x"},
+    "app:app --access-log --access-log-fmt '[%(time)s] %(addr)s \"%(method)s %(path)s\" %(status)d %(dt_ms).3f'": {
+        "access_log": True,
+        "access_log_format": '[{time}] {client} "{method} {path_only}" {status} {duration_ms}',
+    },
     "app:app --reload-delay 1 --reload --reload-include '*.yaml'": {"reload": True, "reload_include": ("*.yaml",)},
     "app:app --header a:b --header c:d": {"header": ("a: b", "c: d")},
     "app:app --reload --reload-ignore-dirs sub --reload-ignore-paths src/gen": {
@@ -191,7 +202,13 @@ REFUSED = {
     "app:app --interface wsgi": "--interface: got 'wsgi'; saltare runs ASGI apps; wrap a WSGI app: a2wsgi.WSGIMiddleware(app)",
     "app:app --proxy-protocol=v3": "--proxy-protocol: got 'v3'; accepted: true or false, or v1 or v2 for one version",
     "app:app --proxy-headers=maybe": "--proxy-headers: got 'maybe'; accepted: true or false",
-    "app:app --access-log": "--access-log: there is no access log in this version; leave it out",
+    "app:app --access-log-format '{clint}'": "--access-log-format: got '{clint}' (there is no field 'clint'; the "
+    "fields are client, client_addr, method,",
+    "app:app --access-logformat '%({Server}o)s'": "--access-logformat: got '%({Server}o)s' (there is no %({Server}o)s "
+    "in this access log: leave it out",
+    "app:app --access-logformat '%(T)s'": "--access-logformat: got '%(T)s' (there is no %(T)s in this access log: "
+    "write %(L)s, seconds with a fraction)",
+    "app:app --access-log-exclude health": "--access-log-exclude: got ['health']; accepted: a path that starts with",
     "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
     "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
@@ -313,8 +330,8 @@ def test_our_own_zero_means_off(load):
 
 def test_keywords_refused(load):
     with pytest.raises(ConfigError) as caught:
-        load({"ssl_certfile": "a", "access_log": True, "prot": 5})
-    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "access_log", "prot"]
+        load({"ssl_certfile": "a", "http2": True, "prot": 5})
+    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "http2", "prot"]
 
 
 def test_names_in_a_file(load, tmp_path):

@@ -26,7 +26,6 @@ def test_a_configuration_in_python_is_told_in_our_words(problems, tmp_path):
         'bind = ["0.0.0.0:8000"]',
         "workers = ... (there: multiprocessing.cpu_count() * 2)",
         "limit_max_requests = 1000",
-        "accesslog: there is no access log",
         "post_fork: saltare calls no hooks",
         ". Or keep gunicorn and this file: gunicorn -k saltare.workers.SaltareWorker -c FILE",
     ):

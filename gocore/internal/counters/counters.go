@@ -42,8 +42,9 @@ type Slot struct {
 
 	Connections, Streams        atomic.Uint64 // now
 	Requests, Accepted, Refused atomic.Uint64 // since it was forked
+	LinesLost                   atomic.Uint64 // of the access log, since then
 
-	_ [limits.SlotBytes - 64]byte
+	_ [limits.SlotBytes - 72]byte
 }
 
 // Compile-time check that each slot has cache lines of its own.

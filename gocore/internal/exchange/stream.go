@@ -5,11 +5,13 @@
 //	request.go  the request's body: what was passed to the app, and what the app has consumed
 //	respond.go  the response: what the app sends, checked against what it has declared
 //	refuse.go   responses that the server sends in place of the app's, and their log lines
+//	record.go   the access log
 package exchange
 
 import (
 	"unsafe"
 
+	"saltare/gocore/internal/accesslog"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
@@ -24,11 +26,13 @@ type Stream struct {
 	conn     uint32
 	Own      uint32 // number + 1 of its protocol's own record, if it has one; 0: none
 	unread   uint32 // passed to the app and not consumed yet, in bytes and costs
+	record   uint32 // number + 1 of its record for the access log; 0: none
 	Response message.Response
 	Left     uint64 // bytes of a body of declared length that are not read yet
 	Received uint64 // decoded bytes of the body
 	given    uint64 // bytes of the response's body from the app
 
+	code      uint16 // close code of a websocket; 0: none yet
 	stage     Stage
 	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
@@ -36,6 +40,7 @@ type Stream struct {
 	Started   bool // the response has begun
 	Trailing  bool // the last chunk is written, its trailers are incomplete
 	complete  bool // C does not know the stream: the app has finished, or never received the request
+	whole     bool // the app has sent its whole response
 	notify    bool // the app waits for unsent output to shrink
 	Watched   bool // the app gets a disconnect once it is silent
 	told      bool // the app has got that disconnect
@@ -46,6 +51,8 @@ const _ = uint(limits.StreamBytes - unsafe.Sizeof(Stream{}))
 
 // Streams are the streams of one server.
 type Streams struct {
+	Log *accesslog.Log // nil: off
+
 	loop  *transport.Loop
 	inbox *handoff.Inbox
 	all   pool.Slab[Stream]
@@ -119,9 +126,16 @@ func (s *Stream) Detach() { s.complete = true }
 
 func (s *Stream) Complete() bool { return s.complete }
 
+// Finish notes that the app has sent its whole response.
+func (s *Stream) Finish() {
+	s.Detach()
+	s.whole, s.notify = true, false
+}
+
 // Drop ends the request, and notifies C unless the app has finished. The protocol must have released its own record before.
 func (x *Streams) Drop(s *Stream) {
 	number := s.number
+	x.RecordEnd(x.loop.Conn(s.conn), s)
 	if !s.complete {
 		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.Handle()})
 	}

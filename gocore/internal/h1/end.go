@@ -9,17 +9,25 @@ import (
 
 // complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
-	s.Detach()
-	if s.BodyDone {
-		d.Gone(c)
-	} else {
+	s.Finish()
+	switch {
+	case !s.BodyDone:
 		d.streams.Enter(c, s, exchange.Discard)
+	case !s.IsRecorded(): // its record needs the stream until the response is sent
+		d.Gone(c)
 	}
 	d.loop.Enter(c, transport.Flush)
 }
 
 // end finishes a request whose response is sent.
 func (d *Driver) end(c *transport.Conn) {
+	if c.Stream != 0 {
+		s := d.streamOf(c)
+		d.streams.RecordEnd(c, s)
+		if s.BodyDone {
+			d.Gone(c)
+		}
+	}
 	switch {
 	case c.Last || d.loop.Draining() && c.Stream != 0:
 		d.endAfterResponse(c)

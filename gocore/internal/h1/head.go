@@ -64,6 +64,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	}
 	if refusal != nil {
 		s.Detach()
+		var r handoff.Request
+		d.describe(c, &r, buf)
+		d.streams.Record(s, &r)
 		d.refuse(c, refusal)
 		return wait
 	}
@@ -151,15 +154,9 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	inbox.Keep(size)
 
 	r := inbox.NewRequest()
-	r.Head, r.Path, r.PathLen = handoff.Pointer(buf), handoff.Pointer(path), uint32(len(path))
-	r.Method, r.RawPath, r.Query = head.Method, head.Path, head.Query
-	r.Minor, r.Listener = uint32(head.Minor), c.Listener
-	from := d.origin(c, buf)
-	r.Client, r.Local = from.Client, c.Local
-	r.Scheme, r.Port, r.Host, r.Prefix = from.Scheme, from.Port, from.Host, from.Prefix
-	if len(fields) > 0 {
-		r.Fields, r.NFields = fieldsPointer(fields), uint32(len(fields))
-	}
+	d.describe(c, r, buf)
+	r.Path, r.PathLen = handoff.Pointer(path), uint32(len(path))
+	d.streams.Record(s, r)
 	if len(body) > 0 {
 		r.Body, r.BodyLen = handoff.Pointer(body), uint32(len(body))
 	}
@@ -168,6 +165,20 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
 	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+}
+
+// describe fills in what the head in buf says, and who sent it.
+func (d *Driver) describe(c *transport.Conn, r *handoff.Request, buf []byte) {
+	head := &d.head
+	r.Head = handoff.Pointer(buf)
+	r.Method, r.RawPath, r.Query = head.Method, head.Path, head.Query
+	r.Minor, r.Listener = uint32(head.Minor), c.Listener
+	from := d.origin(c, buf)
+	r.Client, r.Local = from.Client, c.Local
+	r.Scheme, r.Port, r.Host, r.Prefix = from.Scheme, from.Port, from.Host, from.Prefix
+	if len(head.Fields) > 0 {
+		r.Fields, r.NFields = fieldsPointer(head.Fields), uint32(len(head.Fields))
+	}
 }
 
 // origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.

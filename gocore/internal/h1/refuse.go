@@ -18,8 +18,9 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 		d.streams.Refused(c, r, limit, most)
 	}
 	method, read := "", false
+	var s *exchange.Stream
 	if c.Stream != 0 {
-		s := d.streamOf(c)
+		s = d.streamOf(c)
 		if s.Started {
 			d.abort(c, s)
 			return
@@ -28,6 +29,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			method = "HEAD"
 		}
 	}
+	d.streams.RecordRefusal(c, s, r, http1.RefusalBytes(r.Status))
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
 	c.Last = true
 	d.Gone(c)

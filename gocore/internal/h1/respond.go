@@ -36,7 +36,7 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, k *handoff.Command
 		d.abort(c, s)
 		return
 	}
-	s.Started = true
+	d.streams.Answered(s)
 	c.Last = c.Last || r.Close
 	c.Linger = c.Linger || s.Expecting
 	if d.loop.Draining() {

@@ -123,7 +123,7 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 // AppendRefusal appends a complete response in place of the app's to a request with that method, "" if it is unknown. Its text names
 // the status; the connection closes after it.
 func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Defaults) []byte {
-	text := phrase(r.Status)
+	text := Phrase(r.Status)
 	w := writer{b: appendStatusLine(dst, r.Status)}
 	w.Response = message.Response{Status: uint16(r.Status), Minor: 1, Close: true, ContentLength: int64(len(text)) + 1}
 	w.b = append(w.b, "content-type: text/plain; charset=utf-8\r\n"...)
@@ -137,6 +137,9 @@ func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Def
 	w.b = append(w.b, text...)
 	return append(w.b, '\n')
 }
+
+// RefusalBytes is the size of the body of a refusal.
+func RefusalBytes(status int) int { return len(Phrase(status)) + 1 }
 
 // AppendDate appends the date line for a time in seconds since 1970 (RFC 9110 5.6.7).
 func AppendDate(dst []byte, unix int64) []byte {

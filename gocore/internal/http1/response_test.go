@@ -272,7 +272,7 @@ func TestRefusalReadsBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(status, err)
 		}
-		if response.StatusCode != status || !response.Close || body != phrase(status)+"\n" {
+		if response.StatusCode != status || !response.Close || body != Phrase(status)+"\n" {
 			t.Errorf("%d: %+v %q", status, response, body)
 		}
 		if response.Header.Get("Date") == "" || response.Header.Get("Server") == "" {
@@ -304,7 +304,7 @@ func TestPhrases(t *testing.T) {
 		if !ok {
 			want = http.StatusText(status)
 		}
-		if got := phrase(status); got != want {
+		if got := Phrase(status); got != want {
 			t.Errorf("%d: %q, want %q", status, got, want)
 		}
 	}

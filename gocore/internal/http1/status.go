@@ -4,9 +4,9 @@ package http1
 
 import "strconv"
 
-// phrase is empty for a status that is not registered (RFC 9112 4). Clients ignore it, people read it. As code it is shared memory,
+// Phrase is empty for a status that is not registered (RFC 9112 4). Clients ignore it, people read it. As code it is shared memory,
 // unlike a table of strings in a relocated library.
-func phrase(status int) string {
+func Phrase(status int) string {
 	switch status {
 	case 100:
 		return "Continue"
@@ -144,6 +144,6 @@ func appendStatusLine(dst []byte, status int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, phrase(status)...)
+	dst = append(dst, Phrase(status)...)
 	return append(dst, "\r\n"...)
 }

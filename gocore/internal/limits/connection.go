@@ -47,6 +47,22 @@ const (
 	LimitLogInterval = time.Minute
 	// LogLineBytes is the longest line of an EventLog: it holds a stack of about 20 functions.
 	LogLineBytes = 2 << 10
+	// LogBufferBytes of the access log wait for the writer; lines that find no room are lost. Price: twice that, only while the log is on
+	// and only as far as it was used since the last release.
+	LogBufferBytes = 256 << 10
+	// LogRecordBytes of a request are kept in its record until its line is written; longer ones take a buffer. Price: that much for each
+	// request in progress, while the log is on.
+	LogRecordBytes = 200
+	// LogInterval is how often the writer is woken, unless LogBatchBytes wait: a line is in its file that much later. Price: a system call
+	// and a change of threads, about 20 us.
+	LogInterval   = 20 * time.Millisecond
+	LogBatchBytes = 64 << 10
+	// LogFlush is how long the end of a server waits for the writer, which a pipe that nobody reads may hold.
+	LogFlush = 2 * time.Second
+	// LogFileLineBytes and LogPipeBytes are the longest lines of the access log in a file and elsewhere: a pipe takes no more at once
+	// (PIPE_BUF, pipe(7)), and lines of several workers must not mix. Longer values are cut.
+	LogFileLineBytes = 32 << 10
+	LogPipeBytes     = 4 << 10
 	// PanicsPerStep is how often a step of the turn runs again after panics, each for another connection, before this turn skips it.
 	PanicsPerStep = 1024
 	// PanicPlaces is how many places of panics are logged, once each. Price: 8 bytes each.

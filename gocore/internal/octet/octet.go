@@ -67,7 +67,7 @@ func foldedTokens() (t [256]uint8) {
 // lowest bit set is exact, because a borrow may carry upwards from it.
 const (
 	each  = 0x0101010101010101 // times c: a word of eight octets c
-	highs = 0x80 * each
+	Highs = 0x80 * each        // the octets that are not ASCII
 )
 
 func Load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
@@ -78,16 +78,16 @@ func Store(b []byte, i int, w uint64) { binary.LittleEndian.PutUint64(b[i:], w) 
 func Lowest(mask uint64) int { return bits.TrailingZeros64(mask) >> 3 }
 
 // Below masks the octets less than c, for c up to 0x80.
-func Below(w uint64, c uint64) uint64 { return (w - c*each) &^ w & highs }
+func Below(w uint64, c uint64) uint64 { return (w - c*each) &^ w & Highs }
 
 // Equal masks the octets equal to c.
 func Equal(w uint64, c uint64) uint64 { return Below(w^c*each, 1) }
 
 // Lower turns A-Z into a-z and leaves every other octet unchanged. Setting 0x20 in every octet instead would turn CR into a hyphen.
 func Lower(w uint64) uint64 {
-	low := w &^ highs
+	low := w &^ Highs
 	upper := (low + (0x80-'A')*each) ^ (low + (0x7f-'Z')*each)
-	return w | (upper&^w&highs)>>2
+	return w | (upper&^w&Highs)>>2
 }
 
 // EqualFold tells whether v equals want, ignoring case; want is lower case.

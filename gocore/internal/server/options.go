@@ -62,6 +62,11 @@ var Options = [...]Option{
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
 	{"slot", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Slot = int(v) }, nil},
 	{"retire_requests", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.Requests = v }, nil},
+	{"access_log", Plain, 1, func(c *Config, v uint64) { c.Log.On = v != 0 }, nil},
+	{"access_log_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Log.Path = string(t) }},
+	{"access_log_format", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Log.Format = string(t) }},
+	{"access_log_exclude", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Log.Exclude = t }},
+	{"worker", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Log.Worker = uint32(v) }, nil},
 	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }, nil},
 }
 

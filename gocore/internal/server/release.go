@@ -55,6 +55,9 @@ func (s *Server) releaseSome() (more bool) {
 	released := s.streams.Release() + s.h1.Release()
 	released += s.loop.Release(limits.ReleaseBytes - released)
 	released += s.ws.Release(limits.ReleaseBytes - released)
+	if s.access != nil {
+		released += s.access.Release(limits.ReleaseBytes - released)
+	}
 	if released >= limits.ReleaseBytes {
 		return true
 	}

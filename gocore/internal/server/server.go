@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"saltare/gocore/internal/accesslog"
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/exchange"
@@ -30,6 +31,7 @@ type Config struct {
 	Recover bool
 
 	Worker Worker // Slot 0: the only worker
+	Log    accesslog.Config
 }
 
 // Server is one server. Any thread may call its methods: a lock serializes them, except during the wait.
@@ -38,6 +40,7 @@ type Server struct {
 	poll     *poll.Poll
 	inbox    *handoff.Inbox
 	journal  journal.Journal
+	access   *accesslog.Log // nil: off
 	loop     transport.Loop
 	streams  exchange.Streams
 	h1       h1.Driver
@@ -62,6 +65,7 @@ type Server struct {
 	ranTimers bool // Timers.Run had work in this turn
 	recovers  bool // from a panic
 
+	losses     losses
 	retirement retirement
 	quiet      quiet
 	code       []handoff.Range // of mapped files; dropped right before the next wait of this turn
@@ -92,7 +96,10 @@ func Open(c Config) (s *Server, err error) {
 		return nil, err
 	}
 	s.connect(c.Conn)
-	if c.Guest {
+	if c.Log.On {
+		err = s.openLog(c.Log)
+	}
+	if err == nil && c.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}
 	if err == nil && c.Worker.Slot > 0 {
@@ -128,6 +135,11 @@ func (s *Server) Listen(listeners []transport.Listener) error {
 	}
 	if s.loop.Accept.Listeners != nil {
 		return unix.EALREADY
+	}
+	if s.access != nil {
+		if err := s.access.Open(); err != nil {
+			return err
+		}
 	}
 	for i := range listeners {
 		listeners[i].Protocol = cmp.Or(listeners[i].Protocol, s.first)
@@ -180,6 +192,9 @@ func (s *Server) free() {
 		return
 	}
 	s.closed = true
+	if s.access != nil {
+		s.access.Close()
+	}
 	s.loop.Close()
 	s.streams.Close()
 	s.h1.Close()

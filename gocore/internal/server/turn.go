@@ -35,6 +35,9 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	s.inbox.Reset()
 	s.setClock(now)
 	s.journal.LogOverdue()
+	if s.access != nil {
+		s.logLosses(now)
+	}
 	s.outbox = outbox
 	s.protect(s.carryOut)
 	if len(outbox) > 0 {
@@ -175,6 +178,11 @@ func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
 	}
 	if at, armed := s.quiet.due(); armed {
 		d, ok = sooner(d, ok, at.Sub(now))
+	}
+	if s.access != nil {
+		if within, lines := s.access.BeforeWait(); lines {
+			d, ok = sooner(d, ok, within)
+		}
 	}
 	return d, ok
 }

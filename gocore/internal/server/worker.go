@@ -69,6 +69,10 @@ func (s *Server) publish(now time.Time) {
 	own.Requests.Store(l.Counts.Requests)
 	own.Accepted.Store(l.Counts.Accepted)
 	own.Refused.Store(l.Counts.Refused)
+	if s.access != nil {
+		lost, _ := s.access.Lost()
+		own.LinesLost.Store(lost)
+	}
 	if !s.draining && !s.retirement.asked {
 		s.considerRetirement(now)
 	}

@@ -2,20 +2,43 @@
 
 package transport
 
-import "strconv"
+import (
+	"strconv"
 
-// Peer is address and port. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
+	"saltare/gocore/internal/handoff"
+)
+
+// Peer is address and port.
 func (c *Conn) Peer() string {
-	ip, text := c.Client.Octets(), make([]byte, 0, 64)
-	switch len(ip) {
-	case 0:
+	if len(c.Client.Octets()) == 0 {
 		return "unix socket"
-	case 4:
-		text = appendIPv4(text, ip)
-	default:
-		text = append(appendIPv6(append(text, '['), ip), ']')
 	}
-	return string(strconv.AppendUint(append(text, ':'), uint64(c.Client.Port), 10))
+	return string(AppendAddress(make([]byte, 0, 64), &c.Client))
+}
+
+// AppendHost appends an address without its port; "unix" for a Unix socket. An IPv4-mapped IPv6 address is shown as IPv4, as in the scope.
+func AppendHost(to []byte, a *handoff.Address) []byte {
+	switch ip := a.Octets(); len(ip) {
+	case 0:
+		return append(to, "unix"...)
+	case 4:
+		return appendIPv4(to, ip)
+	default:
+		return appendIPv6(to, ip)
+	}
+}
+
+// AppendAddress appends address and port, an IPv6 address in brackets; "unix" for a Unix socket.
+func AppendAddress(to []byte, a *handoff.Address) []byte {
+	switch ip := a.Octets(); len(ip) {
+	case 0:
+		return append(to, "unix"...)
+	case 4:
+		to = appendIPv4(to, ip)
+	default:
+		to = append(appendIPv6(append(to, '['), ip), ']')
+	}
+	return strconv.AppendUint(append(to, ':'), uint64(a.Port), 10)
 }
 
 func appendIPv4(to, ip []byte) []byte {

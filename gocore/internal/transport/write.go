@@ -77,6 +77,20 @@ func (o *Output) Sent(c *Conn) bool { return c.queue == 0 && o.conn != c }
 // Unsent is the size of the connection's queued output: its bytes, and FileCostBytes for each file.
 func (o *Output) Unsent(c *Conn) int { return o.queues.unsent(c) }
 
+// Waiting is the number of octets of the connection that its socket has not accepted.
+func (o *Output) Waiting(c *Conn) (n int) {
+	if o.conn == c {
+		o.seal()
+		for _, s := range o.segments {
+			n += s.n
+		}
+	}
+	if c.queue != 0 {
+		n += o.queues.of(c).bytes
+	}
+	return n
+}
+
 // Add appends a piece. Bytes that are not borrowed are copied, so that they share a segment with their neighbours.
 func (o *Output) Add(p Piece) {
 	switch {

@@ -35,6 +35,7 @@ func (d *Driver) closeForApp(c *transport.Conn, s *exchange.Stream, code uint16,
 func (d *Driver) beginClosing(c *transport.Conn, s *exchange.Stream, code uint16, reason []byte) {
 	d.out.Gather(c)
 	d.out.B = websocket.AppendClose(d.out.B, code, reason)
+	s.ClosedWith(code)
 	s.StopNotifying()
 	s.Forget()
 	d.streams.Enter(c, s, exchange.Closing)
@@ -57,6 +58,7 @@ func (d *Driver) reportClosed(c *transport.Conn, s *exchange.Stream, code uint16
 // closedByPeer responds to the peer's Close, unless that was the response to ours. The server is the first to close the connection
 // (RFC 6455 7.1.1).
 func (d *Driver) closedByPeer(c *transport.Conn, s *exchange.Stream, p *websocket.Piece) {
+	s.ClosedWith(p.Code)
 	if s.Stage() == exchange.Open {
 		d.reportClosed(c, s, p.Code, p.Bytes)
 		d.out.Gather(c)
@@ -74,6 +76,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 	if why.Code == websocket.TooBig {
 		lines.Refused(journal.WSMaxSize, d.config.WSMaxBytes, d.loop.Clock.Now)
 	}
+	s.ClosedWith(why.Code)
 	if s.Stage() == exchange.Open {
 		reason := handoff.Static(why.Reason)
 		d.reportClosed(c, s, why.Code, reason)

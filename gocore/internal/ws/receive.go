@@ -98,6 +98,7 @@ func count(s *exchange.Stream, n uint64) {
 
 // give passes bytes of a message to the app.
 func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, last bool) {
+	s.Received += uint64(len(b))
 	var flags uint32
 	if text {
 		flags |= handoff.EventText

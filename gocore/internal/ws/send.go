@@ -19,6 +19,7 @@ func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command,
 	if k.Flags&handoff.CommandText != 0 {
 		op = websocket.OpText
 	}
+	s.Sent(len(p.Bytes))
 	d.out.Gather(c)
 	if w := d.stateOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
 		d.out.ReleasePiece(p)

@@ -43,8 +43,8 @@ func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, de
 	if err != nil {
 		return err
 	}
-	s.Started = true
 	d.streams.Enter(c, s, exchange.Open)
+	d.streams.Opens(s)
 	w.pinged = d.loop.Clock.Now
 	d.loop.Switch(c, d.kind)
 	d.loop.Timers.Arm(c)
