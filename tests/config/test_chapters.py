@@ -209,6 +209,7 @@ def test_this_python_has_each_of_them():
     assert callable(subprocess._args_from_interpreter_flags)
     assert issubclass(selectors.SelectSelector, cpython.selector_base())
     assert cpython.has_ssl()
+    assert cpython.json_string('"\xe9\n') == '"\\"\\u00e9\\n"'
     assert all(callable(clear) for clear in typing._cleanups) and typing._cleanups
     assert hasattr(asyncio.events, "_event_loop_policy")
     assert hasattr(concurrent.futures.thread, "_threads_queues")
