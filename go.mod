@@ -5,5 +5,6 @@ go 1.26.0
 require (
 	github.com/go-python/gopy v0.4.10
 	github.com/valyala/bytebufferpool v1.0.0
+	golang.org/x/crypto v0.58.0
 	golang.org/x/sys v0.49.0
 )

@@ -62,6 +62,7 @@
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go recover.go release.go
+//	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
