@@ -62,6 +62,7 @@
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go recover.go release.go
+//	internal/tlsshake/: tlsshake.go shake.go config.go files.go tickets.go signer.go (in the full flavour)
 //	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
@@ -77,7 +78,7 @@
 //	internal/pair/: pair.go (for tests)
 //	internal/timer/: wheel.go
 //	internal/pool/: slab.go buffers.go list.go
-//	internal/limits/: limits.go connection.go websocket.go
+//	internal/limits/: limits.go connection.go websocket.go tls.go
 //
 // # Glossary
 //
