@@ -16,12 +16,16 @@ type registry struct {
 
 var servers registry
 
-// add returns the number of open servers.
+// add returns how many threads all servers need: one each, and another one for handshakes of TLS.
 func (r *registry) add(s *server.Server) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, s)
-	return len(r.open)
+	n := len(r.open)
+	if slices.ContainsFunc(r.open, (*server.Server).HasTLS) {
+		n++
+	}
+	return n
 }
 
 func (r *registry) remove(s *server.Server) {

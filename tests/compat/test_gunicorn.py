@@ -345,7 +345,7 @@ def test_unix_sockets_and_several_addresses(gunicorn, tmp_path):
     assert not path.exists()
 
 
-REFUSED = ("--certfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3")
+REFUSED = ("--keyfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3")
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ REFUSED = ("--certfile", "gunicorn_apps.py", "--proxy-protocol", "v1", "-w", "3"
         ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do (environ, start_response)", "a2wsgi.WSGIMiddleware(app)"]),
         ((), "gunicorn_apps:asgi2", 3, ["as ASGI 2 apps do", "guarantee_single_callable"]),
         ((), "gunicorn_apps:fails", 3, ["the app's start-up failed: no database"]),
-        (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "proxy_protocol: got 'v1'; "]),
+        (REFUSED, "gunicorn_apps:app", 1, ["keyfile: given without a certificate; ", "proxy_protocol: got 'v1'; "]),
     ],
     ids=["wsgi", "asgi2", "start-up", "settings"],
 )

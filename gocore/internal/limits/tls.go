@@ -17,8 +17,8 @@ const (
 	CertificateInterval = time.Second
 	// TicketPeriod: a session ticket is accepted for one to two periods. Price: a client that comes back later makes a full handshake.
 	TicketPeriod = 12 * time.Hour
-	// HandshakeLogInterval: failures of handshakes are logged once in this time.
-	HandshakeLogInterval = time.Second
+	// HandshakeLogInterval: failures of handshakes are logged once in this time, with their number.
+	HandshakeLogInterval = time.Minute
 )
 
 // Records.
@@ -29,7 +29,7 @@ const (
 	// OpenBytes is the room for records whose plaintext does not fit where it goes: the longest record, and the beginning of another.
 	OpenBytes = 20 << 10
 	// SessionBytes is the largest size of the record of a TLS connection, besides that of the connection. A compile-time check enforces it.
-	SessionBytes = 168
+	SessionBytes = 184
 	// MostKeys is how many connections keep their keys while they are active, 1.6 KiB each. Others make them anew, 3 us each time.
 	MostKeys = 1024
 	// KeysFresh: a connection is active for so long.

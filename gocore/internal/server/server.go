@@ -89,7 +89,10 @@ func Open(c Config) (s *Server, err error) {
 		return nil, err
 	}
 	s.connect(c.Conn)
-	if c.Guest {
+	if c.Conn.TLS != nil {
+		err = s.loop.OpenTLS(s.clock)
+	}
+	if err == nil && c.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}
 	if err == nil && c.Worker.Slot > 0 {
@@ -142,6 +145,9 @@ func (s *Server) Watch(fd int, events uint32) error {
 	}
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
+
+// HasTLS tells whether the server runs handshakes, which need a thread besides the loop's.
+func (s *Server) HasTLS() bool { return s.loop.HasTLS() }
 
 // Drain stops accepting. The next turns finish the requests in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {

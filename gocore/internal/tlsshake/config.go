@@ -7,7 +7,10 @@ package tlsshake
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,9 +20,10 @@ import (
 // Settings are the TLS options of a server.
 type Settings struct {
 	Certificates, Keys []string // files in PEM, in pairs; without keys, each certificate's file has its key too
+	Password           string   // of the keys that are encrypted; "": none
 	Authorities        string   // file in PEM with those that sign clients' certificates; "": clients are not asked
 	Required           bool     // a client must have a certificate
-	Suites             []uint16 // of TLS 1.2; nil: all that tlsrecord knows
+	Suites             []string // of TLS 1.2, by their names of IANA or OpenSSL; nil: all that tlsrecord knows
 	MinVersion         uint16   // 0: TLS 1.2
 	TicketSecret       []byte   // shared by the workers; nil: no tickets
 	Protocols          []string // for ALPN
@@ -41,11 +45,30 @@ type Config struct {
 	free   *time.Timer
 }
 
-// suites12 are the suites of TLS 1.2 with an AEAD, the only ones that tlsrecord knows.
-var suites12 = []uint16{
-	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+// suites12 are the suites of TLS 1.2 with an AEAD, the only ones that tlsrecord knows, and OpenSSL's names for them.
+var suites12 = []struct {
+	id      uint16
+	openSSL string
+}{
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256"},
+	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "ECDHE-RSA-AES128-GCM-SHA256"},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384"},
+	{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-AES256-GCM-SHA384"},
+	{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-ECDSA-CHACHA20-POLY1305"},
+	{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-RSA-CHACHA20-POLY1305"},
+}
+
+// suites are those of TLS 1.2 that the server offers.
+func (s *Settings) suites() (all []uint16, err error) {
+	for _, one := range suites12 {
+		if s.Suites == nil || slices.Contains(s.Suites, one.openSSL) || slices.Contains(s.Suites, tls.CipherSuiteName(one.id)) {
+			all = append(all, one.id)
+		}
+	}
+	if s.Suites != nil && len(all) == 0 {
+		return nil, fmt.Errorf("ssl_ciphers: %s: none of them is known", strings.Join(s.Suites, ":"))
+	}
+	return all, nil
 }
 
 // Open reads the files. log gets one line when they have changed, from another goroutine. The error says which option is to blame.
@@ -65,12 +88,12 @@ func (c *Config) load() (*tls.Config, error) {
 	s := &c.settings
 	config := &tls.Config{
 		MinVersion:             max(s.MinVersion, tls.VersionTLS12),
-		CipherSuites:           s.Suites,
 		NextProtos:             s.Protocols,
 		SessionTicketsDisabled: s.TicketSecret == nil,
 	}
-	if s.Suites == nil {
-		config.CipherSuites = suites12
+	var err error
+	if config.CipherSuites, err = s.suites(); err != nil {
+		return nil, err
 	}
 	for i := range s.Certificates {
 		pair, err := s.pair(i, c.now())

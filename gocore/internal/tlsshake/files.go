@@ -25,6 +25,7 @@ const leastRSABits = 2048
 const (
 	certOption        = "ssl_certfile"
 	keyOption         = "ssl_keyfile"
+	passwordOption    = "ssl_keyfile_password"
 	authoritiesOption = "ssl_ca_file"
 )
 
@@ -90,7 +91,7 @@ func (s *Settings) pair(i int, now time.Time) (tls.Certificate, error) {
 			return pair, err
 		}
 	}
-	key, err := privateKey(text, keyFile, len(s.Keys) > 0)
+	key, err := s.privateKey(text, keyFile)
 	if err != nil {
 		return pair, err
 	}
@@ -130,8 +131,8 @@ func blocks(text []byte, wanted func(kind string) bool) (all [][]byte) {
 }
 
 // privateKey is the first private key in a file.
-func privateKey(text []byte, file string, own bool) (crypto.Signer, error) {
-	option := keyOption
+func (s *Settings) privateKey(text []byte, file string) (crypto.Signer, error) {
+	option, own := keyOption, len(s.Keys) > 0
 	if !own {
 		option = certOption
 	}
@@ -139,10 +140,19 @@ func privateKey(text []byte, file string, own bool) (crypto.Signer, error) {
 		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
-		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-			return nil, wrong(option, file, "is encrypted; write it without a password: openssl pkey -in %s -out new.pem", file)
+		der, err := block.Bytes, error(nil)
+		if isEncrypted(block) {
+			if s.Password == "" {
+				return nil, wrong(option, file, "is encrypted; give its password with %s", passwordOption)
+			}
+			if der, err = decrypt(block, s.Password); err != nil {
+				return nil, wrong(option, file, "%v", err)
+			}
 		}
-		key, err := parseKey(block.Bytes)
+		key, err := parseKey(der)
+		if err != nil && isEncrypted(block) {
+			return nil, wrong(option, file, "%v", errPassword) // a wrong password may leave a correct padding
+		}
 		if err != nil {
 			return nil, wrong(option, file, "its private key cannot be read: %v", err)
 		}

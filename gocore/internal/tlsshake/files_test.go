@@ -34,7 +34,7 @@ func TestWrongFiles(t *testing.T) {
 		"broken certificate":     {broken, key, "", "ssl_certfile: " + broken + ": its first certificate cannot be read"},
 		"certificate as key":     {cert, cert, "", "ssl_keyfile: " + cert + ": contains no private key in PEM"},
 		"broken key":             {cert, brokenKey, "", "ssl_keyfile: " + brokenKey + ": its private key cannot be read"},
-		"encrypted key":          {cert, encrypted, "", "ssl_keyfile: " + encrypted + ": is encrypted; write it without a password: openssl pkey"},
+		"encrypted key":          {cert, encrypted, "", "ssl_keyfile: " + encrypted + ": is encrypted; give its password with ssl_keyfile_password"},
 		"older encrypted key":    {cert, older, "", "ssl_keyfile: " + older + ": is encrypted; "},
 		"of another certificate": {cert, otherKey, "", "ssl_keyfile: " + otherKey + ": is not the key of the certificate in " + cert},
 		"expired":                {expired, expiredKey, "", "ssl_certfile: " + expired + ": expired on "},
@@ -86,5 +86,29 @@ func TestKeyForms(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		open(t, Settings{Certificates: []string{both}})
+	}
+}
+
+// TestPasswords: keys that OpenSSL has encrypted with the password "secret" (openssl pkcs8 -topk8, and openssl ec -aes128).
+func TestPasswords(t *testing.T) {
+	for name, text := range encryptedKeys {
+		block, _ := pem.Decode([]byte(text))
+		der, err := decrypt(block, "secret")
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if _, err = parseKey(der); err != nil {
+			t.Fatal(name, err)
+		}
+		if der, err = decrypt(block, "wrong"); err == nil {
+			if _, err = parseKey(der); err == nil {
+				t.Fatal(name, "a wrong password was accepted")
+			}
+		}
+		for i := range block.Bytes { // damage never panics
+			damaged := &pem.Block{Type: block.Type, Headers: block.Headers, Bytes: append([]byte(nil), block.Bytes...)}
+			damaged.Bytes[i] ^= 0x55
+			_, _ = decrypt(damaged, "secret")
+		}
 	}
 }

@@ -46,12 +46,13 @@ func TestEverySuite(t *testing.T) {
 	ec := a.settings(t, keyFor.ec())
 	rsaAuthority := newAuthority(t)
 	rsa := rsaAuthority.settings(t, keyFor.rsa())
-	for _, suite := range append([]uint16{0}, suites12...) {
+	for _, suite := range append([]uint16{0}, all12(t)...) {
 		settings, pool := ec, a
 		version := uint16(tls.VersionTLS13)
 		if suite != 0 {
 			version = tls.VersionTLS12
-			settings.Suites, rsa.Suites = []uint16{suite}, []uint16{suite}
+			settings.Suites = []string{tls.CipherSuiteName(suite)}
+			rsa.Suites = settings.Suites
 		}
 		if strings.Contains(tls.CipherSuiteName(suite), "_RSA_") {
 			settings, pool = rsa, rsaAuthority
@@ -74,6 +75,27 @@ func TestEverySuite(t *testing.T) {
 			if r := <-result; r.Failure != "" || r.Session.Version != version || r.Session.Suite != state.CipherSuite {
 				t.Fatal(r)
 			}
+		}
+	}
+}
+
+func all12(t *testing.T) []uint16 {
+	all, err := (&Settings{}).suites()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSuites(t *testing.T) {
+	for want, names := range map[uint16][]string{
+		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:       {"ECDHE-RSA-AES128-GCM-SHA256"},
+		tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: {"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "AES128-SHA"},
+		0: {"AES128-SHA"},
+	} {
+		all, err := (&Settings{Suites: names}).suites()
+		if (err == nil) != (want != 0) || want != 0 && (len(all) != 1 || all[0] != want) {
+			t.Error(names, all, err)
 		}
 	}
 }

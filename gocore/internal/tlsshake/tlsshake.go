@@ -8,6 +8,7 @@
 //	shake.go    one handshake
 //	config.go   what the handshakes of a server share, and its change when files change
 //	files.go    certificates, keys and authorities from files
+//	password.go keys that a password encrypts
 //	tickets.go  the keys of session tickets
 //	signer.go   signatures with RSA, at low priority
 package tlsshake

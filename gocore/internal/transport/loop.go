@@ -16,6 +16,7 @@ import (
 // Counts are the figures of one server since it was opened.
 type Counts struct {
 	Requests, Accepted, Refused, Panics uint64
+	BadHandshakes                       uint64 // of TLS
 }
 
 // Loop owns the connections of one server, its clock and the work of a turn. Only one thread at a time may call it.
@@ -30,6 +31,7 @@ type Loop struct {
 	Inbox   *handoff.Inbox
 	Counts  Counts
 
+	secure    security // nil: no TLS
 	protocols [most]Protocol
 	known     int
 
