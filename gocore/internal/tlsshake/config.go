@@ -159,8 +159,8 @@ func (c *Config) describe() string {
 	return c.settings.Certificates[0] + ", valid until " + leaf.NotAfter.UTC().Format(time.DateTime) + " UTC"
 }
 
-// ended releases what handshakes leave in Go's heap, some time after the last one.
-func (c *Config) ended() {
+// ReleaseSoon releases what handshakes, or dropped keys, leave in Go's heap, some time after the last call.
+func (c *Config) ReleaseSoon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.free == nil {

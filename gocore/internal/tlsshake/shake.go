@@ -64,7 +64,7 @@ func (s *Shake) run() {
 	s.mu.Lock()
 	s.result, s.done, s.sent = result, true, nil
 	s.mu.Unlock()
-	s.of.ended()
+	s.of.ReleaseSoon()
 	s.wake(s)
 }
 

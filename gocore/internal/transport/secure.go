@@ -27,6 +27,8 @@ type security interface {
 
 	// gone releases what is held for a connection that is being closed.
 	gone(c *Conn)
+	// rest drops what only active connections need.
+	rest()
 	release() (released int)
 	shrink()
 	close()
@@ -36,6 +38,13 @@ type security interface {
 func (l *Loop) OpenTLS(now func() time.Time) (err error) {
 	l.secure, err = newSecurity(l, now)
 	return err
+}
+
+// Rest drops what only active connections need: a quiet period has been reached.
+func (l *Loop) Rest() {
+	if l.secure != nil {
+		l.secure.rest()
+	}
 }
 
 // HasTLS tells whether connections speak TLS.

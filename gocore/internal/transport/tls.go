@@ -124,16 +124,26 @@ func (t *layer) gone(c *Conn) {
 	if c.tls == 0 {
 		return
 	}
-	if c.queue == 0 && !c.gone && !c.reset && c.ending != PeerReset && c.phase != Linger {
-		t.closeNotify(c)
-	}
 	s := t.of(c)
+	cut := c.ending == PeerClosed && !s.closed // the peer has said no goodbye and expects none
+	if !cut && !c.gone && !c.reset && c.ending != PeerReset && c.ending != BadRecord && c.phase != Linger {
+		t.closeNotify(c)
+		t.config.ReleaseSoon() // keys may have been made for it
+	}
 	t.keys.Forget(&s.Session)
 	t.keep(c, s, nil, nil)
 	t.dropPending(s)
 	*s = secured{}
 	t.sessions.Free(c.tls - 1)
 	c.tls = 0
+}
+
+// rest drops the keys. Their memory is given back like that of handshakes.
+func (t *layer) rest() {
+	if t.keys.Len() > 0 {
+		t.keys.Clear()
+		t.config.ReleaseSoon()
+	}
 }
 
 func (t *layer) release() int { return t.sessions.Release() + t.pendings.Release() }
