@@ -255,15 +255,56 @@ func TestTLSSplit(t *testing.T) {
 	}
 }
 
+// TestTLSEarlyInput: what a client sends together with the end of the handshake is input of the session, however much of it there is.
+func TestTLSEarlyInput(t *testing.T) {
+	d := open(t, withTLS(t, server.Config{}))
+	body := strings.Repeat("0123456789", 20_000)
+	for name, heads := range map[string]string{"large": "content-length: 200000\r\n\r\n" + body, "small bodies": "content-length: 5\r\n\r\n12345"} {
+		t.Run(name, func(t *testing.T) {
+			held := &holder{Conn: d.client(), after: 1}
+			c := tls.Client(held, &tls.Config{InsecureSkipVerify: true})
+			failed := make(chan error, 1)
+			go func() { failed <- c.Handshake() }()
+			d.until("the client's half of the handshake", func() bool { return len(failed) == 1 })
+			d.must(<-failed)
+			n := max(1, 15_000/len(heads)) // records of 40 KB at least
+			for range n {
+				d.write(c, "POST / HTTP/1.1\r\nhost: test\r\n"+heads)
+			}
+			go func() { _, err := held.Conn.Write(held.stream); failed <- err }()
+			for range n {
+				e := d.expect(handoff.EventRequest)
+				got, last := len(e.request.body), e.Flags&handoff.EventLast != 0
+				for !last {
+					piece := d.expect(handoff.EventBody)
+					got, last = got+len(piece.data), piece.Flags&handoff.EventLast != 0
+					d.command(handoff.CommandConsumed, 0, uint32(len(piece.data))+limits.PieceCostBytes, e.Stream, nil)
+				}
+				if want := len(heads) - strings.Index(heads, "\r\n\r\n") - 4; got != want {
+					t.Fatal(got, "octets of", want)
+				}
+				d.respond(e, "ok")
+				held.after = 0
+				d.expectBytes(&peer{Conn: c}, responseOf("ok"))
+			}
+			d.must(<-failed)
+			_ = held.Conn.Close()
+		})
+	}
+}
+
 // holder collects what crypto/tls writes while hold is set.
 type holder struct {
 	net.Conn
 	hold   bool
+	after  int // hold after so many writes; 0: as hold says
+	wrote  int
 	stream []byte
 }
 
 func (h *holder) Write(b []byte) (int, error) {
-	if !h.hold {
+	h.wrote++
+	if !h.hold && (h.after == 0 || h.wrote <= h.after) {
 		return h.Conn.Write(b)
 	}
 	h.stream = append(h.stream, b...)

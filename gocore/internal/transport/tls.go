@@ -65,7 +65,8 @@ type layer struct {
 // handshakes are those in progress.
 type handshakes struct {
 	running map[uint32]*handshake // by the number of the connection
-	queued  []queuedShake         // connections with a first message that wait for their turn, oldest first
+	queued  map[uint32]uint32     // connections with a first message that wait for their turn: number -> tick at which it last tried
+	order   []uint32              // their numbers, oldest first; some may wait no more
 	out     []byte                // output of one handshake
 	taken   []*handshake          // news that this turn handles
 	logAt   uint32                // tick + 1 of the last line about a failure
@@ -81,7 +82,7 @@ type handshakes struct {
 
 func newSecurity(l *Loop, now func() time.Time) (security, error) {
 	t := &layer{loop: l}
-	t.handshakes.running = map[uint32]*handshake{}
+	t.handshakes.running, t.handshakes.queued = map[uint32]*handshake{}, map[uint32]uint32{}
 	of := l.Config.TLS
 	settings := tlsshake.Settings{Certificates: of.Certificates, Keys: of.Keys, Password: of.Password, Authorities: of.Authorities, Required: of.Required,
 		Suites: of.Suites, MinVersion: of.MinVersion, TicketSecret: of.TicketSecret, Protocols: []string{"http/1.1"}}
@@ -125,8 +126,7 @@ func (t *layer) gone(c *Conn) {
 		return
 	}
 	s := t.of(c)
-	cut := c.ending == PeerClosed && !s.closed // the peer has said no goodbye and expects none
-	if !cut && !c.gone && !c.reset && c.ending != PeerReset && c.ending != BadRecord && c.phase != Linger {
+	if t.endsWell(c, s) {
 		t.closeNotify(c)
 		t.config.ReleaseSoon() // keys may have been made for it
 	}
@@ -136,6 +136,20 @@ func (t *layer) gone(c *Conn) {
 	*s = secured{}
 	t.sessions.Free(c.tls - 1)
 	c.tls = 0
+}
+
+// endsWell tells whether all output has left and the peer may care. Without close_notify it takes the end for a cut (RFC 8446 6.1).
+func (t *layer) endsWell(c *Conn, s *secured) bool {
+	if c.gone || c.reset || !t.loop.Output.Sent(c) {
+		return false
+	}
+	switch c.ending {
+	case Responded:
+		return c.phase != Linger // it was sent before
+	case PeerClosed:
+		return s.closed
+	}
+	return c.ending == Stays && c.phase == Idle
 }
 
 // rest drops the keys. Their memory is given back like that of handshakes.
@@ -156,7 +170,7 @@ func (t *layer) shrink() {
 		}
 	}
 	h := &t.handshakes
-	h.out, h.queued, h.taken = nil, slices.Clip(h.queued), slices.Clip(h.taken)
+	h.out, h.order, h.taken = nil, slices.Clip(h.order), slices.Clip(h.taken)
 }
 
 func (t *layer) close() {

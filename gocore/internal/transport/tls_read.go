@@ -63,20 +63,16 @@ func (t *layer) openRecords(c *Conn, s *secured, b []byte) (n int, more bool) {
 	if len(b) < limits.OpenBytes {
 		buf = mappedRoom(&t.opened, limits.OpenBytes)
 	}
-	held := copy(buf, s.keptSealed())
-	if !s.hasRecord() {
+	held, isKept := copy(buf, s.keptSealed()), s.hasRecord()
+	if !isKept { // then what is kept is less than a record, and fits
 		got, ok := t.loop.Input.readSocket(c, buf[held:])
 		if !ok {
 			return 0, false
 		}
 		held += got
 	}
-	keys := t.keysOf(s)
-	plain, used, failure := s.Open(keys, buf[:held], len(b))
-	if failure == tlsrecord.Closed {
-		s.closed = true
-		held = used
-	} else if failure != nil {
+	plain, used, failure := s.Open(t.keysOf(s), buf[:held], len(b))
+	if failure != nil && failure != tlsrecord.Closed {
 		t.fail(c, s, failure)
 		return 0, false
 	}
@@ -84,10 +80,27 @@ func (t *layer) openRecords(c *Conn, s *secured, b []byte) (n int, more bool) {
 	if len(b) < limits.OpenBytes {
 		n = copy(b, buf[:plain])
 	}
-	if !t.keep(c, s, buf[n:plain], buf[used:held]) {
-		return 0, false
+	if s.closed = failure != nil; s.closed {
+		held = used
 	}
-	return n, true
+	if isKept {
+		t.advance(c, s, used, buf[n:plain])
+		return n, true
+	}
+	return n, t.keep(c, s, buf[n:plain], buf[used:held]) || n > 0
+}
+
+// advance removes used octets of records from the front of what is kept, and puts plain bytes in their place, which are fewer.
+func (t *layer) advance(c *Conn, s *secured, used int, plain []byte) {
+	s.at += uint32(used - len(plain))
+	s.sealed -= uint32(used)
+	s.plain = uint32(copy(s.kept.Bytes()[s.at:], plain))
+	if s.closed {
+		s.sealed = 0
+	}
+	if s.plain+s.sealed == 0 {
+		t.keep(c, s, nil, nil)
+	}
 }
 
 // keep keeps plain bytes and the beginning of records for later reads, in place of what was kept.

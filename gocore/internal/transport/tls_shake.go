@@ -6,7 +6,6 @@ package transport
 
 import (
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,12 +21,7 @@ type handshake struct {
 	*tlsshake.Shake
 	conn  uint32
 	since uint32 // tick of the last progress
-}
-
-// queuedShake is a connection that waits for its turn.
-type queuedShake struct {
-	conn, serial uint32
-	since        uint32 // tick at which it was last refused a turn
+	waits bool   // for its peer
 }
 
 // shake continues a handshake as far as its input, its goroutine and the socket allow.
@@ -47,6 +41,7 @@ func (t *layer) shake(c *Conn) {
 	case done:
 		t.endHandshake(c, one)
 	case waits:
+		one.waits = true
 		t.feed(c, one)
 	}
 }
@@ -87,23 +82,23 @@ func (t *layer) startHandshake(c *Conn) {
 		t.waitForTurn(c)
 		return
 	}
+	delete(h.queued, c.number)
 	one := &handshake{conn: c.number, since: t.loop.Clock.Now}
 	h.running[c.number] = one
 	one.Shake = tlsshake.Start(t.config, func(*tlsshake.Shake) { h.wake(one) })
 }
 
-// waitForTurn queues a connection, and closes the handshakes that have long waited for their peers.
+// waitForTurn queues a connection, and closes a handshake that has long waited for its peer.
 func (t *layer) waitForTurn(c *Conn) {
 	h, now := &t.handshakes, t.loop.Clock.Now
-	if i := slices.IndexFunc(h.queued, func(q queuedShake) bool { return q.conn == c.number && q.serial == c.serial }); i < 0 {
-		h.queued = append(h.queued, queuedShake{c.number, c.serial, now})
-	} else {
-		h.queued[i].since = now
+	if _, known := h.queued[c.number]; !known {
+		h.order = append(h.order, c.number)
 	}
+	h.queued[c.number] = now
 	t.loop.Timers.Arm(c)
 	for number, one := range h.running {
-		if now-one.since > stallTicks {
-			stalled := t.loop.conns.At(number)
+		stalled := t.loop.conns.At(number)
+		if one.waits && now-one.since > stallTicks && !stalled.Ends() {
 			t.failed(stalled, "the client was too slow, and others were waiting")
 			t.loop.Mark(stalled, Unshaken)
 			return
@@ -114,11 +109,12 @@ func (t *layer) waitForTurn(c *Conn) {
 // nextHandshake lets the connection that has waited longest have the turn of one that has ended.
 func (t *layer) nextHandshake() {
 	h := &t.handshakes
-	for len(h.queued) > 0 && len(h.running) < limits.MostHandshakes {
-		q := h.queued[0]
-		h.queued = h.queued[1:]
-		if c := t.loop.conns.At(q.conn); c.serial == q.serial && c.phase == Handshake {
-			t.loop.PutReady(c)
+	for len(h.order) > 0 && len(h.running) < limits.MostHandshakes {
+		number := h.order[0]
+		h.order = h.order[1:]
+		if _, waits := h.queued[number]; waits {
+			delete(h.queued, number)
+			t.loop.PutReady(t.loop.conns.At(number))
 			return
 		}
 	}
@@ -138,7 +134,7 @@ func (t *layer) feed(c *Conn, one *handshake) {
 			t.loop.Mark(c, Responded)
 			return
 		case n > 0:
-			one.since = t.loop.Clock.Now
+			one.since, one.waits = t.loop.Clock.Now, false
 			one.Feed(buf[:n])
 			t.loop.Input.Park(c, buf[n:])
 			return
@@ -193,6 +189,9 @@ func (t *layer) secure(c *Conn, r *tlsshake.Result) {
 
 // dropHandshake cancels the handshake of a connection that is being closed.
 func (t *layer) dropHandshake(c *Conn) {
+	if c.phase == Handshake {
+		delete(t.handshakes.queued, c.number)
+	}
 	if one := t.handshakes.running[c.number]; one != nil {
 		one.Cancel()
 		delete(t.handshakes.running, c.number)
@@ -209,8 +208,8 @@ func (t *layer) deadline(c *Conn) uint32 {
 	if t.loop.draining {
 		at = c.After(drainTicks)
 	}
-	for _, q := range t.handshakes.queued {
-		if try := q.since + stallTicks + 1; q.conn == c.number && q.serial == c.serial && (at == 0 || try < at) {
+	if since, waits := t.handshakes.queued[c.number]; waits {
+		if try := since + stallTicks + 1; at == 0 || try < at {
 			return try
 		}
 	}
