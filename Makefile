@@ -33,6 +33,8 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
 	go test -race $(at_once) ./gocore/internal/...
+	go test -race $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake
+	go test -race $(at_once) -tags full -run TLS ./gocore/internal/server
 	tools/fuzz.sh 10
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
 
@@ -40,6 +42,8 @@ test-quick: ## in two minutes: Go tests, and the Python tests of the border, the
 	@$(environment) dev
 	go vet ./gocore/internal/...
 	go test $(at_once) ./gocore/internal/...
+	go test $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake
+	go test $(at_once) -tags full -run TLS ./gocore/internal/server
 	$(parallel) $(quick)
 
 test-all: test test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has

@@ -91,6 +91,7 @@ struct saltare_config {
 struct saltare_opened {
     int32_t epoll_fd; /* a guest driver watches it for reading. The server owns and closes it */
     uint32_t guest;   /* 1: a guest driver runs this server, so deadlines use a timerfd */
+    char *why;        /* with -EIO: one line of UTF-8, to be freed by the caller. Before the call NULL */
 };
 
 /* ---- the inbox: what a turn returns ------------------------------------------------------------------------- */
@@ -277,7 +278,8 @@ int32_t saltare_option(uint32_t index, struct saltare_option *option);
  * Owns: everything the config points to is copied, except `forked`, which is read until the server is closed. A descriptor
  * among the settings is borrowed for the call.
  * Units: those of each option.
- * Returns: a handle above 0; -EINVAL for an unknown option or a value it does not take; -errno of epoll_create1(2), mmap(2),
+ * Returns: a handle above 0; -EINVAL for an unknown option or a value it does not take; -EIO for a certificate or key that cannot
+ * be used, with the reason in `why`; -ENOTSUP for TLS in a build without it; -errno of epoll_create1(2), mmap(2),
  * timerfd_create(2) or of opening the table of workers. */
 int64_t saltare_open(struct saltare_config *config, struct saltare_opened *opened);
 

@@ -70,7 +70,11 @@ func saltare_open(c *C.struct_saltare_config, opened *C.struct_saltare_opened) C
 	}
 	s, err := server.Open(config)
 	if err != nil {
-		return C.int64_t(failure(err))
+		code := failure(err)
+		if code == -C.EIO { // no error of a system call
+			opened.why = C.CString(err.Error())
+		}
+		return C.int64_t(code)
 	}
 	*opened = C.struct_saltare_opened{epoll_fd: C.int32_t(s.FD())}
 	if config.Guest {

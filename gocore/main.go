@@ -39,6 +39,13 @@
 //	internal/ws/send.go             their frames
 //	internal/ws/close.go            the close, by either side
 //
+// With TLS, which only the full flavour has, a connection begins with a handshake, and its bytes are sealed in records:
+//
+//	internal/transport/secure.go    what TLS adds to a connection
+//	internal/transport/tls_shake.go passes the bytes of the handshake to a goroutine, internal/tlsshake/shake.go, until there is a session
+//	internal/transport/tls_read.go  opens records in place, by internal/tlsrecord/open.go
+//	internal/transport/tls_write.go seals output when it is sent, by internal/tlsrecord/seal.go
+//
 // An idle connection releases its buffer at once, in Input.Unpark (internal/transport/read.go): a connection holds a buffer only
 // while part of a request is incomplete. SIGHUP never reaches the core: saltare's Python side handles it and calls saltare_drain.
 //
@@ -47,7 +54,7 @@
 // Each package may use only those after it in this list. bridge.h is the border between C and Go. Everything under internal/ is
 // pure Go and is tested without Python.
 //
-//	the border: bridge.h export.go proofs.go servers.go recover.go recover_not.go main.go
+//	the border: bridge.h export.go proofs.go servers.go recover.go recover_not.go flavour_full.go main.go
 //	C, which knows Python and no HTTP:
 //	    the module: py_module.c py_state.c py_state.h py_names.h py_options.c py_options.h py_memory.c py_memory.h
 //	    the loop: py_core.c py_core.h py_core_type.h py_core_turn.c py_core_events.c py_core_descriptors.c py_core_quiet.c
@@ -65,7 +72,10 @@
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
-//	    deadline.go close.go peer.go recover.go release.go
+//	    deadline.go close.go peer.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
+//	    tls_write.go; in the plain one tls_not.go
+//	internal/tlsshake/: tlsshake.go shake.go config.go files.go password.go tickets.go signer.go (in the full flavour)
+//	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
@@ -81,7 +91,7 @@
 //	internal/pair/: pair.go (for tests)
 //	internal/timer/: wheel.go
 //	internal/pool/: slab.go buffers.go list.go
-//	internal/limits/: limits.go connection.go websocket.go
+//	internal/limits/: limits.go connection.go websocket.go tls.go
 //
 // # Glossary
 //
@@ -104,6 +114,8 @@
 //	tick        16 ms, the resolution of every deadline
 //	record      what the access log keeps of a request until it writes the request's line
 //	slab        records by number, outside Go's heap
+//	session     the secrets of a TLS connection, from which its keys are made again when they are needed
+//	pending     records that are sealed and that the socket has not accepted
 //	quiet       the app has sent no commands for a while, so memory is released
 package main
 

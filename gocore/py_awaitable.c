@@ -196,7 +196,7 @@ static PyType_Slot awaitable_slots[] = {
 };
 
 PyType_Spec py_awaitable_spec = {
-    .name = "saltare._core.Awaitable",
+    .name = SALTARE_MODULE ".Awaitable",
     .basicsize = sizeof(awaitable),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = awaitable_slots,

@@ -1,6 +1,7 @@
 /* type Core: a server as Python sees it; how it is created and closed. Its poll() is in py_core_turn.c. */
 #include "py_core.h"
 
+#include <stdlib.h>
 #include <structmember.h>
 
 #include "py_core_type.h"
@@ -32,10 +33,15 @@ static int open_core(core *self, PyObject *options, const scope_templates *scope
     if (self->loop.state == NULL) return -1;
     Py_XSETREF(self->keys, PyDict_New());
     if (self->keys == NULL || py_scopes_open(&self->scopes, self->loop.state, scopes, root_path) < 0) return -1;
-    struct saltare_opened opened;
+    struct saltare_opened opened = {0};
     int64_t handle = saltare_open(&config, &opened);
     if (handle < 0) {
-        py_raise_status(handle, "open");
+        if (opened.why != NULL) {
+            PyErr_SetString(PyExc_ValueError, opened.why);
+            free(opened.why);
+        } else {
+            py_raise_status(handle, "open");
+        }
         return -1;
     }
     self->handle = handle;
@@ -294,7 +300,7 @@ static PyType_Slot core_slots[] = {
 };
 
 PyType_Spec py_core_spec = {
-    .name = "saltare._core.Core",
+    .name = SALTARE_MODULE ".Core",
     .basicsize = sizeof(core),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = core_slots,

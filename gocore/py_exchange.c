@@ -318,7 +318,7 @@ PyType_Slot py_exchange_slots[] = {
 };
 
 PyType_Spec py_exchange_spec = {
-    .name = "saltare._core.Exchange",
+    .name = SALTARE_MODULE ".Exchange",
     .basicsize = sizeof(exchange),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = py_exchange_slots,

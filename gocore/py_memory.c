@@ -13,7 +13,7 @@ const struct saltare_memory_api *py_memory_api(PyObject *capsule)
     }
     const struct saltare_memory_api *api = PyCapsule_GetPointer(capsule, SALTARE_MEMORY_API);
     if (api == NULL || api->version == SALTARE_MEMORY_API_VERSION) return api;
-    PyErr_Format(PyExc_ImportError, "saltare._core needs version %d of " SALTARE_MEMORY_API ", which has version %u: " OTHER_BUILD,
+    PyErr_Format(PyExc_ImportError, SALTARE_MODULE " needs version %d of " SALTARE_MEMORY_API ", which has version %u: " OTHER_BUILD,
                  SALTARE_MEMORY_API_VERSION, api->version);
     return NULL;
 }
@@ -29,7 +29,7 @@ int py_memory_check(void)
     if (capsule == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError)) return -1;
     int status = -1;
     if (capsule == NULL || !PyCapsule_IsValid(capsule, SALTARE_MEMORY_API)) {
-        PyErr_SetString(PyExc_ImportError, "saltare._core needs " SALTARE_MEMORY_API ", which is missing: " OTHER_BUILD);
+        PyErr_SetString(PyExc_ImportError, SALTARE_MODULE " needs " SALTARE_MEMORY_API ", which is missing: " OTHER_BUILD);
     } else {
         status = py_memory_api(capsule) ? 0 : -1;
     }

@@ -1,4 +1,4 @@
-/* The module saltare._core: its types and its functions. */
+/* The module saltare._core, or saltare._core_full: its types and its functions. */
 #include "py_state.h"
 
 #include "bridge.h"
@@ -32,7 +32,7 @@ static PyObject *core_build_info(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
     char flavour[32], version[64], go[64];
     if (py_refuse_forked() < 0) return NULL;
     if (sscanf(saltare_build_info(), "%31s %63s %63s", flavour, version, go) != 3) {
-        PyErr_SetString(PyExc_SystemError, "saltare._core was built without build information");
+        PyErr_SetString(PyExc_SystemError, SALTARE_MODULE " was built without build information");
         return NULL;
     }
     return Py_BuildValue("{ssssss}", "flavour", flavour, "version", version, "go", go);
@@ -84,7 +84,7 @@ static PyModuleDef_Slot module_slots[] = {
 
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "saltare._core",
+    .m_name = SALTARE_MODULE,
     .m_doc = "The core of saltare: sockets, HTTP and timers in Go, and its bridge to CPython.",
     .m_size = sizeof(module_state *),
     .m_methods = module_methods,
@@ -94,7 +94,7 @@ static PyModuleDef module_def = {
     .m_free = module_free,
 };
 
-__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__core(void)
+__attribute__((visibility("default"))) PyMODINIT_FUNC SALTARE_INIT(void)
 {
     py_restore_timer_slack();
     return PyModuleDef_Init(&module_def);

@@ -304,7 +304,7 @@ static PyType_Slot run_slots[] = {
 };
 
 PyType_Spec py_run_spec = {
-    .name = "saltare._core.Run",
+    .name = SALTARE_MODULE ".Run",
     .basicsize = sizeof(run),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = run_slots,

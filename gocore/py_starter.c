@@ -372,7 +372,7 @@ static PyType_Slot starter_slots[] = {
 };
 
 PyType_Spec py_starter_spec = {
-    .name = "saltare._core.Starter",
+    .name = SALTARE_MODULE ".Starter",
     .basicsize = sizeof(starter),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = starter_slots,

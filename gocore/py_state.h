@@ -30,6 +30,15 @@
 
 #include "py_names.h"
 
+/* The name of the module: each flavour of the core has its own. */
+#ifdef SALTARE_FULL
+#define SALTARE_MODULE "saltare._core_full"
+#define SALTARE_INIT PyInit__core_full
+#else
+#define SALTARE_MODULE "saltare._core"
+#define SALTARE_INIT PyInit__core
+#endif
+
 #define KNOWN_NAMES_MAX 128
 
 /* State per module, instead of globals. */

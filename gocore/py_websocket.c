@@ -271,7 +271,7 @@ int py_websocket_returned(exchange *ex)
 }
 
 PyType_Spec py_websocket_spec = {
-    .name = "saltare._core.WebSocket",
+    .name = SALTARE_MODULE ".WebSocket",
     .basicsize = sizeof(websocket),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = py_exchange_slots,

@@ -16,13 +16,16 @@ type registry struct {
 
 var servers registry
 
-// add returns the number of threads that the open servers run Go in.
+// add returns the number of threads that the open servers run Go in: those of each, and another one for handshakes of TLS.
 func (r *registry) add(s *server.Server) (threads int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = append(r.open, s)
 	for _, one := range r.open {
 		threads += one.Threads()
+	}
+	if slices.ContainsFunc(r.open, (*server.Server).HasTLS) {
+		threads++
 	}
 	return threads
 }

@@ -98,14 +98,15 @@ def nothing_left(request, caplog):
     yield
     for phase in ("setup", "call", "teardown"):
         caplog.get_records(phase).clear()  # tracebacks in logged records keep the objects of their frames alive
-    core = sys.modules.get("saltare._core")
-    if core is None or ALIVE or request.node.stash.get(FAILED, False):
+    cores = [sys.modules[name] for name in ("saltare._core", "saltare._core_full") if name in sys.modules]
+    if not cores or ALIVE or request.node.stash.get(FAILED, False):
         return  # the traceback of a failed test keeps them too
     deadline = time.monotonic() + 5
-    while any(core.live().values()) and time.monotonic() < deadline:
+    while any(any(core.live().values()) for core in cores) and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.01)
-    assert not any(core.live().values()), core.live()
+    for core in cores:
+        assert not any(core.live().values()), core.live()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,9 @@ if [ -n "$unformatted" ]; then
     failed=1
 fi
 headers=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-CGO_CFLAGS="-I$headers" go vet ./gocore/... || failed=1
+for tags in "" full; do
+    CGO_CFLAGS="-I$headers" go vet -tags "$tags" ./gocore/... || failed=1
+done
 tools/warnings.sh "$bin" || failed=1
 "$bin/ruff" check --quiet || failed=1
 "$bin/ruff" format --check --quiet || { echo "not formatted: make fmt"; failed=1; }

@@ -23,7 +23,7 @@ def template(config):
         "http_version": "1.1",
         "server": None,
         "client": None,
-        "scheme": "http",
+        "scheme": config.scheme(),
         "method": None,
         "root_path": config.root_path,
         "path": None,
@@ -36,8 +36,8 @@ def template(config):
 
 
 def websocket(config):
-    """What differs in the scope of a websocket; the core knows its type and its scheme."""
-    return {"asgi": asgi(config, 1)}
+    """What differs in the scope of a websocket; the core knows its type."""
+    return {"asgi": asgi(config, 1), "scheme": "wss" if config.ssl_certfile else "ws"}
 
 
 def coded_extensions(config):

@@ -44,7 +44,10 @@ CONFIG_ERROR = 1  # gunicorn's exit code for settings that it does not accept
 IF_GIVEN = (
     "asgi_lifespan",
     "asgi_loop",
+    "ca_certs",
+    "cert_reqs",
     "certfile",
+    "ciphers",
     "keyfile",
     "limit_request_field_size",
     "limit_request_fields",

@@ -24,7 +24,8 @@ def open_listeners(config, inherited=None):
         raise
     for fd in [fd for fds in inherited.values() for fd in fds]:
         os.close(fd)
-    return [one for key, wanted, found, opened in made for one in named(key, opened or taken_over(wanted, found))]
+    ready = [(key, opened or taken_over(wanted, found)) for key, wanted, found, opened in made]
+    return [one for key, opened in ready for one in named(key, opened, config)]
 
 
 def open_or_keep(config, inherited):
@@ -37,12 +38,12 @@ def open_or_keep(config, inherited):
         from .. import log
 
         log.error(f"{error}; the server keeps listening on the old addresses")
-        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
+        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds), config)]
 
 
-def named(key, listeners):
+def named(key, listeners, config):
     for one in listeners:
-        one.key = key
+        one.key, one.url = key, one.url.replace("http:", f"{config.scheme()}:")
     return listeners
 
 

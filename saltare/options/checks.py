@@ -78,6 +78,7 @@ def complaints(config, found, cwd, app_needed):
         )
     yield from of_paths(found, cwd)
     yield from of_modules(found)
+    yield from of_tls(config, found)
     if config.ws_deflate_context and not config.ws_per_message_deflate:
         one = found["ws_deflate_context"]
         more = spelled(one, "ws_per_message_deflate")
@@ -102,6 +103,29 @@ def of_paths(found, cwd):
                 (name,),
                 f"{one.label}: got {brief(one.value)}, which is not {kind} that exists{within(one.value, cwd)}",
             )
+
+
+def of_tls(config, found):
+    """The contents of the files are judged by the core."""
+    names = (
+        "ssl_keyfile",
+        "ssl_keyfile_password",
+        "ssl_ca_file",
+        "ssl_verify_client",
+        "ssl_ciphers",
+        "ssl_min_version",
+    )
+    used = [found[name] for name in names if name in found and found[name].value != BY_NAME[name].default]
+    if used and not config.ssl_certfile:
+        labels = one_of([one.label for one in used], "and")
+        yield ("ssl_certfile", *names), f"{labels}: given without a certificate; name its file with ssl_certfile"
+    elif config.ssl_keyfile and len(config.ssl_keyfile) != len(config.ssl_certfile):
+        label, certificates = found["ssl_keyfile"].label, len(config.ssl_certfile)
+        text = f"{label}: got {brief(config.ssl_keyfile)}, but there are {certificates} certificates (ssl_certfile)"
+        yield ("ssl_keyfile", "ssl_certfile"), f"{text}; give a key for each of them, in their order"
+    elif config.ssl_verify_client and not config.ssl_ca_file:
+        text = f"{found['ssl_verify_client'].label}: got True, but no authorities; name their file with ssl_ca_file"
+        yield ("ssl_verify_client", "ssl_ca_file"), text
 
 
 def is_writable_folder(path):

@@ -23,6 +23,7 @@ class Config:
     warnings: "tuple[str, ...]" = ()
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
     environment: "Mapping[str, str] | None" = None  # variables for the app, unless they are set: of `saltare dev`
+    ticket_secret: "bytes | None" = None  # from which all workers derive the keys of session tickets
     server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
@@ -62,6 +63,10 @@ class Config:
         """Seconds that the app's lifespan shutdown gets; 0: no limit."""
         return LIFESPAN_PATIENCE if self.shutdown_timeout == AT_ONCE else self.patience()
 
+    def scheme(self) -> str:
+        """Of its addresses."""
+        return "https" if self.ssl_certfile else "http"
+
     def stay_alone(self) -> None:
         """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""
         if self.sources["workers"] == WEB_CONCURRENCY:
@@ -78,5 +83,9 @@ class Config:
         return self.preloads() and self.uses("shared-heap")
 
     def __repr__(self) -> str:
-        given = (f"{name}={getattr(self, name)!r}" for name, source in self.sources.items() if source != "default")
+        given = (
+            f"{name}={'(hidden)' if 'password' in name else repr(getattr(self, name))}"
+            for name, source in self.sources.items()
+            if source != "default"
+        )
         return f"Config({', '.join(given)})"

@@ -12,6 +12,7 @@ from .meanings import (
     Fine,
     Refusal,
     Spelling,
+    client_certificates,
     field_size,
     fields,
     graceful,
@@ -29,6 +30,7 @@ from .meanings import (
     port_or_pid,
     prefix,
     python_path,
+    tls_version,
     uri,
     worker_class,
     zig_head,
@@ -42,28 +44,29 @@ PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "
 SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
-    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log",
+    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log ssl_certfile ssl_keyfile "
+    "ssl_keyfile_password ssl_ciphers",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
     "secure_scheme_headers proxy_protocol access_log_format",
-    "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log",
+    "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log ssl_keyfile "
+    "ssl_keyfile_password",
     "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout",
     "F": "host port workers reload reload_dir root_path proxy_headers forwarded_allow_ips",
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
-    "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude",
+    "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude "
+    "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size",
 }
 
 # ---- why not ----
 
 # What to do instead of what this version lacks.
 LACKS = {
-    "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
     "HTTP/2": "let a proxy speak HTTP/2",
     "metrics": "let a middleware of the app count",
 }
-TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
-NO_CERTIFICATE = "without a certificate it has no effect"
+CONTEXT = "saltare's TLS is not Python's; leave it out, and write --ssl-certfile, --ssl-keyfile, --ssl-ca-file"
 HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
 NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
@@ -238,7 +241,7 @@ ROWS = (
     Row("UZ", "http2", Refusal(HTTP2), EITHER),
     Row("G", "http_protocols", Fine("saltare speaks HTTP/1.1", "h1 http1 http/1.1", reason=HTTP2)),
     Row("G", "http2_cleartext", Refusal(HTTP2), EITHER),
-    Row("H", "alpn_protocols", Fine(NO_CERTIFICATE)),
+    Row("H", "alpn_protocols", Fine("ALPN chooses http/1.1")),
     Row("GRH",
         "http2_max_concurrent_streams http2_initial_window_size http2_max_frame_size http2_max_header_list_size "
         "http2_initial_connection_window_size http2_initial_stream_window_size http2_keep_alive_interval "
@@ -328,16 +331,22 @@ ROWS = (
     Row("Z", "max_connections_per_ip max_connection_lifetime rate_limit_per_sec", Refusal(IN_PROXY)),
     Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
-    Row("UGRH",
-        "ssl_keyfile ssl_certfile ssl_ca_certs ssl_context_factory keyfile certfile ca_certs ssl_context "
-        "ssl_certificate ssl_cert ssl_key ssl_ca ssl_crl ssl_ca_file",
-        Refusal(TLS)),
-    Row("UGRH",
-        "ssl_keyfile_password ssl_key_password keyfile_password ssl_version ssl_cert_reqs ssl_ciphers ciphers "
-        "cert_reqs verify_mode verify_flags ssl_protocol_min ssl_handshake_timeout tls_session_cache_size",
-        Fine(NO_CERTIFICATE)),
-    Row("GRZ", "suppress_ragged_eofs do_handshake_on_connect ssl_client_verify ssl_verify_client ktls",
-        Fine(NO_CERTIFICATE), FLAG),
+    Row("GRH", "certfile ssl_certificate ssl_cert", Spelling("ssl_certfile")),
+    Row("GRH", "keyfile ssl_key", Spelling("ssl_keyfile")),
+    Row("RH", "keyfile_password ssl_key_password", Spelling("ssl_keyfile_password")),
+    Row("UGRH", "ssl_ca_certs ca_certs ssl_ca", Spelling("ssl_ca_file")),
+    Row("UGH", "ssl_cert_reqs cert_reqs verify_mode",
+        Spelling("ssl_verify_client", client_certificates, "2 or CERT_REQUIRED; leave out other values")),
+    Row("R", "ssl_client_verify", Spelling("ssl_verify_client"), FLAG),
+    Row("GH", "ciphers", Spelling("ssl_ciphers")),
+    Row("R", "ssl_protocol_min", Spelling("ssl_min_version", tls_version)),
+    Row("UG", "ssl_version", Fine("saltare speaks TLS 1.2 and 1.3; --ssl-min-version 1.3 speaks only that")),
+    Row("UG", "ssl_context_factory ssl_context", Refusal(CONTEXT)),
+    Row("R", "ssl_crl", Refusal("saltare reads no lists of revoked certificates; let a proxy check them")),
+    Row("H", "verify_flags", Fine("saltare checks the certificates of clients as Go does")),
+    Row("H", "ssl_handshake_timeout", Fine("--header-timeout includes the handshake")),
+    Row("GZ", "suppress_ragged_eofs do_handshake_on_connect ktls",
+        Fine("the core speaks TLS by itself, and does not block"), FLAG),
     # ---- logs ----
     Row("GH", "loglevel", Spelling("log_level")),
     Row("GH", "logconfig log_config_json logconfig_json logconfig_dict", Spelling("log_config", log_file)),

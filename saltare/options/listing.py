@@ -3,7 +3,7 @@
 from .. import __version__
 from .checks import listens_at_unix
 from .table import OPTIONS, WAYS
-from .values import Flag, Integer, Octal
+from .values import Flag, Integer, Octal, Password
 
 
 def toml(config):
@@ -19,11 +19,13 @@ def toml(config):
 
 
 def toml_line(config, option):
-    text = f"{option.name} = {toml_value(option.kind, getattr(config, option.name))}"
+    value = getattr(config, option.name)
+    hidden = isinstance(option.kind, Password) and value
+    text = f"{option.name} = {toml_value(option.kind, '(hidden)' if hidden else value)}"
     # An option that a file may not set, or that has no effect, is shown as a comment.
     way = config.way()
     idle = option.name == "uds_permissions" and not listens_at_unix(way, getattr(config, way, None))
-    if option.name == "config" or WAYS.get(option.name, way) != way or idle:
+    if hidden or option.name == "config" or WAYS.get(option.name, way) != way or idle:
         text = "# " + text
     return f"{text:<40} # {' '.join(config.sources[option.name].split())}"
 

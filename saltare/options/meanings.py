@@ -127,6 +127,18 @@ def pings(value):
     return 0 if value is None else value
 
 
+def client_certificates(value):
+    """CERT_REQUIRED of the module ssl, as a number or by its name. CERT_OPTIONAL is what ssl_ca_file does by itself."""
+    return word(value).rpartition(".")[2] in ("2", "cert_required")
+
+
+def tls_version(value):
+    text = word(value).replace("tlsv", "").replace("tls", "")
+    if text not in ("1.2", "1.3"):
+        raise Refused("accepted: tls1.2 and tls1.3")
+    return text
+
+
 def milliseconds(value):
     return number(value) / 1000
 

@@ -14,6 +14,7 @@ from .values import (
     App,
     AutoFlag,
     Choice,
+    Ciphers,
     Flag,
     Integer,
     LogConfig,
@@ -21,6 +22,7 @@ from .values import (
     Loop,
     Names,
     Octal,
+    Password,
     Path,
     RootPath,
     Seconds,
@@ -53,7 +55,7 @@ class Option:
         return "--no-" + self.flag[2:] if isinstance(self.kind, (Flag, ServerHeader)) else None
 
 
-APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP", "WebSocket"
+APP, PROCESSES, SOCKETS, TLS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "TLS", "HTTP", "WebSocket"
 PROXIES = "Behind a proxy"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
@@ -215,6 +217,54 @@ OPTIONS = (
         Integer(1, 65535),
         2048,
         "Let the kernel queue N connections that are not yet accepted. net.core.somaxconn limits it too.",
+    ),
+    Option(
+        TLS,
+        "ssl_certfile",
+        Several(Path(), ",", "commas"),
+        (),
+        "Serve HTTPS with the certificate in this PEM file, followed by those of intermediate authorities. Repeat the "
+        "option, with its ssl_keyfile, for more names: the client's name (SNI) chooses. A file that changes is loaded "
+        "again. Costs 180 bytes per connection, and 1 MiB per process.",
+    ),
+    Option(
+        TLS,
+        "ssl_keyfile",
+        Several(Path(), ",", "commas"),
+        (),
+        "Read the private key of the certificate from this PEM file. By default, it is in the file of the certificate.",
+    ),
+    Option(
+        TLS,
+        "ssl_keyfile_password",
+        Password(),
+        None,
+        "Decrypt the private keys with this password. The environment hides it better than the command line.",
+    ),
+    Option(
+        TLS,
+        "ssl_ca_file",
+        Path(),
+        None,
+        "Ask clients for a certificate, signed by an authority in this PEM file. A client may have none, unless "
+        "ssl_verify_client is on.",
+    ),
+    Option(TLS, "ssl_verify_client", Flag(), False, "End the handshake with a client that has no certificate."),
+    Option(
+        TLS,
+        "ssl_ciphers",
+        Ciphers(),
+        None,
+        "Offer only these cipher suites in TLS 1.2. Those of TLS 1.3 are fixed.",
+    ),
+    Option(TLS, "ssl_min_version", Choice("1.2", "1.3"), "1.2", "Speak this version of TLS or a later one."),
+    Option(
+        TLS,
+        "tls_session_cache_size",
+        Integer(0, 1 << 20),
+        20480,
+        "Let clients resume sessions by tickets, for up to a day. They cost no memory, so any number but 0 means the "
+        "same. 0 = each handshake is a full one.",
     ),
     Option(
         HTTP,

@@ -163,6 +163,37 @@ def shown_app(target, what=""):
     return f"the app in {target[:-1]}" if target[-1:] == ":" else f"{what}{target}"
 
 
+class Password(Text):
+    metavar = "PASSWORD"
+    accepts = "text that is not empty"
+
+    def read(self, value):
+        password = super().read(value)
+        if not password:
+            raise Refused
+        return password
+
+
+class Ciphers(Text):
+    """Cipher suites of TLS 1.2 by OpenSSL's names; the words that mean "all" in OpenSSL leave the default."""
+
+    metavar = "NAME:..."
+    names = tuple(
+        f"ECDHE-{key}-{cipher}"
+        for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+        for key in ("ECDSA", "RSA")
+    )
+    accepts = f"names separated by colons, of {', '.join(names)}"
+
+    def read(self, value):
+        given = [name.strip() for name in super().read(value).replace(",", ":").split(":")]
+        if given in (["TLSv1"], ["DEFAULT"]):
+            return None
+        if unknown := [name for name in given if name not in self.names]:
+            raise Refused(f"{', '.join(map(repr, unknown))} is not one of them")
+        return ":".join(given)
+
+
 class RootPath(Text):
     accepts = 'nothing, or a path that starts with "/"'
 

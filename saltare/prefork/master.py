@@ -102,7 +102,7 @@ class Master:
 
         if threading.current_thread() is not threading.main_thread():
             raise StartError("run() forks workers, so it must be called in the main thread")
-        if "saltare._core" in sys.modules:
+        if not sys.modules.keys().isdisjoint(("saltare._core", "saltare._core_full")):
             raise StartError("a process that has served itself cannot fork workers: Go does not survive fork")
         configure_logs(self.config)
 
@@ -124,6 +124,10 @@ class Master:
         resources, config = self._resources, self._preload.workers_config()
         resources.open(self.config, inherited, self._workers)
         self.url = resources.listeners[0].url
+        if config.ssl_certfile:
+            from ..serve.tls import new_ticket_secret
+
+            config.ticket_secret = new_ticket_secret()
         spawner = Spawner(config, resources.listeners, resources.counters, self._signals, resources.spare)
         self._workers.equip(spawner, resources.counters)
         if self._workers:

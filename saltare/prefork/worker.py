@@ -13,6 +13,7 @@ from ..process import title
 from ..process.ending import leave
 from ..process.exit_codes import explained
 from ..process.signals import STOP_NOW
+from ..serve.core import module
 from ..serve.selector import new_loop
 from ..serve.server import Server
 from ..serve.signals import Signals, log_actions
@@ -101,11 +102,9 @@ class WorkerServer(Server):
         return core
 
     def _announce(self):
-        from .._core import build_info
-
         self.started = True
         self.cleanup.begin()
-        self._report_to_master(SERVES, build_info()["flavour"])
+        self._report_to_master(SERVES, module(self.config).build_info()["flavour"])
 
     def _retire(self, why):
         self._report_to_master(REPLACE, why)

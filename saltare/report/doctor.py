@@ -142,11 +142,13 @@ def listens(config):
     from ..listen.listener import in_url
     from ..listen.open import addresses
 
-    spelled = {"tcp": lambda host, port: f"http://{in_url(host)}:{port}", "unix": "unix:{}".format}
+    spelled = {"tcp": lambda host, port: f"{config.scheme()}://{in_url(host)}:{port}", "unix": "unix:{}".format}
     return [spelled.get(kind, "fd://{}".format)(*address) for kind, *address in addresses(config)]
 
 
 def value_of(config, name):
+    if "password" in name and getattr(config, name):
+        return "(hidden)"
     return AT_ONCE_TEXT if cancels_at_once(config, name) else shown(getattr(config, name))
 
 

@@ -101,7 +101,7 @@ def measured(config, has_ssl):
         meter.added.clear()
         meter.modules.clear()
         at = held()
-    load_core()
+    load_core(config)
     steps.append(("core", "Go core", held() - at, 0))
     return steps
 
@@ -122,10 +122,10 @@ def load_server():
     from ..serve import selector, server  # noqa: F401
 
 
-def load_core():
-    from .._core import Core
+def load_core(config):
+    from ..serve.core import module
 
-    Core(options={}, scope={}, root_path="").close()
+    module(config).Core(options={}, scope={}, root_path="").close()
 
 
 def free_blocks():

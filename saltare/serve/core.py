@@ -3,6 +3,7 @@
 from .. import log
 from ..app.failures import send_in_loop
 from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
+from ..errors import ConfigError
 
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
@@ -20,25 +21,41 @@ def configure_logs(config):
 
 def new_core(config, options):
     """A core; `options` are those of core_options and a worker's own."""
-    from .._core import Core
-
-    core = Core(
-        options=options,
-        scope=template(config),
-        root_path=config.root_path,
-        websocket=websocket(config),
-        coded=coded_extensions(config),
-    )
+    try:
+        core = module(config).Core(
+            options=options,
+            scope=template(config),
+            root_path=config.root_path,
+            websocket=websocket(config),
+            coded=coded_extensions(config),
+        )
+    except ValueError as error:  # a certificate or key that cannot be used
+        raise ConfigError(str(error)) from None
     core.ignored_most = IGNORED_SENDS[config.asgi_spec_version]
+    return core
+
+
+def module(config):
+    """The flavour of the core: the full one takes 0.4 MiB more, so it is loaded only for what the plain one lacks."""
+    if config.ssl_certfile:
+        from .. import _core_full as core
+    else:
+        from .. import _core as core
     return core
 
 
 def core_options(config, guest):
     """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
-    from .._core import options as units
+    values, units = vars(config), module(config).options()
+    options = {
+        name: in_units(name, values[name], unit)
+        for name, unit in units.items()
+        if name in values and not name.startswith("ssl_")
+    }
+    if config.ssl_certfile:
+        from .tls import tls_options
 
-    values = vars(config)
-    options = {name: in_units(name, values[name], unit) for name, unit in units().items() if name in values}
+        options.update(tls_options(config))
     end_streams = config.drain_streams == "disconnect"
     proxy_versions = PROXY_VERSIONS[config.proxy_protocol]
     options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()

@@ -16,7 +16,7 @@ from ..process import forks
 from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
-from .core import attach, configure_logs, core_options, new_core
+from .core import attach, configure_logs, core_options, module, new_core
 from .drain import Drained, cancel_all, executor_ended, is_busy
 from .signals import Signals, log_actions
 from .stop import Stop
@@ -278,14 +278,12 @@ class Server:
         self.core, loop = core, asyncio.get_running_loop()
         self._loop = loop
         self._stop.attach(loop)
-        from .._core import Starter
-
         driver = None
         if guest:
             from .guest import Guest
 
             driver = Guest(loop, core)
-        starter = Starter(self.config.app, loop, not guest, failed, incomplete)
+        starter = module(self.config).Starter(self.config.app, loop, not guest, failed, incomplete)
         try:
             await self._until_stopped(core, starter)
         finally:
@@ -342,10 +340,8 @@ class Server:
         return finished
 
     def _announce(self):
-        from .._core import build_info
-
         self.started = True
-        log.info(log.startup_line(self._listeners, build_info()["flavour"]))
+        log.info(log.startup_line(self._listeners, module(self.config).build_info()["flavour"]))
         if self.after_start is not None:
             self.after_start()
         if self._renewal is not None:

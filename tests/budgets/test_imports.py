@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 # Packages a Go program pays for even when it does not use them.
 FORBIDDEN = {"net", "net/http", "crypto/tls", "encoding/json", "log", "net/url", "regexp", "text/template"}
 # Modules of the package that read and check options, or serve in other ways.
@@ -80,3 +82,19 @@ def test_the_plain_core_has_no_heavy_packages():
     packages = set(done.stdout.split())
     assert "saltare/gocore/internal/transport" in packages
     assert not packages & FORBIDDEN
+    assert not packages & {"saltare/gocore/internal/tlsrecord", "saltare/gocore/internal/tlsshake"}
+
+
+def test_the_plain_core_has_no_tls():
+    """Neither code nor names of it, and it is less than half as large as the full one."""
+    plain, full = ((ROOT / "saltare" / f"{name}{SUFFIX}").read_bytes() for name in ("_core", "_core_full"))
+    for word in (b"crypto/tls.(*Conn)", b"tlsshake.", b"tlsrecord.", b"crypto/x509."):
+        assert word in full
+        assert word not in plain
+    assert len(plain) < len(full) / 2
+
+
+def test_a_plain_server_loads_no_tls(cli_server):
+    server = cli_server("app_raw:modules")
+    with urllib.request.urlopen(server.url) as answer:
+        assert not {"saltare._core_full", "saltare.serve.tls"} & set(json.load(answer))

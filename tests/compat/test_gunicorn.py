@@ -411,7 +411,7 @@ def test_unix_sockets_and_several_addresses(gunicorn, tmp_path):
     assert not path.exists()
 
 
-REFUSED = ("--certfile", "gunicorn_apps.py", "--protocol", "uwsgi", "-w", "3")
+REFUSED = ("--keyfile", "gunicorn_apps.py", "--protocol", "uwsgi", "-w", "3")
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ REFUSED = ("--certfile", "gunicorn_apps.py", "--protocol", "uwsgi", "-w", "3")
         ((), "gunicorn_apps:wsgi", 3, ["as WSGI apps do", "a2wsgi.WSGIMiddleware(app)"]),
         ((), "gunicorn_apps:asgi2", 3, ["as ASGI 2 apps do", "guarantee_single_callable"]),
         ((), "gunicorn_apps:fails", 3, ["the app's start-up failed: no database"]),
-        (REFUSED, "gunicorn_apps:app", 1, ["certfile: got 'gunicorn_apps.py'; ", "protocol: got 'uwsgi'; "]),
+        (REFUSED, "gunicorn_apps:app", 1, ["keyfile: given without a certificate; ", "protocol: got 'uwsgi'; "]),
     ],
     ids=["wsgi", "asgi2", "start-up", "settings"],
 )

@@ -32,7 +32,7 @@ def test_what_would_start(doctor):
         "value": "9 s",
         "source": "environment",
     }
-    assert "TLS" in report["not_in_this_version"]
+    assert "HTTP/2" in report["not_in_this_version"]
 
 
 def test_limits(doctor):
@@ -68,8 +68,8 @@ def test_columns_stand_apart(command):
 
 def test_every_lack_has_one_reason(doctor):
     lacks = doctor("main:app")[0]["not_in_this_version"]
-    refused = doctor("main:app", "--ssl-keyfile", "x", "--metrics", "--http2")[0]
-    for what, problem in zip(("TLS", "metrics", "HTTP/2"), refused["problems"], strict=True):
+    refused = doctor("main:app", "--metrics", "--http2")[0]
+    for what, problem in zip(("metrics", "HTTP/2"), refused["problems"], strict=True):
         assert problem.endswith(lacks[what])
 
 

@@ -95,6 +95,28 @@ def test_the_table_does_not_stay_in_memory():
 LINES = {
     "app:app --host 0.0.0.0 --port 80 --workers 4": {"host": "0.0.0.0", "port": 80, "workers": 4},
     "app:app --timeout-keep-alive 5": {"keep_alive_timeout": 5},
+    "app:app --certfile a.pem --keyfile b.pem --ca-certs c.pem --cert-reqs 2 --ciphers ECDHE-RSA-AES128-GCM-SHA256": {
+        "ssl_certfile": ("a.pem",),
+        "ssl_keyfile": ("b.pem",),
+        "ssl_ca_file": "c.pem",
+        "ssl_verify_client": True,
+        "ssl_ciphers": "ECDHE-RSA-AES128-GCM-SHA256",
+    },
+    "app:app --ssl-certificate a.pem --ssl-keyfile b.pem --ssl-ca c.pem --ssl-client-verify --ssl-protocol-min tls1.3": {
+        "ssl_certfile": ("a.pem",),
+        "ssl_keyfile": ("b.pem",),
+        "ssl_ca_file": "c.pem",
+        "ssl_verify_client": True,
+        "ssl_min_version": "1.3",
+    },
+    "app:app --ssl-certfile a --ssl-keyfile b --ssl-certfile c --ssl-keyfile d --ssl-version 17 --ssl-cert-reqs 0": {
+        "ssl_certfile": ("a", "c"),
+        "ssl_keyfile": ("b", "d"),
+    },
+    "app:app --certfile a --keyfile-password x --verify-mode CERT_OPTIONAL --ssl-ciphers TLSv1 --ktls": {
+        "ssl_certfile": ("a",),
+        "ssl_keyfile_password": "x",
+    },
     "app:app --timeout-keep-alive 0": {"max_keepalive_requests": 1},
     "app:app --timeout-graceful-shutdown 0": {"shutdown_timeout": AT_ONCE},
     "app:app --timeout-graceful-shutdown 10": {"shutdown_timeout": 10},
@@ -209,7 +231,9 @@ REFUSED = {
     "app:app --access-logformat '%(T)s'": "--access-logformat: got '%(T)s' (there is no %(T)s in this access log: "
     "write %(L)s, seconds with a fraction)",
     "app:app --access-log-exclude health": "--access-log-exclude: got ['health']; accepted: a path that starts with",
-    "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
+    "app:app --ssl-keyfile a.pem": "--ssl-keyfile: given without a certificate; name its file with ssl_certfile",
+    "app:app --ssl-certfile a.pem --ssl-crl b": "--ssl-crl: got 'b'; saltare reads no lists of revoked certificates",
+    "app:app --certfile a.pem --ssl-protocol-min tls1.1": "--ssl-protocol-min: got 'tls1.1'; accepted: tls1.2 and tls1.3",
     "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
     "app:app -k gevent": "-k: got 'gevent'; workers of that kind run WSGI apps. saltare runs ASGI apps: leave it out",
@@ -251,10 +275,10 @@ def test_a_line_is_refused_with_what_to_write(problems, line):
 
 
 def test_every_problem_of_a_line_is_named(problems):
-    line = "app:app --prot 80 --workers x --daemon --ssl-certfile a --proxy-headers=x --port c:d --reload --uds"
+    line = "app:app --prot 80 --workers x --daemon --ssl-crl a --proxy-headers=x --port c:d --reload --uds"
     lines = problems(line, SALTARE_BODY_TIMEOUT="soon", SALTARE_HOTS="x", UVICORN_WS_MAX_SIZE="big")
     labels = [one.partition(":")[0] for one in lines]
-    expected = ["--prot", "--uds", "--workers", "--daemon", "--ssl-certfile", "--proxy-headers", "--port"]
+    expected = ["--prot", "--uds", "--workers", "--daemon", "--ssl-crl", "--proxy-headers", "--port"]
     assert sorted(labels) == sorted([*expected, "SALTARE_BODY_TIMEOUT", "SALTARE_HOTS", "UVICORN_WS_MAX_SIZE"])
     text = str(ConfigError(*lines))
     assert text.startswith("10 options are not accepted:\n  --")
@@ -330,8 +354,8 @@ def test_our_own_zero_means_off(load):
 
 def test_keywords_refused(load):
     with pytest.raises(ConfigError) as caught:
-        load({"ssl_certfile": "a", "http2": True, "prot": 5})
-    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_certfile", "http2", "prot"]
+        load({"ssl_context_factory": len, "http2": True, "prot": 5})
+    assert [one.partition(":")[0] for one in caught.value.problems] == ["ssl_context_factory", "http2", "prot"]
 
 
 def test_names_in_a_file(load, tmp_path):

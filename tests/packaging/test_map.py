@@ -82,4 +82,4 @@ def test_only_the_transport_reaches_sockets():
     assert importers == {"transport"}
     calls = re.compile(r"sock\.(Read|Write|SendFile)\(|iov\.Write\(")
     callers = {path.name for path in (CORE / "internal/transport").glob("*.go") if calls.search(path.read_text())}
-    assert callers == {"read.go", "write.go", "queue.go", "sendfile.go"}
+    assert callers == {"read.go", "write.go", "queue.go", "sendfile.go", "tls_write.go"}

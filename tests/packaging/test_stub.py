@@ -25,7 +25,7 @@ def declared(node, classes):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_stub(name):
-    stub = ast.parse((ROOT / "saltare" / f"{name}.pyi").read_text())
+    stub = ast.parse((ROOT / "saltare" / f"{name.removesuffix('_full')}.pyi").read_text())
     module = importlib.import_module(f"saltare.{name}")
     classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
     assert public(declared(stub, classes)) == public(vars(module))

@@ -26,12 +26,24 @@ type Config struct {
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
+	TLS          *TLS // nil: none; only the full flavour has it
 	EndStreams   bool // end silent streams while draining
 	WSDeflate    bool
 	WSContext    bool // keep the compression context
 	Debug        bool
 	Fault        func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
 	Forked       *uint32                          // not 0 once the process has forked; may be nil
+}
+
+// TLS is the settings of TLS.
+type TLS struct {
+	Certificates, Keys []string // files in PEM, in pairs; without keys, each certificate's file has its key too
+	Password           string   // of the keys that are encrypted; "": none
+	Authorities        string   // file in PEM with those that sign clients' certificates; "": clients are not asked
+	Required           bool     // a client must have a certificate
+	Suites             []string // of TLS 1.2; nil: all
+	MinVersion         uint16   // 0: TLS 1.2
+	TicketSecret       []byte   // shared by the workers; nil: no session tickets
 }
 
 // Ticks converts milliseconds of an option; a positive time never becomes 0, which is off.

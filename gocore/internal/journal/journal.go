@@ -30,11 +30,11 @@ func (j *Journal) Debugs() bool { return j.debug }
 // Debug logs a line about a peer.
 func (j *Journal) Debug(line string) { j.add(handoff.EventLog, handoff.LogDebug, line) }
 
-// Warning logs a line; false if this turn has no room for it.
-func (j *Journal) Warning(line string) bool { return j.add(handoff.EventLog, handoff.LogWarning, line) }
-
 // Error logs a mistake of the app, or a failure of the server.
 func (j *Journal) Error(line string) { j.add(handoff.EventLog, handoff.LogError, line) }
+
+// Warning logs a failure that is not the server's; false if this turn has no room for the line.
+func (j *Journal) Warning(line string) bool { return j.add(handoff.EventLog, handoff.LogWarning, line) }
 
 // Retire requests that this worker be replaced; false if this turn has no room for the request.
 func (j *Journal) Retire(why string) bool { return j.add(handoff.EventRetire, 0, why) }

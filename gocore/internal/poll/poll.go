@@ -41,6 +41,8 @@ const (
 const (
 	Alarm = 0
 	Bell  = 1
+	// Handshakes of TLS have news.
+	Handshakes = 2
 )
 
 // A tag holds owner (2 bits), serial (30 bits) and number (32 bits).

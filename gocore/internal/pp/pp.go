@@ -18,7 +18,8 @@ type Driver struct {
 // Open registers d with a loop. next is the protocol behind the header.
 func (d *Driver) Open(loop *transport.Loop, next transport.Kind) transport.Kind {
 	d.loop, d.next = loop, next
-	return loop.Add(d)
+	loop.Prelude = loop.Add(d)
+	return loop.Prelude
 }
 
 // Readable reads until the header is complete; its deadline is armed since accept. Nothing else is read of a peer that may not send one.
@@ -55,6 +56,7 @@ func (d *Driver) pass(c *transport.Conn, header *proxy.Header, rest []byte) {
 		c.Client, c.Local = header.Client, header.Server
 	}
 	if d.loop.Input.Park(c, rest) {
+		d.loop.BeginTLS(c)
 		d.loop.Switch(c, d.next)
 	}
 }

@@ -16,6 +16,7 @@ type Rules struct {
 	From   *List    // nil: nobody's
 	Fields []uint32 // IDs in http1.KnownNames; of two fields that say the same thing, the earlier one counts
 	Secure []Secure // further fields that mean https
+	TLS    bool     // connections speak TLS: without a scheme https is meant
 }
 
 // Secure is a field, in lower case, and the value with which it means https.
@@ -82,7 +83,7 @@ func (r *Rules) Read(o *Origin, buf []byte, fields []http1.Field) {
 		o.Port = uint32(n)
 	}
 	if o.Host.Len > 0 && o.Port == 0 {
-		if o.Port = 80; o.Scheme == handoff.SchemeHTTPS {
+		if o.Port = 80; o.Scheme == handoff.SchemeHTTPS || o.Scheme == 0 && r.TLS {
 			o.Port = 443
 		}
 	}

@@ -5,6 +5,7 @@ package server
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +58,14 @@ var Options = [...]Option{
 	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},
 	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }, nil},
 	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }, nil},
+	{"ssl_certfile", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Certificates = files(t) }},
+	{"ssl_keyfile", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Keys = files(t) }},
+	{"ssl_keyfile_password", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Password = string(t) }},
+	{"ssl_ca_file", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Authorities = string(t) }},
+	{"ssl_required", Plain, 1, func(c *Config, v uint64) { c.tls().Required = v != 0 }, nil},
+	{"ssl_ciphers", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Suites = strings.Split(string(t), ":") }},
+	{"ssl_min_version", Plain, math.MaxUint16, func(c *Config, v uint64) { c.tls().MinVersion = uint16(v) }, nil},
+	{"ssl_tickets", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().TicketSecret = t }},
 	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }, nil},
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
@@ -69,6 +78,17 @@ var Options = [...]Option{
 	{"worker", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Log.Worker = uint32(v) }, nil},
 	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }, nil},
 }
+
+// tls is the settings of TLS. An option of it that is set turns TLS on.
+func (c *Config) tls() *config.TLS {
+	if c.Conn.TLS == nil {
+		c.Conn.TLS = &config.TLS{}
+	}
+	return c.Conn.TLS
+}
+
+// files are the names of files in a text, separated by NUL.
+func files(text []byte) []string { return strings.Split(string(text), "\x00") }
 
 // Set sets an option by its index in Options; it keeps no reference to text. unix.EINVAL: no such option, the value is too large for
 // it, or it is not the length of text.

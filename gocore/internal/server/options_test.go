@@ -34,7 +34,11 @@ func TestEachOptionSetsSomethingOfItsOwn(t *testing.T) {
 // changedField is the path of the first field that is not zero.
 func changedField(v reflect.Value) string {
 	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Struct && !f.IsZero() {
+		f := v.Field(i)
+		if f.Kind() == reflect.Pointer && !f.IsNil() {
+			f = f.Elem()
+		}
+		if f.Kind() == reflect.Struct && !f.IsZero() {
 			return v.Type().Field(i).Name + "." + changedField(f)
 		} else if !f.IsZero() {
 			return v.Type().Field(i).Name

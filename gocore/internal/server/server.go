@@ -99,6 +99,9 @@ func Open(c Config) (s *Server, err error) {
 	if c.Log.On {
 		err = s.openLog(c.Log)
 	}
+	if err == nil && c.Conn.TLS != nil {
+		err = s.loop.OpenTLS(s.clock)
+	}
 	if err == nil && c.Guest {
 		s.alarm, err = openAlarm(s.poll)
 	}
@@ -115,6 +118,7 @@ func Open(c Config) (s *Server, err error) {
 // connect connects the parts of a server: the loop and its protocols.
 func (s *Server) connect(c config.Config) {
 	now := s.clock()
+	c.Proxies.TLS = c.TLS != nil
 	s.journal.Open(s.inbox, c.Debug)
 	s.loop.Open(c, s.poll, s.inbox, &s.journal, now)
 	s.streams.Open(&s.loop)
@@ -163,6 +167,9 @@ func (s *Server) Watch(fd int, events uint32) error {
 	}
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
+
+// HasTLS tells whether the server runs handshakes, which need a thread besides the loop's.
+func (s *Server) HasTLS() bool { return s.loop.HasTLS() }
 
 // Drain stops accepting. The next turns finish the requests in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {

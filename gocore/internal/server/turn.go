@@ -101,6 +101,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	if reached := s.quiet.reached(now); reached != 0 {
 		s.loop.Timers.PutOff()
+		s.loop.Rest()
 		s.flags |= reached
 	}
 	if s.drained() {

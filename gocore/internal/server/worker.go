@@ -55,6 +55,10 @@ func (s *Server) handleOwn(number uint32) {
 		s.alarm.acknowledge()
 		return
 	}
+	if number == poll.Handshakes {
+		s.loop.ContinueHandshakes()
+		return
+	}
 	s.workers.ResetBell()
 	if !s.draining {
 		s.loop.Accept.All()

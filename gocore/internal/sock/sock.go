@@ -139,7 +139,25 @@ func SendFile(fd, file int, at int64, n int) (int, unix.Errno) {
 	}
 }
 
+// ReadFile reads into b from a file at an offset. 0 with OK is the end of the file. It may wait for the disk, so Go's scheduler is
+// informed.
+func ReadFile(file int, b []byte, at int64) (int, unix.Errno) {
+	for {
+		n, err := unix.Pread(file, b, at)
+		errno, _ := err.(unix.Errno)
+		if errno != unix.EINTR {
+			return max(n, 0), errno
+		}
+	}
+}
+
 func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// AckNow acknowledges input at once (tcp(7): TCP_QUICKACK) instead of with the next output. It does nothing for a Unix socket.
+func AckNow(fd int) {
+	on := int32(1)
+	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
+}
 
 // Finish shuts down our side of the connection; the peer may still send (RFC 9112 9.6).
 func Finish(fd int) { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }

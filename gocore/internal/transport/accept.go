@@ -95,7 +95,11 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	if of.Wildcard {
 		sock.Local(fd, &c.Local)
 	}
-	l.Enter(c, Head)
+	first := Head
+	if l.secure != nil && (l.Prelude == 0 || of.Protocol != l.Prelude) {
+		first = Handshake
+	}
+	l.Enter(c, first)
 	if err := l.poll.AddEdge(fd, poll.NewTag(poll.Connection, c.serial, number)); err != nil {
 		l.close(c)
 		return

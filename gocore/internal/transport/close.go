@@ -37,6 +37,10 @@ func (l *Loop) Finish(c *Conn) {
 		l.Mark(c, Responded)
 		return
 	}
+	if c.tls != 0 {
+		l.Output.FlushOf(c)
+		l.secure.closeNotify(c)
+	}
 	l.Input.Unpark(c)
 	sock.Finish(int(c.fd))
 	l.Enter(c, Linger)
@@ -49,6 +53,9 @@ func (l *Loop) close(c *Conn) {
 		return
 	}
 	l.protocols[c.protocol].Gone(c)
+	if l.secure != nil {
+		l.secure.gone(c)
+	}
 	l.Input.Unpark(c)
 	l.Output.drop(c)
 	l.Timers.wheel.Remove(c.number, &c.node)
@@ -112,6 +119,9 @@ func (l *Loop) Abandon() {
 // Close frees what connections share. No connection may be open.
 func (l *Loop) Close() {
 	l.Accept.close()
+	if l.secure != nil {
+		l.secure.close()
+	}
 	l.conns.Close()
 	l.Input.buffers.Close()
 	l.Timers.due.Close()

@@ -10,6 +10,7 @@
 //	queue.go     output that a slow peer has not accepted
 //	sendfile.go  files in the output
 //	turn.go      which connections a turn works on
+//	secure.go    what TLS adds, in the full flavour
 //	deadline.go  deadlines
 //	recover.go   recovery from a panic
 //	close.go     the one way out
@@ -46,11 +47,11 @@ type Conn struct {
 	Stream   uint32 // number + 1 of its only stream; 0: none
 
 	// Bytes.
-	queue    uint32 // number + 1 of its queue of unsent output; 0: none
-	parked   pool.Buffer
-	held     uint32 // bytes in parked
-	Scanned  uint32 // of held, already searched and known to be incomplete
-	lingered uint32 // bytes discarded after the last response
+	queue   uint32 // number + 1 of its queue of unsent output; 0: none
+	parked  pool.Buffer
+	held    uint32 // bytes in parked
+	Scanned uint32 // of held, already searched and known to be incomplete; while lingering: bytes discarded after the last response
+	tls     uint32 // number + 1 of its TLS session; 0: none
 
 	phase    Phase
 	protocol Kind
@@ -106,7 +107,9 @@ func (c *Conn) Wrote() (at uint32, ok bool) { return c.wrote, c.queue != 0 }
 func (c *Conn) Reset() { c.reset = true }
 
 // unused tells whether no part of a request has arrived.
-func (c *Conn) unused() bool { return c.phase == Idle || c.phase == Head && c.held == 0 }
+func (c *Conn) unused() bool {
+	return c.phase == Idle || c.phase == Handshake || c.phase == Head && c.held == 0
+}
 
 // drive continues the work on a connection and closes it if it was marked.
 func (l *Loop) drive(c *Conn) {
@@ -115,6 +118,10 @@ func (l *Loop) drive(c *Conn) {
 		return
 	case Linger:
 		l.Input.discardAll(c)
+	case Handshake:
+		if l.secure.shake(c); c.phase == Head {
+			l.protocols[c.protocol].Readable(c)
+		}
 	default:
 		l.protocols[c.protocol].Readable(c)
 	}

@@ -49,6 +49,8 @@ func (t *Timers) phaseDeadline(c *Conn) uint32 {
 	switch c.phase {
 	case Head:
 		limit = t.loop.Config.HeaderTimeout
+	case Handshake:
+		return t.loop.secure.deadline(c)
 	case Idle:
 		limit = t.loop.Config.KeepAliveTimeout
 	case Busy:
@@ -197,6 +199,8 @@ func (t *Timers) expire(c *Conn) {
 	switch c.phase {
 	case Head, Busy:
 		t.loop.protocols[c.protocol].Expire(c)
+	case Handshake:
+		t.loop.secure.expire(c)
 	case Linger:
 		if t.IsLate(c.Since, lingerTicks) { // nothing was read meanwhile
 			c.Since = t.loop.Clock.Now

@@ -16,6 +16,7 @@ import (
 // Counts are the figures of one server since it was opened.
 type Counts struct {
 	Requests, Accepted, Refused, Panics uint64
+	BadHandshakes                       uint64 // of TLS
 }
 
 // Loop owns the connections of one server, its clock and the work of a turn. Only one thread at a time may call it.
@@ -29,7 +30,9 @@ type Loop struct {
 	Journal *journal.Journal
 	Inbox   *handoff.Inbox
 	Counts  Counts
+	Prelude Kind // the protocol whose header comes before TLS; 0: none
 
+	secure    security // nil: no TLS
 	protocols [most]Protocol
 	known     int
 

@@ -16,6 +16,8 @@ const (
 	Flush
 	// Idle: between requests; no buffer is held.
 	Idle
+	// Handshake: TLS is being agreed on.
+	Handshake
 	// Linger: our side is shut; further input from the peer is discarded.
 	Linger
 
@@ -25,18 +27,19 @@ const (
 // String is the wording for logs: "closed while reading the request head".
 func (p Phase) String() string {
 	return [phases]string{
-		"closed", "reading the request head", "serving a request", "sending the response", "idle", "lingering after the last response",
+		"closed", "reading the request head", "serving a request", "sending the response", "idle", "in the TLS handshake", "lingering after the last response",
 	}[p]
 }
 
 // legal[p] has a bit for every phase that may follow p. Every phase may end in Closed.
 var legal = [phases]uint8{
-	Closed: 1 << Head,
-	Head:   1<<Head | 1<<Busy | 1<<Flush | 1<<Linger,
-	Busy:   1<<Flush | 1<<Idle | 1<<Linger,
-	Flush:  1<<Busy | 1<<Idle | 1<<Linger,
-	Idle:   1<<Head | 1<<Busy | 1<<Flush,
-	Linger: 0,
+	Closed:    1<<Head | 1<<Handshake,
+	Handshake: 1<<Head | 1<<Linger,
+	Head:      1<<Head | 1<<Busy | 1<<Flush | 1<<Handshake | 1<<Linger, // Handshake: after a Prelude
+	Busy:      1<<Flush | 1<<Idle | 1<<Linger,
+	Flush:     1<<Busy | 1<<Idle | 1<<Linger,
+	Idle:      1<<Head | 1<<Busy | 1<<Flush,
+	Linger:    0,
 }
 
 // Enter moves the connection to its next phase and restarts its deadline.
@@ -69,6 +72,8 @@ const (
 	TooSlow
 	Silent
 	FileCut
+	Unshaken
+	BadRecord
 
 	endings
 )
@@ -80,5 +85,6 @@ func (e Ending) atOnce() bool { return e > Responded }
 func (e Ending) String() string {
 	return [endings]string{
 		"stays", "responded", "peer closed", "connection reset by peer", "out of memory", "write_timeout", "ws_keepalive_timeout", "a file was cut short",
+		"header_timeout", "the peer broke the TLS protocol",
 	}[e]
 }

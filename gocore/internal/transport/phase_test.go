@@ -16,12 +16,13 @@ import (
 
 // steps repeats, by hand, which phases may follow each phase besides Closed.
 var steps = map[Phase][]Phase{
-	Closed: {Head},
-	Head:   {Head, Busy, Flush, Linger},
-	Busy:   {Flush, Idle, Linger},
-	Flush:  {Busy, Idle, Linger},
-	Idle:   {Head, Busy, Flush},
-	Linger: {},
+	Closed:    {Head, Handshake},
+	Head:      {Head, Busy, Flush, Handshake, Linger},
+	Busy:      {Flush, Idle, Linger},
+	Flush:     {Busy, Idle, Linger},
+	Idle:      {Head, Busy, Flush},
+	Handshake: {Head, Linger},
+	Linger:    {},
 }
 
 func allows(from, to Phase) (ok bool) {

@@ -189,16 +189,20 @@ func (s *queued) pointer() unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(handoff.Bytes(s.ptr+uintptr(s.off), 1)))
 }
 
-// writeQueue sends unsent output until the socket is full, but at most FileStepBytes of files.
+// writeQueue sends unsent output until the socket is full, but at most FileStepBytes of files, or over TLS of anything.
 func (o *Output) writeQueue(c *Conn) {
 	for budget := limits.FileStepBytes; c.queue != 0 && c.writable && !c.ending.atOnce(); {
 		n, failed := 0, false
-		if s := o.queues.front(c); s.file.open() {
+		if s := o.queues.front(c); c.tls != 0 || s.file.open() {
 			if budget <= 0 {
 				o.loop.PutOff(c)
 				return
 			}
-			n, failed = o.writeFile(c, s, min(budget, s.n-s.off))
+			if c.tls != 0 {
+				n, failed = o.loop.secure.writeQueued(c)
+			} else {
+				n, failed = o.writeFile(c, s, min(budget, s.n-s.off))
+			}
 			budget -= n
 		} else {
 			n, failed = o.writeQueued(c)

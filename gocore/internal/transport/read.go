@@ -17,8 +17,16 @@ type Input struct {
 	came    uint64 // bytes read from peers
 }
 
-// Read reads into b. ok is false if there is nothing to read yet, or if the peer has gone. Nothing else reads sockets, except sends.
+// Read reads into b. ok is false if there is nothing to read yet, or if the peer has gone. Nothing else reads sockets, except sends, and discardAll, which needs no plain
+// bytes.
 func (in *Input) Read(c *Conn, b []byte) (n int, ok bool) {
+	if c.tls != 0 {
+		return in.loop.secure.read(c, b)
+	}
+	return in.readSocket(c, b)
+}
+
+func (in *Input) readSocket(c *Conn, b []byte) (n int, ok bool) {
 	if !c.readable {
 		return 0, false
 	}
@@ -114,11 +122,11 @@ func (in *Input) discardAll(c *Conn) {
 			in.loop.PutOff(c)
 			return
 		}
-		n, ok := in.Read(c, in.loop.Inbox.Free()[:size])
+		n, ok := in.readSocket(c, in.loop.Inbox.Free()[:size])
 		if !ok {
 			return
 		}
-		if c.lingered += uint32(n); c.lingered > limits.LingerBytes {
+		if c.Scanned += uint32(n); c.Scanned > limits.LingerBytes {
 			in.loop.Mark(c, Responded)
 		}
 	}
@@ -127,6 +135,9 @@ func (in *Input) discardAll(c *Conn) {
 // sends tells whether the peer has sent more than was read. The last read does not always show that the socket is empty: it may have
 // ended exactly at the end of a body.
 func (in *Input) sends(c *Conn) bool {
+	if c.tls != 0 && in.loop.secure.holdsInput(c) {
+		return true
+	}
 	scratch := in.loop.Inbox.Free()
 	if !c.readable || len(scratch) == 0 {
 		return c.readable

@@ -50,7 +50,7 @@ func (l *Loop) Recover(panicked any) {
 		return
 	}
 	if c.phase != Closed {
-		c.Stream, c.queue, c.parked, c.held = 0, 0, pool.Buffer{}, 0
+		c.Stream, c.tls, c.queue, c.parked, c.held = 0, 0, 0, pool.Buffer{}, 0
 		attempt(func() { l.close(c) })
 	}
 }

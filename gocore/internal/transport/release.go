@@ -9,12 +9,18 @@ import (
 // Release releases up to about most unused bytes and returns how many. Nothing may be gathered, and no connection put off.
 func (l *Loop) Release(most int) (released int) {
 	released = l.conns.Release() + l.Output.queues.release(most)
+	if l.secure != nil {
+		released += l.secure.release()
+	}
 	return released + l.Input.buffers.Release(most-released)
 }
 
 // Shrink releases lists and whatever else is made again on demand.
 func (l *Loop) Shrink() {
 	l.room = room{loop: l, idle: l.room.idle}
+	if l.secure != nil {
+		l.secure.shrink()
+	}
 	l.Timers.due.Release()
 	l.Output.release()
 	l.turn.retry.Drop(l.turn.retry.Len())

@@ -38,19 +38,28 @@ func (o *Output) closeFile(f file) {
 func (o *Output) writeFile(c *Conn, s *queued, n int) (sent int, failed bool) {
 	sent, errno := sock.SendFile(int(c.fd), int(s.file.fd-1), s.file.at+int64(s.off), n)
 	switch errno {
-	case sock.OK:
-		if sent == 0 {
-			o.cutShort(c, fmt.Sprintf("a file shrank while it was sent: its last %d bytes are missing", s.n-s.off))
-		}
-		return sent, false
 	case unix.EAGAIN:
 		c.writable = false
 		return 0, false
-	case unix.EIO, unix.EBADF, unix.EINVAL, unix.ESTALE, unix.EOVERFLOW:
-		o.cutShort(c, "a file could not be sent: "+errno.Error())
-		return 0, false
+	case sock.OK, unix.EIO, unix.EBADF, unix.EINVAL, unix.ESTALE, unix.EOVERFLOW:
+		o.fileGoesOn(c, s, s.off, sent, errno)
+		return sent, false
 	}
 	return 0, true
+}
+
+// fileGoesOn evaluates reading n bytes of a file at offset off of its segment. A file that ends early or cannot be read cuts the response
+// short.
+func (o *Output) fileGoesOn(c *Conn, s *queued, off, n int, errno unix.Errno) bool {
+	switch {
+	case errno != sock.OK:
+		o.cutShort(c, "a file could not be sent: "+errno.Error())
+	case n == 0:
+		o.cutShort(c, fmt.Sprintf("a file shrank while it was sent: its last %d bytes are missing", s.n-off))
+	default:
+		return true
+	}
+	return false
 }
 
 // cutShort resets the connection, so that the peer does not take the partial response for a complete one.

@@ -167,7 +167,11 @@ func (o *Output) Flush() {
 	done, failed := 0, false
 	hasFile := o.hasFile
 	if c.queue == 0 && c.writable && !hasFile {
-		done, failed = o.writeGathered(c)
+		if c.tls == 0 {
+			done, failed = o.writeGathered(c)
+		} else {
+			done, failed = l.secure.writeGathered(c)
+		}
 	}
 	l.Fault("write")
 	kept := o.queueRest(c, done)
