@@ -43,6 +43,13 @@ class Listener:
         return f"<Listener {self.url}>"
 
 
+def with_scheme(listeners, config):
+    """The listeners, whose URLs say https if the server has a certificate."""
+    for one in listeners:
+        one.url = one.url.replace("http:", f"{config.scheme()}:")
+    return listeners
+
+
 def listening(sock, backlog):
     if sock.family != socket.AF_UNIX:
         # Set once here: connections accepted on Linux inherit both.

@@ -3,6 +3,7 @@
 import os
 
 from ..errors import StartError
+from .listener import with_scheme
 from .tcp import open_tcp
 
 
@@ -43,8 +44,8 @@ def open_or_keep(config, inherited):
 
 def named(key, listeners, config):
     for one in listeners:
-        one.key, one.url = key, one.url.replace("http:", f"{config.scheme()}:")
-    return listeners
+        one.key = key
+    return with_scheme(listeners, config)
 
 
 def opened_as(config, kind, *address):

@@ -6,7 +6,7 @@ import socket
 
 from .. import log
 from ..errors import StartError
-from .listener import Listener, listening
+from .listener import Listener, listening, with_scheme
 
 REASONS = {
     errno.ENOTSOCK: "not a socket",
@@ -68,7 +68,7 @@ def of_program(config, sockets):
         if isinstance(error, OSError):
             raise StartError(f"cannot listen on the sockets given: {os.strerror(error.errno).lower()}") from None
         raise
-    return listeners
+    return with_scheme(listeners, config)
 
 
 def on_copy(config, number):

@@ -47,11 +47,7 @@ def module(config):
 def core_options(config, guest):
     """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
     values, units = vars(config), module(config).options()
-    options = {
-        name: in_units(name, values[name], unit)
-        for name, unit in units.items()
-        if name in values and not name.startswith("ssl_")
-    }
+    options = {name: in_units(name, values[name], unit) for name, unit in units.items() if name in values}
     if config.ssl_certfile:
         from .tls import tls_options
 

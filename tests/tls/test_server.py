@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 import saltare
-from harness import wait_until
+from harness import Process, wait_until
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -101,7 +101,7 @@ OPTIONS = {
     ): "--ssl-ciphers: got 'AES128-SHA' ('AES128-SHA' is not one of them); accepted: names",
     ("--ssl-min-version", "1.1"): "--ssl-min-version: got '1.1'; accepted: 1.2 or 1.3",
     ("--ssl-verify-client",): "--ssl-verify-client: got True, but no authorities; name their file with ssl_ca_file",
-    ("--ssl-keyfile", "again.key"): "--ssl-keyfile: got ('{good key}', 'again.key'), but there are 1 certificates",
+    ("--ssl-keyfile", "again.key"): "--ssl-keyfile: got '{good key}', 'again.key', but there are 1 certificates",
     ("--ssl-ca-file", "{empty}"): "ssl_ca_file: {empty}: contains no certificate in PEM",
     ("--tls-session-cache-size", "-1"): "--tls-session-cache-size: got '-1'; accepted: a whole number from 0 to",
 }
@@ -340,6 +340,32 @@ def test_in_a_program(authority, localhost):
             server.url.replace("127.0.0.1", "localhost"), context=authority.context(), timeout=30
         ) as answer:
             assert answer.read() == b"https"
+
+
+def test_a_worker_of_gunicorn(authority, localhost, tmp_path):
+    pytest.importorskip("gunicorn")
+    command = [sys.executable, os.path.join(os.path.dirname(sys.executable), "gunicorn"), "--no-control-socket"]
+    command += ["-k", "saltare.workers.SaltareWorker", "-b", "127.0.0.1:0", "-w", "2"]
+    command += ["--certfile", localhost[0], "--keyfile", localhost[1], "tls_apps:app"]
+    server = Process(command, tmp_path / "log", cwd=os.path.dirname(__file__))
+    try:
+        assert get(server, authority.context()) == b"https"
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_program_written_for_uvicorn(authority, localhost):
+    code = "import saltare as uvicorn; uvicorn.run('tls_apps:app', port=0, ssl_certfile={!r}, ssl_keyfile={!r}, ssl_version=17)"
+    command = [sys.executable, "-c", code.format(*localhost)]
+    with subprocess.Popen(command, cwd=os.path.dirname(__file__), stderr=subprocess.PIPE, text=True) as program:
+        try:
+            port = int(re.search(r"listening on https://127\.0\.0\.1:(\d+)", program.stderr.readline())[1])
+            with urllib.request.urlopen(
+                f"https://localhost:{port}/", context=authority.context(), timeout=30
+            ) as answer:
+                assert answer.read() == b"https"
+        finally:
+            program.terminate()
 
 
 def test_over_a_unix_socket(tls_server, authority, tmp_path):

@@ -58,14 +58,14 @@ var Options = [...]Option{
 	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},
 	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }, nil},
 	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }, nil},
-	{"ssl_certfile", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Certificates = files(t) }},
-	{"ssl_keyfile", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Keys = files(t) }},
-	{"ssl_keyfile_password", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Password = string(t) }},
-	{"ssl_ca_file", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Authorities = string(t) }},
-	{"ssl_required", Plain, 1, func(c *Config, v uint64) { c.tls().Required = v != 0 }, nil},
-	{"ssl_ciphers", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Suites = strings.Split(string(t), ":") }},
-	{"ssl_min_version", Plain, math.MaxUint16, func(c *Config, v uint64) { c.tls().MinVersion = uint16(v) }, nil},
-	{"ssl_tickets", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().TicketSecret = t }},
+	{"tls_certificates", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Certificates = files(t) }},
+	{"tls_keys", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Keys = files(t) }},
+	{"tls_password", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Password = string(t) }},
+	{"tls_authorities", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Authorities = string(t) }},
+	{"tls_required", Plain, 1, func(c *Config, v uint64) { c.tlsIf(v).Required = v != 0 }, nil},
+	{"tls_ciphers", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Suites = strings.Split(string(t), ":") }},
+	{"tls_min_version", Plain, math.MaxUint16, func(c *Config, v uint64) { c.tlsIf(v).MinVersion = uint16(v) }, nil},
+	{"tls_ticket_secret", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().TicketSecret = t }},
 	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }, nil},
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
@@ -85,6 +85,14 @@ func (c *Config) tls() *config.TLS {
 		c.Conn.TLS = &config.TLS{}
 	}
 	return c.Conn.TLS
+}
+
+// tlsIf is tls, but a value of 0 does not turn TLS on.
+func (c *Config) tlsIf(value uint64) *config.TLS {
+	if value == 0 && c.Conn.TLS == nil {
+		return &config.TLS{}
+	}
+	return c.tls()
 }
 
 // files are the names of files in a text, separated by NUL.
