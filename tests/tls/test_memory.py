@@ -6,13 +6,13 @@ import time
 import pytest
 from measure import held
 
-from harness import HANG, wait_until
+from harness import HANG
 
 MIB = 1024  # KiB
 FEW, MANY, PER_CONNECTION = 1000, 4000, 350  # bytes
 AFTER_HANDSHAKES = 4 * MIB
 OVER_PLAIN = 1 * MIB
-SETTLING = 40  # seconds
+SETTLING, TRIES = 40, 5  # seconds
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,9 @@ def test_an_idle_connection(tls_server, authority):
     assert few - before <= AFTER_HANDSHAKES, f"{before} KiB before the first handshake, {few} after {FEW}"
     clients += [ask(server, context) for _ in range(MANY - FEW)]
     most = few + (MANY - FEW) * PER_CONNECTION / 1024
-    wait_until(lambda: at_rest(server) <= most, lambda: f"{few} KiB with {FEW}, {private(server)} with {MANY}")
+    # What the handshakes left goes back step by step, later on a busy machine.
+    with_many = next((held for held in (at_rest(server) for _ in range(TRIES)) if held <= most), None)
+    assert with_many is not None, f"{few} KiB with {FEW}, {private(server)} with {MANY}"
     for client in clients:
         client.close()
 
