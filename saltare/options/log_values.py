@@ -43,7 +43,7 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 
 
 # So that a line, without what it has of a request, fits a pipe: limits.LogPipeBytes of the core.
-MOST_CHARACTERS, MOST_FIELDS = 1024, 60
+MOST_CHARACTERS, MOST_FIELDS = 1024, 40
 
 
 class LogFile(Path):

@@ -14,8 +14,8 @@ import (
 	"saltare/gocore/internal/transport"
 )
 
-// longestField is the most octets of a field that is no value of the request: a reason phrase, or a time.
-const longestField = 40
+// longestField is the most octets of a field that is no value of the request: an IPv6 address with its port.
+const longestField = 56
 
 // fieldPrefix begins the name of a field line of the request: header:accept-language.
 const fieldPrefix = "header:"
@@ -32,9 +32,9 @@ type field struct {
 
 // fields has a field for each name but those of field lines. saltare/options/log_values.py has the same names.
 var fields = [...]field{
-	{name: "client", text: true, value: func(r *request) []byte { return r.host() }},
-	{name: "client_addr", text: true, value: func(r *request) []byte { return r.address() }},
-	{name: "method", text: true, value: func(r *request) []byte { return r.span(r.Method) }},
+	{name: "client", text: true, early: func(to []byte, l *Log) []byte { return append(to, l.host()...) }},
+	{name: "client_addr", text: true, early: func(to []byte, l *Log) []byte { return transport.AppendAddress(to, &l.request.Client) }},
+	{name: "method", text: true, early: func(to []byte, l *Log) []byte { return append(to, l.request.span(l.request.Method)...) }}, // a token
 	{name: "path", text: true, value: func(r *request) []byte { return r.target() }},
 	{name: "path_only", text: true, value: func(r *request) []byte { return r.span(r.RawPath) }},
 	{name: "query", text: true, value: func(r *request) []byte { return r.span(r.Query) }},
@@ -136,7 +136,18 @@ func protocol(to []byte, minor uint32) []byte {
 	if minor == unknownMinor {
 		return to
 	}
-	return append(append(to, "HTTP/1."...), '0'+byte(minor))
+	if minor == 0 {
+		return append(to, "HTTP/1.0"...)
+	}
+	return append(to, "HTTP/1.1"...)
+}
+
+// host is the address of the client as text. The last one is kept: behind a proxy it is always the same.
+func (l *Log) host() []byte {
+	if a := &l.request.Client; l.hostText == nil || a.IP != l.hostOf.IP || a.Family != l.hostOf.Family {
+		l.hostText, l.hostOf = transport.AppendHost(l.hostText[:0], a), *a
+	}
+	return l.hostText
 }
 
 // request is a request as the server describes it to the app.
@@ -161,16 +172,6 @@ func (r *request) target() []byte {
 		return path
 	}
 	r.scratch = append(append(append(r.scratch[:0], path...), '?'), r.span(r.Query)...)
-	return r.scratch
-}
-
-func (r *request) host() []byte {
-	r.scratch = transport.AppendHost(r.scratch[:0], &r.Client)
-	return r.scratch
-}
-
-func (r *request) address() []byte {
-	r.scratch = transport.AppendAddress(r.scratch[:0], &r.Client)
 	return r.scratch
 }
 

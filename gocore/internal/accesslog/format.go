@@ -27,9 +27,11 @@ const (
 // part of a line: literal text, then perhaps a field.
 type part struct {
 	literal string
-	field   *field // nil: none
-	quote   bool   // a quote follows the field
-	isFirst bool   // of a JSON object: it is null if it is missing, so that each other member begins with a comma
+	field   *field                         // nil: none
+	value   func(r *request) []byte        // of the field, or
+	append  func(to []byte, l *Log) []byte // its early or late
+	quote   bool                           // a quote follows the field
+	isFirst bool                           // of a JSON object: it is null if it is missing, so that each other member begins with a comma
 }
 
 // step of a line: a run of parts that are known when the request begins, and then one that is known at its end. Either may be empty.
@@ -113,7 +115,7 @@ func (f *format) text(text string) (template, error) {
 			if text[0] == '}' || !closed || one == nil {
 				return nil, ErrFormat
 			}
-			parts = append(parts, part{literal: literal.String(), field: one})
+			parts = append(parts, partOf(literal.String(), one))
 			literal.Reset()
 			text = rest
 		}
@@ -130,13 +132,23 @@ func (f *format) object(fields string) (template, error) {
 		if one == nil {
 			return nil, ErrFormat
 		}
-		p := part{literal: before + `"` + strings.TrimPrefix(one.name, fieldPrefix) + `":`, field: one, quote: one.text, isFirst: parts == nil}
-		if p.quote {
+		p := partOf(before+`"`+strings.TrimPrefix(one.name, fieldPrefix)+`":`, one)
+		p.isFirst = parts == nil
+		if p.quote = one.text; p.quote {
 			p.literal += `"`
 		}
 		parts, before = append(parts, p), ","
 	}
 	return f.steps(append(parts, part{literal: "}"})), nil
+}
+
+// partOf copies the functions of the field, which saves a look at the field for each line.
+func partOf(literal string, one *field) part {
+	p := part{literal: literal, field: one, value: one.value, append: one.early}
+	if one.late != nil {
+		p.append = one.late
+	}
+	return p
 }
 
 // steps groups the parts of a line, and counts what the line may take.
@@ -195,12 +207,12 @@ func (f *format) record(to []byte, t template, l *Log) []byte {
 			p := &early[j]
 			to = append(to, p.literal...)
 			from, missing := len(to), false
-			if p.field.value != nil {
-				value := p.field.value(&l.request)
+			if p.value != nil {
+				value := p.value(&l.request)
 				missing = value == nil || !f.json && len(value) == 0
 				to = f.escape(to, value, l.most)
 			} else {
-				to = p.field.early(to, l)
+				to = p.append(to, l)
 				missing = len(to) == from
 			}
 			to = f.end(to, p, from, missing)
@@ -221,9 +233,9 @@ func (f *format) line(to []byte, t template, recorded []byte, l *Log) []byte {
 			to, rest = append(to, rest[2:2+n]...), rest[2+n:]
 		}
 		to = append(to, s.late.literal...)
-		if s.late.field != nil {
+		if s.late.append != nil {
 			from := len(to)
-			to = s.late.field.late(to, l)
+			to = s.late.append(to, l)
 			to = f.end(to, &s.late, from, len(to) == from)
 		}
 	}

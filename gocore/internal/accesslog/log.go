@@ -43,12 +43,25 @@ const (
 	Failed                  // the app failed, and the server sent 500
 	Opened                  // a websocket was accepted
 	Closed                  // a websocket has ended
-
-	outcomes
 )
 
+// String is a switch, because it would build a table of strings in each call.
 func (o Outcome) String() string {
-	return [outcomes]string{"complete", "cut", "gone", "refused", "failed", "open", "closed"}[o]
+	switch o {
+	case Complete:
+		return "complete"
+	case Cut:
+		return "cut"
+	case Gone:
+		return "gone"
+	case Refused:
+		return "refused"
+	case Failed:
+		return "failed"
+	case Opened:
+		return "open"
+	}
+	return "closed"
 }
 
 // PeerGone is the status of a request whose peer left before the response began. No response has it.
@@ -108,6 +121,9 @@ type Log struct {
 	stamps  stamps
 	writer  *writer
 	path    string
+
+	hostText []byte // of the last client
+	hostOf   handoff.Address
 }
 
 // New makes a log that writes nothing before Open. ErrFormat, or the error of mmap.

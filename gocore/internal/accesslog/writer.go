@@ -76,6 +76,9 @@ func (w *writer) beforeWait(now time.Duration) (within time.Duration, ok bool) {
 // handOver makes the gathered lines wait for the goroutine, as far as there is room, and wakes it.
 func (w *writer) handOver(now time.Duration) {
 	w.mu.Lock()
+	if len(w.front) == 0 { // instead of a copy
+		w.front, w.lines = w.lines, w.front
+	}
 	n := len(w.lines)
 	if room := cap(w.front) - len(w.front); room < n {
 		n = bytes.LastIndexByte(w.lines[:room], '\n') + 1

@@ -56,7 +56,7 @@ const (
 	// LogInterval is how often the writer is woken, unless LogBatchBytes wait: a line is in its file that much later. Price: a system call
 	// and a change of threads, about 20 us.
 	LogInterval   = 20 * time.Millisecond
-	LogBatchBytes = 64 << 10
+	LogBatchBytes = 128 << 10
 	// LogFlush is how long the end of a server waits for the writer, which a pipe that nobody reads may hold.
 	LogFlush = 2 * time.Second
 	// LogFileLineBytes and LogPipeBytes are the longest lines of the access log in a file and elsewhere: a pipe takes no more at once
