@@ -239,6 +239,7 @@ struct saltare_turn {
     const void *outbox; /* in */
     uint64_t outbox_len;
     int64_t timeout_ns; /* in: the longest wait; -1 for ever, 0 none */
+    uint64_t tasks;     /* in: tasks of the app that have not ended */
     const struct saltare_range *code; /* in: mapped files, dropped from memory just before the first wait */
     uint32_t n_code;
     uint32_t n_events;
@@ -256,6 +257,13 @@ struct saltare_stats {
     uint64_t buffers; /* read buffers held by connections */
     uint64_t unsent;  /* bytes queued for slow peers, including files */
     uint64_t panics;  /* bugs of the core, each of which closed one connection */
+};
+
+/* A cause of refusals, and how often it was one since saltare_open. */
+struct saltare_refusal {
+    const char *cause; /* not terminated. Valid for the life of the process */
+    uint64_t cause_len;
+    uint64_t count;
 };
 
 /* What Go holds in this process for all servers; all zero when none is open. */
@@ -334,6 +342,13 @@ int32_t saltare_close(int64_t server);
  * Units: as the fields say.
  * Returns: 0 or -ESTALE. */
 int32_t saltare_stats(int64_t server, struct saltare_stats *stats);
+
+/* Reads how often a server has refused something for one cause.
+ * Threads: any.
+ * Owns: Go owns the name of the cause, which stays valid.
+ * Units: indices count from 0 without gaps; counts are refusals, and connections that a limit has ended.
+ * Returns: 0, -ESTALE, or -ENOENT when there are no more causes. */
+int32_t saltare_refusal(int64_t server, uint32_t index, struct saltare_refusal *refusal);
 
 /* Counts what all servers of this process hold.
  * Threads: any; it waits for each server's lock, so the caller should release the GIL.

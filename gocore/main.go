@@ -64,9 +64,10 @@
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
-//	    deadline.go close.go peer.go recover.go release.go
+//	    deadline.go close.go peer.go address.go recover.go release.go
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
+//	internal/addresses/: table.go key.go set.go connections.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go

@@ -209,6 +209,12 @@ int py_starter_ended(run_owner *owner, exchange *ex)
     return 0;
 }
 
+uint64_t py_starter_tasks(PyObject *object)
+{
+    starter *self = (starter *)object;
+    return self->tasks != NULL ? (uint64_t)PyDict_GET_SIZE(self->tasks) : 0;
+}
+
 /* A dict keeps its largest size until it is cleared. */
 void py_starter_shrink(starter *self)
 {

@@ -72,6 +72,10 @@ def complaints(config, found, cwd, app_needed):
         label = found["ws_deflate_context"].label
         text = f"{label}: got True, but messages are not compressed: ws_per_message_deflate is off"
         yield ("ws_deflate_context", "ws_per_message_deflate"), text
+    if config.max_connections_per_ip and config.proxy_headers and "*" in config.forwarded_allow_ips:
+        advice = "the connections of a peer that is believed do not count, so there is nothing to limit"
+        names = ("max_connections_per_ip", "forwarded_allow_ips")
+        yield names, contradiction(*(found[name] for name in names), advice=advice)
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
         yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)

@@ -62,6 +62,10 @@ class Config:
         """Seconds that the app's lifespan shutdown gets; 0: no limit."""
         return LIFESPAN_PATIENCE if self.shutdown_timeout == AT_ONCE else self.patience()
 
+    def counts_addresses(self) -> bool:
+        """Whether a limit counts by the client's address, so that workers need a table of addresses."""
+        return bool(self.max_connections_per_ip)
+
     def stay_alone(self) -> None:
         """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""
         if self.sources["workers"] == WEB_CONCURRENCY:

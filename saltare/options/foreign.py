@@ -41,7 +41,7 @@ PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "
 SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
-    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips",
+    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips limit_concurrency",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
     "secure_scheme_headers proxy_protocol",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload",
@@ -50,7 +50,7 @@ SHARED = {
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
-    "reload_exclude proxy_headers proxy_protocol",
+    "reload_exclude proxy_headers proxy_protocol max_connections_per_ip max_connection_lifetime",
 }
 
 # ---- why not ----
@@ -95,9 +95,7 @@ FOLDER = "it is put first on sys.path, and the working directory stays: for rela
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = f"saltare has no workers for blocking tasks; use a task queue, or threads of the app, {KEEP_GUNICORN}"
 BUSY = "saltare does not kill workers that are busy"
-CONCURRENCY = (
-    "not in this version. Near: --max-concurrent-connections, which closes a connection instead of answering 503"
-)
+BACKPRESSURE = "write --limit-concurrency, which answers 503 where granian lets the client wait"
 
 VALUE, FLAG, EITHER = "value", "flag", "either"
 
@@ -316,8 +314,7 @@ ROWS = (
     Row("Z", "drain_wait_seconds", Fine("without --drain-path it has no effect")),
     Row("Z", "drain_path", Refusal("send SIGTERM instead")),
     # ---- limits ----
-    Row("U", "limit_concurrency", Refusal(CONCURRENCY)),
-    Row("R", "backpressure", Refusal(CONCURRENCY)),
+    Row("R", "backpressure", Refusal(BACKPRESSURE)),
     Row("U", "h11_max_incomplete_event_size", Spelling("max_request_head", head, "at most 1 MiB")),
     Row("H", "h11_max_incomplete_size", Spelling("max_request_head", head, "at most 1 MiB")),
     Row("Z", "max_request_head_bytes", Spelling("max_request_head", zig_head)),
@@ -327,7 +324,7 @@ ROWS = (
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
     Row("H", "wsgi_max_body_size", Fine("only WSGI apps have it")),
-    Row("Z", "max_connections_per_ip max_connection_lifetime rate_limit_per_sec", Refusal(IN_PROXY)),
+    Row("Z", "rate_limit_per_sec", Refusal(IN_PROXY)),
     Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
     Row("UGRH",

@@ -379,6 +379,31 @@ OPTIONS = (
     ),
     Option(
         LIMITS,
+        "max_connections_per_ip",
+        Integer(0, 1 << 20),
+        0,
+        "Reset a new connection of a client address that has N already, in all workers together. An IPv6 address counts "
+        "as its network of 64 bits. Unix sockets and the proxies in forwarded_allow_ips are exempt. 0 = no limit. Costs "
+        "64 KiB per worker, as far as it is used.",
+    ),
+    Option(
+        LIMITS,
+        "max_connection_lifetime",
+        Seconds(30 * DAY),
+        0.0,
+        "End a connection this long after it was accepted: close it if it is idle, otherwise with its next response. "
+        "Websockets are exempt. 0 = no limit.",
+    ),
+    Option(
+        LIMITS,
+        "limit_concurrency",
+        Integer(0, 1 << 20),
+        0,
+        "Answer 503 with Retry-After while a worker has N requests and websockets in progress. The app's work after a "
+        "response counts, an idle connection does not. 0 = no limit.",
+    ),
+    Option(
+        LIMITS,
         "max_keepalive_requests",
         Integer(0, 1 << 30),
         1000,

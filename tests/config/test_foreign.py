@@ -193,7 +193,7 @@ REFUSED = {
     "app:app --proxy-headers=maybe": "--proxy-headers: got 'maybe'; accepted: true or false",
     "app:app --access-log": "--access-log: there is no access log in this version; leave it out",
     "app:app --ssl-keyfile a.pem": "--ssl-keyfile: got 'a.pem'; saltare has no TLS in this version; put nginx",
-    "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
+    "app:app --backpressure 100": "--backpressure: got '100'; write --limit-concurrency, which answers 503",
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
     "app:app -k gevent": "-k: got 'gevent'; workers of that kind run WSGI apps. saltare runs ASGI apps: leave it out",
     "app:app -p /run/pid": "-p: got '/run/pid'; -p is short for --port. saltare writes no pid file",

@@ -150,12 +150,31 @@ def test_host_and_port_may_come_from_different_sources(load):
         ({"port": 1, "uds_permissions": "600"}, ("uds_permissions", "port")),
         ({"bind": ["a:1"], "uds_permissions": "600"}, ("uds_permissions", "bind")),
         ({"backlog": 5, "listen_backlog": 6}, ("backlog", "listen_backlog")),
+        (
+            {"max_connections_per_ip": 9, "forwarded_allow_ips": "*"},
+            ("max_connections_per_ip", "forwarded_allow_ips", "nothing to limit"),
+        ),
     ],
 )
 def test_contradictions(refused, given, names):
     line = refused(given)
     assert "contradict" in line
     assert all(name in line for name in names)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"limit_concurrency": -1}, "limit_concurrency: got -1; accepted: a whole number from 0 to 1048576"),
+        ({"max_connections_per_ip": "many"}, "max_connections_per_ip: got 'many'; accepted: a whole number"),
+        (
+            {"max_connection_lifetime": "1y"},
+            "max_connection_lifetime: got '1y'; accepted: seconds from 0.001 to 2592000",
+        ),
+    ],
+)
+def test_limits_refused(refused, given, message):
+    assert refused(given).startswith(message)
 
 
 def test_permissions_without_a_unix_socket(refused, load):

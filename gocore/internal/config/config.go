@@ -19,6 +19,10 @@ type Config struct {
 	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
 
+	MaxConnectionLifetime uint32 // of idle connections; others end with their response
+	MaxConnectionsPerIP   uint32
+	LimitConcurrency      uint32 // requests in progress
+
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions
 	ProxyProtocolFrom *proxy.List // peers that may send its header

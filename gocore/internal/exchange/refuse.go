@@ -16,6 +16,7 @@ var (
 	HeadTimeout  = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
 	BodyTimeout  = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
 	AppFailed    = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+	Busy         = &message.Refusal{Status: 503, Reason: "limit_concurrency", Section: "RFC 9110 15.6.4", Fields: "retry-after: 1\r\n", Keeps: true}
 	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
 )
 
@@ -50,7 +51,7 @@ func ByApp(r *message.Refusal) bool { return r == AppFailed || r.Reason == appDe
 // Refused counts and logs a refusal caused by the peer. limit is what was exceeded, most its value.
 func (x *Streams) Refused(c *transport.Conn, r *message.Refusal, limit journal.Limit, most uint64) {
 	l := x.loop
-	l.Counts.Refused++
+	l.Count(limit)
 	if l.Journal.Debugs() {
 		l.Journal.Debug(fmt.Sprintf("%s: %s; answered %d while %s", c.Peer(), r.Error(), r.Status, l.Doing(c)))
 	}

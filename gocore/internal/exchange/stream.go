@@ -49,6 +49,9 @@ type Streams struct {
 	loop  *transport.Loop
 	inbox *handoff.Inbox
 	all   pool.Slab[Stream]
+
+	tasks  int // of the app, that had not ended when the turn began
+	passed int // requests passed to the app in this turn
 }
 
 // Open binds the streams to a loop.
@@ -131,6 +134,16 @@ func (x *Streams) Drop(s *Stream) {
 
 // Live is the number of requests that the app is handling.
 func (x *Streams) Live() int { return x.all.Live() }
+
+// BeginTurn sets how many tasks of the app have not ended.
+func (x *Streams) BeginTurn(tasks int) { x.tasks, x.passed = tasks, 0 }
+
+// Passed counts a request that was passed to the app.
+func (x *Streams) Passed() { x.passed++ }
+
+// InProgress is the number of requests in progress, with one that was not passed to the app yet: a task of the app may go on after its
+// response, or after its peer has gone.
+func (x *Streams) InProgress() int { return max(x.all.Live(), x.tasks+x.passed+1) }
 
 // Release frees unused records and returns the number of bytes.
 func (x *Streams) Release() int { return x.all.Release() }

@@ -64,6 +64,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	}
 	if refusal != nil {
 		s.Detach()
+		if refusal.Keeps && s.BodyDone && !d.loop.Input.Park(c, buf[n:]) {
+			return wait
+		}
 		d.refuse(c, refusal)
 		return wait
 	}
@@ -121,6 +124,9 @@ func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, r
 }
 
 func (d *Driver) unwanted() *message.Refusal {
+	if most := d.config.LimitConcurrency; most > 0 && d.streams.InProgress() > int(most) {
+		return exchange.Busy
+	}
 	if most := d.config.MaxRequestBody; most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
 		return exchange.BodyTooLarge
 	}
@@ -168,6 +174,7 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
 	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+	d.streams.Passed()
 }
 
 // origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.

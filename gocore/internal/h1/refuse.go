@@ -11,29 +11,36 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// refuse responds in place of the app and ends the connection. What follows the request is never parsed as another request.
+// refuse responds in place of the app. Unless the refusal keeps the connection, that ends, and what follows the request is never parsed
+// as another request.
 func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	if !exchange.ByApp(r) {
 		limit, most := d.limitOf(r)
 		d.streams.Refused(c, r, limit, most)
 	}
-	method, read := "", false
+	response, read, keeps := message.Response{Minor: 1}, false, false
 	if c.Stream != 0 {
 		s := d.streamOf(c)
 		if s.Started {
 			d.abort(c, s)
 			return
 		}
-		if read = s.BodyDone; s.Response.HEAD {
-			method = "HEAD"
+		read = s.BodyDone
+		keeps = r.Keeps && read && !s.Response.Close && !d.isLast(c, s)
+		response.HEAD = s.Response.HEAD
+		if keeps {
+			response.Minor = s.Response.Minor
 		}
 	}
+	response.Close = !keeps
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
-	c.Last = true
+	c.Last = c.Last || !keeps
 	d.Gone(c)
-	d.loop.Input.Unpark(c)
+	if !keeps {
+		d.loop.Input.Unpark(c)
+	}
 	d.out.Gather(c)
-	d.out.B = http1.AppendRefusal(d.out.B, r, method, &d.defaults)
+	d.out.B = http1.AppendRefusal(d.out.B, r, response, &d.defaults)
 	d.loop.Enter(c, transport.Flush)
 }
 
@@ -60,6 +67,12 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 		return journal.Trailers, uint64(r.Limit)
 	case websocket.ManySubprotocols:
 		return journal.Subprotocols, uint64(r.Limit)
+	case exchange.HeadTimeout:
+		return journal.HeaderTimeout, 0
+	case exchange.BodyTimeout:
+		return journal.BodyTimeout, 0
+	case exchange.Busy:
+		return journal.LimitConcurrency, uint64(d.config.LimitConcurrency)
 	}
 	return journal.NoLimit, 0
 }

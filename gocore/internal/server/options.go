@@ -44,6 +44,9 @@ var Options = [...]Option{
 	{"max_request_head", Plain, limits.MostHeadBytes, func(c *Config, v uint64) { c.Conn.MaxHead.HeadBytes = int(v) }, nil},
 	{"max_request_fields", Plain, limits.MostFields, func(c *Config, v uint64) { c.Conn.MaxHead.Fields = int(v) }, nil},
 	{"max_request_body", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.MaxRequestBody = v }, nil},
+	{"limit_concurrency", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.LimitConcurrency = uint32(v) }, nil},
+	{"max_connection_lifetime", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnectionLifetime = config.Ticks(uint32(v)) }, nil},
+	{"max_connections_per_ip", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnectionsPerIP = uint32(v) }, nil},
 	{"date_header", Plain, 1, func(c *Config, v uint64) { c.Conn.DateHeader = v != 0 }, nil},
 	{"end_streams", Plain, 1, func(c *Config, v uint64) { c.Conn.EndStreams = v != 0 }, nil},
 	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},
@@ -61,6 +64,7 @@ var Options = [...]Option{
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
 	{"slot", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Slot = int(v) }, nil},
+	{"addresses", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Addresses = int(v) }, nil},
 	{"retire_requests", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.Requests = v }, nil},
 	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }, nil},
 }

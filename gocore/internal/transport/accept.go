@@ -76,12 +76,16 @@ func (a *Acceptor) From(i uint32) (done bool) {
 
 func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l := a.loop
+	if l.Config.ProxyProtocol == 0 && l.refuses(&from) {
+		sock.Reset(fd)
+		sock.Close(fd)
+		return
+	}
 	a.arriving = fd
 	room := !l.room.full() || l.room.make()
 	a.arriving = -1
 	if !room {
-		l.Counts.Refused++
-		l.Journal.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections), l.Clock.Now)
+		l.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections))
 		sock.Close(fd)
 		return
 	}
@@ -92,6 +96,10 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	}
 	of := &a.Listeners[i]
 	c.number, c.serial, c.fd, c.Listener, c.Client, c.protocol = number, l.NextSerial(), int32(fd), i, from, of.Protocol
+	c.born = l.Clock.Now
+	if l.Config.ProxyProtocol == 0 {
+		l.enter(&from)
+	}
 	if of.Wildcard {
 		sock.Local(fd, &c.Local)
 	}
@@ -172,7 +180,7 @@ func (a *Acceptor) refuseNext(i uint32, why unix.Errno) {
 	fd, errno := sock.Accept(a.Listeners[i].FD, &from)
 	switch errno {
 	case sock.OK:
-		a.loop.Counts.Refused++
+		a.loop.Count(journal.Descriptors)
 		sock.Close(fd)
 		a.unread = a.Workers != nil
 	case why:

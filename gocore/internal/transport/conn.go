@@ -38,6 +38,7 @@ type Conn struct {
 
 	// Time.
 	node  timer.Node
+	born  uint32 // tick of its accept
 	Since uint32 // tick of the phase's beginning or last progress
 	wrote uint32 // tick of the last progress of unsent output
 
@@ -46,11 +47,10 @@ type Conn struct {
 	Stream   uint32 // number + 1 of its only stream; 0: none
 
 	// Bytes.
-	queue    uint32 // number + 1 of its queue of unsent output; 0: none
-	parked   pool.Buffer
-	held     uint32 // bytes in parked
-	Scanned  uint32 // of held, already searched and known to be incomplete
-	lingered uint32 // bytes discarded after the last response
+	queue   uint32 // number + 1 of its queue of unsent output; 0: none
+	held    uint32 // bytes in parked
+	parked  pool.Buffer
+	Scanned uint32 // of held, already searched and known to be incomplete; while it lingers: bytes discarded
 
 	phase    Phase
 	protocol Kind

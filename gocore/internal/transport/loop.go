@@ -5,6 +5,7 @@ package transport
 import (
 	"time"
 
+	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
@@ -16,6 +17,8 @@ import (
 // Counts are the figures of one server since it was opened.
 type Counts struct {
 	Requests, Accepted, Refused, Panics uint64
+
+	Refusals [journal.Limits]uint64 // by cause; those of Refused, and websockets closed by a limit
 }
 
 // Loop owns the connections of one server, its clock and the work of a turn. Only one thread at a time may call it.
@@ -27,6 +30,7 @@ type Loop struct {
 	Timers  Timers
 	Accept  Acceptor
 	Journal *journal.Journal
+	Known   *addresses.Table // nil: no limit counts by address
 	Inbox   *handoff.Inbox
 	Counts  Counts
 

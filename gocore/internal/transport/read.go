@@ -118,7 +118,7 @@ func (in *Input) discardAll(c *Conn) {
 		if !ok {
 			return
 		}
-		if c.lingered += uint32(n); c.lingered > limits.LingerBytes {
+		if c.Scanned += uint32(n); c.Scanned > limits.LingerBytes {
 			in.loop.Mark(c, Responded)
 		}
 	}
