@@ -67,7 +67,7 @@
 //	    deadline.go close.go peer.go address.go recover.go release.go
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
-//	internal/addresses/: table.go key.go set.go connections.go
+//	internal/addresses/: table.go key.go set.go connections.go rate.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go

@@ -76,6 +76,10 @@ def complaints(config, found, cwd, app_needed):
         advice = "the connections of a peer that is believed do not count, so there is nothing to limit"
         names = ("max_connections_per_ip", "forwarded_allow_ips")
         yield names, contradiction(*(found[name] for name in names), advice=advice)
+    if "rate_limit_burst" in found and not config.rate_limit_per_sec:
+        one = found["rate_limit_burst"]
+        text = f"{one.label}: got {brief(one.value)}, but there is no rate_limit_per_sec for it"
+        yield ("rate_limit_burst", "rate_limit_per_sec"), text
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
         yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)

@@ -64,7 +64,7 @@ class Config:
 
     def counts_addresses(self) -> bool:
         """Whether a limit counts by the client's address, so that workers need a table of addresses."""
-        return bool(self.max_connections_per_ip)
+        return bool(self.max_connections_per_ip or self.rate_limit_per_sec)
 
     def stay_alone(self) -> None:
         """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""

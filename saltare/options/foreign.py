@@ -50,7 +50,8 @@ SHARED = {
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
-    "reload_exclude proxy_headers proxy_protocol max_connections_per_ip max_connection_lifetime",
+    "reload_exclude proxy_headers proxy_protocol max_connections_per_ip max_connection_lifetime "
+    "rate_limit_per_sec rate_limit_burst",
 }
 
 # ---- why not ----
@@ -83,7 +84,6 @@ STDERR = "saltare logs to stderr; write 2>> FILE after the command, or use --log
 STATIC = "saltare serves no folders in this version; let the app or a proxy do it"
 NO_STATIC = "without static folders it has no effect"
 IN_APP = "saltare does not answer by itself in this version; let the app or a proxy do it"
-IN_PROXY = "not in this version; let a proxy do it"
 STRICT = "saltare parses strictly; leave it out"
 PARSER = "saltare has one parser"
 WEBSOCKETS = "saltare has one implementation of websockets"
@@ -324,8 +324,6 @@ ROWS = (
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
     Row("H", "wsgi_max_body_size", Fine("only WSGI apps have it")),
-    Row("Z", "rate_limit_per_sec", Refusal(IN_PROXY)),
-    Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
     Row("UGRH",
         "ssl_keyfile ssl_certfile ssl_ca_certs ssl_context_factory keyfile certfile ca_certs ssl_context "

@@ -396,6 +396,22 @@ OPTIONS = (
     ),
     Option(
         LIMITS,
+        "rate_limit_per_sec",
+        Integer(0, 1 << 20),
+        0,
+        "Answer 429 with Retry-After to a client address that sends more requests per second, to all workers together. "
+        "Behind a proxy in forwarded_allow_ips the client's address counts; an IPv6 address counts as its network of "
+        "64 bits. 0 = no limit. Costs 64 KiB, as far as it is used.",
+    ),
+    Option(
+        LIMITS,
+        "rate_limit_burst",
+        Integer(1, 1 << 20),
+        100,
+        "Let a client address send N requests at once, after a pause, before rate_limit_per_sec holds.",
+    ),
+    Option(
+        LIMITS,
         "limit_concurrency",
         Integer(0, 1 << 20),
         0,

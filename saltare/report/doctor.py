@@ -30,6 +30,7 @@ LIMITS = (
     "max_connections_per_ip",
     "max_connection_lifetime",
     "limit_concurrency",
+    "rate_limit_per_sec",
     "max_keepalive_requests",
     "listen_backlog",
     "ws_max_size",

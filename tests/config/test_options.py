@@ -165,6 +165,9 @@ def test_contradictions(refused, given, names):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"rate_limit_burst": 5}, "rate_limit_burst: got 5, but there is no rate_limit_per_sec for it"),
+        ({"rate_limit_per_sec": 0.5}, "rate_limit_per_sec: got 0.5; accepted: a whole number from 0 to 1048576"),
+        ({"rate_limit_per_sec": 5, "rate_limit_burst": 0}, "rate_limit_burst: got 0; accepted: a whole number from 1"),
         ({"limit_concurrency": -1}, "limit_concurrency: got -1; accepted: a whole number from 0 to 1048576"),
         ({"max_connections_per_ip": "many"}, "max_connections_per_ip: got 'many'; accepted: a whole number"),
         (

@@ -1,9 +1,11 @@
-"""Limits on what clients may ask at the same time: requests in progress, the age of connections, connections by address."""
+"""Limits on clients: requests in progress, the age of connections, connections and requests of one address."""
 
 import asyncio
 import contextlib
 import socket
 import threading
+from ipaddress import IPv4Address
+from random import Random
 
 import pytest
 
@@ -275,3 +277,88 @@ def test_many_addresses_at_the_same_time(serve, client_at):
     for i in range(300):
         assert is_served(client_at(f"127.1.{i // 100}.{i % 100 + 1}", server))
     assert not is_served(client_at("127.1.0.1", server))
+
+
+# ---- rate_limit_per_sec ----
+
+TOO_MANY = refused("429 Too Many Requests", RETRY)
+TOO_MANY_KEPT = TOO_MANY.replace(b"connection: close\r\n", b"")
+BURST = {"rate_limit_per_sec": 1, "rate_limit_burst": 3}
+
+
+def statuses(client, n, *fields):
+    """Of n requests that are sent at once."""
+    client.send(get("/", *fields) * n)
+    return [client.read_response().status for _ in range(n)]
+
+
+def test_a_burst_and_then_the_rate(serve_by, raw):
+    server = serve_by(hello, **QUIET, **BURST)
+    client = raw(server)
+    seen = statuses(client, 20)
+    assert seen[:3] == [200] * 3 and 429 in seen
+    server.wait_for_log("its client's requests exceeds rate_limit_per_sec of 1 per second (--rate-limit-per-sec)")
+    wait_until(lambda: statuses(client, 1) == [200])  # after a second, on the same connection
+    assert server.logs().count("rate_limit_per_sec") == 1
+
+
+def test_the_answer_to_too_many(serve, raw):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["path"])
+        await answer(send)
+
+    server = serve(app, **QUIET, rate_limit_per_sec=1, rate_limit_burst=1)
+    client = raw(server).send(get("/first") + get("/second"))
+    assert client.read_exactly(len(answered(b"")) + len(TOO_MANY_KEPT)) == answered(b"") + TOO_MANY_KEPT
+    for message in [post(b"", length=5, target="/second"), get("/second", "Connection: close")]:
+        # The first request takes the token, if there is one by now.
+        taken = raw(server).send(get("/first") + message).read_all()
+        assert taken in (answered(b"") + TOO_MANY, TOO_MANY_KEPT + TOO_MANY)
+    assert set(seen) == {"/first"}
+
+
+def test_clients_behind_a_proxy_have_buckets_of_their_own(serve, raw):
+    server = serve(hello, **QUIET, **BURST)
+    client = raw(server)
+    for i in range(20):
+        assert statuses(client, 3, f"X-Forwarded-For: 192.0.2.{i}") == [200] * 3
+    assert 429 in statuses(client, 20, "X-Forwarded-For: 192.0.2.0")
+    # An IPv6 client has a network of 64 bits.
+    assert 429 in [status for i in range(20) for status in statuses(client, 1, f"X-Forwarded-For: 2001:db8::{i}")]
+    assert statuses(client, 1, "X-Forwarded-For: 2001:db8:0:1::1") == [200]
+
+
+def test_what_a_stranger_says_of_its_address_changes_nothing(serve, client_at):
+    client = client_at("127.0.0.2", serve(hello, **QUIET, **BURST)).connect()
+    seen = [status for i in range(20) for status in statuses(client, 1, f"X-Forwarded-For: 192.0.2.{i}")]
+    assert 429 in seen
+
+
+def test_clients_on_a_unix_socket_are_those_that_the_proxy_names(serve, raw, tmp_path):
+    server = serve(hello, **QUIET, **BURST, uds_path=str(tmp_path / "socket"))
+    client = raw(server)
+    assert statuses(client, 50) == [200] * 50  # nobody is named
+    assert 429 in statuses(client, 20, "X-Forwarded-For: 192.0.2.1")
+    assert statuses(client, 1, "X-Forwarded-For: 192.0.2.2") == [200]
+
+
+def test_handshakes_of_websockets_count(serve, raw):
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.close"})
+
+    server = serve(app, **QUIET, **BURST)
+    seen = [raw(server).send(get("/", *FIELDS)).read_response().status for _ in range(20)]
+    assert seen[:3] == [403] * 3 and 429 in seen
+
+
+def test_random_addresses_harm_nobody(serve, raw):
+    """Far more than the table knows. Each is within its rate, and so is the client among them."""
+    server = serve(hello, **QUIET, rate_limit_per_sec=1000, rate_limit_burst=1000, max_keepalive_requests=0)
+    client, random = raw(server), Random(3)
+    for _ in range(200):
+        fields = [f"X-Forwarded-For: {IPv4Address(random.getrandbits(32))}" for _ in range(99)]
+        client.send(b"".join(get("/", field) for field in ["X-Forwarded-For: 192.0.2.1", *fields]))
+        assert {client.read_response().status for _ in range(100)} == {200}

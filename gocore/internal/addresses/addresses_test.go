@@ -200,3 +200,17 @@ func TestSetsAreFilledEvenly(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkConnection(b *testing.B) {
+	table, err := OpenPrivate()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer table.Close()
+	k := KeyOf(address(192, 0, 2, 1))
+	for range b.N {
+		table.Connections(k)
+		table.Enter(k)
+		table.Leave(k)
+	}
+}

@@ -4,9 +4,11 @@
 //	key.go          what counts as one address
 //	set.go          where the entries of an address are
 //	connections.go  how many connections an address has
+//	rate.go         how many requests it may send
 //
 // The master creates the shared table, an anonymous file, before it forks; every worker maps it. No lock is needed, so none is left held
-// when a worker is killed: a worker writes its own counts only, and the master clears the flag of a worker that has ended.
+// when a worker is killed: a worker writes its own counts only, and the master clears the flag of a worker that has ended. Buckets, which
+// all workers write, change in one atomic step.
 // saltare/prefork/addresses.py has the same layout.
 package addresses
 
@@ -41,11 +43,21 @@ const _ = uint(limits.AddressHeaderBytes - unsafe.Sizeof(header{}))
 type Table struct {
 	memory []byte
 	*header
+	*buckets
 	own    int           // our slot - 1
 	counts []connections // by slot - 1
 }
 
-func size(slots int) int { return limits.AddressHeaderBytes + slots*limits.AddressRegionBytes }
+// size is that of the header, the buckets and a region for each slot.
+func size(slots int) int { return regionAt(slots) }
+
+func regionAt(slot int) int { return limits.AddressHeaderBytes + (1+slot)*limits.AddressRegionBytes }
+
+// Compile-time checks that both kinds of region have the same size.
+const (
+	_ = -(unsafe.Sizeof(connections{}) - limits.AddressRegionBytes)
+	_ = -(unsafe.Sizeof(buckets{}) - limits.AddressRegionBytes)
+)
 
 // OpenPrivate makes the table of a process without other workers.
 func OpenPrivate() (*Table, error) {
@@ -66,7 +78,7 @@ func Open(fd, own int) (*Table, error) {
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return nil, err
 	}
-	slots := (int(stat.Size) - limits.AddressHeaderBytes) / limits.AddressRegionBytes
+	slots := (int(stat.Size) - size(0)) / limits.AddressRegionBytes
 	if own < 1 || own > slots || slots > limits.AddressSlots {
 		return nil, unix.EINVAL
 	}
@@ -79,15 +91,15 @@ func Open(fd, own int) (*Table, error) {
 		pool.Unmap(memory)
 		return nil, unix.EINVAL
 	}
-	t.counts[t.own].clear(memory[limits.AddressHeaderBytes+t.own*limits.AddressRegionBytes:][:limits.AddressRegionBytes])
+	t.counts[t.own].clear(memory[regionAt(t.own):regionAt(own)])
 	return t, nil
 }
 
 func tableIn(memory []byte, slots, own int) *Table {
-	regions := unsafe.Pointer(&memory[limits.AddressHeaderBytes])
 	return &Table{
 		memory: memory, header: (*header)(unsafe.Pointer(&memory[0])), own: own - 1,
-		counts: unsafe.Slice((*connections)(regions), slots),
+		buckets: (*buckets)(unsafe.Pointer(&memory[limits.AddressHeaderBytes])),
+		counts:  unsafe.Slice((*connections)(unsafe.Pointer(&memory[regionAt(0)])), slots),
 	}
 }
 

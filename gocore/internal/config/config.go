@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/proxy"
@@ -22,6 +23,9 @@ type Config struct {
 	MaxConnectionLifetime uint32 // of idle connections; others end with their response
 	MaxConnectionsPerIP   uint32
 	LimitConcurrency      uint32 // requests in progress
+	RateLimit, RateBurst  uint32 // requests of one address, per second and at once
+
+	Rate addresses.Rate // of both
 
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions
@@ -37,6 +41,9 @@ type Config struct {
 	Fault        func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
 	Forked       *uint32                          // not 0 once the process has forked; may be nil
 }
+
+// CountsAddresses tells whether a limit needs the table of addresses.
+func (c *Config) CountsAddresses() bool { return c.MaxConnectionsPerIP > 0 || c.RateLimit > 0 }
 
 // Ticks converts milliseconds of an option; a positive time never becomes 0, which is off.
 func Ticks(ms uint32) uint32 { return limits.Ticks(time.Duration(ms) * time.Millisecond) }

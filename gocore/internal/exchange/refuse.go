@@ -11,13 +11,14 @@ import (
 )
 
 var (
-	BodyTooLarge = &message.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
-	NoTunnel     = &message.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
-	HeadTimeout  = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
-	BodyTimeout  = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
-	AppFailed    = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
-	Busy         = &message.Refusal{Status: 503, Reason: "limit_concurrency", Section: "RFC 9110 15.6.4", Fields: "retry-after: 1\r\n", Keeps: true}
-	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
+	BodyTooLarge    = &message.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
+	NoTunnel        = &message.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
+	HeadTimeout     = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
+	BodyTimeout     = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
+	AppFailed       = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+	TooManyRequests = &message.Refusal{Status: 429, Reason: "rate_limit_per_sec", Section: "RFC 6585 4", Fields: "retry-after: 1\r\n", Keeps: true}
+	Busy            = &message.Refusal{Status: 503, Reason: "limit_concurrency", Section: "RFC 9110 15.6.4", Fields: "retry-after: 1\r\n", Keeps: true}
+	OutOfMemory     = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
 )
 
 // declined are the refusals of websockets that the app closes before it accepts them, by close code; the first is for all other codes.

@@ -58,7 +58,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		return wait
 	}
 	d.loop.Fault("request")
-	body, behind, refusal := d.admitBody(s, buf[n:])
+	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
 	if refusal == nil && d.head.UpgradeWebSocket {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
@@ -113,8 +113,8 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 }
 
 // admitBody decodes what followed the head, unless the request is refused without the app.
-func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
-	if refusal = d.unwanted(); refusal == nil {
+func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte) (body, behind []byte, refusal *message.Refusal) {
+	if refusal = d.unwanted(c, head); refusal == nil {
 		body, behind, refusal = d.decode(s, b)
 	}
 	if refusal == nil && d.streams.Oversized(s) {
@@ -123,7 +123,13 @@ func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, r
 	return body, behind, refusal
 }
 
-func (d *Driver) unwanted() *message.Refusal {
+// unwanted is why the request in d.head, which was parsed from buf, is refused whatever its body is.
+func (d *Driver) unwanted(c *transport.Conn, buf []byte) *message.Refusal {
+	if d.config.RateLimit > 0 {
+		if from := d.origin(c, buf); !d.loop.MayAsk(&from.Client) {
+			return exchange.TooManyRequests
+		}
+	}
 	if most := d.config.LimitConcurrency; most > 0 && d.streams.InProgress() > int(most) {
 		return exchange.Busy
 	}

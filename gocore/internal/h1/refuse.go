@@ -71,6 +71,8 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 		return journal.HeaderTimeout, 0
 	case exchange.BodyTimeout:
 		return journal.BodyTimeout, 0
+	case exchange.TooManyRequests:
+		return journal.RateLimit, uint64(d.config.RateLimit)
 	case exchange.Busy:
 		return journal.LimitConcurrency, uint64(d.config.LimitConcurrency)
 	}

@@ -33,6 +33,7 @@ const (
 	BodyTimeout
 	MaxConnectionsPerIP
 	LimitConcurrency
+	RateLimit
 
 	Limits
 )
@@ -41,7 +42,7 @@ const (
 var names = [Limits]string{
 	"malformed", "max_request_line", "max_request_head", "max_request_fields", "max_request_body", "ws_max_size", "max_concurrent_connections",
 	"empty_lines", "method", "chunk_size", "chunk_extension", "trailers", "subprotocols", "proxy_protocol_from", "proxy_protocol",
-	"descriptors", "header_timeout", "body_timeout", "max_connections_per_ip", "limit_concurrency",
+	"descriptors", "header_timeout", "body_timeout", "max_connections_per_ip", "limit_concurrency", "rate_limit_per_sec",
 }
 
 // String is the name of the cause in statistics.
@@ -65,6 +66,7 @@ var refused = [Limits]struct{ what, option, unit string }{
 	Subprotocols:     {"a websocket was refused with 400: the number of its subprotocols", "", ""},
 	LimitConcurrency: {"a request was refused with 503: the number of requests in progress", "limit_concurrency", ""},
 
+	RateLimit:           {"a request was refused with 429: the rate of its client's requests", "rate_limit_per_sec", " per second"},
 	MaxConnectionsPerIP: {"a connection was reset: the number of its address's connections", "max_connections_per_ip", ""},
 }
 

@@ -29,7 +29,8 @@ const (
 	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
 	// Addresses is how many addresses the limits by address know at a time, in sets of AddressWays: of those in one set, what is known of
-	// the least important one is given up for a new one. Price, with such a limit: 64 KiB per worker, as far as it is touched.
+	// the least important one is given up for a new one. Price, with such a limit: 64 KiB for rates, or per worker for
+	// connections, as far as it is touched.
 	Addresses   = 4096
 	AddressWays = 8
 	// AddressEntryBytes, AddressRegionBytes, AddressHeaderBytes and AddressSlots are the layout of their table.

@@ -47,6 +47,8 @@ var Options = [...]Option{
 	{"limit_concurrency", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.LimitConcurrency = uint32(v) }, nil},
 	{"max_connection_lifetime", Milliseconds, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnectionLifetime = config.Ticks(uint32(v)) }, nil},
 	{"max_connections_per_ip", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.MaxConnectionsPerIP = uint32(v) }, nil},
+	{"rate_limit_per_sec", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.RateLimit = uint32(v) }, nil},
+	{"rate_limit_burst", Plain, math.MaxUint32, func(c *Config, v uint64) { c.Conn.RateBurst = uint32(v) }, nil},
 	{"date_header", Plain, 1, func(c *Config, v uint64) { c.Conn.DateHeader = v != 0 }, nil},
 	{"end_streams", Plain, 1, func(c *Config, v uint64) { c.Conn.EndStreams = v != 0 }, nil},
 	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},

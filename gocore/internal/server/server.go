@@ -99,7 +99,7 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Worker.Slot > 0 {
 		err = s.join(c.Worker)
 	}
-	if err == nil && c.Conn.MaxConnectionsPerIP > 0 {
+	if err == nil && c.Conn.CountsAddresses() {
 		err = s.openAddresses(c.Worker)
 	}
 	if err != nil {

@@ -45,6 +45,15 @@ func (s *Server) join(w Worker) error {
 
 // openAddresses opens the table for limits by address: that of all workers, or one of our own.
 func (s *Server) openAddresses(w Worker) (err error) {
+	config := &s.loop.Config
+	if config.RateLimit > 0 {
+		config.Rate = addresses.RateOf(config.RateLimit, max(config.RateBurst, 1))
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return err
+	}
+	s.loop.Opened = time.Duration(now.Nano()) - s.loop.Clock.Elapsed
 	if w.Slot > 0 {
 		s.loop.Known, err = addresses.Open(w.Addresses, w.Slot)
 	} else {

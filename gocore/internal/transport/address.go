@@ -1,4 +1,5 @@
-// What counts against a limit: refusals by cause, and the connections of each address (max_connections_per_ip).
+// What counts against a limit: refusals by cause, and by address its connections (max_connections_per_ip) and requests
+// (rate_limit_per_sec).
 
 package transport
 
@@ -61,4 +62,9 @@ func (l *Loop) left(c *Conn) {
 	if known && l.isCapped(&c.Client) {
 		l.Known.Leave(addresses.KeyOf(&c.Client))
 	}
+}
+
+// MayAsk takes a token for a request of the client; ok is false if it has none. Clients without an IP address need none.
+func (l *Loop) MayAsk(client *handoff.Address) (ok bool) {
+	return client.Family == handoff.FamilyUnix || l.Known.Take(addresses.KeyOf(client), l.Config.Rate, l.Opened+l.Clock.Elapsed)
 }

@@ -10,14 +10,22 @@ import (
 
 // Clock is the time of a turn, in ticks since the server was opened.
 type Clock struct {
-	Now   uint32
-	epoch time.Time
-	wall  int64 // milliseconds since 1970, shared with other workers
+	Now     uint32
+	Elapsed time.Duration // since the server was opened
+	epoch   time.Time
+	wall    int64 // milliseconds since 1970, shared with other workers
+}
+
+// Open sets the time at which the server was opened.
+func (c *Clock) Open(now time.Time) {
+	c.epoch = now
+	c.Set(now)
 }
 
 // Set sets the current time.
 func (c *Clock) Set(now time.Time) {
-	c.Now = uint32(now.Sub(c.epoch) / limits.Tick)
+	c.Elapsed = now.Sub(c.epoch)
+	c.Now = uint32(c.Elapsed / limits.Tick)
 	c.wall = now.UnixMilli()
 }
 

@@ -31,6 +31,7 @@ type Loop struct {
 	Accept  Acceptor
 	Journal *journal.Journal
 	Known   *addresses.Table // nil: no limit counts by address
+	Opened  time.Duration    // when the server was opened, since the machine was started; only with Known
 	Inbox   *handoff.Inbox
 	Counts  Counts
 
@@ -51,8 +52,7 @@ type Loop struct {
 func (l *Loop) Open(c config.Config, set *poll.Poll, inbox *handoff.Inbox, lines *journal.Journal, now time.Time) {
 	l.Config, l.poll, l.Inbox, l.Journal = c, set, inbox, lines
 	l.Timers.wheel.Node = func(i uint32) *timer.Node { return &l.conns.At(i).node }
-	l.Clock.epoch = now
-	l.Clock.Set(now)
+	l.Clock.Open(now)
 	l.Input.loop, l.Output.loop, l.Timers.loop, l.room.loop = l, l, l, l
 	l.Accept.open(l)
 }
