@@ -119,6 +119,7 @@ enum saltare_event_flags {
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the response body will not be sent (RFC 9110 9.3.2: HEAD) */
     EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: a websocket handshake (RFC 6455 4.2.1) */
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
+    EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
     EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
 };
 

@@ -76,7 +76,7 @@ def complaints(config, found, cwd, app_needed):
         advice = "the connections of a peer that is believed do not count, so there is nothing to limit"
         names = ("max_connections_per_ip", "forwarded_allow_ips")
         yield names, contradiction(*(found[name] for name in names), advice=advice)
-    if "rate_limit_burst" in found and not config.rate_limit_per_sec:
+    if config.rate_limit_burst != BY_NAME["rate_limit_burst"].default and not config.rate_limit_per_sec:
         one = found["rate_limit_burst"]
         text = f"{one.label}: got {brief(one.value)}, but there is no rate_limit_per_sec for it"
         yield ("rate_limit_burst", "rate_limit_per_sec"), text

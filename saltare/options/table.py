@@ -7,6 +7,7 @@ server that the command line started does not load it.
 
 from .. import __version__
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
+from .path_values import ByPath
 from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
 from .techniques import TECHNIQUES
 from .values import (
@@ -355,6 +356,23 @@ OPTIONS = (
     ),
     Option(
         TIMEOUTS,
+        "request_timeout",
+        Seconds(DAY),
+        0.0,
+        "Give the app this long for a request, from its head to the end of the response. Then cancel its task, and "
+        "answer 504 if the response has not begun, otherwise close the connection. Websockets are exempt. 0 = no "
+        "limit.",
+    ),
+    Option(
+        TIMEOUTS,
+        "request_timeout_path",
+        ByPath(Seconds(DAY), "/export=5m"),
+        (),
+        "Set request_timeout for the paths below a prefix. The longest prefix that fits counts. Repeat the option for "
+        "more prefixes.",
+    ),
+    Option(
+        TIMEOUTS,
         "shutdown_timeout",
         Seconds(DAY),
         30.0,
@@ -382,9 +400,9 @@ OPTIONS = (
         "max_connections_per_ip",
         Integer(0, 1 << 20),
         0,
-        "Reset a new connection of a client address that has N already, in all workers together. An IPv6 address counts "
-        "as its network of 64 bits. Unix sockets and the proxies in forwarded_allow_ips are exempt. 0 = no limit. Costs "
-        "64 KiB per worker, as far as it is used.",
+        "Reset a new connection of a client address that has N already, in all workers together. An IPv6 address "
+        "counts as its network of 64 bits. Unix sockets and the proxies in forwarded_allow_ips are exempt. 0 = no "
+        "limit. Costs 64 KiB per worker, as far as it is used.",
     ),
     Option(
         LIMITS,
@@ -441,6 +459,14 @@ OPTIONS = (
     ),
     Option(LIMITS, "max_request_fields", Integer(8, 4096), 256, "Answer 431 if a request has more header fields."),
     Option(LIMITS, "max_request_body", Size(0, 1 << 50), 0, "Answer 413 if a request body is larger. 0 = no limit."),
+    Option(
+        LIMITS,
+        "max_request_body_path",
+        ByPath(Size(0, 1 << 50), "/upload=100MiB"),
+        (),
+        "Set max_request_body for the paths below a prefix. The longest prefix that fits counts. Repeat the option for "
+        "more prefixes.",
+    ),
     Option(
         MEMORY,
         "memory",

@@ -38,6 +38,7 @@ LIMITS = (
     "keep_alive_timeout",
     "body_timeout",
     "write_timeout",
+    "request_timeout",
     "ws_keepalive_timeout",
     "shutdown_timeout",
 )

@@ -6,6 +6,7 @@ from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
 
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
+BY_PATH = {"request_timeout_path": 1000, "max_request_body_path": 1}  # and by what a value is multiplied
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
@@ -29,7 +30,11 @@ def core_options(config, guest):
     from .._core import options as units
 
     values = vars(config)
-    options = {name: in_units(values[name], unit) for name, unit in units().items() if name in values}
+    options = {
+        name: by_path(values[name], BY_PATH[name]) if name in BY_PATH else in_units(values[name], unit)
+        for name, unit in units().items()
+        if name in values
+    }
     end_streams = config.drain_streams == "disconnect"
     proxy_versions = PROXY_VERSIONS[config.proxy_protocol]
     options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()
@@ -46,6 +51,12 @@ def in_units(value, unit):
     if unit == "text":  # one, or lines
         return (value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)).encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
+
+
+def by_path(limits, factor):
+    """Lines of "VALUE PREFIX", from "PREFIX=VALUE"."""
+    split = [one.rpartition("=") for one in limits]
+    return "".join(f"{round(float(value) * factor)} {prefix}\r\n" for prefix, _, value in split).encode()
 
 
 def connections_allowed(descriptors=None):

@@ -168,6 +168,23 @@ def test_contradictions(refused, given, names):
         ({"rate_limit_burst": 5}, "rate_limit_burst: got 5, but there is no rate_limit_per_sec for it"),
         ({"rate_limit_per_sec": 0.5}, "rate_limit_per_sec: got 0.5; accepted: a whole number from 0 to 1048576"),
         ({"rate_limit_per_sec": 5, "rate_limit_burst": 0}, "rate_limit_burst: got 0; accepted: a whole number from 1"),
+        ({"request_timeout": -1}, "request_timeout: got -1; accepted: seconds from 0.001 to 86400"),
+        (
+            {"request_timeout_path": "/a"},
+            "request_timeout_path: got '/a' (there is no = in it); accepted: \"PREFIX=VALUE",
+        ),
+        ({"request_timeout_path": "a=1"}, "request_timeout_path: got 'a=1' (a prefix starts with"),
+        ({"request_timeout_path": "/%61=1"}, "request_timeout_path: got '/%61=1' (a prefix is written without escapes"),
+        ({"request_timeout_path": "/a=soon"}, "request_timeout_path: got '/a=soon'; accepted: \"PREFIX=VALUE"),
+        (
+            {"max_request_body_path": ["/a=1", "/a=2"]},
+            "max_request_body_path: got ['/a=1', '/a=2'] (/a has two values)",
+        ),
+        ({"max_request_body_path": {"/a": "many"}}, "max_request_body_path: got {'/a': 'many'}; accepted:"),
+        (
+            {"max_request_body_path": {f"/{i}": 1 for i in range(257)}},
+            "max_request_body_path: got {'/0': 1",
+        ),
         ({"limit_concurrency": -1}, "limit_concurrency: got -1; accepted: a whole number from 0 to 1048576"),
         ({"max_connections_per_ip": "many"}, "max_connections_per_ip: got 'many'; accepted: a whole number"),
         (
@@ -178,6 +195,16 @@ def test_contradictions(refused, given, names):
 )
 def test_limits_refused(refused, given, message):
     assert refused(given).startswith(message)
+
+
+def test_limits_of_routes(load, project):
+    """As text, a list, a dict and a table of TOML."""
+    wanted = ("/a=60.0", "/b,c/=0.5")
+    for given in (["/a=1m", "/b,c/=500ms"], {"/a": 60, "/b,c/": "500ms"}, [("/a", 60), ("/b,c/", 0.5)]):
+        assert load(given={"request_timeout_path": given}).request_timeout_path == wanted
+    assert load(given={"max_request_body_path": "/a=1KiB, /b=2"}).max_request_body_path == ("/a=1024", "/b=2")
+    project('[tool.saltare]\nrequest_timeout_path = {"/a" = 60, "/b,c/" = "500ms"}')
+    assert load().request_timeout_path == wanted
 
 
 def test_permissions_without_a_unix_socket(refused, load):

@@ -17,8 +17,12 @@ type Config struct {
 	MaxConnections       uint32
 	MaxKeepAliveRequests uint32
 	MaxRequestBody       uint64
+	MaxRequestBodyPaths  []PathLimit  // octets
 	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
+
+	RequestTimeout      uint32      // from head to the end of the response
+	RequestTimeoutPaths []PathLimit // milliseconds
 
 	MaxConnectionLifetime uint32 // of idle connections; others end with their response
 	MaxConnectionsPerIP   uint32

@@ -16,6 +16,7 @@ var (
 	HeadTimeout     = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
 	BodyTimeout     = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
 	AppFailed       = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+	Overdue         = &message.Refusal{Status: 504, Reason: "request_timeout", Section: "RFC 9110 15.6.5"}
 	TooManyRequests = &message.Refusal{Status: 429, Reason: "rate_limit_per_sec", Section: "RFC 6585 4", Fields: "retry-after: 1\r\n", Keeps: true}
 	Busy            = &message.Refusal{Status: 503, Reason: "limit_concurrency", Section: "RFC 9110 15.6.4", Fields: "retry-after: 1\r\n", Keeps: true}
 	OutOfMemory     = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}

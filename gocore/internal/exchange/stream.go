@@ -24,11 +24,13 @@ type Stream struct {
 	conn     uint32
 	Own      uint32 // number + 1 of its protocol's own record, if it has one; 0: none
 	unread   uint32 // passed to the app and not consumed yet, in bytes and costs
+	Expires  uint32 // tick at which its time is over; 0: never
 	Response message.Response
 	Left     uint64 // bytes of a body of declared length that are not read yet
 	Received uint64 // decoded bytes of the body
 	given    uint64 // bytes of the response's body from the app
 
+	BodyPath  uint16 // number + 1 of its row in MaxRequestBodyPaths; 0: none
 	stage     Stage
 	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
@@ -39,6 +41,8 @@ type Stream struct {
 	notify    bool // the app waits for unsent output to shrink
 	Watched   bool // the app gets a disconnect once it is silent
 	told      bool // the app has got that disconnect
+	Extended  bool // its time was extended, because the loop did not run
+	overdue   bool // its task is to be cancelled
 }
 
 // Compile-time check of the record's size.
@@ -120,13 +124,20 @@ func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 // Detach: C does not know the stream any more, so it gets no event about its end.
 func (s *Stream) Detach() { s.complete = true }
 
+// Cancel makes the end of the stream cancel the app's task.
+func (s *Stream) Cancel() { s.overdue = true }
+
 func (s *Stream) Complete() bool { return s.complete }
 
 // Drop ends the request, and notifies C unless the app has finished. The protocol must have released its own record before.
 func (x *Streams) Drop(s *Stream) {
 	number := s.number
 	if !s.complete {
-		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.Handle()})
+		flags := uint32(0)
+		if s.overdue {
+			flags = handoff.EventCancel
+		}
+		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Flags: flags, Stream: s.Handle()})
 	}
 	*s = Stream{}
 	x.all.Free(number)

@@ -57,6 +57,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		d.loop.Mark(c, transport.NoMemory)
 		return wait
 	}
+	d.limit(s, buf)
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
 	if refusal == nil && d.head.UpgradeWebSocket {
@@ -80,6 +81,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	if s.BodyDone {
 		d.streams.Enter(c, s, exchange.Responding)
 		d.loop.Enter(c, transport.Busy)
+		if s.Expires != 0 {
+			d.loop.Timers.Arm(c)
+		}
 	} else {
 		d.streams.Enter(c, s, exchange.Body)
 		d.loop.Enter(c, transport.Busy)
@@ -114,7 +118,7 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 
 // admitBody decodes what followed the head, unless the request is refused without the app.
 func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte) (body, behind []byte, refusal *message.Refusal) {
-	if refusal = d.unwanted(c, head); refusal == nil {
+	if refusal = d.unwanted(c, s, head); refusal == nil {
 		body, behind, refusal = d.decode(s, b)
 	}
 	if refusal == nil && d.streams.Oversized(s) {
@@ -124,7 +128,7 @@ func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte
 }
 
 // unwanted is why the request in d.head, which was parsed from buf, is refused whatever its body is.
-func (d *Driver) unwanted(c *transport.Conn, buf []byte) *message.Refusal {
+func (d *Driver) unwanted(c *transport.Conn, s *exchange.Stream, buf []byte) *message.Refusal {
 	if d.config.RateLimit > 0 {
 		if from := d.origin(c, buf); !d.loop.MayAsk(&from.Client) {
 			return exchange.TooManyRequests
@@ -133,7 +137,7 @@ func (d *Driver) unwanted(c *transport.Conn, buf []byte) *message.Refusal {
 	if most := d.config.LimitConcurrency; most > 0 && d.streams.InProgress() > int(most) {
 		return exchange.Busy
 	}
-	if most := d.config.MaxRequestBody; most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
+	if most := d.streams.MostBody(s); most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
 		return exchange.BodyTooLarge
 	}
 	if d.head.IsCONNECT {
@@ -152,14 +156,7 @@ func requestPointer(r *handoff.Request) uintptr { return uintptr(unsafe.Pointer(
 func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	head, inbox := &d.head, d.loop.Inbox
 	fields := head.Fields
-	size := (len(buf)+7)&^7 + len(fields)*fieldBytes
-	free := inbox.Free()
-	path := head.Path.In(buf)
-	if head.PathEscaped {
-		decoded := http1.DecodePath(free[size:size], path)
-		path = decoded
-		size += len(decoded)
-	}
+	path, size := d.decodedPath(buf)
 	inbox.Keep(size)
 
 	r := inbox.NewRequest()
@@ -181,6 +178,16 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	}
 	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
 	d.streams.Passed()
+}
+
+// decodedPath is the path of the request in d.head; buf, the fields and the decoded path take the first size octets of the arena.
+func (d *Driver) decodedPath(buf []byte) (path []byte, size int) {
+	size = (len(buf)+7)&^7 + len(d.head.Fields)*fieldBytes
+	if path = d.head.Path.In(buf); d.head.PathEscaped {
+		path = http1.DecodePath(d.loop.Inbox.Free()[size:size], path)
+		size += len(path)
+	}
+	return path, size
 }
 
 // origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.

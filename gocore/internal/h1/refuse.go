@@ -15,7 +15,7 @@ import (
 // as another request.
 func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	if !exchange.ByApp(r) {
-		limit, most := d.limitOf(r)
+		limit, most := d.limitOf(c, r)
 		d.streams.Refused(c, r, limit, most)
 	}
 	response, read, keeps := message.Response{Minor: 1}, false, false
@@ -45,7 +45,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 }
 
 // limitOf is the limit that caused a refusal, and its value.
-func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
+func (d *Driver) limitOf(c *transport.Conn, r *message.Refusal) (journal.Limit, uint64) {
 	switch r {
 	case http1.LineTooLong:
 		return journal.MaxRequestLine, uint64(d.config.MaxHead.LineBytes)
@@ -54,7 +54,9 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 	case http1.TooManyFields:
 		return journal.MaxRequestFields, uint64(d.config.MaxHead.Fields)
 	case exchange.BodyTooLarge:
-		return journal.MaxRequestBody, d.config.MaxRequestBody
+		return d.bodyLimit(c)
+	case exchange.Overdue:
+		return journal.RequestTimeout, 0
 	case http1.EmptyLines:
 		return journal.EmptyLines, uint64(r.Limit)
 	case http1.MethodTooLong:

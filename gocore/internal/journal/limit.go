@@ -34,6 +34,8 @@ const (
 	MaxConnectionsPerIP
 	LimitConcurrency
 	RateLimit
+	RequestTimeout
+	MaxRequestBodyPath
 
 	Limits
 )
@@ -43,6 +45,7 @@ var names = [Limits]string{
 	"malformed", "max_request_line", "max_request_head", "max_request_fields", "max_request_body", "ws_max_size", "max_concurrent_connections",
 	"empty_lines", "method", "chunk_size", "chunk_extension", "trailers", "subprotocols", "proxy_protocol_from", "proxy_protocol",
 	"descriptors", "header_timeout", "body_timeout", "max_connections_per_ip", "limit_concurrency", "rate_limit_per_sec",
+	"request_timeout", "max_request_body_path",
 }
 
 // String is the name of the cause in statistics.
@@ -66,6 +69,8 @@ var refused = [Limits]struct{ what, option, unit string }{
 	Subprotocols:     {"a websocket was refused with 400: the number of its subprotocols", "", ""},
 	LimitConcurrency: {"a request was refused with 503: the number of requests in progress", "limit_concurrency", ""},
 
+	RequestTimeout:      {"a request was ended and its task cancelled: its time", "request_timeout", ""},
+	MaxRequestBodyPath:  {"a request was refused with 413: its body", "max_request_body_path", " bytes"},
 	RateLimit:           {"a request was refused with 429: the rate of its client's requests", "rate_limit_per_sec", " per second"},
 	MaxConnectionsPerIP: {"a connection was reset: the number of its address's connections", "max_connections_per_ip", ""},
 }
@@ -81,7 +86,11 @@ func (j *Journal) Refused(l Limit, most uint64, now uint32) {
 	if of.option == "" {
 		line += "the fixed limit of " + grouped(most) + of.unit
 	} else {
-		line += of.option + " of " + grouped(most) + of.unit + " (" + flagOf(of.option) + ")"
+		line += of.option
+		if most > 0 {
+			line += " of " + grouped(most) + of.unit
+		}
+		line += " (" + flagOf(of.option) + ")"
 	}
 	j.Once(l, line, now)
 }
