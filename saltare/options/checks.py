@@ -39,6 +39,12 @@ def listens_at_unix(way, value):
     return way == "uds_path" or (way == "bind" and any(text.startswith("unix:") for text in value))
 
 
+def only_unix(config):
+    return config.way() == "uds_path" or (
+        config.way() == "bind" and all(text.startswith("unix:") for text in config.bind)
+    )
+
+
 def contradiction(*several, advice):
     labels = one_of([one.label for one in several], "and")
     values = one_of([brief(one.value) for one in several], "and")
@@ -66,6 +72,10 @@ def complaints(config, found, cwd, app_needed):
             ("uds_permissions", "uds_path", "bind"),
             f"{one.label}: got {one.value:o}, but there is no Unix socket; accepted with uds_path",
         )
+    for name, one in found.items():
+        if name.startswith("tcp_") and one.value and only_unix(config):
+            text = f"{one.label}: got {brief(one.value)}, but there is only a Unix socket; accepted with host and port"
+            yield (name, "uds_path", "bind"), text
     yield from of_paths(found, cwd)
     yield from of_modules(found)
     if config.ws_deflate_context and not config.ws_per_message_deflate:

@@ -51,7 +51,7 @@ SHARED = {
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
     "reload_exclude proxy_headers proxy_protocol max_connections_per_ip max_connection_lifetime "
-    "rate_limit_per_sec rate_limit_burst",
+    "rate_limit_per_sec rate_limit_burst tcp_keepidle tcp_keepintvl tcp_keepcnt tcp_user_timeout_ms tcp_fastopen_qlen",
 }
 
 # ---- why not ----
@@ -90,7 +90,6 @@ WEBSOCKETS = "saltare has one implementation of websockets"
 BOUNDED = "what waits for the app is bounded in bytes"
 CORE = "the core runs in one thread per worker"
 SYSLOG = "saltare logs to stderr, and systemd passes that on to the journal; for syslog use --log-config"
-KERNEL = "not in this version; set it for the whole machine by sysctl (net.ipv4.tcp_*)"
 FOLDER = "it is put first on sys.path, and the working directory stays: for relative paths write cd before the command"
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = f"saltare has no workers for blocking tasks; use a task queue, or threads of the app, {KEEP_GUNICORN}"
@@ -225,9 +224,6 @@ ROWS = (
     Row("H", "quic_bind quic_binds", Refusal(QUIC)),
     Row("H", "server_name server_names",
         Refusal("let the proxy check the host, or a middleware such as TrustedHostMiddleware")),
-    Row("Z", "tcp_keepidle tcp_keepintvl tcp_keepcnt tcp_fastopen_qlen", Refusal(KERNEL)),
-    Row("Z", "tcp_user_timeout_ms",
-        Refusal("not in this version; --write-timeout closes a connection whose client takes nothing")),
     Row("Z", "auto_raise_nofile", Fine("the limit of descriptors is raised as far as it can be"), FLAG),
     # ---- HTTP ----
     Row("UR", "http",

@@ -217,6 +217,45 @@ OPTIONS = (
         "Let the kernel queue N connections that are not yet accepted. net.core.somaxconn limits it too.",
     ),
     Option(
+        SOCKETS,
+        "tcp_keepidle",
+        Integer(0, 32767),
+        0,
+        "Send the first keep-alive probe to a TCP client after N seconds of silence. 0 = as the system has it "
+        "(net.ipv4.tcp_keepalive_time), two hours by default.",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_keepintvl",
+        Integer(0, 32767),
+        0,
+        "Send further keep-alive probes N seconds apart. 0 = as the system has it (net.ipv4.tcp_keepalive_intvl).",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_keepcnt",
+        Integer(0, 127),
+        0,
+        "Close a connection after N keep-alive probes without a reply. 0 = as the system has it "
+        "(net.ipv4.tcp_keepalive_probes).",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_user_timeout_ms",
+        Integer(0, (1 << 31) - 1),
+        0,
+        "Close a TCP connection whose client has not acknowledged data, or a keep-alive probe, for N milliseconds. "
+        "0 = as the system has it.",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_fastopen_qlen",
+        Integer(0, 65535),
+        0,
+        "Let clients send their request with the first packet of a TCP connection, for at most N connections that are "
+        "not established yet. Needs bit 2 of net.ipv4.tcp_fastopen, as in 3. 0 = off.",
+    ),
+    Option(
         HTTP,
         "server_header",
         ServerHeader(f"saltare/{__version__}"),

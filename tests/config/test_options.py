@@ -168,6 +168,13 @@ def test_contradictions(refused, given, names):
         ({"rate_limit_burst": 5}, "rate_limit_burst: got 5, but there is no rate_limit_per_sec for it"),
         ({"rate_limit_per_sec": 0.5}, "rate_limit_per_sec: got 0.5; accepted: a whole number from 0 to 1048576"),
         ({"rate_limit_per_sec": 5, "rate_limit_burst": 0}, "rate_limit_burst: got 0; accepted: a whole number from 1"),
+        ({"tcp_keepidle": 40000}, "tcp_keepidle: got 40000; accepted: a whole number from 0 to 32767"),
+        ({"tcp_keepintvl": "1m"}, "tcp_keepintvl: got '1m'; accepted: a whole number from 0 to 32767"),
+        ({"tcp_keepcnt": 128}, "tcp_keepcnt: got 128; accepted: a whole number from 0 to 127"),
+        ({"tcp_user_timeout_ms": 1 << 31}, "tcp_user_timeout_ms: got 2147483648; accepted: a whole number"),
+        ({"tcp_fastopen_qlen": -1}, "tcp_fastopen_qlen: got -1; accepted: a whole number from 0 to 65535"),
+        ({"tcp_keepidle": 5, "uds_path": "/x"}, "tcp_keepidle: got 5, but there is only a Unix socket"),
+        ({"tcp_keepcnt": 5, "bind": ["unix:/x"]}, "tcp_keepcnt: got 5, but there is only a Unix socket"),
         ({"request_timeout": -1}, "request_timeout: got -1; accepted: seconds from 0.001 to 86400"),
         (
             {"request_timeout_path": "/a"},
