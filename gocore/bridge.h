@@ -120,6 +120,7 @@ enum saltare_event_flags {
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the response body will not be sent (RFC 9110 9.3.2: HEAD) */
     EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: a websocket handshake (RFC 6455 4.2.1) */
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
+    EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
     EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
 };
 
@@ -240,6 +241,7 @@ struct saltare_turn {
     const void *outbox; /* in */
     uint64_t outbox_len;
     int64_t timeout_ns; /* in: the longest wait; -1 for ever, 0 none */
+    uint64_t tasks;     /* in: tasks of the app that have not ended */
     const struct saltare_range *code; /* in: mapped files, dropped from memory just before the first wait */
     uint32_t n_code;
     uint32_t n_events;
@@ -257,6 +259,13 @@ struct saltare_stats {
     uint64_t buffers; /* read buffers held by connections */
     uint64_t unsent;  /* bytes queued for slow peers, including files */
     uint64_t panics;  /* bugs of the core, each of which closed one connection */
+};
+
+/* A cause of refusals, and how often it was one since saltare_open. */
+struct saltare_refusal {
+    const char *cause; /* not terminated. Valid for the life of the process */
+    uint64_t cause_len;
+    uint64_t count;
 };
 
 /* What Go holds in this process for all servers; all zero when none is open. */
@@ -343,6 +352,13 @@ int32_t saltare_close(int64_t server);
  * Units: as the fields say.
  * Returns: 0 or -ESTALE. */
 int32_t saltare_stats(int64_t server, struct saltare_stats *stats);
+
+/* Reads how often a server has refused something for one cause.
+ * Threads: any.
+ * Owns: Go owns the name of the cause, which stays valid.
+ * Units: indices count from 0 without gaps; counts are refusals, and connections that a limit has ended.
+ * Returns: 0, -ESTALE, or -ENOENT when there are no more causes. */
+int32_t saltare_refusal(int64_t server, uint32_t index, struct saltare_refusal *refusal);
 
 /* Counts what all servers of this process hold.
  * Threads: any; it waits for each server's lock, so the caller should release the GIL.

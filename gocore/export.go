@@ -25,6 +25,7 @@ import (
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/server"
 	"saltare/gocore/internal/transport"
 )
@@ -107,6 +108,7 @@ func saltare_turn(handle C.int64_t, t *C.struct_saltare_turn) C.int32_t {
 	}
 	outbox := unsafe.Slice((*byte)(t.outbox), t.outbox_len)
 	code := unsafe.Slice((*handoff.Range)(unsafe.Pointer(t.code)), t.n_code)
+	s.Tasks(int(t.tasks))
 	if err := s.Turn(outbox, time.Duration(t.timeout_ns), code); err != nil {
 		return failure(err)
 	}
@@ -185,6 +187,23 @@ func saltare_stats(handle C.int64_t, out *C.struct_saltare_stats) C.int32_t {
 		accepted: C.uint64_t(f.Accepted), refused: C.uint64_t(f.Refused), buffers: C.uint64_t(f.Buffers), unsent: C.uint64_t(f.Unsent),
 		panics: C.uint64_t(f.Panics),
 	}
+	return 0
+}
+
+//export saltare_refusal
+func saltare_refusal(handle C.int64_t, index C.uint32_t, out *C.struct_saltare_refusal) C.int32_t {
+	s := find(handle)
+	if s == nil {
+		return -C.ESTALE
+	}
+	if index >= C.uint32_t(journal.Limits) {
+		return -C.ENOENT
+	}
+	cause := journal.Limit(index)
+	name := cause.String()
+	out.cause = (*C.char)(unsafe.Pointer(unsafe.StringData(name)))
+	out.cause_len = C.uint64_t(len(name))
+	out.count = C.uint64_t(s.Refusals(cause))
 	return 0
 }
 

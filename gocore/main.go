@@ -67,17 +67,18 @@
 //	    for all of them: py_error.c py_error.h py_hook.c py_hook.h
 //	internal/server/: server.go options.go turn.go worker.go log.go alarm.go quiet.go release.go recover.go
 //	internal/pp/: pp.go
-//	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go
+//	internal/h1/: h1.go head.go limit.go body.go command.go respond.go end.go refuse.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
-//	    deadline.go close.go peer.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
+//	    deadline.go close.go peer.go address.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
 //	    tls_write.go; in the plain one tls_not.go
 //	internal/tlsshake/: tlsshake.go shake.go config.go files.go password.go tickets.go signer.go (in the full flavour)
 //	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
-//	internal/config/: config.go
+//	internal/config/: config.go path.go
+//	internal/addresses/: table.go key.go set.go connections.go rate.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go

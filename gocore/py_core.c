@@ -194,6 +194,20 @@ static PyObject *core_stats(core *self, PyObject *Py_UNUSED(ignored))
                          "refused", s.refused, "buffers", s.buffers, "unsent", s.unsent, "panics", s.panics);
 }
 
+static PyObject *core_refusals(core *self, PyObject *Py_UNUSED(ignored))
+{
+    struct saltare_refusal one;
+    if (py_core_usable(self, "refusals") < 0) return NULL;
+    PyObject *counts = PyDict_New();
+    for (uint32_t i = 0; counts != NULL && saltare_refusal(self->handle, i, &one) == 0; i++) {
+        PyObject *cause = PyUnicode_FromStringAndSize(one.cause, (Py_ssize_t)one.cause_len), *count = PyLong_FromUnsignedLongLong(one.count);
+        if (cause == NULL || count == NULL || PyDict_SetItem(counts, cause, count) < 0) Py_CLEAR(counts);
+        Py_XDECREF(cause);
+        Py_XDECREF(count);
+    }
+    return counts;
+}
+
 static int core_traverse(core *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -262,6 +276,7 @@ static PyMethodDef core_methods[] = {
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
     {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},
+    {"refusals", (PyCFunction)core_refusals, METH_NOARGS, "refusals() -> dict: cause, mostly the option that sets a limit -> how often."},
     {NULL},
 };
 

@@ -59,6 +59,21 @@ static int on_stream(core *self, const struct saltare_event *event, int (*take)(
     return status;
 }
 
+/* The stream has ended; with EVENT_CANCEL the app must not go on. */
+static int on_disconnect(core *self, const struct saltare_event *event)
+{
+    const bool cancels = event->flags & EVENT_CANCEL && self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->loop.state->starter_type);
+    exchange *ex = cancels ? py_exchange_find(&self->loop, event->stream) : NULL;
+    if (ex == NULL) return on_stream(self, event, py_exchange_event);
+    PyObject *st = Py_NewRef(self->dispatch);
+    Py_INCREF(ex);
+    int status = on_stream(self, event, py_exchange_event);
+    if (status == 0) status = py_starter_cancel((starter *)st, ex);
+    Py_DECREF(ex);
+    Py_DECREF(st);
+    return status;
+}
+
 static int on_retire(core *self, const struct saltare_event *event)
 {
     PyObject *why = PyUnicode_DecodeUTF8(event->data, (Py_ssize_t)event->len, "replace");
@@ -86,8 +101,8 @@ static int on_event(core *self, const struct saltare_event *event)
     case EVENT_REQUEST: return on_request(self, event);
     case EVENT_BODY:
     case EVENT_DRAINED:
-    case EVENT_HALF_CLOSE:
-    case EVENT_DISCONNECT: return on_stream(self, event, py_exchange_event);
+    case EVENT_HALF_CLOSE: return on_stream(self, event, py_exchange_event);
+    case EVENT_DISCONNECT: return on_disconnect(self, event);
     case EVENT_WS_DATA:
     case EVENT_WS_EXPECT:
     case EVENT_WS_CLOSE: return on_stream(self, event, py_websocket_event);

@@ -5,6 +5,7 @@
 
 #include "py_error.h"
 #include "py_hook.h"
+#include "py_starter.h"
 
 /* Units: bytes. A larger outbox, left by a burst, is freed. */
 #define OUTBOX_KEEP (256 * 1024)
@@ -47,6 +48,7 @@ static PyObject *take_turn(core *self, struct saltare_turn *turn)
     outbox *box = &self->loop.boxes[self->loop.filling];
     turn->outbox = box->data;
     turn->outbox_len = box->len;
+    turn->tasks = self->dispatch != NULL && Py_IS_TYPE(self->dispatch, self->loop.state->starter_type) ? py_starter_tasks(self->dispatch) : 0;
     self->loop.filling = !self->loop.filling;
     self->loop.woken = false;
     const bool goes_on = self->quiet_goes_on;

@@ -209,6 +209,22 @@ int py_starter_ended(run_owner *owner, exchange *ex)
     return 0;
 }
 
+int py_starter_cancel(starter *self, exchange *ex)
+{
+    PyObject *task = self->tasks ? Py_XNewRef(PyDict_GetItemWithError(self->tasks, (PyObject *)ex)) : NULL;
+    if (task == NULL) return PyErr_Occurred() ? -1 : 0;
+    PyObject *result = PyObject_CallMethod(task, "cancel", NULL);
+    Py_DECREF(task);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+uint64_t py_starter_tasks(PyObject *object)
+{
+    starter *self = (starter *)object;
+    return self->tasks != NULL ? (uint64_t)PyDict_GET_SIZE(self->tasks) : 0;
+}
+
 /* A dict keeps its largest size until it is cleared. */
 void py_starter_shrink(starter *self)
 {

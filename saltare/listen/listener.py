@@ -50,14 +50,32 @@ def with_scheme(listeners, config):
     return listeners
 
 
-def listening(sock, backlog):
+def listening(sock, config):
     if sock.family != socket.AF_UNIX:
         # Set once here: connections accepted on Linux inherit both.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.listen(backlog)
+        tune(sock, config)
+    sock.listen(config.listen_backlog)
     sock.setblocking(False)
     return sock
+
+
+# Options of the same name in lower case, 0: as the system has it. Accepted connections inherit all but the last.
+TCP_OPTIONS = {
+    "tcp_keepidle": socket.TCP_KEEPIDLE,
+    "tcp_keepintvl": socket.TCP_KEEPINTVL,
+    "tcp_keepcnt": socket.TCP_KEEPCNT,
+    "tcp_user_timeout_ms": socket.TCP_USER_TIMEOUT,
+    "tcp_fastopen_qlen": socket.TCP_FASTOPEN,
+}
+
+
+def tune(sock, config):
+    """Sets the options of TCP that are configured."""
+    for name, option in TCP_OPTIONS.items():
+        if value := getattr(config, name):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def inode(path):

@@ -1,10 +1,15 @@
 """Opens all listening sockets of a configuration; rarely used modules are imported only when needed."""
 
 import os
+from contextlib import suppress
+from socket import AF_UNIX
 
 from ..errors import StartError
-from .listener import with_scheme
+from .listener import tune, with_scheme
 from .tcp import open_tcp
+
+FAST_OPEN = "/proc/sys/net/ipv4/tcp_fastopen"
+FOR_SERVERS = 2  # its bit
 
 
 def open_listeners(config, inherited=None):
@@ -25,8 +30,22 @@ def open_listeners(config, inherited=None):
         raise
     for fd in [fd for fds in inherited.values() for fd in fds]:
         os.close(fd)
-    ready = [(key, opened or taken_over(wanted, found)) for key, wanted, found, opened in made]
+    if config.tcp_fastopen_qlen:
+        check_fast_open()
+    ready = [(key, opened or taken_over(wanted, found, config)) for key, wanted, found, opened in made]
     return [one for key, opened in ready for one in named(key, opened, config)]
+
+
+def check_fast_open():
+    """Warns if the system does not let servers use it."""
+    with suppress(OSError, ValueError), open(FAST_OPEN) as file:
+        if not int(file.read()) & FOR_SERVERS:
+            from .. import log
+
+            log.warning(
+                "tcp_fastopen_qlen has no effect: the system does not let servers use TCP fast open; "
+                "sysctl -w net.ipv4.tcp_fastopen=3 does"
+            )
 
 
 def open_or_keep(config, inherited):
@@ -39,7 +58,8 @@ def open_or_keep(config, inherited):
         from .. import log
 
         log.error(f"{error}; the server keeps listening on the old addresses")
-        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds), config)]
+        kept = [(key, taken_over(key.split(" ", 1), fds, config)) for key, fds in inherited.items()]
+        return [one for key, listeners in kept for one in named(key, listeners, config)]
 
 
 def named(key, listeners, config):
@@ -61,10 +81,15 @@ def opened_as(config, kind, *address):
     return passed.OPENERS[kind](config, *address)
 
 
-def taken_over(wanted, fds):
+def taken_over(wanted, fds, config):
+    """The sockets of the previous program, which may have had other options of TCP."""
     from .passed import adopted
 
-    return adopted(wanted, fds)
+    listeners = adopted(wanted, fds)
+    for one in listeners:
+        if one.socket.family != AF_UNIX:
+            tune(one.socket, config)
+    return listeners
 
 
 def addresses(config):

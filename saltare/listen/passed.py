@@ -61,7 +61,7 @@ def of_program(config, sockets):
     listeners = []
     try:
         for one in sockets:
-            listeners.append(Listener(listening(copied(one.fileno()), config.listen_backlog)))
+            listeners.append(Listener(listening(copied(one.fileno()), config)))
     except BaseException as error:
         for listener in listeners:
             listener.close()
@@ -75,7 +75,7 @@ def on_copy(config, number):
     sock = copied(number)
     try:
         check_listening(sock, number)
-        return Listener(listening(sock, config.listen_backlog))
+        return Listener(listening(sock, config))
     except BaseException:
         sock.close()
         raise

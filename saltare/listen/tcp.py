@@ -53,7 +53,7 @@ def bound_tcp(config, family, name):
         if config.reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(name)
-        return listening(sock, config.listen_backlog)
+        return listening(sock, config)
     except BaseException:
         sock.close()
         raise

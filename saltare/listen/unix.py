@@ -75,7 +75,7 @@ def bound_unix(config, path):
         sock.bind(path)
         try:
             os.chmod(path, config.uds_permissions)
-            return listening(sock, config.listen_backlog)
+            return listening(sock, config)
         except BaseException:
             os.unlink(path)
             raise

@@ -49,6 +49,12 @@ def within(path, cwd):
     return "" if os.path.isabs(path) else f" in {os.path.abspath(cwd)}"
 
 
+def only_unix(config):
+    return config.way() == "uds_path" or (
+        config.way() == "bind" and all(text.startswith("unix:") for text in config.bind)
+    )
+
+
 def contradiction(*several, advice):
     labels = one_of([one.label for one in several], "and")
     values = one_of([brief(one.value) for one in several], "and")
@@ -76,6 +82,10 @@ def complaints(config, found, cwd, app_needed):
             ("uds_permissions", "uds_path", "bind"),
             f"{one.label}: got {one.value:o}, but there is no Unix socket; accepted with {spelled(one, 'uds_path')}",
         )
+    for name, one in found.items():
+        if name.startswith("tcp_") and one.value and only_unix(config):
+            text = f"{one.label}: got {brief(one.value)}, but there is only a Unix socket; accepted with host and port"
+            yield (name, "uds_path", "bind"), text
     yield from of_paths(found, cwd)
     yield from of_modules(found)
     yield from of_tls(config, found)
@@ -84,6 +94,14 @@ def complaints(config, found, cwd, app_needed):
         more = spelled(one, "ws_per_message_deflate")
         text = f"{one.label}: got True, but messages are not compressed; write {more} as well"
         yield ("ws_deflate_context", "ws_per_message_deflate"), text
+    if config.max_connections_per_ip and config.proxy_headers and "*" in config.forwarded_allow_ips:
+        advice = "the connections of a peer that is believed do not count, so there is nothing to limit"
+        names = ("max_connections_per_ip", "forwarded_allow_ips")
+        yield names, contradiction(*(found[name] for name in names), advice=advice)
+    if config.rate_limit_burst != BY_NAME["rate_limit_burst"].default and not config.rate_limit_per_sec:
+        one = found["rate_limit_burst"]
+        text = f"{one.label}: got {brief(one.value)}, but there is no rate_limit_per_sec for it"
+        yield ("rate_limit_burst", "rate_limit_per_sec"), text
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
         yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)

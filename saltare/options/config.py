@@ -67,6 +67,10 @@ class Config:
         """Of its addresses."""
         return "https" if self.ssl_certfile else "http"
 
+    def counts_addresses(self) -> bool:
+        """Whether a limit counts by the client's address, so that workers need a table of addresses."""
+        return bool(self.max_connections_per_ip or self.rate_limit_per_sec)
+
     def stay_alone(self) -> None:
         """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""
         if self.sources["workers"] == WEB_CONCURRENCY:

@@ -45,7 +45,7 @@ SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
     "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log ssl_certfile ssl_keyfile "
-    "ssl_keyfile_password ssl_ciphers",
+    "ssl_keyfile_password ssl_ciphers limit_concurrency",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
     "secure_scheme_headers proxy_protocol access_log_format",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log ssl_keyfile "
@@ -56,7 +56,9 @@ SHARED = {
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
     "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude "
-    "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size",
+    "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
+    "max_connection_lifetime rate_limit_per_sec rate_limit_burst tcp_keepidle tcp_keepintvl tcp_keepcnt "
+    "tcp_user_timeout_ms tcp_fastopen_qlen",
 }
 
 # ---- why not ----
@@ -84,21 +86,17 @@ STDERR = "saltare logs to stderr; write 2>> FILE after the command, or use --log
 STATIC = "saltare serves no folders in this version; let the app or a proxy do it"
 NO_STATIC = "without static folders it has no effect"
 IN_APP = "saltare does not answer by itself in this version; let the app or a proxy do it"
-IN_PROXY = "not in this version; let a proxy do it"
 STRICT = "saltare parses strictly; leave it out"
 PARSER = "saltare has one parser"
 WEBSOCKETS = "saltare has one implementation of websockets"
 BOUNDED = "what waits for the app is bounded in bytes"
 CORE = "the core runs in one thread per worker"
 SYSLOG = "saltare logs to stderr, and systemd passes that on to the journal; for syslog use --log-config"
-KERNEL = "not in this version; set it for the whole machine by sysctl (net.ipv4.tcp_*)"
 FOLDER = "it is put first on sys.path, and the working directory stays: for relative paths write cd before the command"
 PASTE = "saltare reads no PasteDeploy files; make the app in a module and name it: module:app"
 DIRTY = f"saltare has no workers for blocking tasks; use a task queue, or threads of the app, {KEEP_GUNICORN}"
 BUSY = "saltare does not kill workers that are busy"
-CONCURRENCY = (
-    "not in this version. Near: --max-concurrent-connections, which closes a connection instead of answering 503"
-)
+BACKPRESSURE = "write --limit-concurrency, which answers 503 where granian lets the client wait"
 
 VALUE, FLAG, EITHER = "value", "flag", "either"
 
@@ -228,9 +226,6 @@ ROWS = (
     Row("H", "quic_bind quic_binds", Refusal(QUIC)),
     Row("H", "server_name server_names",
         Refusal("let the proxy check the host, or a middleware such as TrustedHostMiddleware")),
-    Row("Z", "tcp_keepidle tcp_keepintvl tcp_keepcnt tcp_fastopen_qlen", Refusal(KERNEL)),
-    Row("Z", "tcp_user_timeout_ms",
-        Refusal("not in this version; --write-timeout closes a connection whose client takes nothing")),
     Row("Z", "auto_raise_nofile", Fine("the limit of descriptors is raised as far as it can be"), FLAG),
     # ---- HTTP ----
     Row("UR", "http",
@@ -317,8 +312,7 @@ ROWS = (
     Row("Z", "drain_wait_seconds", Fine("without --drain-path it has no effect")),
     Row("Z", "drain_path", Refusal("send SIGTERM instead")),
     # ---- limits ----
-    Row("U", "limit_concurrency", Refusal(CONCURRENCY)),
-    Row("R", "backpressure", Refusal(CONCURRENCY)),
+    Row("R", "backpressure", Refusal(BACKPRESSURE)),
     Row("U", "h11_max_incomplete_event_size", Spelling("max_request_head", head, "at most 1 MiB")),
     Row("H", "h11_max_incomplete_size", Spelling("max_request_head", head, "at most 1 MiB")),
     Row("Z", "max_request_head_bytes", Spelling("max_request_head", zig_head)),
@@ -328,8 +322,6 @@ ROWS = (
     Row("G", "limit_request_field_size", Spelling("max_request_head", field_size, "for all fields together")),
     Row("H", "keep_alive_max_requests", Spelling("max_keepalive_requests")),
     Row("H", "wsgi_max_body_size", Fine("only WSGI apps have it")),
-    Row("Z", "max_connections_per_ip max_connection_lifetime rate_limit_per_sec", Refusal(IN_PROXY)),
-    Row("Z", "rate_limit_burst", Fine("without --rate-limit-per-sec it has no effect")),
     # ---- TLS ----
     Row("GRH", "certfile ssl_certificate ssl_cert", Spelling("ssl_certfile")),
     Row("GRH", "keyfile ssl_key", Spelling("ssl_keyfile")),

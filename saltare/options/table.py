@@ -8,6 +8,7 @@ server that the command line started does not load it.
 from .. import __version__
 from .log_values import LogFile, LogFormat, RequestPath
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
+from .path_values import ByPath
 from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
 from .techniques import TECHNIQUES
 from .values import (
@@ -219,6 +220,45 @@ OPTIONS = (
         "Let the kernel queue N connections that are not yet accepted. net.core.somaxconn limits it too.",
     ),
     Option(
+        SOCKETS,
+        "tcp_keepidle",
+        Integer(0, 32767),
+        0,
+        "Send the first keep-alive probe to a TCP client after N seconds of silence. 0 = as the system has it "
+        "(net.ipv4.tcp_keepalive_time), two hours by default.",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_keepintvl",
+        Integer(0, 32767),
+        0,
+        "Send further keep-alive probes N seconds apart. 0 = as the system has it (net.ipv4.tcp_keepalive_intvl).",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_keepcnt",
+        Integer(0, 127),
+        0,
+        "Close a connection after N keep-alive probes without a reply. 0 = as the system has it "
+        "(net.ipv4.tcp_keepalive_probes).",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_user_timeout_ms",
+        Integer(0, (1 << 31) - 1),
+        0,
+        "Close a TCP connection whose client has not acknowledged data, or a keep-alive probe, for N milliseconds. "
+        "0 = as the system has it.",
+    ),
+    Option(
+        SOCKETS,
+        "tcp_fastopen_qlen",
+        Integer(0, 65535),
+        0,
+        "Let clients send their request with the first packet of a TCP connection, for at most N connections that are "
+        "not established yet. Needs bit 2 of net.ipv4.tcp_fastopen, as in 3. 0 = off.",
+    ),
+    Option(
         TLS,
         "ssl_certfile",
         Several(Path(), ",", "commas"),
@@ -406,6 +446,23 @@ OPTIONS = (
     ),
     Option(
         TIMEOUTS,
+        "request_timeout",
+        Seconds(DAY),
+        0.0,
+        "Give the app this long for a request, from its head to the end of the response. Then cancel its task, and "
+        "answer 504 if the response has not begun, otherwise close the connection. Websockets are exempt. 0 = no "
+        "limit.",
+    ),
+    Option(
+        TIMEOUTS,
+        "request_timeout_path",
+        ByPath(Seconds(DAY), "/export=5m"),
+        (),
+        "Set request_timeout for the paths below a prefix. The longest prefix that fits counts. Repeat the option for "
+        "more prefixes.",
+    ),
+    Option(
+        TIMEOUTS,
         "shutdown_timeout",
         Seconds(DAY),
         30.0,
@@ -430,6 +487,47 @@ OPTIONS = (
     ),
     Option(
         LIMITS,
+        "max_connections_per_ip",
+        Integer(0, 1 << 20),
+        0,
+        "Reset a new connection of a client address that has N already, in all workers together. An IPv6 address "
+        "counts as its network of 64 bits. Unix sockets and the proxies in forwarded_allow_ips are exempt. 0 = no "
+        "limit. Costs 64 KiB per worker, as far as it is used.",
+    ),
+    Option(
+        LIMITS,
+        "max_connection_lifetime",
+        Seconds(30 * DAY),
+        0.0,
+        "End a connection this long after it was accepted: close it if it is idle, otherwise with its next response. "
+        "Websockets are exempt. 0 = no limit.",
+    ),
+    Option(
+        LIMITS,
+        "rate_limit_per_sec",
+        Integer(0, 1 << 20),
+        0,
+        "Answer 429 with Retry-After to a client address that sends more requests per second, to all workers together. "
+        "Behind a proxy in forwarded_allow_ips the client's address counts; an IPv6 address counts as its network of "
+        "64 bits. 0 = no limit. Costs 64 KiB, as far as it is used.",
+    ),
+    Option(
+        LIMITS,
+        "rate_limit_burst",
+        Integer(1, 1 << 20),
+        100,
+        "Let a client address send N requests at once, after a pause, before rate_limit_per_sec holds.",
+    ),
+    Option(
+        LIMITS,
+        "limit_concurrency",
+        Integer(0, 1 << 20),
+        0,
+        "Answer 503 with Retry-After while a worker has N requests and websockets in progress. The app's work after a "
+        "response counts, an idle connection does not. 0 = no limit.",
+    ),
+    Option(
+        LIMITS,
         "max_keepalive_requests",
         Integer(0, 1 << 30),
         1000,
@@ -451,6 +549,14 @@ OPTIONS = (
     ),
     Option(LIMITS, "max_request_fields", Integer(8, 4096), 256, "Answer 431 if a request has more header fields."),
     Option(LIMITS, "max_request_body", Size(0, 1 << 50), 0, "Answer 413 if a request body is larger. 0 = no limit."),
+    Option(
+        LIMITS,
+        "max_request_body_path",
+        ByPath(Size(0, 1 << 50), "/upload=100MiB"),
+        (),
+        "Set max_request_body for the paths below a prefix. The longest prefix that fits counts. Repeat the option for "
+        "more prefixes.",
+    ),
     Option(
         MEMORY,
         "memory",

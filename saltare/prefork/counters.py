@@ -23,6 +23,7 @@ class Counters:
 
     def __init__(self, fd, slots, bells):
         self.fd, self.slots, self._bells = fd, slots, bells
+        self.addresses = None  # an Addresses, where a limit needs one
         self._ended = []  # slots of ended workers that are still to be freed
 
     @classmethod
@@ -53,6 +54,8 @@ class Counters:
         """Frees the slot of an ended worker; adds its counts to slot 0."""
         gone, all_gone = self.totals(slot), self.totals(0)
         summed = [one + other for one, other in zip(gone, all_gone, strict=True)]
+        if self.addresses is not None:
+            self.addresses.forget(slot)
         os.pwrite(self.fd, TOTALS.pack(*summed), TOTALS_AT)
         os.pwrite(self.fd, bytes(SLOT), slot * SLOT)
 
@@ -82,6 +85,8 @@ class Counters:
             raise failure
 
     def close(self):
+        if self.addresses is not None:
+            self.addresses.close()
         for fd in (self.fd, *self._bells):
             os.close(fd)
 

@@ -21,7 +21,12 @@ class Resources:
             self.listeners = open_or_keep(config, inherited.get("listeners"))
         if self.spare is None:
             self.spare = Spare()
-        self.counters = table(inherited, workers)
+        if self.counters is None:
+            self.counters = table(inherited, workers)
+        if config.counts_addresses() and self.counters.addresses is None:
+            from .addresses import Addresses
+
+            self.counters.addresses = Addresses(self.counters.slots)
 
     def handed_over(self):
         """(state, descriptors) for the next program."""

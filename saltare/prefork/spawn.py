@@ -137,7 +137,9 @@ class Spawner:
             self._spare.close()
             self._signals.leave()
             number, slot, writer = reserved[own].number, reserved[own].slot, reserved[own].writer
-            assignment = Assignment(self._config, self._listeners, self._counters.fd, number, slot, writer)
+            addresses = self._counters.addresses
+            tables = (self._counters.fd, addresses.fd if addresses is not None else 0)
+            assignment = Assignment(self._config, self._listeners, *tables, number, slot, writer)
             run_worker(assignment, self._pid, self._signals.before, self._mask)
         finally:
             os._exit(1)

@@ -22,9 +22,10 @@ from .signal_pipe import reset_signals
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
 SEPARATOR = "\x1e"  # replaces the line breaks of a text
 
-# A worker's input: its configuration, the master's listeners, the descriptor of the table of counters, the worker's
-# number (from 1), its slot in the table, and the descriptor of its pipe to the master.
-Assignment = namedtuple("Assignment", "config listeners counters number slot pipe")
+# A worker's input: its configuration, the master's listeners, the descriptors of the tables of counters and of
+# addresses (0: there is none), the worker's number (from 1), its slot in both tables, and the descriptor of its pipe to
+# the master.
+Assignment = namedtuple("Assignment", "config listeners counters addresses number slot pipe")
 
 
 class WorkerServer(Server):
@@ -90,6 +91,7 @@ class WorkerServer(Server):
         return {
             **super()._core_options(guest),
             "counters": self._assignment.counters,
+            "addresses": self._assignment.addresses,
             "slot": self._assignment.slot,
             "worker": self._assignment.number,
             "retire_requests": most,

@@ -29,6 +29,10 @@ LIMITS = (
     "max_request_fields",
     "max_request_body",
     "max_concurrent_connections",
+    "max_connections_per_ip",
+    "max_connection_lifetime",
+    "limit_concurrency",
+    "rate_limit_per_sec",
     "max_keepalive_requests",
     "listen_backlog",
     "ws_max_size",
@@ -36,6 +40,7 @@ LIMITS = (
     "keep_alive_timeout",
     "body_timeout",
     "write_timeout",
+    "request_timeout",
     "ws_keepalive_timeout",
     "shutdown_timeout",
 )

@@ -7,6 +7,7 @@ from ..errors import ConfigError
 
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
+BY_PATH = {"request_timeout_path": 1000, "max_request_body_path": 1}  # and by what a value is multiplied
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
@@ -47,7 +48,11 @@ def module(config):
 def core_options(config, guest):
     """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
     values, units = vars(config), module(config).options()
-    options = {name: in_units(name, values[name], unit) for name, unit in units.items() if name in values}
+    options = {
+        name: by_path(values[name], BY_PATH[name]) if name in BY_PATH else in_units(name, values[name], unit)
+        for name, unit in units.items()
+        if name in values
+    }
     if config.ssl_certfile:
         from .tls import tls_options
 
@@ -69,6 +74,12 @@ def in_units(name, value, unit):
         text = value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)
         return text.encode("utf-8", "surrogateescape") if name.startswith("access_log") else text.encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
+
+
+def by_path(limits, factor):
+    """Lines of "VALUE PREFIX", from "PREFIX=VALUE"."""
+    split = [one.rpartition("=") for one in limits]
+    return "".join(f"{round(float(value) * factor)} {prefix}\r\n" for prefix, _, value in split).encode()
 
 
 def connections_allowed(descriptors=None):

@@ -14,7 +14,17 @@ from saltare.options.values import Flag, Integer, Seconds, Several, Size
 from saltare.serve.core import core_options
 
 # Set by the process, not by users.
-OWN = {"counters", "debug", "end_streams", "guest", "proxy_versions", "retire_requests", "retire_rss", "slot", "worker"} | {
+OWN = {
+    "addresses",
+    "counters",
+    "debug",
+    "end_streams",
+    "guest",
+    "proxy_versions",
+    "retire_requests",
+    "retire_rss",
+    "slot",
+    "worker",
     # Of the full core, from several options of users.
     *("tls_authorities", "tls_certificates", "tls_ciphers", "tls_keys", "tls_min_version", "tls_password"),
     *("tls_required", "tls_ticket_secret"),

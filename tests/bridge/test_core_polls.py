@@ -174,6 +174,21 @@ def test_poll_with_what_is_no_time(bare, timeout):
         bare.core.poll(1, 2)
 
 
+def test_refusals_are_counted_by_cause(make_bare):
+    bare = make_bare(max_request_body=4, limit_concurrency=1)
+    first, exchange = bare.ask()
+    for request, cause in ((GET, "limit_concurrency"), (b"GET\r\n\r\n", "malformed"), (GET, "limit_concurrency")):
+        before = bare.core.refusals()[cause]
+        assert bare.connect().send(request).read_response().status in (400, 503)
+        assert bare.core.refusals()[cause] == before + 1
+    bare.answer(exchange)
+    assert first.read_response().status == 200
+    assert bare.connect().send(post(b"12345")).read_response().status == 413
+    counts = {cause: count for cause, count in bare.core.refusals().items() if count}
+    assert counts == {"limit_concurrency": 2, "malformed": 1, "max_request_body": 1}
+    assert bare.core.stats()["refused"] == 4
+
+
 @pytest.mark.parametrize("timeout", [-1, 0, -1e300, 1e-9, float("-inf")])
 def test_poll_with_odd_times(bare, timeout):
     assert list(bare.core.poll(timeout)) == []

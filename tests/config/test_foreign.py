@@ -234,7 +234,7 @@ REFUSED = {
     "app:app --ssl-keyfile a.pem": "--ssl-keyfile: given without a certificate; name its file with ssl_certfile",
     "app:app --ssl-certfile a.pem --ssl-crl b": "--ssl-crl: got 'b'; saltare reads no lists of revoked certificates",
     "app:app --certfile a.pem --ssl-protocol-min tls1.1": "--ssl-protocol-min: got 'tls1.1'; accepted: tls1.2 and tls1.3",
-    "app:app --limit-concurrency 100": "--limit-concurrency: got '100'; not in this version. Near: --max-concurrent",
+    "app:app --backpressure 100": "--backpressure: got '100'; write --limit-concurrency, which answers 503",
     "app:app -D": "-D: saltare stays in the foreground; let the supervisor do this",
     "app:app -k gevent": "-k: got 'gevent'; workers of that kind run WSGI apps. saltare runs ASGI apps: leave it out",
     "app:app -p /run/pid": "-p: got '/run/pid'; -p is short for --port. saltare writes no pid file",

@@ -150,12 +150,68 @@ def test_host_and_port_may_come_from_different_sources(load):
         ({"port": 1, "uds_permissions": "600"}, ("uds_permissions", "port")),
         ({"bind": ["a:1"], "uds_permissions": "600"}, ("uds_permissions", "bind")),
         ({"backlog": 5, "listen_backlog": 6}, ("backlog", "listen_backlog")),
+        (
+            {"max_connections_per_ip": 9, "forwarded_allow_ips": "*"},
+            ("max_connections_per_ip", "forwarded_allow_ips", "nothing to limit"),
+        ),
     ],
 )
 def test_contradictions(refused, given, names):
     line = refused(given)
     assert "contradict" in line
     assert all(name in line for name in names)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rate_limit_burst": 5}, "rate_limit_burst: got 5, but there is no rate_limit_per_sec for it"),
+        ({"rate_limit_per_sec": 0.5}, "rate_limit_per_sec: got 0.5; accepted: a whole number from 0 to 1048576"),
+        ({"rate_limit_per_sec": 5, "rate_limit_burst": 0}, "rate_limit_burst: got 0; accepted: a whole number from 1"),
+        ({"tcp_keepidle": 40000}, "tcp_keepidle: got 40000; accepted: a whole number from 0 to 32767"),
+        ({"tcp_keepintvl": "1m"}, "tcp_keepintvl: got '1m'; accepted: a whole number from 0 to 32767"),
+        ({"tcp_keepcnt": 128}, "tcp_keepcnt: got 128; accepted: a whole number from 0 to 127"),
+        ({"tcp_user_timeout_ms": 1 << 31}, "tcp_user_timeout_ms: got 2147483648; accepted: a whole number"),
+        ({"tcp_fastopen_qlen": -1}, "tcp_fastopen_qlen: got -1; accepted: a whole number from 0 to 65535"),
+        ({"tcp_keepidle": 5, "uds_path": "/x"}, "tcp_keepidle: got 5, but there is only a Unix socket"),
+        ({"tcp_keepcnt": 5, "bind": ["unix:/x"]}, "tcp_keepcnt: got 5, but there is only a Unix socket"),
+        ({"request_timeout": -1}, "request_timeout: got -1; accepted: seconds from 0.001 to 86400"),
+        (
+            {"request_timeout_path": "/a"},
+            "request_timeout_path: got '/a' (there is no = in it); accepted: \"PREFIX=VALUE",
+        ),
+        ({"request_timeout_path": "a=1"}, "request_timeout_path: got 'a=1' (a prefix starts with"),
+        ({"request_timeout_path": "/%61=1"}, "request_timeout_path: got '/%61=1' (a prefix is written without escapes"),
+        ({"request_timeout_path": "/a=soon"}, "request_timeout_path: got '/a=soon'; accepted: \"PREFIX=VALUE"),
+        (
+            {"max_request_body_path": ["/a=1", "/a=2"]},
+            "max_request_body_path: got ['/a=1', '/a=2'] (/a has two values)",
+        ),
+        ({"max_request_body_path": {"/a": "many"}}, "max_request_body_path: got {'/a': 'many'}; accepted:"),
+        (
+            {"max_request_body_path": {f"/{i}": 1 for i in range(257)}},
+            "max_request_body_path: got {'/0': 1",
+        ),
+        ({"limit_concurrency": -1}, "limit_concurrency: got -1; accepted: a whole number from 0 to 1048576"),
+        ({"max_connections_per_ip": "many"}, "max_connections_per_ip: got 'many'; accepted: a whole number"),
+        (
+            {"max_connection_lifetime": "1y"},
+            "max_connection_lifetime: got '1y'; accepted: seconds from 0.001 to 2592000",
+        ),
+    ],
+)
+def test_limits_refused(refused, given, message):
+    assert refused(given).startswith(message)
+
+
+def test_limits_of_routes(load, project):
+    """As text, a list, a dict and a table of TOML."""
+    wanted = ("/a=60.0", "/b,c/=0.5")
+    for given in (["/a=1m", "/b,c/=500ms"], {"/a": 60, "/b,c/": "500ms"}, [("/a", 60), ("/b,c/", 0.5)]):
+        assert load(given={"request_timeout_path": given}).request_timeout_path == wanted
+    assert load(given={"max_request_body_path": "/a=1KiB, /b=2"}).max_request_body_path == ("/a=1024", "/b=2")
+    project('[tool.saltare]\nrequest_timeout_path = {"/a" = 60, "/b,c/" = "500ms"}')
+    assert load().request_timeout_path == wanted
 
 
 def test_permissions_without_a_unix_socket(refused, load):

@@ -85,6 +85,55 @@ def test_accepted_connections_inherit_the_options(listen):
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+TUNED = {
+    "tcp_keepidle": (socket.TCP_KEEPIDLE, 31),
+    "tcp_keepintvl": (socket.TCP_KEEPINTVL, 7),
+    "tcp_keepcnt": (socket.TCP_KEEPCNT, 4),
+    "tcp_user_timeout_ms": (socket.TCP_USER_TIMEOUT, 9000),
+}
+
+
+def accepted_options(listener):
+    with socket.create_connection(listener.address):
+        listener.socket.setblocking(True)
+        with listener.socket.accept()[0] as accepted:
+            return {name: accepted.getsockopt(socket.IPPROTO_TCP, option) for name, (option, _) in TUNED.items()}
+
+
+def test_options_of_tcp_are_those_of_accepted_connections(listen):
+    with socket.socket() as plain:
+        system = {name: plain.getsockopt(socket.IPPROTO_TCP, option) for name, (option, _) in TUNED.items()}
+    (listener,) = listen(port=0)
+    assert accepted_options(listener) == system
+    (listener,) = listen(port=0, **{name: value for name, (_, value) in TUNED.items()})
+    assert accepted_options(listener) == {name: value for name, (_, value) in TUNED.items()}
+    (listener,) = listen(port=0, tcp_keepidle=5)
+    assert accepted_options(listener) == {**system, "tcp_keepidle": 5}
+
+
+def test_options_of_tcp_on_a_socket_of_the_previous_program(listen, load):
+    (old,) = listen(port=0)
+    key = f"tcp 127.0.0.1 {old.address[1]}"
+    config = load({"port": old.address[1], "tcp_keepidle": 77})
+    (new,) = open_listeners(config, {key: [os.dup(old.fileno())]})
+    try:
+        assert accepted_options(new)["tcp_keepidle"] == 77
+    finally:
+        new.close()
+
+
+@pytest.mark.parametrize(("system", "warns"), [("1", True), ("3", False), ("1538", False)])
+def test_fast_open(listen, tmp_path, monkeypatch, caplog, system, warns):
+    """The queue's length is that of the listening socket; a warning tells if the system does not use it."""
+    from saltare.listen import open as opening
+
+    (tmp_path / "sysctl").write_text(f"{system}\n")
+    monkeypatch.setattr(opening, "FAST_OPEN", str(tmp_path / "sysctl"))
+    (listener,) = listen(port=0, tcp_fastopen_qlen=55)
+    assert listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN) == 55
+    assert ("tcp_fastopen_qlen has no effect" in caplog.text) is warns
+
+
 def test_wildcard(listen):
     (listener,) = listen(host="0.0.0.0", port=0)
     assert listener.wildcard

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -199,3 +201,57 @@ def test_out_of_descriptors(cli_server, raw, loop):
     inside.pop().close()
     wait_until(lambda: is_served(server))
     assert 1 <= server.logs().count("connections cannot be accepted") <= room
+
+
+# ---- options of TCP ----
+
+
+def options_of_the_server(client, *options):
+    """Options of the server's end of a connection to a server in this process."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            end = socket.socket(fileno=os.dup(int(name)))
+        except OSError:  # no socket, or closed meanwhile
+            continue
+        with end:
+            try:
+                if end.getpeername() == client.getsockname():
+                    return [end.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+            except OSError:
+                continue
+    raise AssertionError("the server has no such connection")
+
+
+def test_connections_have_the_options_of_tcp(serve_by, raw):
+    tuned = {"tcp_keepidle": 31, "tcp_keepintvl": 7, "tcp_keepcnt": 4, "tcp_user_timeout_ms": 9000}
+    client = raw(serve_by(hello, **QUIET, **tuned)).send(get())
+    assert client.read_exactly(len(OK)) == OK
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    assert options_of_the_server(client.socket, *options) == [31, 7, 4, 9000]
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss is not installed")
+def test_workers_probe_silent_connections(cli_server, raw):
+    server = cli_server("wire_apps:hello", "--lifespan", "off", "--workers", "2", "--tcp-keepidle", "1000")
+    client = raw(server).send(get())
+    assert client.read_response().status == 200
+    command = ["ss", "-Htno", "state", "established", f"sport = :{server.port}"]
+    shown = []
+
+    def probed():  # once its last segment is acknowledged
+        shown[:] = [subprocess.run(command, capture_output=True, text=True, check=True).stdout]
+        return "timer:(keepalive,16min" in shown[0]
+
+    wait_until(probed, lambda: f"{shown}")
+
+
+def test_the_limit_of_descriptors_is_raised_as_far_as_it_can_be(cli_server):
+    """So --auto-raise-nofile needs nothing."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = min(hard, 2048) if hard != resource.RLIM_INFINITY else 2048
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit // 2, limit))
+
+    server = cli_server("wire_apps:hello", "--lifespan", "off", "--auto-raise-nofile", preexec_fn=lower)
+    assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0] >= limit - 1  # Go leaves one

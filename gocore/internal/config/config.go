@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/proxy"
@@ -16,8 +17,19 @@ type Config struct {
 	MaxConnections       uint32
 	MaxKeepAliveRequests uint32
 	MaxRequestBody       uint64
+	MaxRequestBodyPaths  []PathLimit  // octets
 	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
+
+	RequestTimeout      uint32      // from head to the end of the response
+	RequestTimeoutPaths []PathLimit // milliseconds
+
+	MaxConnectionLifetime uint32 // of idle connections; others end with their response
+	MaxConnectionsPerIP   uint32
+	LimitConcurrency      uint32 // requests in progress
+	RateLimit, RateBurst  uint32 // requests of one address, per second and at once
+
+	Rate addresses.Rate // of both
 
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions
@@ -34,6 +46,9 @@ type Config struct {
 	Fault        func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
 	Forked       *uint32                          // not 0 once the process has forked; may be nil
 }
+
+// CountsAddresses tells whether a limit needs the table of addresses.
+func (c *Config) CountsAddresses() bool { return c.MaxConnectionsPerIP > 0 || c.RateLimit > 0 }
 
 // TLS is the settings of TLS.
 type TLS struct {

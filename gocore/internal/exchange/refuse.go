@@ -11,12 +11,15 @@ import (
 )
 
 var (
-	BodyTooLarge = &message.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
-	NoTunnel     = &message.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
-	HeadTimeout  = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
-	BodyTimeout  = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
-	AppFailed    = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
-	OutOfMemory  = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
+	BodyTooLarge    = &message.Refusal{Status: 413, Reason: "request body over max_request_body", Section: "RFC 9110 15.5.14"}
+	NoTunnel        = &message.Refusal{Status: 501, Reason: "CONNECT is not served", Section: "RFC 9110 9.3.6"}
+	HeadTimeout     = &message.Refusal{Status: 408, Reason: "header_timeout", Section: "RFC 9110 15.5.9"}
+	BodyTimeout     = &message.Refusal{Status: 408, Reason: "body_timeout", Section: "RFC 9110 15.5.9"}
+	AppFailed       = &message.Refusal{Status: 500, Reason: "the app failed", Section: "RFC 9110 15.6.1"}
+	Overdue         = &message.Refusal{Status: 504, Reason: "request_timeout", Section: "RFC 9110 15.6.5"}
+	TooManyRequests = &message.Refusal{Status: 429, Reason: "rate_limit_per_sec", Section: "RFC 6585 4", Fields: "retry-after: 1\r\n", Keeps: true}
+	Busy            = &message.Refusal{Status: 503, Reason: "limit_concurrency", Section: "RFC 9110 15.6.4", Fields: "retry-after: 1\r\n", Keeps: true}
+	OutOfMemory     = &message.Refusal{Status: 503, Reason: "no memory for a websocket", Section: "RFC 9110 15.6.4"}
 )
 
 // declined are the refusals of websockets that the app closes before it accepts them, by close code; the first is for all other codes.
@@ -51,7 +54,7 @@ func ByApp(r *message.Refusal) bool { return r == AppFailed || r.Reason == appDe
 // Refused counts and logs a refusal caused by the peer. limit is what was exceeded, most its value.
 func (x *Streams) Refused(c *transport.Conn, r *message.Refusal, limit journal.Limit, most uint64) {
 	l := x.loop
-	l.Counts.Refused++
+	l.Count(limit)
 	if l.Journal.Debugs() {
 		l.Journal.Debug(fmt.Sprintf("%s: %s; answered %d while %s", c.Peer(), r.Error(), r.Status, l.Doing(c)))
 	}

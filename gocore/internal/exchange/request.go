@@ -41,9 +41,17 @@ func (s *Stream) CountReceived(n int) {
 	}
 }
 
-// Oversized tells whether the body exceeds max_request_body.
+// MostBody is the limit of the request's body, in octets; 0: none.
+func (x *Streams) MostBody(s *Stream) uint64 {
+	if s.BodyPath > 0 {
+		return x.loop.Config.MaxRequestBodyPaths[s.BodyPath-1].Value
+	}
+	return x.loop.Config.MaxRequestBody
+}
+
+// Oversized tells whether the body exceeds its limit.
 func (x *Streams) Oversized(s *Stream) bool {
-	most := x.loop.Config.MaxRequestBody
+	most := x.MostBody(s)
 	return most > 0 && s.Received > most
 }
 

@@ -27,12 +27,14 @@ type Stream struct {
 	Own      uint32 // number + 1 of its protocol's own record, if it has one; 0: none
 	unread   uint32 // passed to the app and not consumed yet, in bytes and costs
 	record   uint32 // number + 1 of its record for the access log; 0: none
+	Expires  uint32 // tick at which its time is over; 0: never
 	Response message.Response
 	Left     uint64 // bytes of a body of declared length that are not read yet
 	Received uint64 // decoded bytes of the body
 	given    uint64 // bytes of the response's body from the app
 
 	code      uint16 // close code of a websocket; 0: none yet
+	BodyPath  uint16 // number + 1 of its row in MaxRequestBodyPaths; 0: none
 	stage     Stage
 	BodyDone  bool // the request is complete
 	Expecting bool // the peer waits for 100 Continue
@@ -44,6 +46,8 @@ type Stream struct {
 	notify    bool // the app waits for unsent output to shrink
 	Watched   bool // the app gets a disconnect once it is silent
 	told      bool // the app has got that disconnect
+	Extended  bool // its time was extended, because the loop did not run
+	overdue   bool // its task is to be cancelled
 }
 
 // Compile-time check of the record's size.
@@ -56,6 +60,9 @@ type Streams struct {
 	loop  *transport.Loop
 	inbox *handoff.Inbox
 	all   pool.Slab[Stream]
+
+	tasks  int // of the app, that had not ended when the turn began
+	passed int // requests passed to the app in this turn
 }
 
 // Open binds the streams to a loop.
@@ -124,6 +131,9 @@ func (x *Streams) find(handle uint64) (*transport.Conn, *Stream) {
 // Detach: C does not know the stream any more, so it gets no event about its end.
 func (s *Stream) Detach() { s.complete = true }
 
+// Cancel makes the end of the stream cancel the app's task.
+func (s *Stream) Cancel() { s.overdue = true }
+
 func (s *Stream) Complete() bool { return s.complete }
 
 // Finish notes that the app has sent its whole response.
@@ -137,7 +147,11 @@ func (x *Streams) Drop(s *Stream) {
 	number := s.number
 	x.RecordEnd(x.loop.Conn(s.conn), s)
 	if !s.complete {
-		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Stream: s.Handle()})
+		flags := uint32(0)
+		if s.overdue {
+			flags = handoff.EventCancel
+		}
+		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Flags: flags, Stream: s.Handle()})
 	}
 	*s = Stream{}
 	x.all.Free(number)
@@ -145,6 +159,16 @@ func (x *Streams) Drop(s *Stream) {
 
 // Live is the number of requests that the app is handling.
 func (x *Streams) Live() int { return x.all.Live() }
+
+// BeginTurn sets how many tasks of the app have not ended.
+func (x *Streams) BeginTurn(tasks int) { x.tasks, x.passed = tasks, 0 }
+
+// Passed counts a request that was passed to the app.
+func (x *Streams) Passed() { x.passed++ }
+
+// InProgress is the number of requests in progress, with one that was not passed to the app yet: a task of the app may go on after its
+// response, or after its peer has gone.
+func (x *Streams) InProgress() int { return max(x.all.Live(), x.tasks+x.passed+1) }
 
 // Release frees unused records and returns the number of bytes.
 func (x *Streams) Release() int { return x.all.Release() }

@@ -4,6 +4,7 @@
 // Start at Readable: it is the life of an HTTP/1.1 connection, one request after the other.
 //
 //	head.go     bytes -> a request, handed to the app
+//	limit.go    its time, and the limits of its path
 //	body.go     bytes -> pieces of its body
 //	command.go  the commands of the app, and what each does
 //	respond.go  the head, the body and the trailers of the response -> bytes
@@ -136,7 +137,7 @@ func (d *Driver) watchOutput(c *transport.Conn) step {
 	return wait
 }
 
-// Deadline applies while more of a body is to come, and until an app that is watched gets its disconnect.
+// Deadline applies while more of a body is to come, until an app that is watched gets its disconnect, and to the request as a whole.
 func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	s := d.streamOf(c)
 	at := d.bodyDeadline(c, s)
@@ -144,6 +145,9 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 		if silent := silentSince(c) + d.silence() + 1; at == 0 || silent < at {
 			at = silent
 		}
+	}
+	if s.Expires != 0 && s.Stage() != exchange.Discard && (at == 0 || s.Expires < at) {
+		at = s.Expires
 	}
 	return at
 }
@@ -170,13 +174,17 @@ func (d *Driver) silence() uint32 {
 	return halfCloseTicks
 }
 
-// Expire handles a peer that has sent too slowly, or an app that is watched and silent.
+// Expire handles a peer that has sent too slowly, an app that is watched and silent, or one whose time is over.
 func (d *Driver) Expire(c *transport.Conn) {
 	if c.Phase() == transport.Head {
 		d.refuse(c, exchange.HeadTimeout)
 		return
 	}
 	s := d.streamOf(c)
+	if d.timeIsOver(s) {
+		d.overdue(c, s)
+		return
+	}
 	at := d.bodyDeadline(c, s)
 	switch late := at != 0 && at <= d.loop.Clock.Now; {
 	case late && s.Stage() == exchange.Body:

@@ -57,8 +57,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		d.loop.Mark(c, transport.NoMemory)
 		return wait
 	}
+	d.limit(s, buf)
 	d.loop.Fault("request")
-	body, behind, refusal := d.admitBody(s, buf[n:])
+	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
 	if refusal == nil && d.head.UpgradeWebSocket {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
@@ -67,6 +68,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		var r handoff.Request
 		d.describe(c, &r, buf)
 		d.streams.Record(s, &r)
+		if refusal.Keeps && s.BodyDone && !d.loop.Input.Park(c, buf[n:]) {
+			return wait
+		}
 		d.refuse(c, refusal)
 		return wait
 	}
@@ -80,6 +84,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	if s.BodyDone {
 		d.streams.Enter(c, s, exchange.Responding)
 		d.loop.Enter(c, transport.Busy)
+		if s.Expires != 0 {
+			d.loop.Timers.Arm(c)
+		}
 	} else {
 		d.streams.Enter(c, s, exchange.Body)
 		d.loop.Enter(c, transport.Busy)
@@ -113,8 +120,8 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 }
 
 // admitBody decodes what followed the head, unless the request is refused without the app.
-func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, refusal *message.Refusal) {
-	if refusal = d.unwanted(); refusal == nil {
+func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte) (body, behind []byte, refusal *message.Refusal) {
+	if refusal = d.unwanted(c, s, head); refusal == nil {
 		body, behind, refusal = d.decode(s, b)
 	}
 	if refusal == nil && d.streams.Oversized(s) {
@@ -123,8 +130,17 @@ func (d *Driver) admitBody(s *exchange.Stream, b []byte) (body, behind []byte, r
 	return body, behind, refusal
 }
 
-func (d *Driver) unwanted() *message.Refusal {
-	if most := d.config.MaxRequestBody; most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
+// unwanted is why the request in d.head, which was parsed from buf, is refused whatever its body is.
+func (d *Driver) unwanted(c *transport.Conn, s *exchange.Stream, buf []byte) *message.Refusal {
+	if d.config.RateLimit > 0 {
+		if from := d.origin(c, buf); !d.loop.MayAsk(&from.Client) {
+			return exchange.TooManyRequests
+		}
+	}
+	if most := d.config.LimitConcurrency; most > 0 && d.streams.InProgress() > int(most) {
+		return exchange.Busy
+	}
+	if most := d.streams.MostBody(s); most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
 		return exchange.BodyTooLarge
 	}
 	if d.head.IsCONNECT {
@@ -141,16 +157,8 @@ func requestPointer(r *handoff.Request) uintptr { return uintptr(unsafe.Pointer(
 
 // view describes the request to C and keeps the data it points to until the end of the turn.
 func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
-	head, inbox := &d.head, d.loop.Inbox
-	fields := head.Fields
-	size := (len(buf)+7)&^7 + len(fields)*fieldBytes
-	free := inbox.Free()
-	path := head.Path.In(buf)
-	if head.PathEscaped {
-		decoded := http1.DecodePath(free[size:size], path)
-		path = decoded
-		size += len(decoded)
-	}
+	inbox := d.loop.Inbox
+	path, size := d.decodedPath(buf)
 	inbox.Keep(size)
 
 	r := inbox.NewRequest()
@@ -165,6 +173,17 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
 	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+	d.streams.Passed()
+}
+
+// decodedPath is the path of the request in d.head; buf, the fields and the decoded path take the first size octets of the arena.
+func (d *Driver) decodedPath(buf []byte) (path []byte, size int) {
+	size = (len(buf)+7)&^7 + len(d.head.Fields)*fieldBytes
+	if path = d.head.Path.In(buf); d.head.PathEscaped {
+		path = http1.DecodePath(d.loop.Inbox.Free()[size:size], path)
+		size += len(path)
+	}
+	return path, size
 }
 
 // describe fills in what the head in buf says, and who sent it.

@@ -11,13 +11,14 @@ import (
 	"saltare/gocore/internal/websocket"
 )
 
-// refuse responds in place of the app and ends the connection. What follows the request is never parsed as another request.
+// refuse responds in place of the app. Unless the refusal keeps the connection, that ends, and what follows the request is never parsed
+// as another request.
 func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	if !exchange.ByApp(r) {
-		limit, most := d.limitOf(r)
+		limit, most := d.limitOf(c, r)
 		d.streams.Refused(c, r, limit, most)
 	}
-	method, read := "", false
+	response, read, keeps := message.Response{Minor: 1}, false, false
 	var s *exchange.Stream
 	if c.Stream != 0 {
 		s = d.streamOf(c)
@@ -25,22 +26,28 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			d.abort(c, s)
 			return
 		}
-		if read = s.BodyDone; s.Response.HEAD {
-			method = "HEAD"
+		read = s.BodyDone
+		keeps = r.Keeps && read && !s.Response.Close && !d.isLast(c, s)
+		response.HEAD = s.Response.HEAD
+		if keeps {
+			response.Minor = s.Response.Minor
 		}
 	}
 	d.streams.RecordRefusal(c, s, r, http1.RefusalBytes(r.Status))
+	response.Close = !keeps
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
-	c.Last = true
+	c.Last = c.Last || !keeps
 	d.Gone(c)
-	d.loop.Input.Unpark(c)
+	if !keeps {
+		d.loop.Input.Unpark(c)
+	}
 	d.out.Gather(c)
-	d.out.B = http1.AppendRefusal(d.out.B, r, method, &d.defaults)
+	d.out.B = http1.AppendRefusal(d.out.B, r, response, &d.defaults)
 	d.loop.Enter(c, transport.Flush)
 }
 
 // limitOf is the limit that caused a refusal, and its value.
-func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
+func (d *Driver) limitOf(c *transport.Conn, r *message.Refusal) (journal.Limit, uint64) {
 	switch r {
 	case http1.LineTooLong:
 		return journal.MaxRequestLine, uint64(d.config.MaxHead.LineBytes)
@@ -49,7 +56,9 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 	case http1.TooManyFields:
 		return journal.MaxRequestFields, uint64(d.config.MaxHead.Fields)
 	case exchange.BodyTooLarge:
-		return journal.MaxRequestBody, d.config.MaxRequestBody
+		return d.bodyLimit(c)
+	case exchange.Overdue:
+		return journal.RequestTimeout, 0
 	case http1.EmptyLines:
 		return journal.EmptyLines, uint64(r.Limit)
 	case http1.MethodTooLong:
@@ -62,6 +71,14 @@ func (d *Driver) limitOf(r *message.Refusal) (journal.Limit, uint64) {
 		return journal.Trailers, uint64(r.Limit)
 	case websocket.ManySubprotocols:
 		return journal.Subprotocols, uint64(r.Limit)
+	case exchange.HeadTimeout:
+		return journal.HeaderTimeout, 0
+	case exchange.BodyTimeout:
+		return journal.BodyTimeout, 0
+	case exchange.TooManyRequests:
+		return journal.RateLimit, uint64(d.config.RateLimit)
+	case exchange.Busy:
+		return journal.LimitConcurrency, uint64(d.config.LimitConcurrency)
 	}
 	return journal.NoLimit, 0
 }

@@ -47,7 +47,7 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, k *handoff.Command
 // isLast tells whether the connection is already known to end after this response, so that the head can say so.
 func (d *Driver) isLast(c *transport.Conn, s *exchange.Stream) bool {
 	switch {
-	case d.loop.Draining(), s.Expecting, d.spent(c):
+	case d.loop.Draining(), s.Expecting, d.spent(c), d.loop.Outlived(c):
 		return true
 	case s.WebSocket: // frames may follow, which are not a request
 		return true

@@ -40,6 +40,7 @@ const (
 	EventWebSocket = 8
 	EventText      = 16
 	EventCodings   = 32
+	EventCancel    = 64
 )
 
 const (

@@ -28,7 +28,7 @@ func TestAllocations(t *testing.T) {
 			a := message.Response{Status: 404, Minor: 1}
 			_, _ = AppendHead(dst, &a, fields, &benchDefaults)
 		},
-		"AppendRefusal":     func() { AppendRefusal(dst, badHost, "", &benchDefaults) },
+		"AppendRefusal":     func() { AppendRefusal(dst, badHost, message.Response{Minor: 1, Close: true}, &benchDefaults) },
 		"AppendChunkHeader": func() { AppendChunkHeader(dst, 65536) },
 		"AppendDate":        func() { AppendDate(dst, 784111777) },
 	} {

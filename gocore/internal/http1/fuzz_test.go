@@ -153,7 +153,7 @@ func FuzzResponse(f *testing.F) {
 		checkLines(t, out, name1+value1+name2+value2)
 		out, body = appendBody(out, &a, body, encode(name2, value2))
 		if a.Mode != message.BodyUntilClose {
-			out = AppendRefusal(out, &message.Refusal{Status: 503}, "GET", &benchDefaults)
+			out = AppendRefusal(out, &message.Refusal{Status: 503}, message.Response{Minor: 1, Close: true}, &benchDefaults)
 		}
 		in := bufio.NewReader(bytes.NewReader(out))
 		request := &http.Request{Method: map[bool]string{false: "GET", true: "HEAD"}[a.HEAD]}

@@ -120,18 +120,18 @@ func AppendChunkHeader(dst []byte, size int) []byte {
 	return append(strconv.AppendUint(dst, uint64(size), 16), "\r\n"...)
 }
 
-// AppendRefusal appends a complete response in place of the app's to a request with that method, "" if it is unknown. Its text names
-// the status; the connection closes after it.
-func AppendRefusal(dst []byte, r *message.Refusal, method string, d *message.Defaults) []byte {
+// AppendRefusal appends a complete response in place of the app's, to a request of which a has Minor, HEAD and Close. Its text names the
+// status.
+func AppendRefusal(dst []byte, r *message.Refusal, a message.Response, d *message.Defaults) []byte {
 	text := Phrase(r.Status)
 	w := writer{b: appendStatusLine(dst, r.Status)}
-	w.Response = message.Response{Status: uint16(r.Status), Minor: 1, Close: true, ContentLength: int64(len(text)) + 1}
+	w.Response = message.Response{Status: uint16(r.Status), Minor: a.Minor, Close: a.Close, ContentLength: int64(len(text)) + 1}
 	w.b = append(w.b, "content-type: text/plain; charset=utf-8\r\n"...)
 	w.b = append(w.b, r.Fields...)
 	w.defaults(d)
 	w.framingFields()
 	w.b = append(w.b, "\r\n"...)
-	if method == "HEAD" { // RFC 9110 9.3.2
+	if a.HEAD { // RFC 9110 9.3.2
 		return w.b
 	}
 	w.b = append(w.b, text...)

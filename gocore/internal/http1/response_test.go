@@ -268,7 +268,7 @@ func TestChunksReadBack(t *testing.T) {
 
 func TestRefusalReadsBack(t *testing.T) {
 	for _, status := range []int{400, 408, 413, 414, 417, 431, 500, 501, 503, 505, 599} {
-		response, body, err := readBack("GET", AppendRefusal(nil, &message.Refusal{Status: status}, "GET", &benchDefaults))
+		response, body, err := readBack("GET", AppendRefusal(nil, &message.Refusal{Status: status}, message.Response{Minor: 1, Close: true}, &benchDefaults))
 		if err != nil {
 			t.Fatal(status, err)
 		}

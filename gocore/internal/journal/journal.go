@@ -16,9 +16,9 @@ import (
 type Journal struct {
 	inbox    *handoff.Inbox
 	debug    bool
-	limits   [allLimits]uint32 // tick + 1 of the last log line about each; 0: never
-	panicked []uintptr         // code addresses whose panics were logged
-	overdue  []string          // lines that found no room yet
+	limits   [Limits]uint32 // tick + 1 of the last log line about each; 0: never
+	panicked []uintptr      // code addresses whose panics were logged
+	overdue  []string       // lines that found no room yet
 }
 
 // Open makes the journal write to inbox.

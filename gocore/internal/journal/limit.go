@@ -13,7 +13,7 @@ import (
 type Limit uint8
 
 const (
-	NoLimit Limit = iota
+	NoLimit Limit = iota // malformed, or not served
 	MaxRequestLine
 	MaxRequestHead
 	MaxRequestFields
@@ -28,14 +28,33 @@ const (
 	Subprotocols
 	ProxyPeer
 	ProxyHeader
+	Descriptors
+	HeaderTimeout
+	BodyTimeout
+	MaxConnectionsPerIP
+	LimitConcurrency
+	RateLimit
+	RequestTimeout
+	MaxRequestBodyPath
 
-	allLimits
+	Limits
 )
+
+// names are the causes of refusals in statistics: the option that sets the limit, if there is one.
+var names = [Limits]string{
+	"malformed", "max_request_line", "max_request_head", "max_request_fields", "max_request_body", "ws_max_size", "max_concurrent_connections",
+	"empty_lines", "method", "chunk_size", "chunk_extension", "trailers", "subprotocols", "proxy_protocol_from", "proxy_protocol",
+	"descriptors", "header_timeout", "body_timeout", "max_connections_per_ip", "limit_concurrency", "rate_limit_per_sec",
+	"request_timeout", "max_request_body_path",
+}
+
+// String is the name of the cause in statistics.
+func (l Limit) String() string { return names[l] }
 
 var interval = limits.Ticks(limits.LimitLogInterval)
 
-// refused has the wording for each limit: what exceeds it, its option ("": it is fixed), its unit.
-var refused = [allLimits]struct{ what, option, unit string }{
+// refused has the wording for each limit: what exceeds it, its option ("": it is fixed), its unit. Those without one are not logged.
+var refused = [Limits]struct{ what, option, unit string }{
 	MaxRequestLine:   {"a request was refused with 414: its request line", "max_request_line", " bytes"},
 	MaxRequestHead:   {"a request was refused with 431: its head", "max_request_head", " bytes"},
 	MaxRequestFields: {"a request was refused with 431: the number of its fields", "max_request_fields", ""},
@@ -48,20 +67,30 @@ var refused = [allLimits]struct{ what, option, unit string }{
 	ChunkExtension:   {"a request was refused with 400: a chunk extension", "", " bytes"},
 	Trailers:         {"a request was refused with 431: its trailer section", "", " bytes"},
 	Subprotocols:     {"a websocket was refused with 400: the number of its subprotocols", "", ""},
+	LimitConcurrency: {"a request was refused with 503: the number of requests in progress", "limit_concurrency", ""},
+
+	RequestTimeout:      {"a request was ended and its task cancelled: its time", "request_timeout", ""},
+	MaxRequestBodyPath:  {"a request was refused with 413: its body", "max_request_body_path", " bytes"},
+	RateLimit:           {"a request was refused with 429: the rate of its client's requests", "rate_limit_per_sec", " per second"},
+	MaxConnectionsPerIP: {"a connection was reset: the number of its address's connections", "max_connections_per_ip", ""},
 }
 
 // Refused logs, at tick now, that something exceeds a limit of most, unless it logged the same limit within the last minute. Without
 // room for the line, it logs the next refusal instead.
 func (j *Journal) Refused(l Limit, most uint64, now uint32) {
-	if l == NoLimit || j.logged(l, now) {
+	of := &refused[l]
+	if of.what == "" || j.logged(l, now) {
 		return
 	}
-	of := &refused[l]
 	line := of.what + " exceeds "
 	if of.option == "" {
 		line += "the fixed limit of " + grouped(most) + of.unit
 	} else {
-		line += of.option + " of " + grouped(most) + of.unit + " (" + flagOf(of.option) + ")"
+		line += of.option
+		if most > 0 {
+			line += " of " + grouped(most) + of.unit
+		}
+		line += " (" + flagOf(of.option) + ")"
 	}
 	j.Once(l, line, now)
 }

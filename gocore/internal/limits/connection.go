@@ -28,6 +28,16 @@ const (
 	IdleCandidates = 64
 	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
+	// Addresses is how many addresses the limits by address know at a time, in sets of AddressWays: of those in one set, what is known of
+	// the least important one is given up for a new one. Price, with such a limit: 64 KiB for rates, or per worker for
+	// connections, as far as it is touched.
+	Addresses   = 4096
+	AddressWays = 8
+	// AddressEntryBytes, AddressRegionBytes, AddressHeaderBytes and AddressSlots are the layout of their table.
+	AddressEntryBytes  = 16
+	AddressRegionBytes = Addresses * AddressEntryBytes
+	AddressHeaderBytes = 4 << 10
+	AddressSlots       = 1000
 	// AvailableMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
 	AvailableMilliseconds = 10
 	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to the same line, or to a

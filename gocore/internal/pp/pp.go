@@ -52,10 +52,11 @@ func (d *Driver) Readable(c *transport.Conn) {
 
 // pass passes the connection on. Its deadline still counts from accept.
 func (d *Driver) pass(c *transport.Conn, header *proxy.Header, rest []byte) {
+	client := c.Client
 	if header.Known {
-		c.Client, c.Local = header.Client, header.Server
+		client, c.Local = header.Client, header.Server
 	}
-	if d.loop.Input.Park(c, rest) {
+	if d.loop.Input.Park(c, rest) && d.loop.Named(c, &client) {
 		d.loop.BeginTLS(c)
 		d.loop.Switch(c, d.next)
 	}
@@ -63,7 +64,7 @@ func (d *Driver) pass(c *transport.Conn, header *proxy.Header, rest []byte) {
 
 func (d *Driver) refuse(c *transport.Conn, limit journal.Limit, why string) {
 	l := d.loop
-	l.Counts.Refused++
+	l.Count(limit)
 	line := "a connection from " + c.Peer() + " was closed: " + why
 	l.Journal.Once(limit, line, l.Clock.Now)
 	if l.Journal.Debugs() {

@@ -60,6 +60,7 @@ type Server struct {
 	changeAt time.Time // when it first changed
 	large    bool      // the release under way takes several steps
 
+	tasks     int    // of the app, that have not ended
 	outbox    []byte // commands of this turn that are not carried out yet
 	reports   reports
 	ranTimers bool // Timers.Run had work in this turn
@@ -107,6 +108,9 @@ func Open(c Config) (s *Server, err error) {
 	}
 	if err == nil && c.Worker.Slot > 0 {
 		err = s.join(c.Worker)
+	}
+	if err == nil && c.Conn.CountsAddresses() {
+		err = s.openAddresses(c.Worker)
 	}
 	if err != nil {
 		s.free()
@@ -213,8 +217,18 @@ func (s *Server) free() {
 		s.workers.Leave()
 		s.workers.Close()
 	}
+	if s.loop.Known != nil {
+		s.loop.Known.Close()
+	}
 	s.inbox.Close()
 	s.poll.Close()
+}
+
+// Refusals is how often the server has refused something for that cause.
+func (s *Server) Refusals(why journal.Limit) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loop.Counts.Refusals[why]
 }
 
 // Stats are figures of a server.

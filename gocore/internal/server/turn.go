@@ -39,6 +39,7 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 		s.logLosses(now)
 	}
 	s.outbox = outbox
+	s.streams.BeginTurn(s.tasks)
 	s.protect(s.carryOut)
 	if len(outbox) > 0 {
 		s.quiet.afterCommands(now)
@@ -110,6 +111,9 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	return now, nil
 }
+
+// Tasks sets how many tasks of the app have not ended. It is for the thread that takes the turns, before a turn.
+func (s *Server) Tasks(n int) { s.tasks = n }
 
 func (s *Server) setClock(now time.Time) {
 	s.loop.Clock.Set(now)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/poll"
@@ -19,6 +20,7 @@ import (
 // Worker is a server's part among several workers; 0 is off.
 type Worker struct {
 	Counters, Slot int    // descriptor of the table, and our slot in it
+	Addresses      int    // descriptor of the table of addresses; only where a limit needs it
 	Requests       uint64 // number after which the worker asks to be replaced
 	RSS            uint64 // bytes of resident memory, likewise
 }
@@ -39,6 +41,25 @@ func (s *Server) join(w Worker) error {
 	}
 	s.workers, s.loop.Accept.Workers, s.retirement.Worker = table, table, w
 	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
+}
+
+// openAddresses opens the table for limits by address: that of all workers, or one of our own.
+func (s *Server) openAddresses(w Worker) (err error) {
+	config := &s.loop.Config
+	if config.RateLimit > 0 {
+		config.Rate = addresses.RateOf(config.RateLimit, max(config.RateBurst, 1))
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return err
+	}
+	s.loop.Opened = time.Duration(now.Nano()) - s.loop.Clock.Elapsed
+	if w.Slot > 0 {
+		s.loop.Known, err = addresses.Open(w.Addresses, w.Slot)
+	} else {
+		s.loop.Known, err = addresses.OpenPrivate()
+	}
+	return err
 }
 
 func (s *Server) accept(i uint32) {

@@ -76,12 +76,16 @@ func (a *Acceptor) From(i uint32) (done bool) {
 
 func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l := a.loop
+	if l.Config.ProxyProtocol == 0 && l.refuses(&from) {
+		sock.Reset(fd)
+		sock.Close(fd)
+		return
+	}
 	a.arriving = fd
 	room := !l.room.full() || l.room.make()
 	a.arriving = -1
 	if !room {
-		l.Counts.Refused++
-		l.Journal.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections), l.Clock.Now)
+		l.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections))
 		sock.Close(fd)
 		return
 	}
@@ -92,6 +96,10 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	}
 	of := &a.Listeners[i]
 	c.number, c.serial, c.fd, c.Listener, c.Client, c.protocol = number, l.NextSerial(), int32(fd), i, from, of.Protocol
+	l.noteBirth(c)
+	if l.Config.ProxyProtocol == 0 {
+		l.enter(&from)
+	}
 	if of.Wildcard {
 		sock.Local(fd, &c.Local)
 	}
@@ -108,6 +116,17 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	a.starved = false
 	c.writable = true
 	l.Timers.Arm(c)
+}
+
+// noteBirth remembers since when the connection lives, if that is limited.
+func (l *Loop) noteBirth(c *Conn) {
+	if l.Config.MaxConnectionLifetime == 0 {
+		return
+	}
+	for int(c.number) >= len(l.births) {
+		l.births = append(l.births, 0)
+	}
+	l.births[c.number] = l.Clock.Now
 }
 
 // leave tells whether to leave a connection that may be waiting at listener i to another worker.
@@ -176,7 +195,7 @@ func (a *Acceptor) refuseNext(i uint32, why unix.Errno) {
 	fd, errno := sock.Accept(a.Listeners[i].FD, &from)
 	switch errno {
 	case sock.OK:
-		a.loop.Counts.Refused++
+		a.loop.Count(journal.Descriptors)
 		sock.Close(fd)
 		a.unread = a.Workers != nil
 	case why:

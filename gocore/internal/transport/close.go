@@ -66,6 +66,7 @@ func (l *Loop) close(c *Conn) {
 		sock.End(int(c.fd))
 	}
 	sock.Close(int(c.fd))
+	l.left(c)
 	l.Enter(c, Closed)
 	c.waiting, c.ready = false, false
 	l.conns.Free(c.number)

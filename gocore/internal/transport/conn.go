@@ -50,7 +50,7 @@ type Conn struct {
 	queue   uint32 // number + 1 of its queue of unsent output; 0: none
 	parked  pool.Buffer
 	held    uint32 // bytes in parked
-	Scanned uint32 // of held, already searched and known to be incomplete; while lingering: bytes discarded after the last response
+	Scanned uint32 // of held, already searched and known to be incomplete; while it lingers: bytes discarded
 	tls     uint32 // number + 1 of its TLS session; 0: none
 
 	phase    Phase

@@ -61,7 +61,19 @@ func (t *Timers) phaseDeadline(c *Conn) uint32 {
 	if t.loop.draining && c.unused() && (limit == 0 || limit > drainTicks) {
 		limit = drainTicks
 	}
-	return c.After(limit)
+	at := c.After(limit)
+	if life := t.loop.Config.MaxConnectionLifetime; life > 0 && c.unused() {
+		if end := t.loop.births[c.number] + life + 1; at == 0 || end < at {
+			at = end
+		}
+	}
+	return at
+}
+
+// Outlived tells whether the connection has reached max_connection_lifetime.
+func (l *Loop) Outlived(c *Conn) bool {
+	life := l.Config.MaxConnectionLifetime
+	return life > 0 && l.Clock.Now > l.births[c.number]+life
 }
 
 // After is the tick at which the limit has passed since the last progress; 0: no limit.
@@ -192,7 +204,7 @@ func (t *Timers) expire(c *Conn) {
 		t.expireWrite(c)
 		return
 	}
-	if t.loop.draining && c.unused() {
+	if c.unused() && (t.loop.draining || t.loop.Outlived(c)) {
 		t.loop.Mark(c, Responded)
 		return
 	}

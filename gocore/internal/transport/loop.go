@@ -5,6 +5,7 @@ package transport
 import (
 	"time"
 
+	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
@@ -17,6 +18,8 @@ import (
 type Counts struct {
 	Requests, Accepted, Refused, Panics uint64
 	BadHandshakes                       uint64 // of TLS
+
+	Refusals [journal.Limits]uint64 // by cause; those of Refused, and websockets closed by a limit
 }
 
 // Loop owns the connections of one server, its clock and the work of a turn. Only one thread at a time may call it.
@@ -28,6 +31,8 @@ type Loop struct {
 	Timers  Timers
 	Accept  Acceptor
 	Journal *journal.Journal
+	Known   *addresses.Table // nil: no limit counts by address
+	Opened  time.Duration    // when the server was opened, since the machine was started; only with Known
 	Inbox   *handoff.Inbox
 	Counts  Counts
 	Prelude Kind // the protocol whose header comes before TLS; 0: none
@@ -36,10 +41,11 @@ type Loop struct {
 	protocols [most]Protocol
 	known     int
 
-	poll  *poll.Poll
-	conns pool.Slab[Conn]
-	turn  turn
-	room  room
+	poll   *poll.Poll
+	conns  pool.Slab[Conn]
+	births []uint32 // tick at which each connection was accepted, by its number; only with MaxConnectionLifetime
+	turn   turn
+	room   room
 
 	working  *Conn // the connection being worked on
 	serial   uint32

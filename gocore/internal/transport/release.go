@@ -21,6 +21,7 @@ func (l *Loop) Shrink() {
 	if l.secure != nil {
 		l.secure.shrink()
 	}
+	l.births = pool.Fitted(l.births[:min(len(l.births), int(l.conns.Len()))])
 	l.Timers.due.Release()
 	l.Output.release()
 	l.turn.retry.Drop(l.turn.retry.Len())
