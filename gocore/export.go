@@ -126,6 +126,16 @@ func saltare_watch(handle C.int64_t, fd C.int32_t, events C.uint32_t) C.int32_t 
 	return failure(s.Watch(int(fd), uint32(events)))
 }
 
+//export saltare_unready
+func saltare_unready(handle C.int64_t) C.int32_t {
+	s := find(handle)
+	if s == nil {
+		return -C.ESTALE
+	}
+	s.Unready()
+	return 0
+}
+
 //export saltare_drain
 func saltare_drain(handle C.int64_t) C.int32_t {
 	s := find(handle)

@@ -60,13 +60,14 @@
 //	    for all of them: py_error.c py_error.h py_hook.c py_hook.h
 //	internal/server/: server.go options.go turn.go worker.go alarm.go quiet.go release.go recover.go
 //	internal/pp/: pp.go
-//	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go
+//	internal/h1/: h1.go head.go body.go command.go respond.go end.go refuse.go answer.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
 //	internal/exchange/: stream.go stage.go request.go respond.go refuse.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go recover.go release.go
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go
+//	internal/answer/: answer.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go

@@ -314,7 +314,7 @@ ROWS = (
     Row("R", "http1_header_read_timeout",
         Spelling("header_timeout", milliseconds, "a number without a unit is milliseconds there, and seconds here")),
     Row("Z", "drain_wait_seconds", Fine("without --drain-path it has no effect")),
-    Row("Z", "drain_path", Refusal("send SIGTERM instead")),
+    Row("Z", "drain_path", Refusal("send SIGTERM instead, with --drain-delay")),
     # ---- limits ----
     Row("U", "limit_concurrency", Refusal(CONCURRENCY)),
     Row("R", "backpressure", Refusal(CONCURRENCY)),
@@ -375,9 +375,9 @@ ROWS = (
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
     Row("Z", "metrics_path", Refusal(METRICS)),
     Row("Z", "latency_histogram", Refusal(METRICS), FLAG),
-    Row("Z", "health_path tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
+    Row("Z", "tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
     Row("Z", "dispatch_token", Fine("without --dispatch-path it has no effect")),
-    Row("Z", "cors_preflight_allow_all favicon_204 server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
+    Row("Z", "server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
 )
 # fmt: on
 

@@ -20,6 +20,7 @@ from .values import (
     Loop,
     Names,
     Octal,
+    OwnPath,
     Path,
     RootPath,
     Seconds,
@@ -54,6 +55,7 @@ class Option:
 
 APP, PROCESSES, SOCKETS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "HTTP", "WebSocket"
 PROXIES = "Behind a proxy"
+ANSWERS = "Answered by the server"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
@@ -294,6 +296,23 @@ OPTIONS = (
         "Accept PROXY headers of these peers. Connections of others are closed.",
     ),
     Option(
+        ANSWERS,
+        "health_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with 200 and ok, and with 503 once the server is about to stop. The app does "
+        "not see them. docs/operations.md has the rules for all options of this group.",
+    ),
+    Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
+    Option(
+        ANSWERS,
+        "cors_preflight_allow_all",
+        Flag(),
+        False,
+        "Answer CORS preflights (OPTIONS with an Origin field) for every path: each origin, method and field is "
+        "allowed, but no credentials. The app's own responses need Access-Control-Allow-Origin too.",
+    ),
+    Option(
         WEBSOCKET,
         "ws_max_size",
         Size(1, 1 << 40),
@@ -352,6 +371,14 @@ OPTIONS = (
         Seconds(DAY),
         30.0,
         "Close a connection whose client takes nothing of a response for this long. 0 = never.",
+    ),
+    Option(
+        TIMEOUTS,
+        "drain_delay",
+        Seconds(DAY),
+        0.0,
+        "After SIGTERM, go on serving for this long while health_path answers 503, so that load balancers turn to "
+        "other servers first. A second signal ends the wait. 0 = stop at once.",
     ),
     Option(
         TIMEOUTS,

@@ -173,6 +173,19 @@ class RootPath(Text):
         return path
 
 
+class OwnPath(Text):
+    """A path whose requests the server answers by itself; compared with what the client sends, octet for octet."""
+
+    metavar = "PATH"
+    accepts = 'a path that starts with "/", as clients send it: without "?" and "#", and with escapes such as %20'
+
+    def read(self, value):
+        path = super().read(value)
+        if path[:1] != "/" or not path.isascii() or any(character in "?# " for character in path):
+            raise Refused
+        return path
+
+
 class Flag:
     many = False
     metavar = ""

@@ -8,11 +8,13 @@ them all.
 
 import os
 import struct
+import sys
 
 VERSION = 1
 SLOT = 256  # bytes
 HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
+UNREADY_AT = 12  # uint32, behind the head: 1 once the master is about to stop all workers
 TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: kept after a worker ends
 TOTALS_AT = 40
 FREE, TAKEN = 0, 1
@@ -67,6 +69,10 @@ class Counters:
     def totals(self, slot):
         """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
+
+    def unready(self):
+        """Makes the health answers of all workers say that the server is about to stop."""
+        os.pwrite(self.fd, (1).to_bytes(4, sys.byteorder), UNREADY_AT)
 
     def ring(self):
         """Asks every worker to check the listeners. OSError, after all were asked: one bell failed."""

@@ -200,6 +200,8 @@ class Master:
     def _timeout(self):
         """Milliseconds until the next deadline; None: no deadline."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        if self._service.stop_at is not None:
+            deadlines.append(self._service.stop_at)
         if self._renewal.trial.deadline is not None:
             deadlines.append(self._renewal.trial.deadline)
         if self._service.waits_to_fill() or self._service.rollout.waits():
@@ -212,7 +214,7 @@ class Master:
         if number in (STOP, *STOPPING):
             if not self._service.stops:
                 log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
-            self._stop()
+            self._stop(self.config.drain_delay if number == signal.SIGTERM else 0.0)
         elif self._service.stops:
             return
         elif number == signal.SIGHUP:
@@ -236,6 +238,9 @@ class Master:
     def _check_deadlines(self):
         self._renewal.trial.check()
         self._service.check_deadlines()
+        if self._service.stop_is_due():
+            self._resources.leave_listeners(self._attempts)
+            self._service.end_delay()
 
     def _roll_out(self):
         if not self._service.stops:
@@ -314,8 +319,13 @@ class Master:
 
     # ---- the end ----
 
-    def _stop(self):
+    def _stop(self, delay=0.0):
         self._renewal.trial.kill()
+        self._attempts.do("the table of counters", self._resources.counters.unready)
+        if delay and not self._service.stops:
+            log.info(f"serving on for a drain_delay of {delay:g} s")
+            self._service.delay_stop(delay)
+            return
         self._resources.leave_listeners(self._attempts)
         self._service.stop()
 

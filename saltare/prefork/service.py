@@ -28,6 +28,7 @@ class Service:
     def __init__(self, config, workers, failures, attempts, announce):
         self.started = False  # all workers serve
         self.stops = 0  # how often a stop was requested
+        self.stop_at = None  # when a stop that was delayed begins
         self.graceful = True  # no worker was killed or cut short
         self.outcome = None  # an exception for which the server stops
         self.lost = False  # a worker was lost, and the others have not been woken yet
@@ -58,9 +59,24 @@ class Service:
         for worker in self._workers:
             self._workers.dismiss(worker)
 
+    def delay_stop(self, delay):
+        """A `stop` that lets the workers serve on for so many seconds: until `stop_is_due`."""
+        self.stops += 1
+        self.rollout.clear()
+        self.stop_at = time.monotonic() + delay
+
+    def stop_is_due(self):
+        return self.stop_at is not None and self.stop_at <= time.monotonic()
+
+    def end_delay(self):
+        self.stop_at = None
+        for worker in self._workers:
+            self._workers.dismiss(worker)
+
     def stop(self):
         """Dismisses the workers; a second call ends them at once."""
         self.stops += 1
+        self.stop_at = None
         self.rollout.clear()
         for worker in self._workers:
             if self.stops == 1:

@@ -119,6 +119,7 @@ def run_worker(assignment, parent, handlers, mask):
             os._exit(1)
         title.set_title(f"saltare:wkr{assignment.number}")
         assignment.config.shutdown_timeout = assignment.config.patience()
+        assignment.config.drain_delay = 0.0  # the master waits
         server = WorkerServer.at(assignment)
         code, until = server.run(), server.until
     except BaseException as error:

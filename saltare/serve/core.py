@@ -43,7 +43,8 @@ def core_options(config, guest):
 
 
 def in_units(value, unit):
-    if unit == "text":  # one, or lines
+    if unit == "text":  # none, one, or lines
+        value = "" if value is None else value
         return (value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)).encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
 

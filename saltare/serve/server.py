@@ -17,7 +17,7 @@ from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
 from .core import attach, core_options, new_core
-from .drain import Drained, cancel_all, executor_ended, is_busy
+from .drain import Drained, cancel_all, delayed, executor_ended, is_busy
 from .signals import Signals
 from .stop import Stop
 from .visible import Visible
@@ -306,8 +306,9 @@ class Server:
             self._announce()
             core.release_soon()
             await self._stop.requested
-            self._stop.begin()
             self._log_reason()
+            await delayed(core, self._stop, self.config.drain_delay)
+            self._stop.begin()
             await self._drain(core, starter)
         finally:
             await self._cancel(starter.tasks.values())

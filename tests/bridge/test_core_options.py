@@ -9,7 +9,7 @@ from saltare._core import live, options
 from saltare.options.net_values import ServerHeader
 from saltare.options.sources import load
 from saltare.options.table import BY_NAME
-from saltare.options.values import Flag, Integer, Seconds, Several, Size
+from saltare.options.values import Flag, Integer, OwnPath, Seconds, Several, Size
 from saltare.serve.core import core_options
 
 # Set by the process, not by users.
@@ -21,7 +21,7 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
     for name, unit in options().items():
         if name not in OWN:
             assert name == BY_NAME[name].name
-            kinds = {"ms": Seconds, "text": (ServerHeader, Several), "": (Flag, Integer, Size)}
+            kinds = {"ms": Seconds, "text": (ServerHeader, Several, OwnPath), "": (Flag, Integer, Size)}
             assert isinstance(BY_NAME[name].kind, kinds[unit]), name
 
 

@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/proxy"
@@ -18,6 +19,8 @@ type Config struct {
 	MaxRequestBody       uint64
 	MaxHead              http1.Limits // zero value: the defaults
 	WSMaxBytes           uint64
+
+	Answers answer.Rules
 
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions

@@ -80,6 +80,17 @@ func Open(fd, own int) (*Table, error) {
 
 func (t *Table) Close() { pool.Unmap(t.memory) }
 
+// head is the beginning of the table, in place of slot 0's state. Only the master writes it.
+type head struct {
+	magic   [4]byte
+	version uint32
+	slots   uint32
+	unready atomic.Uint32
+}
+
+// Unready is 1 once the master is about to stop all workers.
+func (t *Table) Unready() *atomic.Uint32 { return &(*head)(unsafe.Pointer(&t.memory[0])).unready }
+
 // Own is our slot.
 func (t *Table) Own() *Slot { return t.own }
 

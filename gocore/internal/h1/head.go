@@ -8,15 +8,21 @@ package h1
 import (
 	"unsafe"
 
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/exchange"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/proxy"
 	"saltare/gocore/internal/transport"
 )
 
 func (d *Driver) readHead(c *transport.Conn) step {
+	if d.answered == limits.AnswersPerTurn {
+		d.loop.PutOff(c)
+		return wait
+	}
 	buf, _, ok := d.loop.Input.Take(c)
 	if !ok {
 		return wait
@@ -59,7 +65,8 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	}
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(s, buf[n:])
-	if refusal == nil && d.head.UpgradeWebSocket {
+	kind := d.kindOf(buf)
+	if refusal == nil && d.head.UpgradeWebSocket && kind == answer.ByApp {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
 	if refusal != nil {
@@ -73,7 +80,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	if !d.loop.Input.Park(c, behind) {
 		return wait
 	}
-	d.view(c, s, buf, body)
+	if kind == answer.ByApp {
+		d.view(c, s, buf, body)
+	}
 	if s.BodyDone {
 		d.streams.Enter(c, s, exchange.Responding)
 		d.loop.Enter(c, transport.Busy)
@@ -81,6 +90,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		d.streams.Enter(c, s, exchange.Body)
 		d.loop.Enter(c, transport.Busy)
 		d.loop.Timers.Arm(c)
+	}
+	if kind != answer.ByApp {
+		d.answer(c, s, kind, buf)
 	}
 	return again
 }

@@ -28,6 +28,9 @@ const (
 	IdleCandidates = 64
 	// ExpirePerTurn is how many connections per listener one turn ends because of their deadlines, about 10 us each.
 	ExpirePerTurn = 8
+	// AnswersPerTurn is how many requests one turn answers without the app; further requests wait for the next turn. Only a peer that
+	// sends requests faster than they are answered reaches it. Price: the app's events wait for at most so many answers, 5 us each.
+	AnswersPerTurn = 1024
 	// AvailableMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
 	AvailableMilliseconds = 10
 	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to the same line, or to a

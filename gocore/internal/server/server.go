@@ -4,6 +4,7 @@ package server
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,7 @@ type Server struct {
 	alarm    *alarm         // only for a guest
 	clock    func() time.Time
 	workers  *counters.Table
+	unready  atomic.Uint32 // 1: the server is about to stop, and health answers say so
 	draining bool
 	emptied  bool // listeners are removed, and connections without a request are closing
 	reported bool // TurnEmpty was returned
@@ -116,7 +118,8 @@ func (s *Server) connect(c config.Config) {
 	if c.ProxyProtocol != 0 {
 		s.first = s.pp.Open(&s.loop, s.first)
 	}
-	s.h1.Date(now)
+	s.h1.Begin(now)
+	s.h1.Unready = &s.unready
 }
 
 // Listen starts accepting from listening sockets that the caller opens and closes. unix.EALREADY: it was called before.
@@ -151,6 +154,9 @@ func (s *Server) Watch(fd int, events uint32) error {
 	}
 	return s.poll.Set(fd, events, poll.NewTag(poll.Application, 0, uint32(fd)))
 }
+
+// Unready makes health answers say that the server is about to stop, which it does with Drain.
+func (s *Server) Unready() { s.unready.Store(1) }
 
 // Drain stops accepting. The next turns finish the requests in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {

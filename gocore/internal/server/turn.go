@@ -109,7 +109,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 
 func (s *Server) setClock(now time.Time) {
 	s.loop.Clock.Set(now)
-	s.h1.Date(now)
+	s.h1.Begin(now)
 }
 
 // Inbox is the address and the number of the last turn's events.

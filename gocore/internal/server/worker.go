@@ -38,6 +38,7 @@ func (s *Server) join(w Worker) error {
 		return err
 	}
 	s.workers, s.loop.Accept.Workers, s.retirement.Worker = table, table, w
+	s.h1.Unready = table.Unready()
 	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
 }
 
