@@ -133,6 +133,14 @@ OPTIONS = (
     ),
     Option(
         PROCESSES,
+        "worker_timeout",
+        Seconds(DAY),
+        0.0,
+        "Kill and replace a worker whose event loop has not turned for this long while clients wait. It must be "
+        "longer than the app ever blocks the loop. 0 = never.",
+    ),
+    Option(
+        PROCESSES,
         "limit_max_requests",
         Integer(0, 1 << 40),
         0,

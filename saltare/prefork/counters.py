@@ -14,10 +14,11 @@ VERSION = 1
 SLOT = 256  # bytes
 HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
+TURN = struct.Struct("=IIiIqQ")  # state, pid, bell, waiting, turn, connections
 UNREADY_AT = 12  # uint32, behind the head: 1 once the master is about to stop all workers
 TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: kept after a worker ends
 TOTALS_AT = 40
-FREE, TAKEN = 0, 1
+FREE, TAKEN, SERVING = 0, 1, 2
 
 
 class Counters:
@@ -69,6 +70,11 @@ class Counters:
     def totals(self, slot):
         """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
+
+    def turn(self, slot):
+        """When the current turn of a worker's loop began, by its clock; 0: in none. And whether it has connections."""
+        state, _, _, waiting, turn, connections = TURN.unpack(os.pread(self.fd, TURN.size, slot * SLOT))
+        return (turn if state >= SERVING and not waiting else 0), connections > 0
 
     def unready(self):
         """Makes the health answers of all workers say that the server is about to stop."""

@@ -49,6 +49,10 @@ class Service:
         """Whether workers are missing that only a pause delays."""
         return not self.stops and bool(self._workers.missing()) and not self._failures.waits_for_change()
 
+    def is_settled(self):
+        """Whether all workers serve and none is to be replaced."""
+        return self._workers.all_serve() and not self.rollout.is_pending()
+
     def resize(self, wanted):
         self._workers.resize(wanted)
         self._check_started()  # those that are left may all serve
@@ -124,6 +128,14 @@ class Service:
             self._failures.forget_texts()
             self._announce(self._flavour)
 
+    def abandon_stalled(self, worker, limit):
+        """Its loop does not turn: it cannot drain. SIGABRT makes Python write where it is, before the process ends."""
+        self.lost = True
+        log.error(f"{worker} has not turned its event loop for {limit:g} s while clients wait: killing it")
+        worker.state, worker.stalled, worker.deadline = LEAVING, True, time.monotonic() + CUT
+        self._cut_short()
+        self._workers.kill(worker, signal.SIGABRT)
+
     def check_deadlines(self):
         now = time.monotonic()
         for worker in self._workers:
@@ -139,7 +151,8 @@ class Service:
                 log.error(f"{worker} did not start within {self._config.worker_start_timeout:g} s: killing it")
             else:
                 self._cut_short()
-                log.error(f"{worker} did not end in time: killing it")
+                if not worker.stalled:
+                    log.error(f"{worker} did not end in time: killing it")
             self._workers.kill(worker, signal.SIGKILL)
 
     # ---- how workers end ----
@@ -164,7 +177,7 @@ class Service:
             self.read(worker)
 
     def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM, -STOP_NOW):
+        if worker.served and not worker.stalled and code not in (0, -signal.SIGTERM, -STOP_NOW):
             self._cut_short()
             log.warning(f"{worker} {ended(code)} while stopping")
 

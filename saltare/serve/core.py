@@ -24,6 +24,16 @@ def new_core(config, options):
     return core
 
 
+def is_guest(config):
+    """Whether the core cannot drive the requested loop, and becomes its guest."""
+    from .selector import unsuitable
+
+    why = unsuitable(config.loop)
+    if why is not None and config.loop in ("auto", "asyncio"):
+        log.info(f"the event loop is not saltare's own: {why}")
+    return why is not None
+
+
 def core_options(config, guest):
     """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
     from .._core import options as units
