@@ -206,7 +206,7 @@ class Master:
         notifier = self._notifier
         if notifier.reloads and self._service.is_settled() and self._renewal.trial.pid is None:
             notifier.ready()
-        if notifier.interval is not None and self._alive_at <= time.monotonic():
+        if notifier.interval is not None and self._service.started and self._alive_at <= time.monotonic():
             self._alive_at = time.monotonic() + notifier.interval
             notifier.alive()
 
@@ -225,7 +225,7 @@ class Master:
             deadlines.append(self._service.stop_at)
         if self._stalls is not None:
             deadlines.append(self._stalls.check_at)
-        if self._notifier is not None and self._notifier.interval is not None:
+        if self._notifier is not None and self._notifier.interval is not None and self._service.started:
             deadlines.append(self._alive_at)
         if self._renewal.trial.deadline is not None:
             deadlines.append(self._renewal.trial.deadline)

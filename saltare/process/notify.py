@@ -9,6 +9,7 @@ import time
 
 from .. import log
 
+PATIENCE = 1.0  # seconds to wait for a supervisor that does not read its reports
 LEAST_INTERVAL = 0.001  # seconds between two reports to the watchdog
 
 
@@ -36,7 +37,7 @@ class Notifier:
             self._send("STOPPING=1")
 
     def alive(self):
-        self._send("WATCHDOG=1")
+        self._send("WATCHDOG=1", 0)
 
     def keep_alive(self, loop):
         """Reports to the watchdog from the loop, so that a loop that is blocked for too long is noticed."""
@@ -49,10 +50,11 @@ class Notifier:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _send(self, text):
+    def _send(self, text, patience=PATIENCE):
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as supervisor:
-                supervisor.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
+                supervisor.settimeout(patience)
+                supervisor.sendto(text.encode(), self._address)
         except OSError as error:
             log.debug(f"cannot report {text.partition('=')[0]} to NOTIFY_SOCKET: {error}")
 

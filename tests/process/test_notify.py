@@ -75,7 +75,7 @@ def test_a_reload_that_fails(cli_server, supervisor, tmp_path, count):
 
 @WORKERS
 def test_the_watchdog(cli_server, supervisor, count):
-    env = {**supervisor.env, "WATCHDOG_USEC": "20000"}
+    env = {**supervisor.env, "WATCHDOG_USEC": "100000"}
     server = cli_server("worker_apps:app", "--workers", count, env=env)
     supervisor.expect("READY=1", among=["WATCHDOG=1"])
     supervisor.expect("WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1")
