@@ -5,7 +5,7 @@ import os
 from .table import BY_NAME, WAYS
 from .values import brief, one_of
 
-OWN_PATHS = ("health_path",)  # options whose value is a path that the server answers
+OWN_PATHS = ("health_path", "metrics_path")  # options whose value is a path that the server answers
 
 
 def choose_way(found, problems):
@@ -82,7 +82,11 @@ def complaints(config, found, cwd, app_needed):
 
 
 def of_answers(config, found):
-    """No two options may answer one path."""
+    """No two options may answer one path; and what metrics need."""
+    buckets = found.get("metrics_buckets")
+    if buckets and buckets.value != BY_NAME["metrics_buckets"].default and config.metrics_path is None:
+        text = f"{buckets.label}: got {brief(buckets.value)}, but there is no metrics_path"
+        yield ("metrics_buckets", "metrics_path"), text
     owners = {"/favicon.ico": "favicon_204"} if config.favicon_204 else {}
     for name in OWN_PATHS:
         path = getattr(config, name)

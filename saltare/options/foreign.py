@@ -60,7 +60,6 @@ LACKS = {
     "TLS": "put nginx or another proxy in front (docs/migrating.md, TLS)",
     "HTTP/2": "let a proxy speak HTTP/2",
     "access log": "let the proxy or a middleware of the app log requests",
-    "metrics": "let a middleware of the app count",
 }
 TLS = f"saltare has no TLS in this version; {LACKS['TLS']}"
 NO_CERTIFICATE = "without a certificate it has no effect"
@@ -75,8 +74,6 @@ USER = "start saltare as that user: User= and Group= of systemd, or setpriv"
 NAME = "leave it out; processes are called saltare, saltare:master and saltare:wkr1"
 UMASK = "use umask before the command; for a Unix socket write --uds-permissions"
 STATSD = "saltare sends no metrics in this version; leave it out"
-METRICS = f"saltare has no metrics in this version; leave it out, and {LACKS['metrics']}"
-NO_METRICS = "without metrics it has no effect"
 KEEP_GUNICORN = "or keep gunicorn: gunicorn -k saltare.workers.SaltareWorker"
 HOOKS = f"saltare calls no hooks; do it in the app's lifespan, or at import, {KEEP_GUNICORN}"
 STDERR = "saltare logs to stderr; write 2>> FILE after the command, or use --log-config"
@@ -369,12 +366,13 @@ ROWS = (
     Row("GH", "statsd_prefix dogstatsd_tags", Fine("without --statsd-host it has no effect")),
     Row("G", "enable_backlog_metric", Fine("without --statsd-host it has no effect"), FLAG),
     # ---- answered by the server ----
-    Row("R", "metrics metrics_enabled", Refusal(METRICS), FLAG),
-    Row("R", "metrics_scrape_interval metrics_address metrics_port", Fine(NO_METRICS)),
+    Row("R", "metrics metrics_enabled",
+        Spelling("metrics_path", only_when("", {"metrics_path": "/metrics"}), "`/metrics`, on the app's port"), FLAG),
+    Row("R", "metrics_scrape_interval metrics_address metrics_port",
+        Fine("metrics are answered on the app's own port, and need no interval")),
     Row("R", "static_path_mount static_path_route", Refusal(STATIC)),
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
-    Row("Z", "metrics_path", Refusal(METRICS)),
-    Row("Z", "latency_histogram", Refusal(METRICS), FLAG),
+    Row("Z", "latency_histogram", Fine("--metrics-path always has a histogram"), FLAG),
     Row("Z", "tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
     Row("Z", "dispatch_token", Fine("without --dispatch-path it has no effect")),
     Row("Z", "server_timing traceparent_propagation", Refusal(IN_APP), FLAG),

@@ -12,6 +12,7 @@ from .techniques import TECHNIQUES
 from .values import (
     App,
     AutoFlag,
+    Bounds,
     Choice,
     Flag,
     Integer,
@@ -32,6 +33,7 @@ from .values import (
 
 PREFIX = "SALTARE_"
 DAY = 86400
+BUCKETS = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10")  # seconds
 
 
 class Option:
@@ -310,6 +312,21 @@ OPTIONS = (
         None,
         "Answer requests for this path with 200 and ok, and with 503 once the server is about to stop. The app does "
         "not see them. docs/operations.md has the rules for all options of this group.",
+    ),
+    Option(
+        ANSWERS,
+        "metrics_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with metrics as Prometheus text, summed over all workers. Everybody who can "
+        "reach the path can read them.",
+    ),
+    Option(
+        ANSWERS,
+        "metrics_buckets",
+        Bounds(DAY),
+        BUCKETS,
+        "Set the upper bounds of the histograms in the metrics, in ascending order; at most 20.",
     ),
     Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
     Option(

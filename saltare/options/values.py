@@ -319,6 +319,22 @@ class Several:
         return tuple(self.kind.read(item) for item in value)
 
 
+class Bounds(Several):
+    """Upper bounds of a histogram, kept as texts of seconds."""
+
+    MOST = 20  # as in the core
+
+    def __init__(self, longest):
+        super().__init__(Seconds(longest), ",", "commas")
+        self.accepts = f"at most {self.MOST} times above 0, each longer than the one before, such as 5ms,50ms,1s"
+
+    def read(self, value):
+        bounds = super().read(value)
+        if not 0 < len(bounds) <= self.MOST or sorted({0.0, *bounds})[1:] != list(bounds):
+            raise Refused
+        return tuple(f"{bound:.9g}" for bound in bounds)
+
+
 class Names(Several):
     """Names out of a list, all of the same kind of thing; one text may hold several."""
 

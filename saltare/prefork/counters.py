@@ -10,8 +10,11 @@ import os
 import struct
 import sys
 
-VERSION = 1
+VERSION = 2
 SLOT = 256  # bytes
+FIGURES = 1024  # bytes that a slot has in a second table behind the slots, if metrics are on; only the core uses them
+LAYOUT_AT = 16  # uint32, behind the head: what that table is about; 0: there is none
+LOST_AT = 24  # uint64: how many workers have ended unexpectedly
 HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
 TURN = struct.Struct("=IIiIqQ")  # state, pid, bell, waiting, turn, connections
@@ -29,17 +32,21 @@ class Counters:
         self._ended = []  # slots of ended workers that are still to be freed
 
     @classmethod
-    def made(cls, slots):
+    def made(cls, slots, layout=0):
+        """`layout` identifies what the figures of the metrics mean; 0: there are none."""
         fd = os.memfd_create("saltare-counters", os.MFD_CLOEXEC)
-        os.ftruncate(fd, (slots + 1) * SLOT)
+        os.ftruncate(fd, (slots + 1) * SLOT + (slots * FIGURES if layout else 0))
         os.pwrite(fd, HEAD.pack(b"SALT", VERSION, slots), 0)
+        os.pwrite(fd, layout.to_bytes(4, sys.byteorder), LAYOUT_AT)
         return cls(fd, slots, [eventfd() for _ in range(slots)])
 
     @classmethod
-    def inherited(cls, fd, bells):
+    def inherited(cls, fd, bells, layout=0):
         """The previous program's table; None when its layout is not ours."""
         magic, version, slots = HEAD.unpack(os.pread(fd, HEAD.size, 0))
-        return cls(fd, slots, bells) if (magic, version, slots) == (b"SALT", VERSION, len(bells)) else None
+        theirs = int.from_bytes(os.pread(fd, 4, LAYOUT_AT), sys.byteorder)
+        ours = (magic, version, slots, theirs) == (b"SALT", VERSION, len(bells), layout)
+        return cls(fd, slots, bells) if ours else None
 
     def handed_over(self):
         return self.fd, self._bells
@@ -79,6 +86,11 @@ class Counters:
     def unready(self):
         """Makes the health answers of all workers say that the server is about to stop."""
         os.pwrite(self.fd, (1).to_bytes(4, sys.byteorder), UNREADY_AT)
+
+    def count_lost(self):
+        """A worker has ended unexpectedly."""
+        lost = int.from_bytes(os.pread(self.fd, 8, LOST_AT), sys.byteorder)
+        os.pwrite(self.fd, (lost + 1).to_bytes(8, sys.byteorder), LOST_AT)
 
     def ring(self):
         """Asks every worker to check the listeners. OSError, after all were asked: one bell failed."""

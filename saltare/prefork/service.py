@@ -131,6 +131,7 @@ class Service:
     def abandon_stalled(self, worker, limit):
         """Its loop does not turn: it cannot drain. SIGABRT makes Python write where it is, before the process ends."""
         self.lost = True
+        self._workers.count_lost()
         log.error(f"{worker} has not turned its event loop for {limit:g} s while clients wait: killing it")
         worker.state, worker.stalled, worker.deadline = LEAVING, True, time.monotonic() + CUT
         self._cut_short()
@@ -203,6 +204,7 @@ class Service:
 
     def _lost(self, worker, code):
         """A worker ended unexpectedly."""
+        self._workers.count_lost()
         self.lost = True
         if worker.replaces is not None:
             log.error(f"{worker} {ended(code)} before it served; {worker.replaces} stays, with the code it has")

@@ -89,6 +89,7 @@ class WorkerServer(Server):
             **super()._core_options(guest),
             "counters": self._assignment.counters,
             "slot": self._assignment.slot,
+            "number": self._assignment.number,
             "retire_requests": most,
             "retire_rss": config.limit_max_rss << 20,
         }

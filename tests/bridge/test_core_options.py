@@ -13,7 +13,7 @@ from saltare.options.values import Flag, Integer, OwnPath, Seconds, Several, Siz
 from saltare.serve.core import core_options
 
 # Set by the process, not by users.
-OWN = {"counters", "debug", "end_streams", "guest", "proxy_versions", "retire_requests", "retire_rss", "slot"}
+OWN = {"counters", "debug", "end_streams", "guest", "number", "proxy_versions", "retire_requests", "retire_rss", "slot"}
 
 
 def test_each_option_is_a_row_of_the_table_or_the_servers_own():

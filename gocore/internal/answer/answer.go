@@ -13,12 +13,13 @@ import (
 // Rules say which requests are answered without the app. The zero value answers none.
 type Rules struct {
 	Health    []byte // path; nil: none
+	Metrics   []byte // path; nil: none, and nothing is counted for them
 	Favicon   bool   // /favicon.ico
 	Preflight bool   // any OPTIONS request with an Origin
 }
 
 // Any tells whether there are rules.
-func (r *Rules) Any() bool { return r.Health != nil || r.Favicon || r.Preflight }
+func (r *Rules) Any() bool { return r.Health != nil || r.Metrics != nil || r.Favicon || r.Preflight }
 
 // Kind is what a request is answered with.
 type Kind uint8
@@ -26,6 +27,7 @@ type Kind uint8
 const (
 	ByApp Kind = iota // not answered here
 	Health
+	Metrics
 	Favicon
 	Preflight
 	WrongMethod
@@ -51,6 +53,8 @@ func (r *Rules) ofPath(path []byte) Kind {
 	case len(path) == 0: // CONNECT has none
 	case string(path) == string(r.Health):
 		return Health
+	case string(path) == string(r.Metrics):
+		return Metrics
 	case r.Favicon && string(path) == faviconPath:
 		return Favicon
 	}
@@ -71,26 +75,42 @@ func field(h *http1.Head, buf []byte, name string) []byte {
 type Answer struct {
 	Status int
 	Fields []byte
-	Body   string
+	Body   []byte
 }
 
-// Of is the answer to a request of that kind. It appends to room. ready: the server is not about to stop.
-func Of(kind Kind, h *http1.Head, buf []byte, ready bool, room []byte) Answer {
+// State is what answers depend on.
+type State interface {
+	// Stopping tells whether the server is about to stop.
+	Stopping() bool
+	// Metrics is the text of the metrics, valid until the next call.
+	Metrics() []byte
+}
+
+// Of is the answer to a request of that kind. It appends to room.
+func Of(kind Kind, h *http1.Head, buf []byte, state State, room []byte) Answer {
 	switch {
 	case kind == Preflight:
 		return Answer{Status: 204, Fields: preflight(h, buf, room)}
 	case kind == Favicon:
 		return Answer{Status: 204, Fields: message.AppendField(room, "cache-control", "max-age=86400")}
 	case kind == WrongMethod:
-		return text(405, "Method Not Allowed\n", message.AppendField(room, "allow", "GET, HEAD"))
-	case ready:
-		return text(200, "ok", message.AppendField(room, "cache-control", "no-store"))
+		return whole(405, plain, []byte("Method Not Allowed\n"), message.AppendField(room, "allow", "GET, HEAD"))
+	case kind == Metrics:
+		return whole(200, exposition, state.Metrics(), message.AppendField(room, "cache-control", "no-store"))
+	case state.Stopping():
+		return whole(503, plain, []byte("draining"), message.AppendField(room, "cache-control", "no-store"))
 	}
-	return text(503, "draining", message.AppendField(room, "cache-control", "no-store"))
+	return whole(200, plain, []byte("ok"), message.AppendField(room, "cache-control", "no-store"))
 }
 
-func text(status int, body string, fields []byte) Answer {
-	fields = message.AppendField(fields, "content-type", "text/plain; charset=utf-8")
+const (
+	plain      = "text/plain; charset=utf-8"
+	exposition = "text/plain; version=0.0.4; charset=utf-8"
+)
+
+// whole is an answer of that type, whose length is known.
+func whole(status int, kind string, body, fields []byte) Answer {
+	fields = message.AppendField(fields, "content-type", kind)
 	return Answer{status, message.AppendField(fields, "content-length", strconv.Itoa(len(body))), body}
 }
 

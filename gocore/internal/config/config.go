@@ -21,6 +21,7 @@ type Config struct {
 	WSMaxBytes           uint64
 
 	Answers answer.Rules
+	Buckets []int64 // upper bounds of latency histograms, in nanoseconds
 
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions

@@ -51,6 +51,9 @@ func ByApp(r *message.Refusal) bool { return r == AppFailed || r.Reason == appDe
 func (x *Streams) Refused(c *transport.Conn, r *message.Refusal, limit journal.Limit, most uint64) {
 	l := x.loop
 	l.Counts.Refused++
+	if l.Figures != nil {
+		l.Figures.Refusals[reasonOf(r, limit)]++
+	}
 	if l.Journal.Debugs() {
 		l.Journal.Debug(fmt.Sprintf("%s: %s; answered %d while %s", c.Peer(), r.Error(), r.Status, l.Doing(c)))
 	}

@@ -5,9 +5,11 @@
 //	request.go  the request's body: what was passed to the app, and what the app has consumed
 //	respond.go  the response: what the app sends, checked against what it has declared
 //	refuse.go   responses that the server sends in place of the app's, and their log lines
+//	measure.go  what metrics count about requests
 package exchange
 
 import (
+	"time"
 	"unsafe"
 
 	"saltare/gocore/internal/handoff"
@@ -25,9 +27,10 @@ type Stream struct {
 	Own      uint32 // number + 1 of its protocol's own record, if it has one; 0: none
 	unread   uint32 // passed to the app and not consumed yet, in bytes and costs
 	Response message.Response
-	Left     uint64 // bytes of a body of declared length that are not read yet
-	Received uint64 // decoded bytes of the body
-	given    uint64 // bytes of the response's body from the app
+	Left     uint64        // bytes of a body of declared length that are not read yet
+	Received uint64        // decoded bytes of the body
+	given    uint64        // bytes of the response's body from the app
+	began    time.Duration // since the server was opened
 
 	stage     Stage
 	BodyDone  bool // the request is complete
@@ -61,6 +64,7 @@ func (x *Streams) Begin(c *transport.Conn, r message.Response) (*Stream, error) 
 		return nil, err
 	}
 	x.loop.Counts.Requests++
+	s.began = x.loop.Clock.Since
 	s.number, s.serial, s.conn, s.Response = number, x.loop.NextSerial(), c.Number(), r
 	return s, nil
 }

@@ -5,7 +5,6 @@ package h1
 import (
 	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/exchange"
-	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/transport"
 )
 
@@ -22,8 +21,8 @@ func (d *Driver) answer(c *transport.Conn, s *exchange.Stream, kind answer.Kind,
 	d.answered++
 	s.Detach()
 	var room [512]byte
-	a := answer.Of(kind, &d.head, buf, !d.loop.Draining() && d.Unready.Load() == 0, room[:0])
+	a := answer.Of(kind, &d.head, buf, d.State, room[:0])
 	d.response(c, s, uint16(a.Status))
 	d.writeHead(c, s, a.Fields)
-	d.piece(c, s, transport.Piece{Bytes: handoff.Static(a.Body)}, false)
+	d.piece(c, s, transport.Piece{Bytes: a.Body}, false)
 }

@@ -9,6 +9,7 @@ import (
 
 // complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
+	d.streams.Measure(s)
 	s.Detach()
 	if s.BodyDone {
 		d.Gone(c)

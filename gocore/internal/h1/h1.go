@@ -10,12 +10,13 @@
 //	end.go      after a response: the next request, or the end
 //	refuse.go   responses in place of the app's
 //	answer.go   requests that are not for the app
+//	measure.go  what metrics count about the head of a request
 package h1
 
 import (
-	"sync/atomic"
 	"time"
 
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/exchange"
 	"saltare/gocore/internal/http1"
@@ -45,9 +46,9 @@ type Driver struct {
 	defaults message.Defaults
 	second   int64 // the second, since 1970, of the Date line
 
-	Unready  *atomic.Uint32 // not 0: the server is about to stop
-	answers  bool           // some requests are answered without the app
-	answered int            // how many of them in this turn
+	State    answer.State // for answers without the app
+	answers  bool         // there are some
+	answered int          // how many of them in this turn
 }
 
 // Open registers d with a loop. upgrades drives the connections that become websockets.

@@ -58,7 +58,7 @@ func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 
 // begin passes a request to the app: buf holds the head in its first n bytes, then whatever followed it.
 func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
-	s, ok := d.open(c)
+	s, ok := d.open(c, buf)
 	if !ok {
 		d.loop.Mark(c, transport.NoMemory)
 		return wait
@@ -98,7 +98,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 }
 
 // open creates the stream; ok is false if memory runs out.
-func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
+func (d *Driver) open(c *transport.Conn, buf []byte) (s *exchange.Stream, ok bool) {
 	head := &d.head
 	c.Requests++
 	s, err := d.streams.Begin(c, message.Response{Minor: head.Minor, HEAD: head.IsHEAD, Close: !head.KeepAlive, ContentLength: -1})
@@ -117,6 +117,9 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 		s.Left = uint64(head.ContentLength)
 	}
 	s.BodyDone = !head.Chunked && s.Left == 0
+	if d.loop.Figures != nil {
+		d.measure(c, buf)
+	}
 	s.Expecting = head.ExpectContinue && !s.BodyDone
 	return s, true
 }

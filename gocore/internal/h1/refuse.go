@@ -24,10 +24,12 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			d.abort(c, s)
 			return
 		}
+		d.streams.Measure(s)
 		if read = s.BodyDone; s.Response.HEAD {
 			method = "HEAD"
 		}
 	}
+	d.streams.Responded(r.Status)
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
 	c.Last = true
 	d.Gone(c)

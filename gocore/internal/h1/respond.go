@@ -49,6 +49,7 @@ func (d *Driver) writeHead(c *transport.Conn, s *exchange.Stream, fields []byte)
 		return
 	}
 	s.Started = true
+	d.streams.Responded(int(r.Status))
 	c.Last = c.Last || r.Close
 	c.Linger = c.Linger || s.Expecting
 	if d.loop.Draining() {

@@ -49,6 +49,8 @@ var Options = [...]Option{
 	{"server_header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ServerHeader = slices.Concat([]byte("server: "), t, []byte("\r\n")) }},
 	{"header", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.ExtraHeaders = t }},
 	{"health_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Health = t }},
+	{"metrics_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Metrics = t }},
+	{"metrics_buckets", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Buckets = parseBuckets(string(t)) }},
 	{"favicon_204", Plain, 1, func(c *Config, v uint64) { c.Conn.Answers.Favicon = v != 0 }, nil},
 	{"cors_preflight_allow_all", Plain, 1, func(c *Config, v uint64) { c.Conn.Answers.Preflight = v != 0 }, nil},
 	{"proxy_headers", Plain, 1, func(c *Config, v uint64) { c.Conn.Proxies.On = v != 0 }, nil},
@@ -64,6 +66,7 @@ var Options = [...]Option{
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
 	{"slot", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Slot = int(v) }, nil},
+	{"number", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Number = int(v) }, nil},
 	{"retire_requests", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.Requests = v }, nil},
 	{"retire_rss", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Worker.RSS = v }, nil},
 }

@@ -16,6 +16,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/metrics"
 	"saltare/gocore/internal/poll"
 	"saltare/gocore/internal/pp"
 	"saltare/gocore/internal/transport"
@@ -48,7 +49,11 @@ type Server struct {
 	alarm    *alarm         // only for a guest
 	clock    func() time.Time
 	workers  *counters.Table
-	unready  atomic.Uint32 // 1: the server is about to stop, and health answers say so
+	unready  atomic.Uint32    // 1: the server is about to stop, and health answers say so
+	table    *counters.Table  // of the metrics: that of the workers, or one of our own; nil: neither
+	page     *metrics.Page    // nil: metrics are off
+	base     counters.Figures // of our slot before this server
+	left     time.Time        // end of the last turn; zero: not known
 	draining bool
 	emptied  bool // listeners are removed, and connections without a request are closing
 	reported bool // TurnEmpty was returned
@@ -100,6 +105,9 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Worker.Slot > 0 {
 		err = s.join(c.Worker)
 	}
+	if err == nil && c.Conn.Answers.Metrics != nil {
+		err = s.count(c)
+	}
 	if err != nil {
 		s.free()
 		return nil, err
@@ -119,7 +127,7 @@ func (s *Server) connect(c config.Config) {
 		s.first = s.pp.Open(&s.loop, s.first)
 	}
 	s.h1.Begin(now)
-	s.h1.Unready = &s.unready
+	s.h1.State = s
 }
 
 // Listen starts accepting from listening sockets that the caller opens and closes. unix.EALREADY: it was called before.
@@ -195,7 +203,9 @@ func (s *Server) free() {
 	}
 	if s.workers != nil {
 		s.workers.Leave()
-		s.workers.Close()
+	}
+	if s.table != nil {
+		s.table.Close()
 	}
 	s.inbox.Close()
 	s.poll.Close()

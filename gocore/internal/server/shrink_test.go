@@ -25,7 +25,7 @@ func openEmpty(t *testing.T) *Server {
 
 // fixed are the slices that no burst makes grow.
 var fixed = []string{
-	"loop.Config.Answers.Health", "loop.Config.Proxies.Fields", "loop.Config.Proxies.Secure", // those of the configuration
+	"loop.Config.Answers.Health", "loop.Config.Answers.Metrics", "loop.Config.Buckets", "loop.Config.Proxies.Fields", "loop.Config.Proxies.Secure", // those of the configuration
 	"loop.Config.ServerHeader", "loop.Config.ExtraHeaders", "loop.Accept.Listeners", "h1.defaults.Server", "h1.defaults.Extra", "h1.defaults.Date",
 	"inbox.side.memory", "inbox.last.memory", "loop.Output.memory", // mappings, whose pages are released
 	"loop.Output.B",                       // in loop.Output.memory

@@ -34,6 +34,9 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	end := now.Add(timeout)
 	s.inbox.Reset()
 	s.setClock(now)
+	if s.page != nil {
+		s.measureTurn(now)
+	}
 	s.journal.LogOverdue()
 	s.outbox = outbox
 	s.protect(s.carryOut)
@@ -72,6 +75,9 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	now = s.clock()
 	s.setClock(now)
+	if s.page != nil {
+		s.left = now
+	}
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
@@ -84,7 +90,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	s.protect(s.loop.WorkOff)
 	s.release(now)
-	if s.workers != nil {
+	if s.table != nil {
 		s.publish(now)
 	}
 	if s.alarm != nil {
@@ -156,6 +162,9 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 	ms := milliseconds(timeout)
 	if ms == 0 {
 		return s.poll.Wait(0)
+	}
+	if s.page != nil {
+		s.store() // others read it during the wait
 	}
 	if s.workers != nil {
 		s.workers.Waits()

@@ -81,6 +81,7 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	a.arriving = -1
 	if !room {
 		l.Counts.Refused++
+		l.refused(counters.MaxConnections)
 		l.Journal.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections), l.Clock.Now)
 		sock.Close(fd)
 		return
@@ -173,6 +174,7 @@ func (a *Acceptor) refuseNext(i uint32, why unix.Errno) {
 	switch errno {
 	case sock.OK:
 		a.loop.Counts.Refused++
+		a.loop.refused(counters.NoDescriptors)
 		sock.Close(fd)
 		a.unread = a.Workers != nil
 	case why:

@@ -48,6 +48,9 @@ func (l *Loop) close(c *Conn) {
 	if c.phase == Closed {
 		return
 	}
+	if l.Figures != nil {
+		l.Figures.Closes[c.ending]++
+	}
 	l.protocols[c.protocol].Gone(c)
 	l.Input.Unpark(c)
 	l.Output.drop(c)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"saltare/gocore/internal/config"
+	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/poll"
@@ -29,6 +30,7 @@ type Loop struct {
 	Journal *journal.Journal
 	Inbox   *handoff.Inbox
 	Counts  Counts
+	Figures *counters.Figures // nil: metrics are off
 
 	protocols [most]Protocol
 	known     int
@@ -69,6 +71,17 @@ func (l *Loop) Connections() int { return l.conns.Live() }
 
 // Buffers is the number of read buffers held by connections.
 func (l *Loop) Buffers() int { return l.Input.buffers.Live() }
+
+// refused counts a connection that was refused for the metrics.
+func (l *Loop) refused(why counters.Reason) {
+	if l.Figures != nil {
+		l.Figures.Refusals[why]++
+	}
+}
+
+// Received and Sent are the bytes of all connections since the server was opened.
+func (l *Loop) Received() uint64 { return l.Input.came }
+func (l *Loop) Sent() uint64     { return l.Output.sent }
 
 // Draining tells whether the server is stopping.
 func (l *Loop) Draining() bool { return l.draining }

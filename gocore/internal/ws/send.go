@@ -19,6 +19,9 @@ func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command,
 	if k.Flags&handoff.CommandText != 0 {
 		op = websocket.OpText
 	}
+	if f := d.loop.Figures; f != nil {
+		f.MessagesOut++
+	}
 	d.out.Gather(c)
 	if w := d.stateOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
 		d.out.ReleasePiece(p)

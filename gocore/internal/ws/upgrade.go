@@ -44,6 +44,10 @@ func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, de
 		return err
 	}
 	s.Started = true
+	d.streams.Responded(message.Switching)
+	if f := d.loop.Figures; f != nil {
+		f.WebSockets++
+	}
 	d.streams.Enter(c, s, exchange.Open)
 	w.pinged = d.loop.Clock.Now
 	d.loop.Switch(c, d.kind)
