@@ -19,6 +19,7 @@
  *     EVENT_WS_EXPECT, EVENT_WS_DATA -> what the peer sends: C makes one object of each message
  *     COMMAND_WS_SEND(_REF) <- a message from the app
  *     EVENT_WS_CLOSE, COMMAND_WS_CLOSE -> the end of the websocket
+ *   saltare_unready health answers say that the server is about to stop
  *   saltare_drain   stops accepting, finishes requests in progress
  *   saltare_abandon, saltare_close   release everything
  *
@@ -322,6 +323,12 @@ int32_t saltare_watch(int64_t server, int32_t fd, uint32_t events);
  * Units: none.
  * Returns: 0, -ESTALE, or -errno of open(2). */
 int32_t saltare_reopen_log(int64_t server);
+/* Makes health answers say from now on that the server is about to stop; it goes on serving.
+ * Threads: any; takes effect at once.
+ * Owns: nothing.
+ * Units: none.
+ * Returns: 0 or -ESTALE. */
+int32_t saltare_unready(int64_t server);
 
 /* Stops accepting, closes idle connections, and closes each other connection after its current response. Takes effect in the
  * next turn.

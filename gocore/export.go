@@ -141,6 +141,16 @@ func saltare_reopen_log(handle C.int64_t) C.int32_t {
 	return failure(s.ReopenLog())
 }
 
+//export saltare_unready
+func saltare_unready(handle C.int64_t) C.int32_t {
+	s := find(handle)
+	if s == nil {
+		return -C.ESTALE
+	}
+	s.Unready()
+	return 0
+}
+
 //export saltare_drain
 func saltare_drain(handle C.int64_t) C.int32_t {
 	s := find(handle)

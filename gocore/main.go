@@ -65,11 +65,12 @@
 //	        py_gathered.c py_gathered.h
 //	    a websocket: py_websocket.c py_websocket.h py_websocket_type.h py_websocket_send.c
 //	    for all of them: py_error.c py_error.h py_hook.c py_hook.h
-//	internal/server/: server.go options.go turn.go worker.go log.go alarm.go quiet.go release.go recover.go
+//	internal/server/: server.go options.go turn.go worker.go log.go measure.go alarm.go quiet.go release.go recover.go
+//	internal/metrics/: metrics.go memory.go
 //	internal/pp/: pp.go
-//	internal/h1/: h1.go head.go limit.go body.go command.go respond.go end.go refuse.go
+//	internal/h1/: h1.go head.go limit.go body.go command.go respond.go end.go refuse.go answer.go measure.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
-//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go
+//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go measure.go
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go address.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
@@ -79,6 +80,7 @@
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go path.go
 //	internal/addresses/: table.go key.go set.go connections.go rate.go
+//	internal/answer/: answer.go
 //	internal/proxy/: trust.go address.go origin.go list.go element.go header.go
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go
@@ -87,7 +89,7 @@
 //	    response.go status.go trailers.go
 //	internal/message/: response.go framing.go trailers.go refusal.go
 //	internal/octet/: octet.go list.go
-//	internal/counters/: counters.go
+//	internal/counters/: counters.go figures.go
 //	internal/poll/: poll.go
 //	internal/pair/: pair.go (for tests)
 //	internal/timer/: wheel.go

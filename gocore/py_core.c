@@ -125,6 +125,13 @@ static PyObject *core_again(core *self, PyObject *Py_UNUSED(ignored))
     return py_loop_call_wake(&self->loop) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *core_unready(core *self, PyObject *Py_UNUSED(ignored))
+{
+    if (py_core_usable(self, "unready") < 0) return NULL;
+    int32_t status = saltare_unready(self->handle);
+    return status < 0 ? py_raise_status(status, "unready") : Py_NewRef(Py_None);
+}
+
 static PyObject *core_drain(core *self, PyObject *Py_UNUSED(ignored))
 {
     if (py_core_usable(self, "drain") < 0) return NULL;
@@ -273,6 +280,7 @@ static PyMethodDef core_methods[] = {
     {"reopen_log", (PyCFunction)core_reopen_log, METH_NOARGS, "reopen_log(): opens the file of the access log again."},
     {"again", (PyCFunction)core_again, METH_NOARGS, "again(): on_quiet is called once more, in the next turn, which does not wait."},
     {"release_soon", (PyCFunction)core_release_soon, METH_NOARGS, "release_soon(): release is called before the next wait, as in a quiet period."},
+    {"unready", (PyCFunction)core_unready, METH_NOARGS, "unready(): health answers say from now on that the server is about to stop."},
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
     {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},

@@ -100,7 +100,7 @@ class WorkerServer(Server):
             **super()._core_options(guest),
             "counters": worker.counters.fd,
             "slot": worker.slot,
-            "worker": worker.age,
+            "number": worker.age,
             "retire_requests": most,
             "retire_rss": self.config.limit_max_rss << 20,
         }

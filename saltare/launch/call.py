@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from ..options.config import Config
 
 OF_OPTIONS = (
+    "options.answer_values",
     "options.checks",
     "options.log_atoms",
     "options.log_values",
     "options.net_values",
+    "options.path_values",
     "options.proxy_values",
     "options.sources",
     "options.table",

@@ -5,6 +5,8 @@ import os
 from .table import BY_NAME, WAYS
 from .values import brief, one_of
 
+OWN_PATHS = ("health_path", "metrics_path")  # options whose value is a path that the server answers
+
 
 def choose_way(found, problems):
     """Keeps in `found` only the way to listen of the highest rank; returns the sources of the others."""
@@ -105,7 +107,22 @@ def complaints(config, found, cwd, app_needed):
     if config.memory == "safe" and config.park_memory is not None:
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
         yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)
+    yield from of_answers(config, found)
     yield from of_processes(config, found, cwd)
+
+
+def of_answers(config, found):
+    """No two options may answer one path; and what metrics need."""
+    buckets = found.get("metrics_buckets")
+    if buckets and buckets.value != BY_NAME["metrics_buckets"].default and config.metrics_path is None:
+        text = f"{buckets.label}: got {brief(buckets.value)}, but there is no metrics_path"
+        yield ("metrics_buckets", "metrics_path"), text
+    owners = {"/favicon.ico": "favicon_204"} if config.favicon_204 else {}
+    for name in OWN_PATHS:
+        path = getattr(config, name)
+        owner = owners.setdefault(path, name)
+        if path is not None and owner != name:
+            yield (owner, name), contradiction(found[owner], found[name], advice="give each its own path")
 
 
 def of_paths(found, cwd):

@@ -43,7 +43,7 @@ class Config:
 
     def supervised(self) -> bool:
         """Whether a master is needed: for several workers, or to replace the only one."""
-        replaced = self.limit_max_requests or self.limit_max_rss or self.limit_worker_lifetime
+        replaced = self.limit_max_requests or self.limit_max_rss or self.limit_worker_lifetime or self.worker_timeout
         return self.workers != 1 or self.reload or bool(replaced)
 
     def preloads(self) -> bool:

@@ -44,8 +44,8 @@ PROGRAMS = {"U": "uvicorn", "G": "gunicorn", "R": "granian", "H": "hypercorn", "
 SHARED = {
     "U": "host port uds fd reload reload_dir reload_include reload_exclude workers loop lifespan env_file log_config "
     "log_level server_header date_header root_path limit_max_requests limit_max_requests_jitter ws_max_size "
-    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log ssl_certfile ssl_keyfile "
-    "ssl_keyfile_password ssl_ciphers limit_concurrency",
+    "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log ssl_certfile "
+    "ssl_keyfile ssl_keyfile_password ssl_ciphers limit_concurrency",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
     "secure_scheme_headers proxy_protocol access_log_format",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log ssl_keyfile "
@@ -66,7 +66,6 @@ SHARED = {
 # What to do instead of what this version lacks.
 LACKS = {
     "HTTP/2": "let a proxy speak HTTP/2",
-    "metrics": "let a middleware of the app count",
 }
 CONTEXT = "saltare's TLS is not Python's; leave it out, and write --ssl-certfile, --ssl-keyfile, --ssl-ca-file"
 HTTP2 = f"saltare speaks HTTP/1.1 in this version; leave it out, and {LACKS['HTTP/2']}"
@@ -78,8 +77,6 @@ USER = "start saltare as that user: User= and Group= of systemd, or setpriv"
 NAME = "leave it out; processes are called saltare, saltare:master and saltare:wkr1"
 UMASK = "use umask before the command; for a Unix socket write --uds-permissions"
 STATSD = "saltare sends no metrics in this version; leave it out"
-METRICS = f"saltare has no metrics in this version; leave it out, and {LACKS['metrics']}"
-NO_METRICS = "without metrics it has no effect"
 KEEP_GUNICORN = "or keep gunicorn: gunicorn -k saltare.workers.SaltareWorker"
 HOOKS = f"saltare calls no hooks; do it in the app's lifespan, or at import, {KEEP_GUNICORN}"
 STDERR = "saltare logs to stderr; write 2>> FILE after the command, or use --log-config"
@@ -310,7 +307,7 @@ ROWS = (
     Row("R", "http1_header_read_timeout",
         Spelling("header_timeout", milliseconds, "a number without a unit is milliseconds there, and seconds here")),
     Row("Z", "drain_wait_seconds", Fine("without --drain-path it has no effect")),
-    Row("Z", "drain_path", Refusal("send SIGTERM instead")),
+    Row("Z", "drain_path", Refusal("send SIGTERM instead, with --drain-delay")),
     # ---- limits ----
     Row("R", "backpressure", Refusal(BACKPRESSURE)),
     Row("U", "h11_max_incomplete_event_size", Spelling("max_request_head", head, "at most 1 MiB")),
@@ -367,15 +364,16 @@ ROWS = (
     Row("GH", "statsd_prefix dogstatsd_tags", Fine("without --statsd-host it has no effect")),
     Row("G", "enable_backlog_metric", Fine("without --statsd-host it has no effect"), FLAG),
     # ---- answered by the server ----
-    Row("R", "metrics metrics_enabled", Refusal(METRICS), FLAG),
-    Row("R", "metrics_scrape_interval metrics_address metrics_port", Fine(NO_METRICS)),
+    Row("R", "metrics metrics_enabled",
+        Spelling("metrics_path", only_when("", {"metrics_path": "/metrics"}), "`/metrics`, on the app's port"), FLAG),
+    Row("R", "metrics_scrape_interval metrics_address metrics_port",
+        Fine("metrics are answered on the app's own port, and need no interval")),
     Row("R", "static_path_mount static_path_route", Refusal(STATIC)),
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
-    Row("Z", "metrics_path", Refusal(METRICS)),
-    Row("Z", "latency_histogram", Refusal(METRICS), FLAG),
-    Row("Z", "health_path tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
+    Row("Z", "latency_histogram", Fine("--metrics-path always has a histogram"), FLAG),
+    Row("Z", "tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
     Row("Z", "dispatch_token", Fine("without --dispatch-path it has no effect")),
-    Row("Z", "cors_preflight_allow_all favicon_204 server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
+    Row("Z", "server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
 )
 # fmt: on
 

@@ -6,6 +6,7 @@ server that the command line started does not load it.
 """
 
 from .. import __version__
+from .answer_values import Bounds, OwnPath
 from .log_values import LogFile, LogFormat, RequestPath
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
 from .path_values import ByPath
@@ -35,6 +36,7 @@ from .values import (
 
 PREFIX = "SALTARE_"
 DAY = 86400
+BUCKETS = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10")  # seconds
 
 
 class Option:
@@ -58,6 +60,7 @@ class Option:
 
 APP, PROCESSES, SOCKETS, TLS, HTTP, WEBSOCKET = "App", "Processes", "Sockets", "TLS", "HTTP", "WebSocket"
 PROXIES = "Behind a proxy"
+ANSWERS = "Answered by the server"
 TIMEOUTS, LIMITS, MEMORY, LOGS = "Timeouts", "Limits", "Memory", "Logs"
 
 OPTIONS = (
@@ -132,6 +135,14 @@ OPTIONS = (
         60.0,
         "Kill a worker that does not serve within this time after it was forked, and a trial of new code at "
         "SIGHUP that takes longer. 0 = no limit.",
+    ),
+    Option(
+        PROCESSES,
+        "worker_timeout",
+        Seconds(DAY),
+        0.0,
+        "Kill and replace a worker whose event loop has not turned for this long while clients wait. It must be "
+        "longer than the app ever blocks the loop. 0 = never.",
     ),
     Option(
         PROCESSES,
@@ -385,6 +396,38 @@ OPTIONS = (
         "Accept PROXY headers of these peers. Connections of others are closed.",
     ),
     Option(
+        ANSWERS,
+        "health_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with 200 and ok, and with 503 once the server is about to stop. The app does "
+        "not see them. docs/operations.md has the rules for all options of this group.",
+    ),
+    Option(
+        ANSWERS,
+        "metrics_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with metrics as Prometheus text, summed over all workers. Everybody who can "
+        "reach the path can read them.",
+    ),
+    Option(
+        ANSWERS,
+        "metrics_buckets",
+        Bounds(DAY),
+        BUCKETS,
+        "Set the upper bounds of the histograms in the metrics, in ascending order; at most 20.",
+    ),
+    Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
+    Option(
+        ANSWERS,
+        "cors_preflight_allow_all",
+        Flag(),
+        False,
+        "Answer CORS preflights (OPTIONS with an Origin field) for every path: each origin, method and field is "
+        "allowed, but no credentials. The app's own responses need Access-Control-Allow-Origin too.",
+    ),
+    Option(
         WEBSOCKET,
         "ws_max_size",
         Size(1, 1 << 40),
@@ -460,6 +503,14 @@ OPTIONS = (
         (),
         "Set request_timeout for the paths below a prefix. The longest prefix that fits counts. Repeat the option for "
         "more prefixes.",
+    ),
+    Option(
+        TIMEOUTS,
+        "drain_delay",
+        Seconds(DAY),
+        0.0,
+        "After SIGTERM, go on serving for this long while health_path answers 503, so that load balancers turn to "
+        "other servers first. A second signal ends the wait. 0 = stop at once.",
     ),
     Option(
         TIMEOUTS,

@@ -8,14 +8,20 @@ them all.
 
 import os
 import struct
+import sys
 
-VERSION = 1
+VERSION = 2
 SLOT = 256  # bytes
+FIGURES = 1024  # bytes that a slot has in a second table behind the slots, if metrics are on; only the core uses them
+LAYOUT_AT = 16  # uint32, behind the head: what that table is about; 0: there is none
+LOST_AT = 24  # uint64: how many workers have ended unexpectedly
 HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
+TURN = struct.Struct("=IIiIqQ")  # state, pid, bell, waiting, turn, connections
+UNREADY_AT = 12  # uint32, behind the head: 1 once the master is about to stop all workers
 TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: kept after a worker ends
 TOTALS_AT = 40
-FREE, TAKEN = 0, 1
+FREE, TAKEN, SERVING = 0, 1, 2
 
 
 class Counters:
@@ -27,17 +33,21 @@ class Counters:
         self._ended = []  # slots of ended workers that are still to be freed
 
     @classmethod
-    def made(cls, slots):
+    def made(cls, slots, layout=0):
+        """`layout` identifies what the figures of the metrics mean; 0: there are none."""
         fd = os.memfd_create("saltare-counters", os.MFD_CLOEXEC)
-        os.ftruncate(fd, (slots + 1) * SLOT)
+        os.ftruncate(fd, (slots + 1) * SLOT + (slots * FIGURES if layout else 0))
         os.pwrite(fd, HEAD.pack(b"SALT", VERSION, slots), 0)
+        os.pwrite(fd, layout.to_bytes(4, sys.byteorder), LAYOUT_AT)
         return cls(fd, slots, [eventfd() for _ in range(slots)])
 
     @classmethod
-    def inherited(cls, fd, bells):
+    def inherited(cls, fd, bells, layout=0):
         """The previous program's table; None when its layout is not ours."""
         magic, version, slots = HEAD.unpack(os.pread(fd, HEAD.size, 0))
-        return cls(fd, slots, bells) if (magic, version, slots) == (b"SALT", VERSION, len(bells)) else None
+        theirs = int.from_bytes(os.pread(fd, 4, LAYOUT_AT), sys.byteorder)
+        ours = (magic, version, slots, theirs) == (b"SALT", VERSION, len(bells), layout)
+        return cls(fd, slots, bells) if ours else None
 
     def handed_over(self):
         return self.fd, self._bells
@@ -70,6 +80,20 @@ class Counters:
     def totals(self, slot):
         """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
+
+    def turn(self, slot):
+        """When the current turn of a worker's loop began, by its clock; 0: in none. And whether it has connections."""
+        state, _, _, waiting, turn, connections = TURN.unpack(os.pread(self.fd, TURN.size, slot * SLOT))
+        return (turn if state >= SERVING and not waiting else 0), connections > 0
+
+    def unready(self):
+        """Makes the health answers of all workers say that the server is about to stop."""
+        os.pwrite(self.fd, (1).to_bytes(4, sys.byteorder), UNREADY_AT)
+
+    def count_lost(self):
+        """A worker has ended unexpectedly."""
+        lost = int.from_bytes(os.pread(self.fd, 8, LOST_AT), sys.byteorder)
+        os.pwrite(self.fd, (lost + 1).to_bytes(8, sys.byteorder), LOST_AT)
 
     def ring(self):
         """Asks every worker to check the listeners. OSError, after all were asked: one bell failed."""

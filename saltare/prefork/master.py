@@ -62,7 +62,7 @@ class Master:
         command = Command(origin())
         self._preload = Preload(config, command, command_line)
         self._renewal = Renewal(config, command, self._preload)
-        self._poll = self._watcher = None
+        self._poll = self._watcher = self._notifier = self._stalls = None
 
     @property
     def graceful(self):
@@ -130,6 +130,16 @@ class Master:
             config.ticket_secret = new_ticket_secret()
         spawner = Spawner(config, resources.listeners, resources.counters, self._signals, resources.spare)
         self._workers.equip(spawner, resources.counters)
+        if config.worker_timeout:
+            from .stalls import Stalls
+
+            self._stalls = Stalls(config.worker_timeout, self._workers, resources)
+        if "NOTIFY_SOCKET" in os.environ:
+            from ..process.notify import Notifier
+
+            self._notifier = Notifier()
+            self._notifier.reloads = bool(self._workers)  # of the previous program, which had a SIGHUP
+            self._alive_at = time.monotonic()
         if self._workers:
             self._take_over(inherited)
         title.set_title("saltare:master")
@@ -193,6 +203,17 @@ class Master:
         do("deadlines", self._check_deadlines)
         do("replacing workers", self._roll_out)
         do("starting workers", self._fill)
+        if self._notifier is not None:
+            self._report()
+
+    def _report(self):
+        """To systemd: the end of a reload, and that the master is alive."""
+        notifier = self._notifier
+        if notifier.reloads and self._service.is_settled() and self._renewal.trial.pid is None:
+            notifier.ready()
+        if notifier.interval is not None and self._service.started and self._alive_at <= time.monotonic():
+            self._alive_at = time.monotonic() + notifier.interval
+            notifier.alive()
 
     def _wait(self):
         timeout = self._timeout()
@@ -205,6 +226,12 @@ class Master:
     def _timeout(self):
         """Milliseconds until the next deadline; None: no deadline."""
         deadlines = [worker.deadline for worker in self._workers if worker.deadline is not None]
+        if self._service.stop_at is not None:
+            deadlines.append(self._service.stop_at)
+        if self._stalls is not None:
+            deadlines.append(self._stalls.check_at)
+        if self._notifier is not None and self._notifier.interval is not None and self._service.started:
+            deadlines.append(self._alive_at)
         if self._renewal.trial.deadline is not None:
             deadlines.append(self._renewal.trial.deadline)
         if self._service.waits_to_fill() or self._service.rollout.waits():
@@ -217,7 +244,7 @@ class Master:
         if number in (STOP, *STOPPING):
             if not self._service.stops:
                 log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
-            self._stop()
+            self._stop(self.config.drain_delay if number == signal.SIGTERM else 0.0)
         elif self._service.stops:
             return
         elif number == signal.SIGHUP:
@@ -231,6 +258,8 @@ class Master:
 
     def _announce(self, flavour):
         """All workers serve."""
+        if self._notifier is not None:
+            self._notifier.ready()
         log.info(log.startup_line(self._resources.listeners, flavour, self._workers.wanted))
         if self.after_start is not None:
             self.after_start()
@@ -243,6 +272,11 @@ class Master:
     def _check_deadlines(self):
         self._renewal.trial.check()
         self._service.check_deadlines()
+        for worker in self._stalls.check() if self._stalls is not None else ():
+            self._service.abandon_stalled(worker, self.config.worker_timeout)
+        if self._service.stop_is_due():
+            self._resources.leave_listeners(self._attempts)
+            self._service.end_delay()
 
     def _roll_out(self):
         if not self._service.stops:
@@ -283,6 +317,8 @@ class Master:
 
     def _renew(self):
         """SIGHUP."""
+        if self._notifier is not None:
+            self._notifier.reloading()
         if self._watcher is not None:
             self._service.restart()
         elif self._renewal.request():
@@ -321,8 +357,15 @@ class Master:
 
     # ---- the end ----
 
-    def _stop(self):
+    def _stop(self, delay=0.0):
         self._renewal.trial.kill()
+        self._attempts.do("the table of counters", self._resources.counters.unready)
+        if self._notifier is not None:
+            self._notifier.stopping()
+        if delay and not self._service.stops:
+            log.info(f"serving on for a drain_delay of {delay:g} s")
+            self._service.delay_stop(delay)
+            return
         self._resources.leave_listeners(self._attempts)
         self._service.stop()
 

@@ -22,7 +22,7 @@ class Resources:
         if self.spare is None:
             self.spare = Spare()
         if self.counters is None:
-            self.counters = table(inherited, workers)
+            self.counters = table(config, inherited, workers)
         if config.counts_addresses() and self.counters.addresses is None:
             from .addresses import Addresses
 
@@ -49,11 +49,23 @@ class Resources:
             self.spare.close()
 
 
-def table(inherited, workers):
+def table(config, inherited, workers):
+    layout = figures(config)
     if "counters" in inherited:
-        kept = Counters.inherited(*inherited["counters"])
+        kept = Counters.inherited(*inherited["counters"], layout)
         if kept is not None:
             return kept
         for worker in workers:
             worker.slot = 0  # its slot is in the old table
-    return Counters.made(workers.wanted * 2 + SPARE_SLOTS)
+    return Counters.made(workers.wanted * 2 + SPARE_SLOTS, layout)
+
+
+def figures(config):
+    """Identifies the layout of the metrics' figures; 0: metrics are off. Programs with other buckets must not add to
+    them.
+    """
+    if config.metrics_path is None:
+        return 0
+    from zlib import crc32
+
+    return crc32(repr(config.metrics_buckets).encode()) or 1

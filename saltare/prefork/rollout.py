@@ -40,6 +40,10 @@ class Rollout:
     def clear(self):
         self._queue.clear()
 
+    def is_pending(self):
+        """Whether a worker is to be replaced, or leaves because of a successor that starts."""
+        return bool(self._queue) or self._workers.starting()
+
     def waits(self):
         """Whether the next step waits only for the end of a pause."""
         return bool(self._queue) and not self._workers.starting()

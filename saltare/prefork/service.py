@@ -28,6 +28,7 @@ class Service:
     def __init__(self, config, workers, failures, attempts, announce):
         self.started = False  # all workers serve
         self.stops = 0  # how often a stop was requested
+        self.stop_at = None  # when a stop that was delayed begins
         self.graceful = True  # no worker was killed or cut short
         self.outcome = None  # an exception for which the server stops
         self.lost = False  # a worker was lost, and the others have not been woken yet
@@ -48,6 +49,10 @@ class Service:
         """Whether workers are missing that only a pause delays."""
         return not self.stops and bool(self._workers.missing()) and not self._failures.waits_for_change()
 
+    def is_settled(self):
+        """Whether all workers serve and none is to be replaced."""
+        return self._workers.all_serve() and not self.rollout.is_pending()
+
     def resize(self, wanted):
         self._workers.resize(wanted)
         self._check_started()  # those that are left may all serve
@@ -58,9 +63,24 @@ class Service:
         for worker in self._workers:
             self._workers.dismiss(worker)
 
+    def delay_stop(self, delay):
+        """A `stop` that lets the workers serve on for so many seconds: until `stop_is_due`."""
+        self.stops += 1
+        self.rollout.clear()
+        self.stop_at = time.monotonic() + delay
+
+    def stop_is_due(self):
+        return self.stop_at is not None and self.stop_at <= time.monotonic()
+
+    def end_delay(self):
+        self.stop_at = None
+        for worker in self._workers:
+            self._workers.dismiss(worker)
+
     def stop(self):
         """Dismisses the workers; a second call ends them at once."""
         self.stops += 1
+        self.stop_at = None
         self.rollout.clear()
         for worker in self._workers:
             if self.stops == 1:
@@ -108,6 +128,15 @@ class Service:
             self._failures.forget_texts()
             self._announce(self._flavour)
 
+    def abandon_stalled(self, worker, limit):
+        """Its loop does not turn: it cannot drain. SIGABRT makes Python write where it is, before the process ends."""
+        self.lost = True
+        self._workers.count_lost()
+        log.error(f"{worker} has not turned its event loop for {limit:g} s while clients wait: killing it")
+        worker.state, worker.stalled, worker.deadline = LEAVING, True, time.monotonic() + CUT
+        self._cut_short()
+        self._workers.kill(worker, signal.SIGABRT)
+
     def check_deadlines(self):
         now = time.monotonic()
         for worker in self._workers:
@@ -123,7 +152,8 @@ class Service:
                 log.error(f"{worker} did not start within {self._config.worker_start_timeout:g} s: killing it")
             else:
                 self._cut_short()
-                log.error(f"{worker} did not end in time: killing it")
+                if not worker.stalled:
+                    log.error(f"{worker} did not end in time: killing it")
             self._workers.kill(worker, signal.SIGKILL)
 
     # ---- how workers end ----
@@ -148,7 +178,7 @@ class Service:
             self.read(worker)
 
     def _left(self, worker, code):
-        if worker.served and code not in (0, -signal.SIGTERM, -STOP_NOW):
+        if worker.served and not worker.stalled and code not in (0, -signal.SIGTERM, -STOP_NOW):
             self._cut_short()
             log.warning(f"{worker} {ended(code)} while stopping")
 
@@ -174,6 +204,7 @@ class Service:
 
     def _lost(self, worker, code):
         """A worker ended unexpectedly."""
+        self._workers.count_lost()
         self.lost = True
         if worker.replaces is not None:
             log.error(f"{worker} {ended(code)} before it served; {worker.replaces} stays, with the code it has")

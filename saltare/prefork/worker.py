@@ -93,7 +93,7 @@ class WorkerServer(Server):
             "counters": self._assignment.counters,
             "addresses": self._assignment.addresses,
             "slot": self._assignment.slot,
-            "worker": self._assignment.number,
+            "number": self._assignment.number,
             "retire_requests": most,
             "retire_rss": config.limit_max_rss << 20,
         }
@@ -122,6 +122,7 @@ def run_worker(assignment, parent, handlers, mask):
             os._exit(1)
         title.set_title(f"saltare:wkr{assignment.number}")
         assignment.config.shutdown_timeout = assignment.config.patience()
+        assignment.config.drain_delay = 0.0  # the master waits
         server = WorkerServer.at(assignment)
         code, until = server.run(), server.until
     except BaseException as error:

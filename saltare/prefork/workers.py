@@ -178,6 +178,10 @@ class Workers:
         if worker.slot:
             self._attempts.do("the table of counters", self._counters.free_ended, worker.slot)
 
+    def count_lost(self):
+        """One has ended unexpectedly, for the metrics."""
+        self._attempts.do("the table of counters", self._counters.count_lost)
+
     def _unwatch(self, worker):
         with suppress(KeyError):
             self._poll.unregister(worker.pipe)

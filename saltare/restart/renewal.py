@@ -32,6 +32,18 @@ class Renewal:
 
     def request(self, loop):
         """SIGHUP."""
+        if self._server.notifier is not None and not self._server.stopping():
+            self._server.notifier.reloading()
+        self._request(loop)
+        self._report()
+
+    def _report(self):
+        """To systemd: a reload that has ended without a new program."""
+        notifier = self._server.notifier
+        if notifier is not None and notifier.reloads and self._trial.pid is None and self._kept is None:
+            notifier.ready()
+
+    def _request(self, loop):
         self._loop = loop
         if hung_up():
             self._server.shutdown()
@@ -90,6 +102,7 @@ class Renewal:
             if kept is None:
                 log.error(f"SIGHUP: cannot keep the listening sockets: {why}; the server keeps serving the old code")
             self._kept = kept
+        self._report()
 
     def _unwatch(self):
         if self._timer is not None:

@@ -45,6 +45,16 @@ def module(config):
     return core
 
 
+def is_guest(config):
+    """Whether the core cannot drive the requested loop, and becomes its guest."""
+    from .selector import unsuitable
+
+    why = unsuitable(config.loop)
+    if why is not None and config.loop in ("auto", "asyncio"):
+        log.info(f"the event loop is not saltare's own: {why}")
+    return why is not None
+
+
 def core_options(config, guest):
     """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
     values, units = vars(config), module(config).options()
@@ -70,7 +80,8 @@ def core_options(config, guest):
 
 
 def in_units(name, value, unit):
-    if unit == "text":  # one, or lines
+    if unit == "text":  # none, one, or lines
+        value = "" if value is None else value
         text = value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)
         return text.encode("utf-8", "surrogateescape") if name.startswith("access_log") else text.encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)

@@ -1,6 +1,7 @@
 """The drain of a stopping server: the work in progress and its deadline."""
 
 import asyncio
+import signal
 import time
 
 from .. import log
@@ -10,6 +11,14 @@ from ..process.ending import FOR_EVER, QUIET
 
 LEFT = []  # tasks that wait for threads still running after a stop; kept here, since dropping one does not end its wait
 CLEAN_UP = 1.0  # seconds that a cancelled task has to end; an app must not be able to block the stop
+
+
+async def delayed(core, stop, delay):
+    """Goes on serving for so many seconds after a SIGTERM, while health answers say that a stop is to come."""
+    core.unready()
+    if delay and stop.why == signal.SIGTERM.name:
+        log.info(f"serving on for a drain_delay of {delay:g} s")
+        await asyncio.wait([stop.at_once], timeout=delay)
 
 
 class Drained:

@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import time
 from functools import partial
@@ -16,8 +17,8 @@ from ..process import forks
 from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
-from .core import attach, configure_logs, core_options, module, new_core
-from .drain import Drained, cancel_all, executor_ended, is_busy
+from .core import attach, configure_logs, core_options, is_guest, module, new_core
+from .drain import Drained, cancel_all, delayed, executor_ended, is_busy
 from .signals import Signals, log_actions
 from .stop import Stop
 from .visible import Visible
@@ -52,6 +53,7 @@ class Server:
         self._stop = Stop()
         self._uncancelled = set()  # tasks still running although cancelled
         self._raised = None  # an exception that came through the loop, such as SystemExit in a task
+        self.notifier = None  # reports to systemd, if it is asked for
         self.until = 0.0  # after a run: the deadline for threads of the app
 
     def __repr__(self) -> str:
@@ -116,7 +118,7 @@ class Server:
         core = loop = None
         try:
             self._listen()
-            guest = self._is_guest()
+            guest = is_guest(self.config)
             core = self._new_core(guest)
             loop = self._new_loop(core, guest)
             self._run_in(loop, core, guest)
@@ -129,15 +131,6 @@ class Server:
                 core.close()
             self._end()
         self._raise_what_ended_it()
-
-    def _is_guest(self):
-        """Whether the core cannot drive the requested loop, and becomes its guest."""
-        from .selector import unsuitable
-
-        why = unsuitable(self.config.loop)
-        if why is not None and self.config.loop in ("auto", "asyncio"):
-            log.info(f"the event loop is not saltare's own: {why}")
-        return why is not None
 
     def _new_loop(self, core, guest):
         if guest:
@@ -273,6 +266,7 @@ class Server:
         self.core = self._loop = None
         self._stopped, self._stop = self._stop.was_requested(), Stop()
         self._uncancelled = set()
+        self.notifier = self.notifier and self.notifier.close()
 
     async def _life(self, core, guest):
         self.core, loop = core, asyncio.get_running_loop()
@@ -307,8 +301,9 @@ class Server:
             self._announce()
             core.release_soon()
             await self._stop.requested
-            self._stop.begin()
             self._log_reason()
+            await delayed(core, self._stop, self.config.drain_delay)
+            self._stop.begin()
             await self._drain(core, starter)
         finally:
             await self._cancel(starter.tasks.values())
@@ -344,10 +339,18 @@ class Server:
         log.info(log.startup_line(self._listeners, module(self.config).build_info()["flavour"]))
         if self.after_start is not None:
             self.after_start()
+        if "NOTIFY_SOCKET" in os.environ:
+            from ..process.notify import Notifier
+
+            self.notifier = Notifier()
+            self.notifier.ready()
+            self.notifier.keep_alive(self._loop)
         if self._renewal is not None:
             self._renewal.served()
 
     def _log_reason(self):
+        if self.notifier is not None:
+            self.notifier.stopping()
         if self._stop.why is not None:  # otherwise an exception has been logged
             log.info(f"stopping: {self._stop.why}")
 

@@ -6,6 +6,7 @@ import pytest
 
 from bare import SCOPE, new_core
 from saltare._core import live, options
+from saltare.options.answer_values import OwnPath
 from saltare.options.log_values import LogFile, LogFormat
 from saltare.options.net_values import ServerHeader
 from saltare.options.sources import load
@@ -20,11 +21,11 @@ OWN = {
     "debug",
     "end_streams",
     "guest",
+    "number",
     "proxy_versions",
     "retire_requests",
     "retire_rss",
     "slot",
-    "worker",
     # Of the full core, from several options of users.
     *("tls_authorities", "tls_certificates", "tls_ciphers", "tls_keys", "tls_min_version", "tls_password"),
     *("tls_required", "tls_ticket_secret"),
@@ -36,7 +37,11 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
     for name, unit in options().items():
         if name not in OWN:
             assert name == BY_NAME[name].name
-            kinds = {"ms": Seconds, "text": (ServerHeader, Several, LogFile, LogFormat), "": (Flag, Integer, Size)}
+            kinds = {
+                "ms": Seconds,
+                "text": (ServerHeader, Several, LogFile, LogFormat, OwnPath),
+                "": (Flag, Integer, Size),
+            }
             assert isinstance(BY_NAME[name].kind, kinds[unit]), name
 
 

@@ -68,8 +68,8 @@ def test_columns_stand_apart(command):
 
 def test_every_lack_has_one_reason(doctor):
     lacks = doctor("main:app")[0]["not_in_this_version"]
-    refused = doctor("main:app", "--metrics", "--http2")[0]
-    for what, problem in zip(("metrics", "HTTP/2"), refused["problems"], strict=True):
+    refused = doctor("main:app", "--http2")[0]
+    for what, problem in zip(("HTTP/2",), refused["problems"], strict=True):
         assert problem.endswith(lacks[what])
 
 

@@ -50,8 +50,8 @@ def accepted(arguments, folder):
     return True
 
 
-def seconds(arguments):
-    return int(arguments[arguments.index("--shutdown-timeout") + 1].rstrip("s"))
+def seconds(arguments, option="--shutdown-timeout"):
+    return int(arguments[arguments.index(option) + 1].rstrip("s"))
 
 
 def get(path):
@@ -190,8 +190,9 @@ def test_kubernetes(folder):
     (container,) = pod["containers"]
     program, *arguments = container["args"]
     assert program == "saltare" and accepted(arguments, folder)
-    pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] >= pause + 2 * seconds(arguments) + SPARE
+    patience = seconds(arguments, "--drain-delay") + 2 * seconds(arguments) + SPARE
+    assert pod["terminationGracePeriodSeconds"] >= patience
+    assert container["readinessProbe"]["httpGet"]["path"] == arguments[arguments.index("--health-path") + 1]
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert service["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
     assert str(container["ports"][0]["containerPort"]) in arguments

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"saltare/gocore/internal/addresses"
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/http1"
 	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/proxy"
@@ -29,7 +30,9 @@ type Config struct {
 	LimitConcurrency      uint32 // requests in progress
 	RateLimit, RateBurst  uint32 // requests of one address, per second and at once
 
-	Rate addresses.Rate // of both
+	Rate    addresses.Rate // of both
+	Answers answer.Rules
+	Buckets []int64 // upper bounds of latency histograms, in nanoseconds
 
 	Proxies           proxy.Rules
 	ProxyProtocol     proxy.Versions

@@ -10,7 +10,6 @@
 package counters
 
 import (
-	"encoding/binary"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -29,7 +28,9 @@ const (
 	Leaving = 3
 )
 
-const version = 1
+const version = 2
+
+var magic = [4]byte([]byte("SALT"))
 
 // Slot is the counters of one worker. Times are milliseconds of the wall clock.
 type Slot struct {
@@ -52,9 +53,11 @@ const _ = -(unsafe.Sizeof(Slot{}) - limits.SlotBytes)
 
 // Table is the mapped table and our own slot.
 type Table struct {
-	memory []byte
-	slots  []Slot
-	own    *Slot
+	memory  []byte
+	slots   []Slot
+	figures []byte // nil: there are none
+	own     *Slot
+	number  int // of own, from 1
 }
 
 // Open maps the table in fd; own is the number of our slot, 1 or more. The caller keeps fd.
@@ -63,23 +66,73 @@ func Open(fd, own int) (*Table, error) {
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return nil, err
 	}
-	n := int(stat.Size / limits.SlotBytes)
-	if own < 1 || own >= n {
+	if stat.Size < int64(headBytes) {
 		return nil, unix.EINVAL
 	}
-	memory, err := pool.MapShared(fd, n*limits.SlotBytes)
+	memory, err := pool.MapShared(fd, int(stat.Size))
 	if err != nil {
 		return nil, err
 	}
-	if string(memory[:4]) != "SALT" || binary.NativeEndian.Uint32(memory[4:]) != version {
+	table := of(memory, own)
+	if table == nil {
 		pool.Unmap(memory)
 		return nil, unix.EINVAL
 	}
-	slots := unsafe.Slice((*Slot)(unsafe.Pointer(unsafe.SliceData(memory))), n)
-	return &Table{memory, slots[1:], &slots[own]}, nil
+	return table, nil
+}
+
+// Alone makes a table, with figures, for a server that is no worker.
+func Alone() (*Table, error) {
+	const n = 2
+	memory, err := pool.Map(n*limits.SlotBytes + (n-1)*limits.FigureBytes)
+	if err != nil {
+		return nil, err
+	}
+	*(*head)(unsafe.Pointer(&memory[0])) = head{magic: magic, version: version, slots: n - 1, layout: 1}
+	table := of(memory, 1)
+	table.Enter()
+	return table, nil
+}
+
+// of is the table in mapped memory; nil: it is none of ours.
+func of(memory []byte, own int) *Table {
+	h := (*head)(unsafe.Pointer(&memory[0]))
+	n, size := int(h.slots)+1, len(memory)
+	if h.magic != magic || h.version != version || own < 1 || own >= n || size < n*limits.SlotBytes {
+		return nil
+	}
+	slots := unsafe.Slice((*Slot)(unsafe.Pointer(h)), n)
+	t := &Table{memory: memory, slots: slots[1:], own: &slots[own], number: own}
+	if h.layout != 0 {
+		if size < n*limits.SlotBytes+(n-1)*limits.FigureBytes {
+			return nil
+		}
+		t.figures = memory[n*limits.SlotBytes:]
+	}
+	return t
 }
 
 func (t *Table) Close() { pool.Unmap(t.memory) }
+
+// head is the beginning of the table, in place of slot 0's state. Only the master writes it.
+type head struct {
+	magic   [4]byte
+	version uint32
+	slots   uint32
+	unready atomic.Uint32
+	layout  uint32        // of the figures, as the master knows it; 0: there are none
+	lost    atomic.Uint64 // workers that have ended unexpectedly
+}
+
+const headBytes = unsafe.Sizeof(head{})
+
+func (t *Table) head() *head { return (*head)(unsafe.Pointer(&t.memory[0])) }
+
+// Lost is the number of workers that have ended unexpectedly.
+func (t *Table) Lost() uint64 { return t.head().lost.Load() }
+
+// Unready is 1 once the master is about to stop all workers.
+func (t *Table) Unready() *atomic.Uint32 { return &t.head().unready }
 
 // Own is our slot.
 func (t *Table) Own() *Slot { return t.own }

@@ -6,9 +6,11 @@
 //	respond.go  the response: what the app sends, checked against what it has declared
 //	refuse.go   responses that the server sends in place of the app's, and their log lines
 //	record.go   the access log
+//	measure.go  what metrics count about requests
 package exchange
 
 import (
+	"time"
 	"unsafe"
 
 	"saltare/gocore/internal/accesslog"
@@ -29,9 +31,10 @@ type Stream struct {
 	record   uint32 // number + 1 of its record for the access log; 0: none
 	Expires  uint32 // tick at which its time is over; 0: never
 	Response message.Response
-	Left     uint64 // bytes of a body of declared length that are not read yet
-	Received uint64 // decoded bytes of the body
-	given    uint64 // bytes of the response's body from the app
+	Left     uint64        // bytes of a body of declared length that are not read yet
+	Received uint64        // decoded bytes of the body
+	given    uint64        // bytes of the response's body from the app
+	began    time.Duration // since the server was opened
 
 	code      uint16 // close code of a websocket; 0: none yet
 	BodyPath  uint16 // number + 1 of its row in MaxRequestBodyPaths; 0: none
@@ -75,6 +78,7 @@ func (x *Streams) Begin(c *transport.Conn, r message.Response) (*Stream, error) 
 		return nil, err
 	}
 	x.loop.Counts.Requests++
+	s.began = x.loop.Clock.Elapsed
 	s.number, s.serial, s.conn, s.Response = number, x.loop.NextSerial(), c.Number(), r
 	return s, nil
 }

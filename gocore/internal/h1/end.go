@@ -9,6 +9,7 @@ import (
 
 // complete handles the end of the app's response. The response is over once its last byte is sent.
 func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
+	d.streams.Measure(s)
 	s.Finish()
 	switch {
 	case !s.BodyDone:

@@ -10,11 +10,14 @@
 //	respond.go  the head, the body and the trailers of the response -> bytes
 //	end.go      after a response: the next request, or the end
 //	refuse.go   responses in place of the app's
+//	answer.go   requests that are not for the app
+//	measure.go  what metrics count about the head of a request
 package h1
 
 import (
 	"time"
 
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/config"
 	"saltare/gocore/internal/exchange"
 	"saltare/gocore/internal/http1"
@@ -43,6 +46,10 @@ type Driver struct {
 	chunks   pool.Slab[http1.Chunked] // of requests with a chunked body; Stream.Own has the number + 1
 	defaults message.Defaults
 	second   int64 // the second, since 1970, of the Date line
+
+	State    answer.State // for answers without the app
+	answers  bool         // there are some
+	answered int          // how many of them in this turn
 }
 
 // Open registers d with a loop. upgrades drives the connections that become websockets.
@@ -50,11 +57,13 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades 
 	d.config, d.loop, d.out, d.streams, d.upgrades = &loop.Config, loop, &loop.Output, streams, upgrades
 	d.head.Limits = d.config.MaxHead
 	d.defaults.Server, d.defaults.Extra = d.config.ServerHeader, d.config.ExtraHeaders
+	d.answers = d.config.Answers.Any()
 	return loop.Add(d)
 }
 
-// Date sets the Date field of responses.
-func (d *Driver) Date(now time.Time) {
+// Begin begins a turn, or its next wait, at time now: it sets the Date field of responses.
+func (d *Driver) Begin(now time.Time) {
+	d.answered = 0
 	if second := now.Unix(); d.config.DateHeader && second != d.second {
 		d.second = second
 		d.defaults.Date = http1.AppendDate(d.defaults.Date[:0], second)

@@ -8,15 +8,21 @@ package h1
 import (
 	"unsafe"
 
+	"saltare/gocore/internal/answer"
 	"saltare/gocore/internal/exchange"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/limits"
 	"saltare/gocore/internal/message"
 	"saltare/gocore/internal/proxy"
 	"saltare/gocore/internal/transport"
 )
 
 func (d *Driver) readHead(c *transport.Conn) step {
+	if d.answered == limits.AnswersPerTurn {
+		d.loop.PutOff(c)
+		return wait
+	}
 	buf, _, ok := d.loop.Input.Take(c)
 	if !ok {
 		return wait
@@ -52,7 +58,7 @@ func (d *Driver) needMore(c *transport.Conn, buf []byte) step {
 
 // begin passes a request to the app: buf holds the head in its first n bytes, then whatever followed it.
 func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
-	s, ok := d.open(c)
+	s, ok := d.open(c, buf)
 	if !ok {
 		d.loop.Mark(c, transport.NoMemory)
 		return wait
@@ -60,7 +66,8 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	d.limit(s, buf)
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
-	if refusal == nil && d.head.UpgradeWebSocket {
+	kind := d.kindOf(buf)
+	if refusal == nil && d.head.UpgradeWebSocket && kind == answer.ByApp {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
 	if refusal != nil {
@@ -80,7 +87,9 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	if !d.loop.Input.Park(c, behind) {
 		return wait
 	}
-	d.view(c, s, buf, body)
+	if kind == answer.ByApp {
+		d.view(c, s, buf, body)
+	}
 	if s.BodyDone {
 		d.streams.Enter(c, s, exchange.Responding)
 		d.loop.Enter(c, transport.Busy)
@@ -92,11 +101,14 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		d.loop.Enter(c, transport.Busy)
 		d.loop.Timers.Arm(c)
 	}
+	if kind != answer.ByApp {
+		d.answer(c, s, kind, buf)
+	}
 	return again
 }
 
 // open creates the stream; ok is false if memory runs out.
-func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
+func (d *Driver) open(c *transport.Conn, buf []byte) (s *exchange.Stream, ok bool) {
 	head := &d.head
 	c.Requests++
 	s, err := d.streams.Begin(c, message.Response{Minor: head.Minor, HEAD: head.IsHEAD, Close: !head.KeepAlive, ContentLength: -1})
@@ -115,6 +127,9 @@ func (d *Driver) open(c *transport.Conn) (s *exchange.Stream, ok bool) {
 		s.Left = uint64(head.ContentLength)
 	}
 	s.BodyDone = !head.Chunked && s.Left == 0
+	if d.loop.Figures != nil {
+		d.measure(c, buf)
+	}
 	s.Expecting = head.ExpectContinue && !s.BodyDone
 	return s, true
 }

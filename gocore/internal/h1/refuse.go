@@ -26,6 +26,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			d.abort(c, s)
 			return
 		}
+		d.streams.Measure(s)
 		read = s.BodyDone
 		keeps = r.Keeps && read && !s.Response.Close && !d.isLast(c, s)
 		response.HEAD = s.Response.HEAD
@@ -33,6 +34,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 			response.Minor = s.Response.Minor
 		}
 	}
+	d.streams.Responded(r.Status)
 	d.streams.RecordRefusal(c, s, r, http1.RefusalBytes(r.Status))
 	response.Close = !keeps
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it

@@ -22,12 +22,24 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, k *handoff.Command
 		d.hint(c, s, status, fields)
 		return
 	}
-	r := &s.Response
-	r.Status = status
-	r.Close = r.Close || d.isLast(c, s)
+	r := d.response(c, s, status)
 	if k.Flags&handoff.CommandWhole != 0 {
 		r.Whole, r.ContentLength = true, int64(handoff.WholeBody(k))
 	}
+	d.writeHead(c, s, fields)
+}
+
+// response sets the status of the stream's response, and whether the connection ends after it.
+func (d *Driver) response(c *transport.Conn, s *exchange.Stream, status uint16) *message.Response {
+	r := &s.Response
+	r.Status = status
+	r.Close = r.Close || d.isLast(c, s)
+	return r
+}
+
+// writeHead writes the head of the stream's response.
+func (d *Driver) writeHead(c *transport.Conn, s *exchange.Stream, fields []byte) {
+	r := &s.Response
 	d.out.Gather(c)
 	bytes, err := http1.AppendHead(d.out.B, r, fields, &d.defaults)
 	d.out.B = bytes
@@ -37,6 +49,7 @@ func (d *Driver) start(c *transport.Conn, s *exchange.Stream, k *handoff.Command
 		return
 	}
 	d.streams.Answered(s)
+	d.streams.Responded(int(r.Status))
 	c.Last = c.Last || r.Close
 	c.Linger = c.Linger || s.Expecting
 	if d.loop.Draining() {

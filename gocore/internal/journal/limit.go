@@ -40,8 +40,8 @@ const (
 	Limits
 )
 
-// names are the causes of refusals in statistics: the option that sets the limit, if there is one.
-var names = [Limits]string{
+// Names are the causes of refusals in statistics: the option that sets the limit, if there is one.
+var Names = [Limits]string{
 	"malformed", "max_request_line", "max_request_head", "max_request_fields", "max_request_body", "ws_max_size", "max_concurrent_connections",
 	"empty_lines", "method", "chunk_size", "chunk_extension", "trailers", "subprotocols", "proxy_protocol_from", "proxy_protocol",
 	"descriptors", "header_timeout", "body_timeout", "max_connections_per_ip", "limit_concurrency", "rate_limit_per_sec",
@@ -49,7 +49,7 @@ var names = [Limits]string{
 }
 
 // String is the name of the cause in statistics.
-func (l Limit) String() string { return names[l] }
+func (l Limit) String() string { return Names[l] }
 
 var interval = limits.Ticks(limits.LimitLogInterval)
 

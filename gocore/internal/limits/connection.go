@@ -38,11 +38,28 @@ const (
 	AddressRegionBytes = Addresses * AddressEntryBytes
 	AddressHeaderBytes = 4 << 10
 	AddressSlots       = 1000
+	// AnswersPerTurn is how many requests one turn answers without the app; further requests wait for the next turn. Only a peer that
+	// sends requests faster than they are answered reaches it. Price: the app's events wait for at most so many answers, 5 us each.
+	AnswersPerTurn = 1024
 	// AvailableMilliseconds: a worker whose turn began at most this long ago is expected to accept a connection at once.
 	AvailableMilliseconds = 10
 	// SlotBytes is a worker's share of the table of counters: four cache lines, so that no two workers write to the same line, or to a
 	// pair of lines that is fetched together. Price: one page for 15 workers, shared by all of them.
 	SlotBytes = 256
+	// FigureBytes is a worker's share of the table of figures, which is there only if metrics are on; MostBuckets is the most buckets of
+	// a histogram in it (metrics_buckets), and MostReasons the most reasons for a refusal or a close.
+	FigureBytes = 1 << 10
+	MostBuckets = 20
+	MostReasons = 24
+	// Stall is the shortest turn of the app that counts as a stall: others wait, and people notice. StallWindow is the time for which
+	// the longest turn is reported, and at most twice that: longer than between two scrapes.
+	Stall       = 100 * time.Millisecond
+	StallWindow = time.Minute
+	// MemoryInterval is how long the memory of the workers, once read for metrics, is not read again. Price: 10 us for each worker, and
+	// 1 ms for each 100 MiB of its memory.
+	MemoryInterval = time.Second
+	// MostQueueTime is the longest time in a queue that X-Request-Start is believed to say; more comes from a wrong clock or unit.
+	MostQueueTime = time.Hour
 	// RSSInterval is the shortest time between checks of the resident memory, if it is limited. Checks follow requests only. Price: a
 	// system call of about 5 us.
 	RSSInterval = time.Second

@@ -84,6 +84,13 @@ func CutField(fields []byte) (name, value, rest []byte, ok bool) {
 	return fields[:n], fields[n : n+v], fields[n+v:], true
 }
 
+// AppendField appends a field that CutField splits off again.
+func AppendField(to []byte, name, value string) []byte {
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(name)))
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(value)))
+	return append(append(to, name...), value...)
+}
+
 // judge tells whether to write a field of the app as it is.
 func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 	if j.Status == Switching && namesUpgrade(name) {

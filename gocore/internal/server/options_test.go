@@ -10,9 +10,10 @@ import (
 )
 
 func TestEachOptionSetsSomethingOfItsOwn(t *testing.T) {
-	word := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	word := regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)*$`)
 	seen := map[string]bool{}
-	texts := map[string]string{"proxy_fields": "x-real-ip", "secure_scheme_headers": "x-tls: on", "request_timeout_path": "1 /", "max_request_body_path": "1 /"} // that set anything
+	// Texts that set anything.
+	texts := map[string]string{"metrics_buckets": "1", "proxy_fields": "x-real-ip", "secure_scheme_headers": "x-tls: on", "request_timeout_path": "1 /", "max_request_body_path": "1 /"}
 	for i, option := range server.Options {
 		var config server.Config
 		value, text := option.Most, []byte(nil)

@@ -4,6 +4,7 @@ package server
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/metrics"
 	"saltare/gocore/internal/poll"
 	"saltare/gocore/internal/pp"
 	"saltare/gocore/internal/transport"
@@ -50,6 +52,11 @@ type Server struct {
 	alarm    *alarm         // only for a guest
 	clock    func() time.Time
 	workers  *counters.Table
+	unready  atomic.Uint32    // 1: the server is about to stop, and health answers say so
+	table    *counters.Table  // of the metrics: that of the workers, or one of our own; nil: neither
+	page     *metrics.Page    // nil: metrics are off
+	base     counters.Figures // of our slot before this server
+	left     time.Time        // end of the last turn; zero: not known
 	draining bool
 	emptied  bool // listeners are removed, and connections without a request are closing
 	reported bool // TurnEmpty was returned
@@ -112,6 +119,9 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Conn.CountsAddresses() {
 		err = s.openAddresses(c.Worker)
 	}
+	if err == nil && c.Conn.Answers.Metrics != nil {
+		err = s.count(c)
+	}
 	if err != nil {
 		s.free()
 		return nil, err
@@ -131,7 +141,8 @@ func (s *Server) connect(c config.Config) {
 	if c.ProxyProtocol != 0 {
 		s.first = s.pp.Open(&s.loop, s.first)
 	}
-	s.h1.Date(now)
+	s.h1.Begin(now)
+	s.h1.State = s
 }
 
 // Listen starts accepting from listening sockets that the caller opens and closes. unix.EALREADY: it was called before.
@@ -175,6 +186,9 @@ func (s *Server) Watch(fd int, events uint32) error {
 // HasTLS tells whether the server runs handshakes, which need a thread besides the loop's.
 func (s *Server) HasTLS() bool { return s.loop.HasTLS() }
 
+// Unready makes health answers say that the server is about to stop, which it does with Drain.
+func (s *Server) Unready() { s.unready.Store(1) }
+
 // Drain stops accepting. The next turns finish the requests in progress; the last of them returns TurnEmpty.
 func (s *Server) Drain() {
 	s.mu.Lock()
@@ -215,7 +229,9 @@ func (s *Server) free() {
 	}
 	if s.workers != nil {
 		s.workers.Leave()
-		s.workers.Close()
+	}
+	if s.table != nil {
+		s.table.Close()
 	}
 	if s.loop.Known != nil {
 		s.loop.Known.Close()

@@ -34,6 +34,9 @@ func (s *Server) Turn(outbox []byte, timeout time.Duration, code []handoff.Range
 	end := now.Add(timeout)
 	s.inbox.Reset()
 	s.setClock(now)
+	if s.page != nil {
+		s.measureTurn(now)
+	}
 	s.journal.LogOverdue()
 	if s.access != nil {
 		s.logLosses(now)
@@ -76,6 +79,9 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	now = s.clock()
 	s.setClock(now)
+	if s.page != nil {
+		s.left = now
+	}
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
 	}
@@ -88,7 +94,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	}
 	s.protect(s.loop.WorkOff)
 	s.release(now)
-	if s.workers != nil {
+	if s.table != nil {
 		s.publish(now)
 	}
 	if s.alarm != nil {
@@ -117,7 +123,7 @@ func (s *Server) Tasks(n int) { s.tasks = n }
 
 func (s *Server) setClock(now time.Time) {
 	s.loop.Clock.Set(now)
-	s.h1.Date(now)
+	s.h1.Begin(now)
 }
 
 // Inbox is the address and the number of the last turn's events.
@@ -164,6 +170,9 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 	ms := milliseconds(timeout)
 	if ms == 0 {
 		return s.poll.Wait(0)
+	}
+	if s.page != nil {
+		s.store() // others read it during the wait
 	}
 	if s.workers != nil {
 		s.workers.Waits()

@@ -21,6 +21,7 @@ import (
 type Worker struct {
 	Counters, Slot int    // descriptor of the table, and our slot in it
 	Addresses      int    // descriptor of the table of addresses; only where a limit needs it
+	Number         int    // as the master counts its workers, from 1
 	Requests       uint64 // number after which the worker asks to be replaced
 	RSS            uint64 // bytes of resident memory, likewise
 }
@@ -39,7 +40,7 @@ func (s *Server) join(w Worker) error {
 	if err != nil {
 		return err
 	}
-	s.workers, s.loop.Accept.Workers, s.retirement.Worker = table, table, w
+	s.workers, s.table, s.loop.Accept.Workers, s.retirement.Worker = table, table, table, w
 	return s.poll.AddLevel(int(table.Own().Bell.Load()), poll.In, poll.NewTag(poll.Server, 0, poll.Bell))
 }
 
@@ -88,7 +89,14 @@ func (s *Server) handleOwn(number uint32) {
 
 // publish stores the figures for the other workers and the master.
 func (s *Server) publish(now time.Time) {
-	own, l := s.workers.Own(), &s.loop
+	s.store()
+	if s.workers != nil && !s.draining && !s.retirement.asked {
+		s.considerRetirement(now)
+	}
+}
+
+func (s *Server) store() {
+	own, l := s.table.Own(), &s.loop
 	own.Connections.Store(uint64(l.Connections()))
 	own.Streams.Store(uint64(s.streams.Live()))
 	own.Requests.Store(l.Counts.Requests)
@@ -98,8 +106,8 @@ func (s *Server) publish(now time.Time) {
 		lost, _ := s.access.Lost()
 		own.LinesLost.Store(lost)
 	}
-	if !s.draining && !s.retirement.asked {
-		s.considerRetirement(now)
+	if l.Figures != nil {
+		s.publishFigures()
 	}
 }
 

@@ -12,7 +12,15 @@ import (
 // Count counts a refusal.
 func (l *Loop) Count(why journal.Limit) {
 	l.Counts.Refused++
+	l.CountLimit(why)
+}
+
+// CountLimit counts what a limit has ended.
+func (l *Loop) CountLimit(why journal.Limit) {
 	l.Counts.Refusals[why]++
+	if l.Figures != nil {
+		l.Figures.Refusals[why]++
+	}
 }
 
 // Refused counts a refusal because of a limit of most, and logs it.

@@ -52,6 +52,9 @@ func (l *Loop) close(c *Conn) {
 	if c.phase == Closed {
 		return
 	}
+	if l.Figures != nil {
+		l.Figures.Closes[c.ending]++
+	}
 	l.protocols[c.protocol].Gone(c)
 	if l.secure != nil {
 		l.secure.gone(c)

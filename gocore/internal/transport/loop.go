@@ -7,6 +7,7 @@ import (
 
 	"saltare/gocore/internal/addresses"
 	"saltare/gocore/internal/config"
+	"saltare/gocore/internal/counters"
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/journal"
 	"saltare/gocore/internal/poll"
@@ -35,7 +36,8 @@ type Loop struct {
 	Opened  time.Duration    // when the server was opened, since the machine was started; only with Known
 	Inbox   *handoff.Inbox
 	Counts  Counts
-	Prelude Kind // the protocol whose header comes before TLS; 0: none
+	Prelude Kind              // the protocol whose header comes before TLS; 0: none
+	Figures *counters.Figures // nil: metrics are off
 
 	secure    security // nil: no TLS
 	protocols [most]Protocol
@@ -77,6 +79,10 @@ func (l *Loop) Connections() int { return l.conns.Live() }
 
 // Buffers is the number of read buffers held by connections.
 func (l *Loop) Buffers() int { return l.Input.buffers.Live() }
+
+// Received and Sent are the bytes of all connections since the server was opened.
+func (l *Loop) Received() uint64 { return l.Input.came }
+func (l *Loop) Sent() uint64     { return l.Output.sent }
 
 // Draining tells whether the server is stopping.
 func (l *Loop) Draining() bool { return l.draining }

@@ -2,6 +2,8 @@
 
 package transport
 
+import "saltare/gocore/internal/limits"
+
 // Phase is where a connection is in its life. Only Enter assigns it.
 type Phase uint8
 
@@ -77,6 +79,15 @@ const (
 
 	endings
 )
+
+// EndingNames are the labels of metrics, by Ending.
+var EndingNames = [endings]string{
+	"dropped", "responded", "peer_closed", "peer_reset", "no_memory", "write_timeout", "ws_keepalive_timeout", "file_cut",
+	"tls_handshake", "tls_record",
+}
+
+// Compile-time check that every ending has a place in the figures.
+const _ = uint(limits.MostReasons - endings)
 
 // atOnce tells whether to close without sending more.
 func (e Ending) atOnce() bool { return e > Responded }

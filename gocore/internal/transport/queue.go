@@ -233,7 +233,7 @@ func (o *Output) writeQueued(c *Conn) (n int, failed bool) {
 		number = s.next
 	}
 	n, errno := o.iov.Write(int(c.fd), more)
-	return c.took(total, n, errno)
+	return o.took(c, total, n, errno)
 }
 
 // dequeue removes n sent bytes from the queue.

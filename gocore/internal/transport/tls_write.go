@@ -61,7 +61,7 @@ func (t *layer) send(c *Conn, p *step) (n int, failed bool) {
 		return 0, false
 	}
 	wrote, errno := sock.Write(int(c.fd), p.out)
-	wrote, failed = c.took(len(p.out), wrote, errno)
+	wrote, failed = t.loop.Output.took(c, len(p.out), wrote, errno)
 	switch {
 	case failed:
 		return 0, true
@@ -141,7 +141,7 @@ func (t *layer) writeQueued(c *Conn) (n int, failed bool) {
 func (t *layer) writePending(c *Conn, s *secured) (n int, failed bool) {
 	one := t.pendings.At(s.pending - 1)
 	wrote, errno := sock.Write(int(c.fd), one.buffer.Bytes()[one.off:one.n])
-	wrote, failed = c.took(one.n-one.off, wrote, errno)
+	wrote, failed = t.loop.Output.took(c, one.n-one.off, wrote, errno)
 	if wrote > 0 {
 		c.wrote = t.loop.Clock.Now // progress, although no plain bytes count as sent yet
 	}

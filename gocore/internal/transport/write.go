@@ -27,6 +27,7 @@ type Output struct {
 	iov      sock.Gather
 	queues   queues
 	files    int // number of open files
+	sent     uint64
 }
 
 // segment is a run of bytes: of a file; with a token, borrowed at address at; else in B from offset at.
@@ -191,7 +192,7 @@ func (o *Output) Flush() {
 func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
 	if len(o.segments) == 1 && o.segments[0].token == 0 {
 		n, errno := sock.Write(int(c.fd), o.B)
-		return c.took(len(o.B), n, errno)
+		return o.took(c, len(o.B), n, errno)
 	}
 	for first := 0; first < len(o.segments); {
 		total := 0
@@ -204,7 +205,7 @@ func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
 			}
 		}
 		n, errno := o.iov.Write(int(c.fd), false)
-		n, failed := c.took(total, n, errno)
+		n, failed := o.took(c, total, n, errno)
 		done += n
 		if failed || n < total {
 			return done, failed
@@ -214,10 +215,11 @@ func (o *Output) writeGathered(c *Conn) (done int, failed bool) {
 }
 
 // took evaluates one write of total bytes, and records whether the socket is full.
-func (c *Conn) took(total, n int, errno unix.Errno) (done int, failed bool) {
+func (o *Output) took(c *Conn, total, n int, errno unix.Errno) (done int, failed bool) {
 	if errno != sock.OK {
 		n = 0
 	}
+	o.sent += uint64(n)
 	if n < total {
 		c.writable = false
 	}

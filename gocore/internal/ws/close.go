@@ -74,7 +74,7 @@ func (d *Driver) failPeer(c *transport.Conn, s *exchange.Stream, why *websocket.
 		lines.Debug(fmt.Sprintf("%s: %s (%s); closed with %d while %s", c.Peer(), why.Reason, why.Section, why.Code, d.loop.Doing(c)))
 	}
 	if why.Code == websocket.TooBig {
-		d.loop.Counts.Refusals[journal.WSMaxSize]++
+		d.loop.CountLimit(journal.WSMaxSize)
 		lines.Refused(journal.WSMaxSize, d.config.WSMaxBytes, d.loop.Clock.Now)
 	}
 	s.ClosedWith(why.Code)

@@ -105,6 +105,9 @@ func (d *Driver) give(c *transport.Conn, s *exchange.Stream, b []byte, text, las
 	}
 	if last {
 		flags |= handoff.EventLast
+		if f := d.loop.Figures; f != nil {
+			f.MessagesIn++
+		}
 	}
 	d.loop.Inbox.Add(handoff.Event{Kind: handoff.EventWSData, Flags: flags, Stream: s.Handle(), Data: handoff.Pointer(b), Len: uint64(len(b))})
 }

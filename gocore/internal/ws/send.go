@@ -20,6 +20,9 @@ func (d *Driver) send(c *transport.Conn, s *exchange.Stream, k *handoff.Command,
 		op = websocket.OpText
 	}
 	s.Sent(len(p.Bytes))
+	if f := d.loop.Figures; f != nil {
+		f.MessagesOut++
+	}
 	d.out.Gather(c)
 	if w := d.stateOf(s); w.deflate.On() && d.sendDeflated(w, op, p.Bytes) {
 		d.out.ReleasePiece(p)

@@ -43,6 +43,10 @@ func (d *Driver) Accept(c *transport.Conn, s *exchange.Stream, fields []byte, de
 	if err != nil {
 		return err
 	}
+	d.streams.Responded(message.Switching)
+	if f := d.loop.Figures; f != nil {
+		f.WebSockets++
+	}
 	d.streams.Enter(c, s, exchange.Open)
 	d.streams.Opens(s)
 	w.pinged = d.loop.Clock.Now

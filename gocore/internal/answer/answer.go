@@ -1,0 +1,127 @@
+// Package answer is the requests that the server answers without the app: which they are, and what the answers say.
+//
+// Start at Rules.Find. Without rules a request costs one comparison, in the protocol's driver.
+package answer
+
+import (
+	"strconv"
+
+	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/message"
+)
+
+// Rules say which requests are answered without the app. The zero value answers none.
+type Rules struct {
+	Health    []byte // path; nil: none
+	Metrics   []byte // path; nil: none, and nothing is counted for them
+	Favicon   bool   // /favicon.ico
+	Preflight bool   // any OPTIONS request with an Origin
+}
+
+// Any tells whether there are rules.
+func (r *Rules) Any() bool { return r.Health != nil || r.Metrics != nil || r.Favicon || r.Preflight }
+
+// Kind is what a request is answered with.
+type Kind uint8
+
+const (
+	ByApp Kind = iota // not answered here
+	Health
+	Metrics
+	Favicon
+	Preflight
+	WrongMethod
+)
+
+const faviconPath = "/favicon.ico"
+
+// Find decides about a request whose head lies in buf. A path of the rules belongs to the server, whatever the method.
+func (r *Rules) Find(h *http1.Head, buf []byte) Kind {
+	method := h.Method.In(buf)
+	if r.Preflight && string(method) == "OPTIONS" && len(field(h, buf, "origin")) > 0 {
+		return Preflight
+	}
+	kind := r.ofPath(h.Path.In(buf))
+	if kind != ByApp && !h.IsHEAD && string(method) != "GET" {
+		return WrongMethod
+	}
+	return kind
+}
+
+func (r *Rules) ofPath(path []byte) Kind {
+	switch {
+	case len(path) == 0: // CONNECT has none
+	case string(path) == string(r.Health):
+		return Health
+	case string(path) == string(r.Metrics):
+		return Metrics
+	case r.Favicon && string(path) == faviconPath:
+		return Favicon
+	}
+	return ByApp
+}
+
+// field is the value of the first field with that name in lower case; nil if there is none.
+func field(h *http1.Head, buf []byte, name string) []byte {
+	for _, f := range h.Fields {
+		if string(f.Name.In(buf)) == name {
+			return f.Value.In(buf)
+		}
+	}
+	return nil
+}
+
+// Answer is a response. Fields are encoded as message.CutField reads them.
+type Answer struct {
+	Status int
+	Fields []byte
+	Body   []byte
+}
+
+// State is what answers depend on.
+type State interface {
+	// Stopping tells whether the server is about to stop.
+	Stopping() bool
+	// Metrics is the text of the metrics, valid until the next call.
+	Metrics() []byte
+}
+
+// Of is the answer to a request of that kind. It appends to room.
+func Of(kind Kind, h *http1.Head, buf []byte, state State, room []byte) Answer {
+	switch {
+	case kind == Preflight:
+		return Answer{Status: 204, Fields: preflight(h, buf, room)}
+	case kind == Favicon:
+		return Answer{Status: 204, Fields: message.AppendField(room, "cache-control", "max-age=86400")}
+	case kind == WrongMethod:
+		return whole(405, plain, []byte("Method Not Allowed\n"), message.AppendField(room, "allow", "GET, HEAD"))
+	case kind == Metrics:
+		return whole(200, exposition, state.Metrics(), message.AppendField(room, "cache-control", "no-store"))
+	case state.Stopping():
+		return whole(503, plain, []byte("draining"), message.AppendField(room, "cache-control", "no-store"))
+	}
+	return whole(200, plain, []byte("ok"), message.AppendField(room, "cache-control", "no-store"))
+}
+
+const (
+	plain      = "text/plain; charset=utf-8"
+	exposition = "text/plain; version=0.0.4; charset=utf-8"
+)
+
+// whole is an answer of that type, whose length is known.
+func whole(status int, kind string, body, fields []byte) Answer {
+	fields = message.AppendField(fields, "content-type", kind)
+	return Answer{status, message.AppendField(fields, "content-length", strconv.Itoa(len(body))), body}
+}
+
+// preflight allows what the request asks for (Fetch 3.3.3). A "*" for the origin does not allow credentials.
+func preflight(h *http1.Head, buf, to []byte) []byte {
+	to = message.AppendField(to, "access-control-allow-origin", "*")
+	if method := field(h, buf, "access-control-request-method"); len(method) > 0 {
+		to = message.AppendField(to, "access-control-allow-methods", string(method))
+	}
+	if names := field(h, buf, "access-control-request-headers"); len(names) > 0 { // "*" would not include authorization
+		to = message.AppendField(to, "access-control-allow-headers", string(names))
+	}
+	return message.AppendField(to, "access-control-max-age", "86400")
+}
