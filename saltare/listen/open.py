@@ -14,7 +14,7 @@ def open_listeners(config, inherited=None):
     """
     inherited, made = dict(inherited or {}), []
     try:
-        for wanted in addresses(config):
+        for wanted in [*addresses(config), *admin_addresses(config)]:
             key = " ".join(map(str, wanted))
             found = inherited.pop(key, None)
             made.append((key, wanted, found, [] if found else opened_as(config, *wanted)))
@@ -24,7 +24,9 @@ def open_listeners(config, inherited=None):
         raise
     for fd in [fd for fds in inherited.values() for fd in fds]:
         os.close(fd)
-    return [one for key, wanted, found, opened in made for one in named(key, opened or taken_over(wanted, found))]
+    return marked(
+        config, [one for key, wanted, found, opened in made for one in named(key, opened or taken_over(wanted, found))]
+    )
 
 
 def open_or_keep(config, inherited):
@@ -37,7 +39,30 @@ def open_or_keep(config, inherited):
         from .. import log
 
         log.error(f"{error}; the server keeps listening on the old addresses")
-        return [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
+        kept = [one for key, fds in inherited.items() for one in named(key, taken_over(key.split(" ", 1), fds))]
+        return marked(config, kept)
+
+
+def admin_addresses(config):
+    if config.admin_bind is None:
+        return []
+    from ..options.net_values import address
+
+    return [address(config.admin_bind)]
+
+
+def marked(config, listeners):
+    """Marks those of admin_bind, and puts them last."""
+    keys = [" ".join(map(str, wanted)) for wanted in admin_addresses(config)]
+    for one in listeners:
+        one.admin = one.key in keys
+    return sorted(listeners, key=lambda one: one.admin)
+
+
+def open_admin(config):
+    """Only those of admin_bind, for a program that brings its own sockets."""
+    (wanted,) = admin_addresses(config)
+    return marked(config, named(" ".join(map(str, wanted)), opened_as(config, *wanted)))
 
 
 def named(key, listeners):

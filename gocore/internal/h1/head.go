@@ -65,7 +65,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	}
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(s, buf[n:])
-	kind := d.kindOf(buf)
+	kind := d.kindOf(c, buf)
 	if refusal == nil && d.head.UpgradeWebSocket && kind == answer.ByApp {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}

@@ -62,6 +62,7 @@ var Options = [...]Option{
 	{"ws_max_size", Plain, math.MaxUint64, func(c *Config, v uint64) { c.Conn.WSMaxBytes = v }, nil},
 	{"ws_per_message_deflate", Plain, 1, func(c *Config, v uint64) { c.Conn.WSDeflate = v != 0 }, nil},
 	{"ws_deflate_context", Plain, 1, func(c *Config, v uint64) { c.Conn.WSContext = v != 0 }, nil},
+	{"admin_listeners", Plain, math.MaxUint16, func(c *Config, v uint64) { c.Admin = int(v) }, nil},
 	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }, nil},
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},
 	{"counters", Plain, math.MaxInt32, func(c *Config, v uint64) { c.Worker.Counters = int(v) }, nil},
