@@ -5,9 +5,9 @@ import signal
 import socket
 
 import pytest
-from exposition import scrape
 
 import saltare
+from exposition import scrape
 from family import wait_for_workers, workers
 from harness import unused_port, wait_until
 from rawsocket import Raw
