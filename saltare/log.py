@@ -196,7 +196,7 @@ def startup_line(listeners, flavour, workers=0):
     """The addresses, the process, its workers, the core; on a terminal, also how to stop it."""
     from . import __version__
 
-    urls = ", ".join(listener.url for listener in listeners)
+    urls = ", ".join(f"{listener.url}{' for admin' if listener.admin else ''}" for listener in listeners)
     stop = "; Ctrl+C to stop" if on_terminal(sys.stderr) else ""
     forked = f"{workers} {'worker' if workers == 1 else 'workers'}, " if workers else ""
     return f"saltare {__version__} listening on {urls} (pid {os.getpid()}, {forked}{flavour} core){stop}"

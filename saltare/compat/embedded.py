@@ -59,6 +59,10 @@ class Embedded(Program):
             super()._listen()
         else:
             self._listen_at(of_program(self.config, self._sockets))
+            if self.config.admin_bind is not None:
+                from ..listen.open import open_admin
+
+                self._listeners += open_admin(self.config)
 
     def _end(self):
         super()._end()

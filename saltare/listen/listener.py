@@ -8,10 +8,11 @@ import socket
 class Listener:
     """One listening socket. `close` also removes a Unix socket's name, if still ours."""
 
-    __slots__ = ("_inode", "_path", "_pid", "address", "key", "socket", "url", "wildcard")
+    __slots__ = ("_inode", "_path", "_pid", "address", "admin", "key", "socket", "url", "wildcard")
 
     def __init__(self, sock, path=None):
         self.socket = sock
+        self.admin = False  # for admin_bind
         self.key = ""  # the configured address that it was opened for
         self._path, self._inode, self._pid = path, path and inode(path), os.getpid()
         name = sock.getsockname()

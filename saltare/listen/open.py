@@ -20,7 +20,7 @@ def open_listeners(config, inherited=None):
     """
     inherited, made = dict(inherited or {}), []
     try:
-        for wanted in addresses(config):
+        for wanted in [*addresses(config), *admin_addresses(config)]:
             key = " ".join(map(str, wanted))
             found = inherited.pop(key, None)
             made.append((key, wanted, found, [] if found else opened_as(config, *wanted)))
@@ -33,7 +33,7 @@ def open_listeners(config, inherited=None):
     if config.tcp_fastopen_qlen:
         check_fast_open()
     ready = [(key, opened or taken_over(wanted, found, config)) for key, wanted, found, opened in made]
-    return [one for key, opened in ready for one in named(key, opened, config)]
+    return marked(config, [one for key, opened in ready for one in named(key, opened, config)])
 
 
 def check_fast_open():
@@ -59,7 +59,29 @@ def open_or_keep(config, inherited):
 
         log.error(f"{error}; the server keeps listening on the old addresses")
         kept = [(key, taken_over(key.split(" ", 1), fds, config)) for key, fds in inherited.items()]
-        return [one for key, listeners in kept for one in named(key, listeners, config)]
+        return marked(config, [one for key, listeners in kept for one in named(key, listeners, config)])
+
+
+def admin_addresses(config):
+    if config.admin_bind is None:
+        return []
+    from ..options.net_values import address
+
+    return [address(config.admin_bind)]
+
+
+def marked(config, listeners):
+    """Marks those of admin_bind, and puts them last."""
+    keys = [" ".join(map(str, wanted)) for wanted in admin_addresses(config)]
+    for one in listeners:
+        one.admin = one.key in keys
+    return sorted(listeners, key=lambda one: one.admin)
+
+
+def open_admin(config):
+    """Only those of admin_bind, for a program that brings its own sockets."""
+    (wanted,) = admin_addresses(config)
+    return marked(config, named(" ".join(map(str, wanted)), opened_as(config, *wanted), config))
 
 
 def named(key, listeners, config):

@@ -112,11 +112,14 @@ def complaints(config, found, cwd, app_needed):
 
 
 def of_answers(config, found):
-    """No two options may answer one path; and what metrics need."""
+    """No two options may answer one path; and what others of the group need."""
     buckets = found.get("metrics_buckets")
     if buckets and buckets.value != BY_NAME["metrics_buckets"].default and config.metrics_path is None:
         text = f"{buckets.label}: got {brief(buckets.value)}, but there is no metrics_path"
         yield ("metrics_buckets", "metrics_path"), text
+    if config.admin_bind is not None and not any(getattr(config, name) for name in OWN_PATHS):
+        label, names = found["admin_bind"].label, one_of(OWN_PATHS)
+        yield ("admin_bind", *OWN_PATHS), f"{label}: got {config.admin_bind}, but nothing to answer there: set {names}"
     owners = {"/favicon.ico": "favicon_204"} if config.favicon_204 else {}
     for name in OWN_PATHS:
         path = getattr(config, name)

@@ -366,8 +366,8 @@ ROWS = (
     # ---- answered by the server ----
     Row("R", "metrics metrics_enabled",
         Spelling("metrics_path", only_when("", {"metrics_path": "/metrics"}), "`/metrics`, on the app's port"), FLAG),
-    Row("R", "metrics_scrape_interval metrics_address metrics_port",
-        Fine("metrics are answered on the app's own port, and need no interval")),
+    Row("R", "metrics_address metrics_port", Refusal("write --admin-bind ADDRESS:PORT, with --metrics-path")),
+    Row("R", "metrics_scrape_interval", Fine("metrics are always current")),
     Row("R", "static_path_mount static_path_route", Refusal(STATIC)),
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
     Row("Z", "latency_histogram", Fine("--metrics-path always has a histogram"), FLAG),

@@ -418,6 +418,14 @@ OPTIONS = (
         BUCKETS,
         "Set the upper bounds of the histograms in the metrics, in ascending order; at most 20.",
     ),
+    Option(
+        ANSWERS,
+        "admin_bind",
+        Address(),
+        None,
+        "Listen on this address too, and answer health_path and metrics_path there alone. No request to it reaches the "
+        "app.",
+    ),
     Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
     Option(
         ANSWERS,

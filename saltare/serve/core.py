@@ -8,6 +8,7 @@ from ..errors import ConfigError
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
 BY_PATH = {"request_timeout_path": 1000, "max_request_body_path": 1}  # and by what a value is multiplied
+ADMIN_PATHS = ("health_path", "metrics_path")  # that are answered on admin_bind alone, if it is set
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
@@ -55,8 +56,10 @@ def is_guest(config):
     return why is not None
 
 
-def core_options(config, guest):
-    """Option name -> value, in the units that the core declares; 0 is off, as is an empty text."""
+def core_options(config, guest, admin_listeners=0):
+    """Option name -> value, in the units that the core declares; 0 is off, as is an empty text. The last
+    `admin_listeners` of the listeners are those of admin_bind; without any, nothing of what it is for is answered.
+    """
     values, units = vars(config), module(config).options()
     options = {
         name: by_path(values[name], BY_PATH[name]) if name in BY_PATH else in_units(name, values[name], unit)
@@ -71,11 +74,14 @@ def core_options(config, guest):
     proxy_versions = PROXY_VERSIONS[config.proxy_protocol]
     options["max_concurrent_connections"] = options["max_concurrent_connections"] or connections_allowed()
     options.update(
+        admin_listeners=admin_listeners,
         guest=int(guest),
         debug=int(log.enabled(log.DEBUG)),
         end_streams=int(end_streams),
         proxy_versions=proxy_versions,
     )
+    if config.admin_bind is not None and not admin_listeners:
+        options.update(dict.fromkeys(ADMIN_PATHS, b""))
     return options
 
 

@@ -396,4 +396,4 @@ class Server:
         return new_core(self.config, self._core_options(guest))
 
     def _core_options(self, guest):
-        return core_options(self.config, guest)
+        return core_options(self.config, guest, sum(one.admin for one in self._listeners))

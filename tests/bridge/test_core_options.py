@@ -17,6 +17,7 @@ from saltare.serve.core import core_options
 # Set by the process, not by users.
 OWN = {
     "addresses",
+    "admin_listeners",
     "counters",
     "debug",
     "end_streams",
@@ -47,7 +48,13 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
 
 def test_a_core_is_opened_with_the_default_of_each_option():
     given = core_options(load("nothing:app", {}), guest=False)
-    assert given.keys() == options().keys() - OWN | {"guest", "debug", "end_streams", "proxy_versions"}
+    assert given.keys() == options().keys() - OWN | {
+        "admin_listeners",
+        "guest",
+        "debug",
+        "end_streams",
+        "proxy_versions",
+    }
     assert given["header_timeout"] == load("nothing:app", {}).header_timeout * 1000
     new_core(**given).close()
 

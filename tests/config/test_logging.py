@@ -215,7 +215,7 @@ def test_non_blocking_stderr_gets_everything():
 
 class Listening:
     def __init__(self, url):
-        self.url = url
+        self.url, self.admin = url, False
 
 
 def test_startup_line(monkeypatch):

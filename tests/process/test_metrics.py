@@ -4,7 +4,6 @@ import os
 import signal
 
 from exposition import scrape
-
 from family import wait_for_workers, workers
 from harness import wait_until
 

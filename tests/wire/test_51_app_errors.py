@@ -72,7 +72,7 @@ MISTAKES = {
     "is cancelled": (is_cancelled, "cancelled: GET '/bad'"),
     "returns": (returns, "the app returned without a response: GET '/bad'"),
     "no coroutine": (lambda scope, receive, send: None, "not awaitable"),
-    "takes other arguments": (lambda scope: None, "TypeError"),
+    "takes other arguments": (lambda scope, receive, send, more: None, "TypeError"),
     "body first": (sends(body(b"x")), "http.response.body was sent before http.response.start"),
     "no dict": (sends([]), "TypeError: send() takes a dict, not list"),
     "no type": (sends({}), "the message has no type"),

@@ -5,9 +5,9 @@ import os
 import time
 
 import pytest
-from exposition import scrape
 
 import saltare
+from exposition import scrape
 from frames import Peer, text
 from harness import wait_until
 from saltare.errors import ConfigError

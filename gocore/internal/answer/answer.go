@@ -14,12 +14,15 @@ import (
 type Rules struct {
 	Health    []byte // path; nil: none
 	Metrics   []byte // path; nil: none, and nothing is counted for them
+	Admin     bool   // the paths above are answered on listeners for admin alone
 	Favicon   bool   // /favicon.ico
 	Preflight bool   // any OPTIONS request with an Origin
 }
 
 // Any tells whether there are rules.
-func (r *Rules) Any() bool { return r.Health != nil || r.Metrics != nil || r.Favicon || r.Preflight }
+func (r *Rules) Any() bool {
+	return r.Admin || r.Health != nil || r.Metrics != nil || r.Favicon || r.Preflight
+}
 
 // Kind is what a request is answered with.
 type Kind uint8
@@ -31,30 +34,34 @@ const (
 	Favicon
 	Preflight
 	WrongMethod
+	NotFound
 )
 
 const faviconPath = "/favicon.ico"
 
-// Find decides about a request whose head lies in buf. A path of the rules belongs to the server, whatever the method.
-func (r *Rules) Find(h *http1.Head, buf []byte) Kind {
+// Find decides about a request whose head lies in buf; admin: it came by a listener for admin, where nothing is for the app. A path of
+// the rules belongs to the server, whatever the method.
+func (r *Rules) Find(h *http1.Head, buf []byte, admin bool) Kind {
 	method := h.Method.In(buf)
-	if r.Preflight && string(method) == "OPTIONS" && len(field(h, buf, "origin")) > 0 {
+	if !admin && r.Preflight && string(method) == "OPTIONS" && len(field(h, buf, "origin")) > 0 {
 		return Preflight
 	}
-	kind := r.ofPath(h.Path.In(buf))
-	if kind != ByApp && !h.IsHEAD && string(method) != "GET" {
+	kind := r.ofPath(h.Path.In(buf), admin)
+	if kind != ByApp && kind != NotFound && !h.IsHEAD && string(method) != "GET" {
 		return WrongMethod
 	}
 	return kind
 }
 
-func (r *Rules) ofPath(path []byte) Kind {
+func (r *Rules) ofPath(path []byte, admin bool) Kind {
+	here := admin == r.Admin && len(path) > 0 // CONNECT has none
 	switch {
-	case len(path) == 0: // CONNECT has none
-	case string(path) == string(r.Health):
+	case here && string(path) == string(r.Health):
 		return Health
-	case string(path) == string(r.Metrics):
+	case here && string(path) == string(r.Metrics):
 		return Metrics
+	case admin:
+		return NotFound
 	case r.Favicon && string(path) == faviconPath:
 		return Favicon
 	}
@@ -95,6 +102,8 @@ func Of(kind Kind, h *http1.Head, buf []byte, state State, room []byte) Answer {
 		return Answer{Status: 204, Fields: message.AppendField(room, "cache-control", "max-age=86400")}
 	case kind == WrongMethod:
 		return whole(405, plain, []byte("Method Not Allowed\n"), message.AppendField(room, "allow", "GET, HEAD"))
+	case kind == NotFound:
+		return whole(404, plain, []byte("Not Found\n"), room)
 	case kind == Metrics:
 		return whole(200, exposition, state.Metrics(), message.AppendField(room, "cache-control", "no-store"))
 	case state.Stopping():

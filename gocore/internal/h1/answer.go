@@ -9,11 +9,11 @@ import (
 )
 
 // kindOf tells who answers the request in d.head.
-func (d *Driver) kindOf(buf []byte) answer.Kind {
+func (d *Driver) kindOf(c *transport.Conn, buf []byte) answer.Kind {
 	if !d.answers {
 		return answer.ByApp
 	}
-	return d.config.Answers.Find(&d.head, buf)
+	return d.config.Answers.Find(&d.head, buf, d.loop.Accept.Listeners[c.Listener].Admin)
 }
 
 // answer answers the request in d.head, of which C never knows.

@@ -66,7 +66,7 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	d.limit(s, buf)
 	d.loop.Fault("request")
 	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
-	kind := d.kindOf(buf)
+	kind := d.kindOf(c, buf)
 	if refusal == nil && d.head.UpgradeWebSocket && kind == answer.ByApp {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}

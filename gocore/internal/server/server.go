@@ -27,6 +27,7 @@ import (
 // Config configures a server.
 type Config struct {
 	Conn  config.Config
+	Admin int              // how many listeners, the last ones, are for operators
 	Guest bool             // another loop watches the epoll descriptor
 	Now   func() time.Time // the clock; nil: the system's. Tests use it to skip hours
 	// Recover: a panic ends only the connection being worked on. Without it, as in tests, the panic is not recovered.
@@ -48,6 +49,7 @@ type Server struct {
 	h1       h1.Driver
 	ws       ws.Driver
 	pp       pp.Driver
+	admin    int            // how many listeners, the last ones, are for operators
 	first    transport.Kind // the protocol with which connections begin
 	alarm    *alarm         // only for a guest
 	clock    func() time.Time
@@ -89,7 +91,8 @@ type reports struct {
 
 // Open makes a server without listeners.
 func Open(c Config) (s *Server, err error) {
-	s = &Server{recovers: c.Recover, clock: c.Now}
+	s = &Server{recovers: c.Recover, clock: c.Now, admin: c.Admin}
+	c.Conn.Answers.Admin = c.Admin > 0
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -161,7 +164,10 @@ func (s *Server) Listen(listeners []transport.Listener) error {
 		}
 	}
 	for i := range listeners {
-		listeners[i].Protocol = cmp.Or(listeners[i].Protocol, s.first)
+		listeners[i].Admin = i >= len(listeners)-s.admin
+		if !listeners[i].Admin {
+			listeners[i].Protocol = cmp.Or(listeners[i].Protocol, s.first)
+		}
 	}
 	s.loop.Accept.Listeners = listeners
 	if s.workers != nil {

@@ -17,6 +17,7 @@ import (
 type Listener struct {
 	FD       int
 	Wildcard bool
+	Admin    bool // for operators: no request reaches the app, and connections begin with HTTP
 	Protocol Kind // the first protocol of its connections; 0: that of the server
 }
 
