@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OF_OPTIONS = (
     "options.checks",
     "options.net_values",
+    "options.path_values",
     "options.proxy_values",
     "options.sources",
     "options.table",
