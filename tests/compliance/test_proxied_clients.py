@@ -128,3 +128,32 @@ def test_a_proxy_that_is_not_believed(started):
     with pytest.raises((AssertionError, OSError)):
         seen(port)
     server.wait_for_log("was closed: it is not in proxy_protocol_from (--proxy-protocol-from)")
+
+
+def statuses(port, source, n, *fields):
+    """Of n requests of a client at that address, each on a connection of its own to the proxy."""
+    for _ in range(n):
+        with socket.socket() as client:
+            client.settimeout(HANG)
+            client.bind((source, 0))
+            client.connect(("127.0.0.1", port))
+            client.sendall("\r\n".join(["GET / HTTP/1.1", "Host: shop.example", *fields, "", ""]).encode())
+            with client.makefile("rb") as answer:
+                yield int((answer.readline().split() or [0, 0])[1])
+
+
+@pytest.mark.parametrize(
+    ("proxy", "options"),
+    [
+        *(pytest.param(proxy, [], id=f"{name} by fields") for name, proxy in FIELDS.items()),
+        *(pytest.param(proxy, ["--proxy-protocol"], id=f"{name} by header") for name, proxy in HEADERS.items()),
+    ],
+)
+def test_limits_by_the_clients_address(proxy, options, started):
+    """Each client has its own, whatever it forges; the proxy, which sends all of them, has none."""
+    limits = ["--rate-limit-per-sec", "1", "--rate-limit-burst", "3", "--max-connections-per-ip", "3"]
+    _, port = started(proxy, *options, *limits)
+    for i in range(10, 20):
+        assert list(statuses(port, f"127.0.0.{i}", 3)) == [200] * 3
+    assert 429 in statuses(port, "127.0.0.20", 20, *FORGED)
+    assert list(statuses(port, "127.0.0.21", 3)) == [200] * 3
