@@ -142,7 +142,7 @@ OPTIONS = (
         Seconds(DAY),
         0.0,
         "Kill and replace a worker whose event loop has not turned for this long while clients wait. It must be "
-        "longer than the app ever blocks the loop. 0 = never.",
+        "longer than the app ever blocks the loop. Not with uvloop. 0 = never.",
     ),
     Option(
         PROCESSES,

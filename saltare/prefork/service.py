@@ -15,7 +15,7 @@ from ..process.programs import ended
 from ..process.signals import STOP_NOW
 from .rollout import Rollout
 from .spawn import LEAVING, SERVING, STARTING
-from .worker import FAILED, REPLACE, SEPARATOR, SERVES
+from .worker import FAILED, REPLACE, SEPARATOR, SERVES, UNWATCHED
 from .workers import CUT
 
 
@@ -104,6 +104,9 @@ class Service:
             self._serves(worker, text)
         elif word == REPLACE:
             self.rollout.request(worker, text)
+        elif word == UNWATCHED:
+            worker.watched = False
+            log.warning(f"worker_timeout does not apply to {worker}: its event loop is not saltare's own")
         elif word == FAILED:
             self._failures.show(text)
         else:

@@ -21,6 +21,7 @@ class Worker:
         self.pid, self.number, self.slot, self.pipe = pid, number, slot, pipe
         self.state = STARTING
         self.served = False
+        self.watched = True  # worker_timeout applies
         self.stalled = False  # it is killed because its loop did not turn
         self.at_limit = False  # it is to be replaced, whatever the code
         self.born = time.monotonic() if born is None else born  # the same clock in the next program

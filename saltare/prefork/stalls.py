@@ -26,7 +26,7 @@ class Stalls:
         before, self._seen = self._seen, {}
         waiting = bool(self._backlogs.poll(0))
         for worker in self._workers:
-            if not worker.slot or worker.stalled:
+            if not worker.slot or worker.stalled or not worker.watched:
                 continue
             turn, connected = self._counters.turn(worker.slot)
             if turn and (connected or waiting):

@@ -1,6 +1,6 @@
 """A forked worker: the same server as that of a single process, on sockets that the master bound.
 
-It reports to the master by lines in a pipe: `serves FLAVOUR`, `replace WHY`, `failed TEXT`.
+It reports to the master by lines in a pipe: `serves FLAVOUR`, `replace WHY`, `failed TEXT`, `unwatched`.
 """
 
 import os
@@ -20,6 +20,7 @@ from ..serve.signals import Signals, log_actions
 from .signal_pipe import reset_signals
 
 SERVES, REPLACE, FAILED = "serves", "replace", "failed"
+UNWATCHED = "unwatched"  # worker_timeout does not apply
 SEPARATOR = "\x1e"  # replaces the line breaks of a text
 
 # A worker's input: its configuration, the master's listeners, the descriptors of the tables of counters and of
@@ -101,6 +102,8 @@ class WorkerServer(Server):
     def _new_core(self, guest):
         core = super()._new_core(guest)
         core.on_retire = self._retire
+        if guest and self.config.worker_timeout:  # the table of counters shows turns of saltare's own loop only
+            self._report_to_master(UNWATCHED, "")
         return core
 
     def _announce(self):

@@ -36,6 +36,7 @@ class Workers:
         for pid, number, slot, pipe, state, replaces, *born in records:  # an older version records no birth
             worker = self._by_pid[pid] = Worker(pid, number, slot, pipe, *born)
             worker.state, worker.replaces, worker.at_limit = state, replaces, pid in at_limit
+            worker.watched = False  # what it has reported about that is lost, and it is to be replaced
             worker.served = state != STARTING  # a leaving one that has not served is not told apart
             worker.deadline = self._deadline(worker)
         for worker in self:

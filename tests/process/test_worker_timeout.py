@@ -22,8 +22,12 @@ def test_a_blocked_worker_is_replaced(cli_server, raw, count):
     assert server.stop() == 0
 
 
-def test_a_worker_that_waits_is_left_alone(cli_server, raw):
-    server = cli_server("worker_apps:app", "--worker-timeout", "3", "--lifespan", "off")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_worker_that_waits_is_left_alone(cli_server, raw, loop):
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = cli_server("worker_apps:app", "--worker-timeout", "3", "--lifespan", "off", "--loop", loop)
+    assert ("worker_timeout does not apply" in server.logs()) == (loop == "uvloop")
     before = workers(server)
     client = raw(server)
     assert client.get("/sleeps/4").read_response().status == 200
