@@ -93,19 +93,26 @@ func appendEscaped(to, value []byte, most int, escaped func(to, value []byte) ([
 // cut appends what still fits, and marks the end of the value as missing. An escape is left out whole.
 func cut(to, fits []byte, start, most int) []byte {
 	to = append(to, fits...)
-	for len(to)-start > most-len(cutMark) && len(to) > start {
-		to = withoutLast(to, start)
+	end := start
+	for end < len(to) {
+		n := unitLen(to[end:])
+		if end+n-start > most-len(cutMark) {
+			break
+		}
+		end += n
 	}
-	return append(to, cutMark...)
+	return append(to[:end], cutMark...)
 }
 
-// withoutLast removes the last octet, or the whole escape that it is in.
-func withoutLast(to []byte, start int) []byte {
-	last := len(to) - 1
-	for at := max(last-len(`\u0000`)+1, start); at < last; at++ {
-		if to[at] == '\\' {
-			return to[:at]
-		}
+// unitLen is the length of what b begins with: an escape, or an octet that needs none.
+func unitLen(b []byte) int {
+	switch {
+	case b[0] != '\\':
+		return 1
+	case b[1] == 'x':
+		return len(`\x00`)
+	case b[1] == 'u':
+		return len(`\u0000`)
 	}
-	return to[:last]
+	return len(`\\`)
 }

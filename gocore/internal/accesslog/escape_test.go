@@ -52,6 +52,7 @@ func TestAValueThatIsTooLongIsCut(t *testing.T) {
 
 func FuzzEscape(f *testing.F) {
 	f.Add([]byte(`GET /"\`+"\r\n\x00\xff\xed\xa0\x80"), 40)
+	f.Add([]byte(`\000""`), 8)
 	f.Fuzz(func(t *testing.T, value []byte, most int) {
 		if most < len(cutMark) || most > 1<<16 {
 			t.Skip()

@@ -51,6 +51,7 @@ type Stream struct {
 	told      bool // the app has got that disconnect
 	Extended  bool // its time was extended, because the loop did not run
 	overdue   bool // its task is to be cancelled
+	kept      bool // only for its record
 }
 
 // Compile-time check of the record's size.
@@ -66,6 +67,7 @@ type Streams struct {
 
 	tasks  int // of the app, that had not ended when the turn began
 	passed int // requests passed to the app in this turn
+	kept   int // streams that are there only for their record
 }
 
 // Open binds the streams to a loop.
@@ -157,8 +159,17 @@ func (x *Streams) Drop(s *Stream) {
 		}
 		x.inbox.Add(handoff.Event{Kind: handoff.EventDisconnect, Flags: flags, Stream: s.Handle()})
 	}
+	if s.kept {
+		x.kept--
+	}
 	*s = Stream{}
 	x.all.Free(number)
+}
+
+// Keep keeps a request that is over until Drop, for its record.
+func (x *Streams) Keep(s *Stream) {
+	s.kept = true
+	x.kept++
 }
 
 // Live is the number of requests that the app is handling.
@@ -172,7 +183,7 @@ func (x *Streams) Passed() { x.passed++ }
 
 // InProgress is the number of requests in progress, with one that was not passed to the app yet: a task of the app may go on after its
 // response, or after its peer has gone.
-func (x *Streams) InProgress() int { return max(x.all.Live(), x.tasks+x.passed+1) }
+func (x *Streams) InProgress() int { return max(x.all.Live()-x.kept, x.tasks+x.passed+1) }
 
 // Release frees unused records and returns the number of bytes.
 func (x *Streams) Release() int { return x.all.Release() }

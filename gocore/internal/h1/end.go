@@ -14,7 +14,9 @@ func (d *Driver) complete(c *transport.Conn, s *exchange.Stream) {
 	switch {
 	case !s.BodyDone:
 		d.streams.Enter(c, s, exchange.Discard)
-	case !s.IsRecorded(): // its record needs the stream until the response is sent
+	case s.IsRecorded(): // its record needs the stream until the response is sent
+		d.streams.Keep(s)
+	default:
 		d.Gone(c)
 	}
 	d.loop.Enter(c, transport.Flush)

@@ -63,10 +63,12 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 		d.loop.Mark(c, transport.NoMemory)
 		return wait
 	}
-	d.limit(s, buf)
-	d.loop.Fault("request")
-	body, behind, refusal := d.admitBody(c, s, buf[:n], buf[n:])
 	kind := d.kindOf(c, buf)
+	if kind == answer.ByApp {
+		d.limit(s, buf)
+	}
+	d.loop.Fault("request")
+	body, behind, refusal := d.admitBody(c, s, kind, buf[:n], buf[n:])
 	if refusal == nil && d.head.UpgradeWebSocket && kind == answer.ByApp {
 		refusal = d.upgrades.Ask(s, &d.head, buf)
 	}
@@ -135,8 +137,14 @@ func (d *Driver) open(c *transport.Conn, buf []byte) (s *exchange.Stream, ok boo
 }
 
 // admitBody decodes what followed the head, unless the request is refused without the app.
-func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte) (body, behind []byte, refusal *message.Refusal) {
-	if refusal = d.unwanted(c, s, head); refusal == nil {
+func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, kind answer.Kind, head, b []byte) (body, behind []byte, refusal *message.Refusal) {
+	if kind == answer.ByApp { // health checks and metrics are answered whatever the app's clients do
+		refusal = d.tooMany(c, head)
+	}
+	if refusal == nil {
+		refusal = d.unwanted(s)
+	}
+	if refusal == nil {
 		body, behind, refusal = d.decode(s, b)
 	}
 	if refusal == nil && d.streams.Oversized(s) {
@@ -145,8 +153,8 @@ func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, head, b []byte
 	return body, behind, refusal
 }
 
-// unwanted is why the request in d.head, which was parsed from buf, is refused whatever its body is.
-func (d *Driver) unwanted(c *transport.Conn, s *exchange.Stream, buf []byte) *message.Refusal {
+// tooMany is why the request in d.head, which was parsed from buf, has to wait.
+func (d *Driver) tooMany(c *transport.Conn, buf []byte) *message.Refusal {
 	if d.config.RateLimit > 0 {
 		if from := d.origin(c, buf); !d.loop.MayAsk(&from.Client) {
 			return exchange.TooManyRequests
@@ -155,6 +163,11 @@ func (d *Driver) unwanted(c *transport.Conn, s *exchange.Stream, buf []byte) *me
 	if most := d.config.LimitConcurrency; most > 0 && d.streams.InProgress() > int(most) {
 		return exchange.Busy
 	}
+	return nil
+}
+
+// unwanted is why the request in d.head is refused whatever its body is.
+func (d *Driver) unwanted(s *exchange.Stream) *message.Refusal {
 	if most := d.streams.MostBody(s); most > 0 && d.head.ContentLength > 0 && uint64(d.head.ContentLength) > most {
 		return exchange.BodyTooLarge
 	}

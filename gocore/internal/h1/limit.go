@@ -27,7 +27,7 @@ func (d *Driver) limit(s *exchange.Stream, buf []byte) {
 
 // timeIsOver tells whether the app has not ended its response in time.
 func (d *Driver) timeIsOver(s *exchange.Stream) bool {
-	return s.Expires != 0 && s.Expires <= d.loop.Clock.Now && s.Stage() != exchange.Discard
+	return s.Expires != 0 && s.Expires <= d.loop.Clock.Now && !s.Complete()
 }
 
 // overdue ends a request whose time is over, and cancels the app's task. If the loop did not run when that time ended, because of another

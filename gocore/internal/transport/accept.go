@@ -77,13 +77,14 @@ func (a *Acceptor) From(i uint32) (done bool) {
 
 func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 	l := a.loop
-	if l.Config.ProxyProtocol == 0 && l.refuses(&from) {
+	of := &a.Listeners[i]
+	if !of.Admin && l.Config.ProxyProtocol == 0 && l.refuses(&from) {
 		sock.Reset(fd)
 		sock.Close(fd)
 		return
 	}
 	a.arriving = fd
-	room := !l.room.full() || l.room.make()
+	room := of.Admin || !l.room.full() || l.room.make()
 	a.arriving = -1
 	if !room {
 		l.Refused(journal.MaxConnections, uint64(l.Config.MaxConnections))
@@ -95,10 +96,9 @@ func (a *Acceptor) admit(fd int, i uint32, from handoff.Address) {
 		sock.Close(fd)
 		return
 	}
-	of := &a.Listeners[i]
 	c.number, c.serial, c.fd, c.Listener, c.Client, c.protocol = number, l.NextSerial(), int32(fd), i, from, of.Protocol
 	l.noteBirth(c)
-	if l.Config.ProxyProtocol == 0 {
+	if !of.Admin && l.Config.ProxyProtocol == 0 {
 		l.enter(&from)
 	}
 	if of.Wildcard {

@@ -66,8 +66,9 @@ func (l *Loop) Named(c *Conn, client *handoff.Address) (ok bool) {
 
 // left takes back what enter has counted: behind a PROXY header nothing, until the client is known.
 func (l *Loop) left(c *Conn) {
-	known := l.Config.ProxyProtocol == 0 || c.protocol != l.Accept.Listeners[c.Listener].Protocol
-	if known && l.isCapped(&c.Client) {
+	of := &l.Accept.Listeners[c.Listener]
+	known := l.Config.ProxyProtocol == 0 || c.protocol != of.Protocol
+	if known && !of.Admin && l.isCapped(&c.Client) {
 		l.Known.Leave(addresses.KeyOf(&c.Client))
 	}
 }
