@@ -23,7 +23,8 @@ func (q *quiet) afterCommands(now time.Time) {
 	q.short = later(now.Add(limits.Pause), q.last.Add(limits.PauseInterval))
 }
 
-// afterWork starts the short quiet period, if none is pending, after a turn of work without the app, such as one of many deadlines.
+// afterWork starts the short quiet period, if none is pending, after a turn of work without the app: many deadlines, or connections
+// that have come or gone.
 func (q *quiet) afterWork(now time.Time) {
 	if q.short.IsZero() && q.long.IsZero() {
 		q.short = later(now.Add(limits.Pause), q.last.Add(limits.IdleRelease))

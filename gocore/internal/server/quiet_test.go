@@ -100,10 +100,11 @@ func TestAPauseAfterADeadline(t *testing.T) {
 	d.silent(limits.Quiet+moment, 0, 0) // for thousands of them
 }
 
-// After connections have come and gone there is one more pause, for the memory touched when their records were released.
+// There is a pause after connections have come and gone, and one more for the memory touched when their records are released.
 func TestAPauseAfterIdleRelease(t *testing.T) {
 	d := openFrozen(t, server.Config{})
 	d.must(d.client().Close())
+	d.silent(limits.Pause+moment, 1, 0)
 	d.silent(limits.IdleRelease+limits.Pause+moment, 1, 0)
 	d.thaw()
 	d.sleeps(step)

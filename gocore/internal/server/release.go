@@ -22,6 +22,7 @@ func (s *Server) releaseAt() (at time.Time, ok bool) {
 func (s *Server) release(now time.Time) {
 	if held := s.holds(); held != s.held {
 		s.held = held
+		s.quiet.afterWork(now)
 		if !s.changed {
 			s.changed, s.changeAt = true, now
 		}
