@@ -13,6 +13,9 @@ from saltare.options import sources
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "process"))  # for family.py
+
+from arbiters import gunicorn  # noqa: E402, F401 - a fixture
+
 AS_UVICORN = [sys.executable, "-m", "saltare.as_uvicorn"]
 
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from app_paths import project  # noqa: F401 - a fixture
 from saltare import log
 from saltare.launch.arguments import Line
 from saltare.options import sources
