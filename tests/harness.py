@@ -15,6 +15,14 @@ from urllib.parse import urlsplit
 HANG = 30  # seconds; no test expects to wait this long, the limit only ends tests that would wait for ever
 
 
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 class Journal(logging.Handler):
     """Collects what the server logs, as text."""
 

@@ -7,20 +7,11 @@ import stat
 
 import pytest
 
+from harness import has_ipv6
 from saltare.errors import StartError
 from saltare.listen.open import open_listeners
 from saltare.listen.unix import UNIX_PATH_MAX_BYTES
 from saltare.options import sources
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
 
 ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 

@@ -13,18 +13,10 @@ import threading
 import pytest
 
 from family import Load, wait_for_workers, workers
-from harness import wait_until
+from harness import has_ipv6, wait_until
 from rawsocket import Raw
 
 WORKERS = pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["single", "workers"])
-
-
-def has_ipv6():
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")

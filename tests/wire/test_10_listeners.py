@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import wait_until
+from harness import has_ipv6, wait_until
 from rawsocket import Raw
 from wire_apps import QUIET, answer, answered, get, hello, refused
 
@@ -34,16 +34,7 @@ def seen_at(address, family=socket.AF_INET):
     return name, eval(data.partition(b"\r\n\r\n")[2])
 
 
-def ipv6_is_there():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not ipv6_is_there(), reason="this machine has no IPv6 loopback")
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 
 
 def test_a_port_of_the_systems_choice(serve):
