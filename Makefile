@@ -14,6 +14,8 @@ pytest := $(bin)/python -m pytest $(ARGS)
 parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # What failed beside other tests is run once more by itself: a fault fails again, a test that was starved does not.
 alone := $(pytest) --last-failed --last-failed-no-failures none
+# A file that cannot be collected is no failed test, and would not be run again.
+collected := $(bin)/python -m pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 # Tests of Go that wait run eight at a time.
 at_once := -parallel 8
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
@@ -36,6 +38,7 @@ test: lint ## everything: formatting, vet, Go tests with the race detector, a sh
 	go test -race $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake
 	go test -race $(at_once) -tags full -run TLS ./gocore/internal/server
 	tools/fuzz.sh 10
+	$(collected)
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
 
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
