@@ -75,14 +75,15 @@ func TestTheAppIsToldOnceItHasBeenSilent(t *testing.T) {
 	d.start(e.Stream, 200)
 	d.must(peer.CloseWrite())
 	began := time.Now()
+	silent := began
 	for time.Since(began) < limits.HalfCloseGrace*3/2 {
+		silent = time.Now()
 		d.body(e.Stream, "x", handoff.CommandMore)
 		d.turn(5 * time.Millisecond)
 		if d.count(handoff.EventHalfClose) != 0 {
 			t.Fatalf("told after %v", time.Since(began))
 		}
 	}
-	silent := time.Now()
 	d.expect(handoff.EventHalfClose)
 	if after := time.Since(silent); after < limits.HalfCloseGrace-limits.Tick {
 		t.Errorf("told after %v of silence", after)
