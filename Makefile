@@ -16,8 +16,11 @@ parallel := $(pytest) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope
 alone := $(pytest) --last-failed --last-failed-no-failures none
 # A file that cannot be collected is no failed test, and would not be run again.
 collected := $(bin)/python -m pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
-# Tests of Go that wait run eight at a time.
+# Tests of Go that wait run eight at a time. Once more, only the packages that failed are run.
 at_once := -parallel 8
+of_go = go test $(1) $(at_once) ./gocore/internal/... && \
+	go test $(1) $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake && \
+	go test $(1) $(at_once) -tags full -run TLS ./gocore/internal/server
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
@@ -34,9 +37,7 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 
 test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
-	go test -race $(at_once) ./gocore/internal/...
-	go test -race $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake
-	go test -race $(at_once) -tags full -run TLS ./gocore/internal/server
+	$(call of_go,-race) || { echo "make test: what failed runs once more"; $(call of_go,-race); }
 	tools/fuzz.sh 10
 	$(collected)
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
@@ -44,9 +45,7 @@ test: lint ## everything: formatting, vet, Go tests with the race detector, a sh
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
 	@$(environment) dev
 	go vet ./gocore/internal/...
-	go test $(at_once) ./gocore/internal/...
-	go test $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake
-	go test $(at_once) -tags full -run TLS ./gocore/internal/server
+	$(call of_go,)
 	$(parallel) $(quick)
 
 test-all: test test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has
