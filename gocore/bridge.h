@@ -121,8 +121,8 @@ enum saltare_event_flags {
     EVENT_SILENT = 4,   /* of EVENT_REQUEST: the response body will not be sent (RFC 9110 9.3.2: HEAD) */
     EVENT_WEBSOCKET = 8, /* of EVENT_REQUEST: a websocket handshake (RFC 6455 4.2.1) */
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
-    EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
     EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
+    EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2, LOG_WARNING = 3 };
@@ -323,6 +323,7 @@ int32_t saltare_watch(int64_t server, int32_t fd, uint32_t events);
  * Units: none.
  * Returns: 0, -ESTALE, or -errno of open(2). */
 int32_t saltare_reopen_log(int64_t server);
+
 /* Makes health answers say from now on that the server is about to stop; it goes on serving.
  * Threads: any; takes effect at once.
  * Owns: nothing.

@@ -6,9 +6,10 @@
  * In every other pool the pages after the header are dropped. In a free pool they hold only a list of free blocks, in case
  * the same size is needed again; a pool without a size has no list.
  *
- * A pool that was never used then costs a page, up to 63 of them in the arena allocated last. So the work ends at the first such
- * pool, unless the process has grown much: then other arenas may have more. Nothing is done until the process has grown, or has freed as much: the last quiet period may have
- * been within a burst, such as handlers that all wait, whose pools are free only now.
+ * A pool that was never used then costs a page, and the arena allocated last may have 63 of them. So the work ends at the first
+ * one, unless the process has grown much: then other arenas may still have free pools. Nothing is done until the process has
+ * grown, or has freed as much: the last quiet period may have been within a burst, such as handlers that all wait, whose pools
+ * are free only now.
  *
  * The work is done in slices, since a MiB takes 0.7 ms with the GIL. Between slices the pools taken so far are in use, so other
  * allocations get other pools. */

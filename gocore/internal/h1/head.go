@@ -74,9 +74,11 @@ func (d *Driver) begin(c *transport.Conn, buf []byte, n int) step {
 	}
 	if refusal != nil {
 		s.Detach()
-		var r handoff.Request
-		d.describe(c, &r, buf)
-		d.streams.Record(s, &r)
+		if d.streams.Log != nil {
+			var r handoff.Request
+			d.describe(c, &r, buf)
+			d.streams.Record(s, &r)
+		}
 		if refusal.Keeps && s.BodyDone && !d.loop.Input.Park(c, buf[n:]) {
 			return wait
 		}
@@ -153,7 +155,7 @@ func (d *Driver) admitBody(c *transport.Conn, s *exchange.Stream, kind answer.Ki
 	return body, behind, refusal
 }
 
-// tooMany is why the request in d.head, which was parsed from buf, has to wait.
+// tooMany is why the request in d.head, which was parsed from buf, is refused for now: there are too many.
 func (d *Driver) tooMany(c *transport.Conn, buf []byte) *message.Refusal {
 	if d.config.RateLimit > 0 {
 		if from := d.origin(c, buf); !d.loop.MayAsk(&from.Client) {
