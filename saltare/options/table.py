@@ -673,8 +673,8 @@ OPTIONS = (
         "access_log",
         Flag(),
         False,
-        "Write a line for each request, once its response is sent. Costs 0.8 MiB for each worker under load, and 5 % "
-        "of the CPU time of an app that does next to nothing.",
+        "Write a line for each request, once its response is sent. Costs 0.8 MiB for each worker under load, and 5 to "
+        "7 % of the requests per second of an app that does next to nothing.",
     ),
     Option(
         LOGS,
