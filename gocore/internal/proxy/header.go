@@ -56,12 +56,14 @@ func begins(b []byte, prefix string) bool {
 
 func parse1(b []byte) (h Header, n int, bad string) {
 	line := b[:min(len(b), longest1)]
-	end := bytes.Index(line, []byte("\r\n"))
-	if end < 0 {
-		if len(line) == longest1 {
-			return h, 0, "PROXY line too long"
-		}
+	end := bytes.IndexByte(line, '\n') - 1
+	switch {
+	case end < 0 && len(line) == longest1:
+		return h, 0, "PROXY line too long"
+	case end < 0:
 		return h, 0, ""
+	case line[end] != '\r': // a bare LF, with which other readers end the line
+		return h, 0, "malformed PROXY line"
 	}
 	words := line[len(prefix1):end]
 	family, words, _ := bytes.Cut(words, []byte(" "))

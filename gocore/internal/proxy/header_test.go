@@ -43,6 +43,8 @@ var headers = []struct{ header, want string }{
 	{"PROXY UNKNOWN\r\n", "connection"},
 	{"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n", "connection"},
 	{"PROXY UNKNOWN anything at all\r\n", "connection"},
+	{"PROXY UNKNOWN \n\r\n", "malformed PROXY line"},
+	{"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n\r\n", "malformed PROXY line"},
 	{"PROXY TCP4 192.0.2.1 10.0.0.9 4711\r\n", "malformed PROXY line"},
 	{"PROXY TCP4 192.0.2.1 10.0.0.9 4711 443 \r\n", "malformed PROXY line"},
 	{"PROXY TCP4  192.0.2.1 10.0.0.9 4711 443\r\n", "malformed PROXY line"},
