@@ -24,7 +24,7 @@ of_go = go test $(1) $(at_once) ./gocore/internal/... && \
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket apps fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket profile apps fmt lint fuzz build options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -69,6 +69,9 @@ bench: ## the benchmark against other servers (an hour; results in benchmarks/re
 	@tools/system_packages.sh wrk nginx
 	$(PYTHON) benchmarks/run.py $(ARGS)
 	$(if $(ARGS),,$(PYTHON) benchmarks/bench_websocket.py)
+
+profile: ## measures anew by which calls the compiler optimises the core (gocore/default.pgo; two minutes on a quiet machine)
+	go test -trimpath -run '^$$' -bench 'Request|Bodies|Messages' -benchtime 20s -cpuprofile gocore/default.pgo -o $(VENV)/profiled ./gocore/internal/server
 
 bench-quick: ## the same in two minutes, against uvicorn alone
 	@tools/system_packages.sh wrk

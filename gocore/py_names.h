@@ -83,6 +83,8 @@
     DO(s_set_result, "set_result")                       \
     DO(s_throw, "throw")                                 \
     DO(s_close, "close")                                 \
+    DO(s_task_factory, "_task_factory")                  \
+    DO(s_debug, "_debug")                                \
     DO(s_nest_patched, "_nest_patched")
 
 #endif
