@@ -12,8 +12,6 @@
 
 #include <structmember.h>
 
-#include <string.h>
-
 #include "py_hook.h"
 #include "py_run.h"
 #include "py_tasklist.h"
@@ -29,7 +27,6 @@ struct starter {
     tasklist list;            /* of asyncio, when intercepting */
     PyObject *current_tasks;  /* asyncio's dict of current tasks by loop, when intercepting */
     PyObject *loop_call_soon; /* the loop's own, when ours replaces it */
-    PyTypeObject *step_type;  /* of steps of asyncio's Task in C, once one was seen */
     PyObject *step, *context; /* of the task under construction */
     char intercepting, attached;
     char ours; /* the loop is ours: the core is its selector */
@@ -53,22 +50,11 @@ static PyObject *pass_on(starter *self, PyObject *const *args, Py_ssize_t n, PyO
     return result;
 }
 
-/* Whether a callback is a step of asyncio's Task in C. The loop runs steps of Tasks in Python (nest_asyncio makes all so). */
-static bool is_step(starter *self, PyObject *callback)
-{
-    PyTypeObject *type = Py_TYPE(callback);
-    if (type == self->step_type) return true;
-    const char *name = strrchr(type->tp_name, '.');
-    if (strcmp(name ? name + 1 : type->tp_name, "TaskStepMethWrapper") != 0) return false;
-    Py_XSETREF(self->step_type, (PyTypeObject *)Py_NewRef(type));
-    return true;
-}
-
 /* Takes call_soon(step, context=context) of a Task under construction; passes any other call on to the loop. Allocations of
  * the constructor may run a finalizer that creates other tasks: the last step is ours, earlier ones go to the loop. */
 static PyObject *starter_call_soon(starter *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
-    if (!self->intercepting || n != 1 || names == NULL || PyTuple_GET_SIZE(names) != 1 || !is_step(self, args[0])) return pass_on(self, args, n, names);
+    if (!self->intercepting || n != 1 || names == NULL || PyTuple_GET_SIZE(names) != 1 || !py_tasklist_is_step(&self->list, args[0])) return pass_on(self, args, n, names);
     PyObject *others[] = {self->step, self->context};
     self->step = Py_NewRef(args[0]);
     self->context = Py_NewRef(args[1]);
@@ -152,8 +138,8 @@ static PyObject *plain_task(starter *self, run *coroutine, bool at_once)
 
 #endif
 
-/* Whether a property of the loop is that object: read from its attribute in asyncio's own loops, which takes a third of the time
- * of the method. The attributes are not documented: without them, the method is called. -1 with an exception. */
+/* Whether a property of the loop is that object: its attribute (undocumented) if asyncio's loop has it, which is three times as
+ * fast as the method. -1 with an exception. */
 static int has(starter *self, PyObject *attribute, PyObject *method, PyObject *object)
 {
     PyObject *value = self->ours ? PyObject_GetAttr(self->loop, attribute) : NULL;
@@ -335,7 +321,7 @@ static int starter_traverse(starter *self, visitproc visit, void *arg)
     Py_VISIT(self->list.add);
     Py_VISIT(self->list.references);
     Py_VISIT(self->loop_call_soon);
-    Py_VISIT(self->step_type);
+    Py_VISIT(self->list.step_type);
     Py_VISIT(self->step);
     Py_VISIT(self->context);
     return 0;
@@ -358,7 +344,7 @@ static int starter_clear(starter *self)
     Py_CLEAR(self->list.add);
     Py_CLEAR(self->list.references);
     Py_CLEAR(self->loop_call_soon);
-    Py_CLEAR(self->step_type);
+    Py_CLEAR(self->list.step_type);
     Py_CLEAR(self->step);
     Py_CLEAR(self->context);
     return 0;

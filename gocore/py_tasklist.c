@@ -6,6 +6,18 @@
  * that continues after its first step is added as any other. */
 #include "py_tasklist.h"
 
+#include <string.h>
+
+bool py_tasklist_is_step(tasklist *self, PyObject *callback)
+{
+    PyTypeObject *type = Py_TYPE(callback);
+    if (type == self->step_type) return true;
+    const char *name = strrchr(type->tp_name, '.');
+    if (strcmp(name ? name + 1 : type->tp_name, "TaskStepMethWrapper") != 0) return false;
+    Py_XSETREF(self->step_type, (PyTypeObject *)Py_NewRef(type));
+    return true;
+}
+
 #if PY_VERSION_HEX < 0x030C0000
 
 /* Per thread: whether a task of ours is being created, and the last task left out. Allocations of its constructor may run a
