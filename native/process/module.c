@@ -65,6 +65,13 @@ static PyObject *process_die_with_parent(PyObject *Py_UNUSED(module), PyObject *
     Py_RETURN_NONE;
 }
 
+/* set_dumpable(): gives /proc/self to the user that the process has become (PR_SET_DUMPABLE of prctl(2)). Returns None. */
+static PyObject *process_set_dumpable(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
 /* ---- signals --------------------------------------------------------------------------------------------------- */
 
 /* handler(number) -> the kernel's handler for a signal: 0 for the default action, 1 for ignore, else an address, the same for
@@ -202,6 +209,7 @@ static PyMethodDef process_methods[] = {
     {"set_title", process_set_title, METH_VARARGS,
      "set_title(name, arguments): what ps and top show of this process; arguments None leaves the command line alone."},
     {"die_with_parent", process_die_with_parent, METH_NOARGS, "die_with_parent(): SIGKILL when the parent ends."},
+    {"set_dumpable", process_set_dumpable, METH_NOARGS, "set_dumpable(): /proc/self belongs to the present user."},
     {"handler", process_handler, METH_O,
      "handler(number): the address of what handles a signal, whoever set it; 0 is the default action, 1 is none."},
     {"spawn", process_spawn, METH_VARARGS,

@@ -23,7 +23,7 @@ FASTAPIS = {"-e": "--entrypoint", "-v": "--verbose"}  # with these commands
 PYTHON = re.compile(r"(python|pypy)[\d.]*")
 SERVERS = ("uvicorn", "gunicorn", "granian", "hypercorn", "fastapi", "saltare")
 # What short flags are in lines of one server, where they are something else here or elsewhere.
-THEIRS = {"gunicorn": {"-p": "pid"}, "hypercorn": {"-p": "pid"}}
+THEIRS = {"gunicorn": {"-p": "pidfile"}, "hypercorn": {"-p": "pidfile"}}
 ATTRIBUTES = {"gunicorn": "application", "hypercorn": "app"}  # in a module that is given without one
 OWN = {option.flag: (option, None) for option in table.OPTIONS if option.name != "app"}
 OWN.update({option.off_flag: (option, False) for option in table.OPTIONS if option.off_flag})

@@ -19,6 +19,7 @@ OF_OPTIONS = (
     "options.log_values",
     "options.net_values",
     "options.path_values",
+    "options.process_values",
     "options.proxy_values",
     "options.sources",
     "options.table",

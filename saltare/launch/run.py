@@ -43,6 +43,10 @@ def serve(config, make):
     text, code = explained(run)
     if text:
         log.write(text)
+    if config.has_identity():
+        from ..serve.identity import release
+
+        release(config)
     from ..process.ending import deadline  # the server's modules import it after the app, in the holes that that left
 
     whole = server is None or server.graceful
@@ -70,7 +74,11 @@ def clean_server(config, put_off_ssl):
 
 
 def configure_log(config):
-    """After SIGHUP the modules that log_config names are as new as the app."""
+    """As the user that the process is to become. After SIGHUP the modules that log_config names are as new as the app."""
+    if config.has_identity():
+        from ..serve.identity import assume
+
+        assume(config)
     if config.log_config is None or not is_successor():
         log.configure(config)
         return

@@ -31,6 +31,11 @@ class Listener:
         """From now on `close` leaves the name to another process."""
         self._path = None
 
+    def give_to(self, uid, gid):
+        """Makes a Unix socket's name belong to them."""
+        if self._path:
+            os.chown(self._path, uid, gid, follow_symlinks=False)
+
     def close(self):
         # A forked child closes its copy only; the name belongs to the process that made it.
         if self._path and self._pid == os.getpid() and inode(self._path) == self._inode:

@@ -50,6 +50,8 @@ def check_fast_open():
 
 def open_or_keep(config, inherited):
     """The same for a successor: on failure it keeps the sockets of the previous program."""
+    if not inherited:
+        inherited, config.opened = config.opened, None
     try:
         return open_listeners(config, inherited)
     except StartError as error:
@@ -60,6 +62,14 @@ def open_or_keep(config, inherited):
         log.error(f"{error}; the server keeps listening on the old addresses")
         kept = [(key, taken_over(key.split(" ", 1), fds, config)) for key, fds in inherited.items()]
         return marked(config, [one for key, listeners in kept for one in named(key, listeners, config)])
+
+
+def close_opened(config):
+    """Closes what was opened for a server that did not come to use it."""
+    opened, config.opened = config.opened or {}, None
+    for key, fds in opened.items():
+        for one in taken_over(key.split(" ", 1), fds, config):
+            one.close()
 
 
 def admin_addresses(config):

@@ -71,10 +71,11 @@ def bound_unix(config, path):
     try:
         # Linux gives the name the socket's own mode, so it is never more open than configured;
         # the umask applies at bind, so the mode is set once more.
-        os.fchmod(sock.fileno(), config.uds_permissions)
+        mode = permissions(config)
+        os.fchmod(sock.fileno(), mode)
         sock.bind(path)
         try:
-            os.chmod(path, config.uds_permissions)
+            os.chmod(path, mode)
             return listening(sock, config)
         except BaseException:
             os.unlink(path)
@@ -82,6 +83,12 @@ def bound_unix(config, path):
     except BaseException:
         sock.close()
         raise
+
+
+def permissions(config):
+    """Other servers apply their umask to sockets."""
+    masked = config.umask is not None and config.sources["uds_permissions"].startswith("default")
+    return config.uds_permissions & ~config.umask if masked else config.uds_permissions
 
 
 def no_folder(path):

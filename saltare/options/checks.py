@@ -89,6 +89,8 @@ def complaints(config, found, cwd, app_needed):
             text = f"{one.label}: got {brief(one.value)}, but there is only a Unix socket; accepted with host and port"
             yield (name, "uds_path", "bind"), text
     yield from of_paths(found, cwd)
+    if "user" in found or "group" in found:
+        yield from of_accounts(found)
     yield from of_modules(found)
     yield from of_tls(config, found)
     if config.ws_deflate_context and not config.ws_per_message_deflate:
@@ -168,6 +170,23 @@ def of_tls(config, found):
 
 def is_writable_folder(path):
     return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+
+
+def of_accounts(found):
+    """Users and groups must exist; one that is a number needs no entry."""
+    from .accounts import entry
+
+    for name in ("user", "group"):
+        one = found.get(name)
+        if one is not None and one.value is not None and not one.value.isdigit() and entry(name, one.value) is None:
+            text = f"{one.label}: got {brief(one.value)}, but this machine has no such {name}; create it"
+            yield (name,), f"{text}, or write a number"
+    user, group = found.get("user"), found.get("group")
+    numbered = user is not None and user.value is not None and user.value.isdigit()
+    if numbered and (group is None or group.value is None) and entry("user", user.value) is None:
+        more = spelled(user, "group")
+        text = f"{user.label}: got {brief(user.value)}, which has no entry in the list of users; write {more} as well"
+        yield ("user", "group"), text
 
 
 def of_modules(found):

@@ -24,6 +24,8 @@ class Config:
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
     environment: "Mapping[str, str] | None" = None  # variables for the app, unless they are set: of `saltare dev`
     ticket_secret: "bytes | None" = None  # from which all workers derive the keys of session tickets
+    identity: "int | None" = None  # the process that has assumed what has_identity() is about
+    opened: "dict[str, list[int]] | None" = None  # sockets that were opened before rights were given up, by their keys
     server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:
@@ -70,6 +72,10 @@ class Config:
     def counts_addresses(self) -> bool:
         """Whether a limit counts by the client's address, so that workers need a table of addresses."""
         return bool(self.max_connections_per_ip or self.rate_limit_per_sec)
+
+    def has_identity(self) -> bool:
+        """Whether the process changes its user, group or umask, or writes a pid file."""
+        return (self.user, self.group, self.umask, self.pid) != (None, None, None, None)
 
     def stay_alone(self) -> None:
         """One process, if only WEB_CONCURRENCY asks for several: for callers whose server is one process."""

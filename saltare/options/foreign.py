@@ -8,7 +8,6 @@ for it. When saltare gains a feature, its row goes.
 """
 
 from .meanings import (
-    PID,
     Fine,
     Refusal,
     Spelling,
@@ -47,10 +46,10 @@ SHARED = {
     "ws_per_message_deflate header app_dir factory proxy_headers forwarded_allow_ips access_log ssl_certfile "
     "ssl_keyfile ssl_keyfile_password ssl_ciphers limit_concurrency",
     "G": "bind workers preload reload reuse_port log_level log_config root_path print_config forwarded_allow_ips "
-    "secure_scheme_headers proxy_protocol access_log_format",
+    "secure_scheme_headers proxy_protocol access_log_format user group umask pid",
     "R": "host port uds uds_permissions workers loop log_level log_config factory reload access_log ssl_keyfile "
     "ssl_keyfile_password",
-    "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout",
+    "H": "bind workers reload root_path log_level log_config keep_alive_timeout shutdown_timeout user group umask pid",
     "F": "host port workers reload reload_dir root_path proxy_headers forwarded_allow_ips",
     "Z": "host port uds workers header_timeout keep_alive_timeout body_timeout write_timeout "
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
@@ -73,9 +72,7 @@ NO_HTTP2 = "without HTTP/2 it has no effect"
 QUIC = "saltare has no HTTP/3; let a proxy speak it"
 SUPERVISOR = "let the supervisor do this, as deploy/saltare.service does for systemd"
 DAEMON = "saltare stays in the foreground; " + SUPERVISOR
-USER = "start saltare as that user: User= and Group= of systemd, or setpriv"
 NAME = "leave it out; processes are called saltare, saltare:master and saltare:wkr1"
-UMASK = "use umask before the command; for a Unix socket write --uds-permissions"
 STATSD = "saltare sends no metrics in this version; leave it out"
 KEEP_GUNICORN = "or keep gunicorn: gunicorn -k saltare.workers.SaltareWorker"
 HOOKS = f"saltare calls no hooks; do it in the app's lifespan, or at import, {KEEP_GUNICORN}"
@@ -184,12 +181,12 @@ ROWS = (
     Row("R", "blocking_threads_idle_timeout runtime_threads runtime_blocking_threads runtime_mode", Fine(CORE)),
     Row("R", "task_impl", Fine("tasks are asyncio's", "asyncio rust")),
     Row("GH", "-D daemon", Refusal(DAEMON), FLAG),
-    Row("GH", "-u user", Refusal(USER)),
-    Row("GH", "-g group", Refusal(USER)),
-    Row("G", "initgroups", Refusal(USER), FLAG),
-    Row("GH", "-m umask", Refusal(UMASK)),
-    Row("GH", "-p", Spelling("port", port_or_pid, "with a number; no pid file is written")),
-    Row("GRH", "pid pidfile pid_file pid_path", Refusal(PID)),
+    Row("GH", "-u", Spelling("user")),
+    Row("GH", "-g", Spelling("group")),
+    Row("G", "initgroups", Fine("with --user the process gets all groups of that user"), FLAG),
+    Row("GH", "-m", Spelling("umask")),
+    Row("GH", "-p", Spelling("port", port_or_pid, "with a number, otherwise `--pid`")),
+    Row("GRH", "pidfile pid_file pid_path", Spelling("pid")),
     Row("GR", "-n name process_name proc_name default_proc_name", Refusal(NAME)),
     Row("G",
         "on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort pre_exec "

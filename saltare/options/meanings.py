@@ -3,8 +3,6 @@
 from .config import AT_ONCE
 from .values import Refused, Seconds, Size, whole_number
 
-PID = "saltare writes no pid file; the supervisor knows the pid, or write: saltare ... & echo $! > FILE"
-
 
 class Spelling:
     """Another spelling of one of our options; `read` converts the value, or returns a dict of several options.
@@ -211,9 +209,8 @@ def interface(value):
 
 
 def port_or_pid(value):
-    if word(value).isdigit():
-        return value
-    raise Refused(f"-p is short for --port. {PID}")
+    """-p is short for the port in some servers, and for the pid file in others."""
+    return {"port" if word(value).isdigit() else "pid": value}
 
 
 def no_file(value):

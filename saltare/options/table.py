@@ -10,6 +10,7 @@ from .answer_values import Bounds, OwnPath
 from .log_values import LogFile, LogFormat, RequestPath
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
 from .path_values import ByPath
+from .process_values import Account, Umask
 from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
 from .techniques import TECHNIQUES
 from .values import (
@@ -172,6 +173,34 @@ OPTIONS = (
         Seconds(366 * DAY),
         0.0,
         "Replace a worker that has reached this age. 0 = never.",
+    ),
+    Option(
+        PROCESSES,
+        "user",
+        Account("user"),
+        None,
+        "Become this user, a name or a number, before the app is imported and after the sockets are opened. Only root can.",
+    ),
+    Option(
+        PROCESSES,
+        "group",
+        Account("group"),
+        None,
+        "Become a member of this group. By default, and in addition, of the groups of user.",
+    ),
+    Option(
+        PROCESSES,
+        "umask",
+        Umask(),
+        None,
+        "Take these permissions away from new files of the app, and from Unix sockets without uds_permissions.",
+    ),
+    Option(
+        PROCESSES,
+        "pid",
+        Path(),
+        None,
+        "Write the pid of the server to this file, and remove it at the end. With workers it is the master's.",
     ),
     Option(PROCESSES, "reload", Flag(), False, "Restart when a file changes. For development."),
     Option(PROCESSES, "reload_dir", Several(Path(), ",", "commas"), (), "Watch this folder instead of app_dir."),

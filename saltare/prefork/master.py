@@ -29,7 +29,7 @@ from ..process.signals import STOPPING
 from ..process.terminal import hung_up
 from ..restart.handover import Command, end_trial, is_trial, received
 from ..restart.origin import origin
-from ..serve.core import configure_logs
+from ..serve.core import prepare, release
 from .attempts import Attempts
 from .failures import Failures
 from .preload import Preload
@@ -71,10 +71,13 @@ class Master:
 
     def run(self):
         """Serves until stopped. Raises as a Server does; SystemExit when the end of a worker ends the server."""
-        inherited = received() or {}
-        trial = is_trial()
         self._check_process()
         try:
+            prepare(self.config)
+            inherited = received() or {}
+            trial = is_trial()
+            if self.config.opened:
+                inherited["listeners"], self.config.opened = self.config.opened, None
             self._preload.load(inherited, trial)
             if trial:
                 end_trial()
@@ -104,7 +107,6 @@ class Master:
             raise StartError("run() forks workers, so it must be called in the main thread")
         if not sys.modules.keys().isdisjoint(("saltare._core", "saltare._core_full")):
             raise StartError("a process that has served itself cannot fork workers: Go does not survive fork")
-        configure_logs(self.config)
 
     def _retry(self, step, *arguments):
         """A step of the start. A failure ends the start, but is retried first while workers serve."""
@@ -378,4 +380,5 @@ class Master:
         if self._watcher is not None:
             self._watcher.close()
         self._resources.close(self._attempts)
+        self._attempts.do("the pid file", release, self.config)
         gc.unfreeze()

@@ -48,7 +48,9 @@ class Preload:
         """The workers' configuration, by the same decision."""
         if not self.failed:
             return self._config
-        return type(self._config)({**self._config.values(), "preload": False}, self._config.sources)
+        config = type(self._config)({**self._config.values(), "preload": False}, self._config.sources)
+        config.identity = self._config.identity
+        return config
 
     def _load_again(self, inherited):
         """The trial passed, but files may have changed since. Workers serve, and new ones may retry the import."""

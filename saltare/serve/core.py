@@ -1,5 +1,8 @@
 """The core of a server, made from its configuration."""
 
+import gc
+from functools import partial
+
 from .. import log
 from ..app.failures import send_in_loop
 from ..app.scope import IGNORED_SENDS, coded_extensions, template, websocket
@@ -12,13 +15,27 @@ ADMIN_PATHS = ("health_path", "metrics_path")  # that are answered on admin_bind
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
-def configure_logs(config):
-    """Applies what the configuration says of logs. StartError: the access log cannot be written."""
+def prepare(config):
+    """Makes the process what the configuration says of its user, group, umask and pid file, and applies what it says of
+    logs. StartError: it cannot become that, or the access log cannot be written.
+    """
+    if config.has_identity():
+        from .identity import assume
+
+        assume(config)
     log.configure(config)
     if config.access_log:
         from ..process.log_file import check
 
         check(config.access_log_path)
+
+
+def release(config):
+    """At the end of the server: removes the pid file."""
+    if config.has_identity():
+        from .identity import release
+
+        release(config)
 
 
 def new_core(config, options):
@@ -124,6 +141,21 @@ def attach(core, starter, loop, state):
     core.log = log_line
     core.elsewhere = send_in_loop
     core.state = state
+
+
+def set_quiet_work(server, core, starter):
+    """Sets up what is done about memory while the server is quiet."""
+    config = server.config
+    if server.cleanup is not None:
+        server.cleanup.attach(server._loop, core)
+    elif config.park_memory is not None:
+        log.warning(
+            "memory is not parked: saltare serves in the interpreter that it was started in "
+            f"({server.why_here}); `saltare MODULE:ATTRIBUTE --park-memory DIR` starts one of its own"
+        )
+    if config.gc_collect_every_n_requests:
+        starter.collect = partial(gc.collect, 0)
+        starter.collect_every = config.gc_collect_every_n_requests
 
 
 def log_line(level, line):

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gc
 import os
 import signal
 import time
@@ -17,7 +16,7 @@ from ..process import forks
 from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
-from .core import attach, configure_logs, core_options, is_guest, module, new_core
+from .core import attach, core_options, is_guest, module, new_core, prepare, release, set_quiet_work
 from .drain import Drained, cancel_all, delayed, executor_ended, is_busy
 from .signals import Signals, log_actions
 from .stop import Stop
@@ -75,6 +74,8 @@ class Server:
     def _run_alone(self):
         """In the main thread, which handles SIGHUP: the process may exec a new program, or be a successor itself."""
         self._origin = origin()
+        if self.config.has_identity():
+            prepare(self.config)  # before a trial begins
         if is_successor():
             self._take_over()
         try:
@@ -90,6 +91,8 @@ class Server:
         finally:
             renewal, self._renewal = self._renewal, None
             kept = renewal and renewal.follow(wanted=not self._stopped, until=self.until)
+            if not kept:
+                release(self.config)
         self._inherited = kept and {"listeners": kept}
         return bool(kept)
 
@@ -238,11 +241,15 @@ class Server:
     def _begin(self):
         if self._loop is not None or self._listeners:
             raise RuntimeError(RUNNING)
-        configure_logs(self.config)
-        if not self.app_is_loaded:
-            from ..app.importer import load
+        try:
+            prepare(self.config)
+            if not self.app_is_loaded:
+                from ..app.importer import load
 
-            load(self.config)
+                load(self.config)
+        except BaseException:
+            release(self.config)
+            raise
 
     def _listen(self):
         from ..listen.open import open_or_keep
@@ -267,6 +274,8 @@ class Server:
         self._stopped, self._stop = self._stop.was_requested(), Stop()
         self._uncancelled = set()
         self.notifier = self.notifier and self.notifier.close()
+        if self._renewal is None:  # otherwise another program takes the place of this one
+            release(self.config)
 
     async def _life(self, core, guest):
         self.core, loop = core, asyncio.get_running_loop()
@@ -292,7 +301,7 @@ class Server:
             return
         try:
             attach(core, starter, self._loop, lifespan.state)
-            self._set_quiet_work(core, starter)
+            set_quiet_work(self, core, starter)
             if self.config.startup_request:
                 from ..app.first_request import warm_up
 
@@ -308,18 +317,6 @@ class Server:
         finally:
             await self._cancel(starter.tasks.values())
             await self._shut(lifespan)
-
-    def _set_quiet_work(self, core, starter):
-        if self.cleanup is not None:
-            self.cleanup.attach(self._loop, core)
-        elif self.config.park_memory is not None:
-            log.warning(
-                "memory is not parked: saltare serves in the interpreter that it was started in "
-                f"({self.why_here}); `saltare MODULE:ATTRIBUTE --park-memory DIR` starts one of its own"
-            )
-        if self.config.gc_collect_every_n_requests:
-            starter.collect = partial(gc.collect, 0)
-            starter.collect_every = self.config.gc_collect_every_n_requests
 
     async def _or_stop(self, coroutine):
         """Waits for the coroutine; a stop cancels it. Returns whether it has finished."""

@@ -28,7 +28,7 @@ MODULES = ("os", "select", "signal", "raw_signal", "_process", "_memory", "socke
 HARMLESS = {
     "os.fspath", "os.strerror", "os.waitstatus_to_exitcode", "os._exit", "os.getpid", "os.getppid", "os.access",
     "signal.getsignal", "_signal.getsignal", "os.sched_getaffinity", "os.fstat", "os.lstat", "os.stat",
-    "os.register_at_fork",
+    "os.register_at_fork", "os.umask", "os.getresuid", "os.getresgid", "os.geteuid", "os.getegid",
 }  # fmt: skip
 # Calls of workers, of the app's import, or of a single process.
 NOT_OF_A_MASTER = {
@@ -150,6 +150,7 @@ def main(folder, options):
     import saltare.prefork.lost_threads
     import saltare.prefork.master
     import saltare.prefork.preload
+    import saltare.serve.identity
 
     saltare.prefork.failures.BRIEF = 0.0  # workers are killed one after another here
     saltare.prefork.attempts.REPEATED = 0.0  # the test looks for each failure in the log

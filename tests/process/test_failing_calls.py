@@ -19,7 +19,7 @@ TIMES_OF_TWO_PROGRAMS = (TIMES + 1) // 2  # where each takes seconds
 # Calls that may fail without a log line: the master repeats them, has an alternative, or does not need them.
 SILENT = (
     "os.close", "socket.close", "os.open", "os.pipe2", "os.getcwd", "os.listdir", "os.memfd_create", "os.write",
-    "signal.pthread_sigmask", "_signal.pthread_sigmask", "signal.set_wakeup_fd", "_signal.set_wakeup_fd",
+    "os.unlink", "signal.pthread_sigmask", "_signal.pthread_sigmask", "signal.set_wakeup_fd", "_signal.set_wakeup_fd",
 )  # fmt: skip
 
 
@@ -162,23 +162,31 @@ def test_a_signal_mask_that_cannot_be_restored(faulty):
 
 def test_at_a_stop(faulty):
     """The stop still works: requests in progress are finished, and no process is left."""
-    server = faulty.start(workers=2)
+    pid = faulty.folder / "pid"
+    server = faulty.start(workers=2, pid=str(pid))
     faulty.arm(server)
     assert server.stop() == 0
     for call, nth in each(faulty.counts("end")):
-        server = faulty.start(workers=2)
+        server = faulty.start(workers=2, pid=str(pid))
         faulty.arm(server, call, nth)
         family = children(server.pid)
         assert server.stop() == 0, (call, nth, server.logs())
         assert faulty.fired() or nth > 1, call
         assert not any(map(alive, family))
         assert call in SILENT or errors(server) or not faulty.fired(), (call, nth, server.logs())
+        assert not pid.exists() or not pid.read_text() or faulty.fired(), (call, nth)
 
 
 def test_at_the_start(faulty):
     """It serves nevertheless, or one line says why not, and no process is left."""
-    path = faulty.folder / "socket"
-    options = {"workers": 2, "uds_path": str(path), **NAMED}  # a child imports the app first, and reports its threads
+    path, pid = faulty.folder / "socket", faulty.folder / "pid"
+    options = {
+        "workers": 2,
+        "uds_path": str(path),
+        "pid": str(pid),
+        "umask": 0o22,
+        **NAMED,
+    }  # a child imports the app first, and reports its threads
     faulty.plan("start")
     server = faulty.start(**options)
     counts = faulty.arm(server)
@@ -190,6 +198,7 @@ def test_at_the_start(faulty):
             popen = subprocess.Popen(faulty.command(**options), stderr=stderr, cwd=faulty.folder)
         try:
             serves_or_says_why_not(popen, path, log)
+            assert not pid.exists() or not pid.read_text() or faulty.fired(), call
             assert faulty.fired() or nth > 1  # the number of calls varies, for example of waits for children
         except AssertionError as failure:
             raise AssertionError(f"{call}, {nth}: {log.read_text()}") from failure
