@@ -74,7 +74,7 @@ def clean_server(config, put_off_ssl):
 
 
 def configure_log(config):
-    """As the user that the process is to become. After SIGHUP the modules that log_config names are as new as the app."""
+    """As the user that the process is to become. After SIGHUP the modules of log_config are as new as the app."""
     if config.has_identity():
         from ..serve.identity import assume
 

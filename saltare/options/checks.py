@@ -224,6 +224,8 @@ def of_processes(config, found, cwd):
         more = spelled(one, "limit_max_requests")
         text = f"{one.label}: got {brief(one.value)}, but there is no limit to add it to; write {more} as well"
         yield ("limit_max_requests_jitter", "limit_max_requests"), text
+    if config.worker_cpus is not None:
+        yield from of_cpus(config, found)
     if config.reload and config.workers != 1:
         advice = "while files are watched there is one worker; leave one of them out"
         yield ("reload", "workers"), contradiction(found["reload"], found["workers"], advice=advice)
@@ -233,6 +235,19 @@ def of_processes(config, found, cwd):
         yield ("reload",), needs_name(found["reload"])
     elif config.supervised() and not config.preload:
         yield ("preload",), needs_name(found["preload"])
+
+
+def of_cpus(config, found):
+    one, here = found["worker_cpus"], os.sched_getaffinity(0)
+    if not config.supervised():
+        text = f"{one.label}: got {brief(one.value)}, but there are no workers; write {spelled(one, 'workers')} as well"
+        yield ("worker_cpus", "workers"), f"{text}, or start the server by taskset"
+    elif config.worker_cpus != "auto":
+        missing = [cpu for cpu in config.worker_cpus.split(",") if int(cpu) not in here]
+        if missing:
+            there = f"this process may run on {', '.join(map(str, sorted(here)))}"
+            text = f"{one.label}: got {brief(one.value)}, with CPU {one_of(missing, 'and')}, but {there}"
+            yield ("worker_cpus",), f"{text}; leave out the others, or write auto"
 
 
 def needs_name(found):

@@ -10,7 +10,7 @@ from .answer_values import Bounds, OwnPath
 from .log_values import LogFile, LogFormat, RequestPath
 from .net_values import FD, PORT, Address, Header, Host, ServerHeader
 from .path_values import ByPath
-from .process_values import Account, Umask
+from .process_values import Account, Cpus, Umask
 from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
 from .techniques import TECHNIQUES
 from .values import (
@@ -176,10 +176,19 @@ OPTIONS = (
     ),
     Option(
         PROCESSES,
+        "worker_cpus",
+        Cpus(),
+        None,
+        "Run each worker on one CPU of this list: worker N on the N-th, and on from the first again. With auto, the "
+        "list is of all CPUs that the master may use.",
+    ),
+    Option(
+        PROCESSES,
         "user",
         Account("user"),
         None,
-        "Become this user, a name or a number, before the app is imported and after the sockets are opened. Only root can.",
+        "Become this user, a name or a number, after the sockets are opened and before the app is imported. Only root "
+        "can.",
     ),
     Option(
         PROCESSES,

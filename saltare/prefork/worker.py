@@ -123,6 +123,10 @@ def run_worker(assignment, parent, handlers, mask):
         _process.die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
+        if assignment.config.worker_cpus is not None:
+            from .cpus import pin
+
+            pin(assignment.config.worker_cpus, assignment.number)
         title.set_title(f"saltare:wkr{assignment.number}")
         assignment.config.shutdown_timeout = assignment.config.patience()
         assignment.config.drain_delay = 0.0  # the master waits

@@ -27,7 +27,7 @@ def holder(path):
         return 0
     except OSError as error:
         raise failure(path, error.strerror) from None
-    if text and not text.isdigit() or len(text) > LONGEST:
+    if (text and not text.isdigit()) or len(text) > LONGEST:
         raise failure(path, "there is a file of that name that is no pid file")
     return int(text or 0)
 

@@ -35,8 +35,8 @@ def assume(rights):
             os.setgroups(rights.groups)
         os.setresgid(rights.gid, rights.gid, rights.gid)
         os.setresuid(rights.uid, rights.uid, rights.uid)
-        # Else the kernel gives /proc/self to root, as for a program that holds root's secrets. This one will exec at SIGHUP,
-        # after which it belongs to the user in any case.
+        # Otherwise /proc/self belongs to root, as for a program that holds root's secrets. After the exec at SIGHUP it
+        # belongs to the user in any case.
         _process.set_dumpable()
     except OSError as error:
         what = f"user {rights.uid} and group {rights.gid}"
