@@ -368,6 +368,13 @@ int32_t saltare_stats(int64_t server, struct saltare_stats *stats);
  * Returns: 0, -ESTALE, or -ENOENT when there are no more causes. */
 int32_t saltare_refusal(int64_t server, uint32_t index, struct saltare_refusal *refusal);
 
+/* Counts the open connections of a server by their phase, in the order of its table in package transport, without Closed.
+ * Threads: any.
+ * Owns: nothing.
+ * Units: connections.
+ * Returns: 0 or -ESTALE. */
+int32_t saltare_phases(int64_t server, uint64_t counts[6]);
+
 /* Counts what all servers of this process hold.
  * Threads: any; it waits for each server's lock, so the caller should release the GIL.
  * Owns: nothing.

@@ -200,6 +200,16 @@ func saltare_stats(handle C.int64_t, out *C.struct_saltare_stats) C.int32_t {
 	return 0
 }
 
+//export saltare_phases
+func saltare_phases(handle C.int64_t, counts *C.uint64_t) C.int32_t {
+	s := find(handle)
+	if s == nil {
+		return -C.ESTALE
+	}
+	*(*[transport.Phases]uint64)(unsafe.Pointer(counts)) = s.Phases()
+	return 0
+}
+
 //export saltare_refusal
 func saltare_refusal(handle C.int64_t, index C.uint32_t, out *C.struct_saltare_refusal) C.int32_t {
 	s := find(handle)

@@ -201,6 +201,16 @@ static PyObject *core_stats(core *self, PyObject *Py_UNUSED(ignored))
                          "refused", s.refused, "buffers", s.buffers, "unsent", s.unsent, "panics", s.panics);
 }
 
+static PyObject *core_phases(core *self, PyObject *Py_UNUSED(ignored))
+{
+    unsigned long long n[6];
+    _Static_assert(sizeof n[0] == sizeof(uint64_t), "Py_BuildValue has no format for uint64_t");
+    if (py_core_usable(self, "phases") < 0) return NULL;
+    int32_t status = saltare_phases(self->handle, (uint64_t *)n);
+    if (status < 0) return py_raise_status(status, "phases");
+    return Py_BuildValue("{sKsKsKsKsKsK}", "reading_head", n[0], "in_request", n[1], "sending", n[2], "idle", n[3], "in_handshake", n[4], "lingering", n[5]);
+}
+
 static PyObject *core_refusals(core *self, PyObject *Py_UNUSED(ignored))
 {
     struct saltare_refusal one;
@@ -284,6 +294,7 @@ static PyMethodDef core_methods[] = {
     {"drain", (PyCFunction)core_drain, METH_NOARGS, "drain(): stops accepting; on_empty is called when the last connection is gone."},
     {"close", (PyCFunction)core_close, METH_NOARGS, "close(): ends everything at once; may be called again."},
     {"stats", (PyCFunction)core_stats, METH_NOARGS, "stats() -> dict of figures."},
+    {"phases", (PyCFunction)core_phases, METH_NOARGS, "phases() -> dict: phase -> number of open connections in it."},
     {"refusals", (PyCFunction)core_refusals, METH_NOARGS, "refusals() -> dict: cause, mostly the option that sets a limit -> how often."},
     {NULL},
 };

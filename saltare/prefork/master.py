@@ -247,6 +247,8 @@ class Master:
             if not self._service.stops:
                 log.info(f"stopping: {signal.Signals(number).name if number else 'shutdown() was called'}")
             self._stop(self.config.drain_delay if number == signal.SIGTERM else 0.0)
+        elif number == signal.SIGUSR1:
+            self._workers.write_figures()
         elif self._service.stops:
             return
         elif number == signal.SIGHUP:

@@ -36,6 +36,7 @@ class WorkerServer(Server):
     def at(cls, assignment):
         server = cls(assignment.config)
         server._assignment, server._report_to_master = assignment, Reporter(assignment.pipe)
+        server.number = assignment.number
         config = assignment.config
         server.cleanup = Cleanup(config, None if config.preloads() else config.park_memory, shares=config.shares_heap())
         return server

@@ -165,6 +165,11 @@ class Workers:
         for worker in self if self._config.access_log else ():
             self._attempts.do(f"signal {signal.SIGUSR2} to {worker}", send, worker.pid, signal.SIGUSR2)
 
+    def write_figures(self):
+        """SIGUSR1: each writes its own."""
+        for worker in self:
+            self._attempts.do(f"signal {signal.SIGUSR1} to {worker}", send, worker.pid, signal.SIGUSR1)
+
     def remove(self, worker):
         """It has ended; what it wrote may still be read."""
         del self._by_pid[worker.pid]

@@ -36,6 +36,7 @@ class Server:
 
     def __init__(self, config: "Config") -> None:
         self.config = config
+        self.number = 0  # of a worker, from 1
         self.started = False  # accepting
         self.graceful = True  # nothing was cancelled at the last stop
         self.url: str | None = None  # of the first listener, while listening

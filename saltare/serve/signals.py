@@ -3,12 +3,14 @@
 import signal
 from functools import partial
 
+from .. import log
 from ..cpython import raw_signal
 from ..process import forks, ignored
 from ..process.signals import in_main_thread, restore
 from .visible import Visible
 
 SHOWN = (signal.SIGINT, signal.SIGTERM)
+OF_LOGS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Signals:
@@ -24,6 +26,7 @@ class Signals:
         self._loop, self._actions = loop, actions
         self._handler = handler or by_signals_alone
         self._ignored = []
+        self._ours = {}  # what the loop has set
         self.before = {}  # the former handlers
         self.afterwards = None  # a handler to set at the end instead, until `restore`
 
@@ -37,10 +40,11 @@ class Signals:
             return self
         self._ignored = ignored.ignore()
         for number, action in self._actions.items():
-            if number in (signal.SIGQUIT, signal.SIGUSR2) and not ignored.is_free(number):
+            if number in (signal.SIGQUIT, *OF_LOGS) and not ignored.is_free(number):
                 continue  # the app may dump its stacks on it
             self.before[number] = raw_signal.getsignal(number)
             self._loop.add_signal_handler(number, action)
+            self._ours[number] = raw_signal.getsignal(number)
         self._show()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._actions)  # the previous program may have blocked them
         forks.call_in_child(self._leave)
@@ -50,6 +54,9 @@ class Signals:
 
     def __exit__(self, *exc):
         forks.forget_call(self._leave)
+        for number in OF_LOGS:
+            if number in self.before and raw_signal.getsignal(number) is not self._ours[number]:
+                del self.before[number]  # the app has set another handler meanwhile, which stays
         for number in self.before:
             self._loop.remove_signal_handler(number)
             if self.afterwards is not None:
@@ -78,8 +85,24 @@ class Signals:
 
 
 def log_actions(server):
-    """What a server that writes an access log does on signals: SIGUSR2 opens the file again."""
-    return {signal.SIGUSR2: partial(reopen_log, server)} if server.config.access_log else {}
+    """What a server does for its logs on signals: SIGUSR1 writes a line of figures, SIGUSR2 opens the file of the
+    access log again.
+    """
+    actions = {signal.SIGUSR1: partial(write_figures, server)}
+    if server.config.access_log:
+        actions[signal.SIGUSR2] = partial(reopen_log, server)
+    return actions
+
+
+def write_figures(server):
+    if server.core is None:  # it does not listen yet
+        return
+    try:
+        from .figures import write
+
+        write(server)
+    except (OSError, ImportError) as error:  # no descriptor left, for example, or the package being replaced
+        log.error(f"SIGUSR1: no figures: {error}")
 
 
 def reopen_log(server):

@@ -253,6 +253,16 @@ func (s *Server) Refusals(why journal.Limit) uint64 {
 	return s.loop.Counts.Refusals[why]
 }
 
+// Phases counts the open connections by their phase; zeros once the server is closed.
+func (s *Server) Phases() (counts [transport.Phases]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		counts = s.loop.Phases()
+	}
+	return counts
+}
+
 // Stats are figures of a server.
 type Stats struct {
 	transport.Counts

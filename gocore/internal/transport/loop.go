@@ -108,6 +108,12 @@ func (l *Loop) Report(tag poll.Tag, bits uint32) {
 	l.drive(c)
 }
 
+// Phases counts the open connections by their phase, from Head on.
+func (l *Loop) Phases() (counts [Phases]uint64) {
+	l.sweep(func(c *Conn) { counts[c.phase-1]++ })
+	return counts
+}
+
 // sweep calls do for every open connection.
 func (l *Loop) sweep(do func(c *Conn)) {
 	for i := range l.conns.Len() {

@@ -24,6 +24,9 @@ const (
 	Linger
 
 	phases
+
+	// Phases is the number of phases of an open connection.
+	Phases = int(phases) - 1
 )
 
 // String is the wording for logs: "closed while reading the request head".

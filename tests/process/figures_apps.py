@@ -1,0 +1,12 @@
+"""An app that says whether the module of figures is loaded."""
+
+import sys
+
+
+async def app(scope, receive, send):
+    """A path of /waits waits until the client has gone."""
+    while scope["path"] == "/waits" and (await receive())["type"] != "http.disconnect":
+        pass
+    body = str("saltare.serve.figures" in sys.modules).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
