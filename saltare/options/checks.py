@@ -5,7 +5,7 @@ import os
 from .table import BY_NAME, WAYS
 from .values import brief, one_of
 
-OWN_PATHS = ("health_path", "metrics_path")  # options whose value is a path that the server answers
+OWN_PATHS = ("health_path", "metrics_path", "status_path")  # options whose value is a path that the server answers
 
 
 def choose_way(found, problems):
@@ -116,9 +116,9 @@ def complaints(config, found, cwd, app_needed):
 def of_answers(config, found):
     """No two options may answer one path; and what others of the group need."""
     buckets = found.get("metrics_buckets")
-    if buckets and buckets.value != BY_NAME["metrics_buckets"].default and config.metrics_path is None:
+    if buckets and buckets.value != BY_NAME["metrics_buckets"].default and not config.counts():
         text = f"{buckets.label}: got {brief(buckets.value)}, but there is no metrics_path"
-        yield ("metrics_buckets", "metrics_path"), text
+        yield ("metrics_buckets", "metrics_path", "status_path"), text
     if config.admin_bind is not None and not any(getattr(config, name) for name in OWN_PATHS):
         label, names = found["admin_bind"].label, one_of(OWN_PATHS)
         yield ("admin_bind", *OWN_PATHS), f"{label}: got {config.admin_bind}, but nothing to answer there: set {names}"

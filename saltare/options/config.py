@@ -69,6 +69,10 @@ class Config:
         """Of its addresses."""
         return "https" if self.ssl_certfile else "http"
 
+    def counts(self) -> bool:
+        """Whether requests are counted for the metrics."""
+        return self.metrics_path is not None or self.status_path is not None
+
     def counts_addresses(self) -> bool:
         """Whether a limit counts by the client's address, so that workers need a table of addresses."""
         return bool(self.max_connections_per_ip or self.rate_limit_per_sec)

@@ -55,7 +55,7 @@ SHARED = {
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
     "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude "
-    "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
+    "status_path ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
     "max_connection_lifetime rate_limit_per_sec rate_limit_burst tcp_keepidle tcp_keepintvl tcp_keepcnt "
     "tcp_user_timeout_ms tcp_fastopen_qlen",
 }

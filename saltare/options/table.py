@@ -451,6 +451,14 @@ OPTIONS = (
     ),
     Option(
         ANSWERS,
+        "status_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with a page that draws the metrics live, summed over all workers. Everybody who "
+        "can reach the path can see them.",
+    ),
+    Option(
+        ANSWERS,
         "metrics_buckets",
         Bounds(DAY),
         BUCKETS,
@@ -461,8 +469,8 @@ OPTIONS = (
         "admin_bind",
         Address(),
         None,
-        "Listen on this address too, and answer health_path and metrics_path there alone. No request to it reaches the "
-        "app.",
+        "Listen on this address too, and answer health_path, metrics_path and status_path there alone. No request "
+        "to it reaches the app.",
     ),
     Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
     Option(

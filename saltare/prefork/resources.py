@@ -64,7 +64,7 @@ def figures(config):
     """Identifies the layout of the metrics' figures; 0: metrics are off. Programs with other buckets must not add to
     them.
     """
-    if config.metrics_path is None:
+    if not config.counts():
         return 0
     from zlib import crc32
 

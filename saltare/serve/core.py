@@ -11,7 +11,7 @@ from ..errors import ConfigError
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
 BY_PATH = {"request_timeout_path": 1000, "max_request_body_path": 1}  # and by what a value is multiplied
-ADMIN_PATHS = ("health_path", "metrics_path")  # that are answered on admin_bind alone, if it is set
+ADMIN_PATHS = ("health_path", "metrics_path", "status_path")  # that are answered on admin_bind alone, if it is set
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 

@@ -61,9 +61,10 @@ def test_a_core_is_opened_with_the_default_of_each_option():
 
 def test_what_is_for_an_admin_address_is_answered_nowhere_else():
     config = load("nothing:app", {"admin_bind": "127.0.0.1:0", "health_path": "/health", "metrics_path": "/metrics"})
+    config.status_path = "/status"
     there, nowhere = core_options(config, guest=False, admin_listeners=1), core_options(config, guest=False)
     assert (there["health_path"], there["metrics_path"]) == (b"/health", b"/metrics")
-    assert nowhere["health_path"] == nowhere["metrics_path"] == b""
+    assert nowhere["health_path"] == nowhere["metrics_path"] == nowhere["status_path"] == b""
 
 
 TEXTS = {name for name, unit in options().items() if unit == "text"}

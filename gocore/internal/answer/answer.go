@@ -4,6 +4,7 @@
 package answer
 
 import (
+	_ "embed" // for the page
 	"strconv"
 
 	"saltare/gocore/internal/http1"
@@ -13,7 +14,8 @@ import (
 // Rules say which requests are answered without the app. The zero value answers none.
 type Rules struct {
 	Health    []byte // path; nil: none
-	Metrics   []byte // path; nil: none, and nothing is counted for them
+	Metrics   []byte // path; nil: none
+	Status    []byte // path of the page that draws the metrics, and with the query "metrics" of the metrics; nil: none
 	Admin     bool   // the paths above are answered on listeners for admin alone
 	Favicon   bool   // /favicon.ico
 	Preflight bool   // any OPTIONS request with an Origin
@@ -21,8 +23,11 @@ type Rules struct {
 
 // Any tells whether there are rules.
 func (r *Rules) Any() bool {
-	return r.Admin || r.Health != nil || r.Metrics != nil || r.Favicon || r.Preflight
+	return r.Admin || r.Health != nil || r.Counts() || r.Favicon || r.Preflight
 }
+
+// Counts tells whether anything is counted for the metrics.
+func (r *Rules) Counts() bool { return r.Metrics != nil || r.Status != nil }
 
 // Kind is what a request is answered with.
 type Kind uint8
@@ -31,6 +36,7 @@ const (
 	ByApp Kind = iota // not answered here
 	Health
 	Metrics
+	Status
 	Favicon
 	Preflight
 	WrongMethod
@@ -60,6 +66,8 @@ func (r *Rules) ofPath(path []byte, admin bool) Kind {
 		return Health
 	case here && string(path) == string(r.Metrics):
 		return Metrics
+	case here && string(path) == string(r.Status):
+		return Status
 	case admin:
 		return NotFound
 	case r.Favicon && string(path) == faviconPath:
@@ -104,7 +112,10 @@ func Of(kind Kind, h *http1.Head, buf []byte, state State, room []byte) Answer {
 		return whole(405, plain, []byte("Method Not Allowed\n"), message.AppendField(room, "allow", "GET, HEAD"))
 	case kind == NotFound:
 		return whole(404, plain, []byte("Not Found\n"), room)
-	case kind == Metrics:
+	case kind == Status && string(h.Query.In(buf)) != "metrics":
+		fields := message.AppendField(message.AppendField(room, "cache-control", "no-store"), "content-security-policy", policy)
+		return whole(200, html, page, fields)
+	case kind == Metrics || kind == Status:
 		return whole(200, exposition, state.Metrics(), message.AppendField(room, "cache-control", "no-store"))
 	case state.Stopping():
 		return whole(503, plain, []byte("draining"), message.AppendField(room, "cache-control", "no-store"))
@@ -115,7 +126,15 @@ func Of(kind Kind, h *http1.Head, buf []byte, state State, room []byte) Answer {
 const (
 	plain      = "text/plain; charset=utf-8"
 	exposition = "text/plain; version=0.0.4; charset=utf-8"
+	html       = "text/html; charset=utf-8"
 )
+
+// page asks for the metrics by itself, and for nothing else.
+//
+//go:embed status.html
+var page []byte
+
+const policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // whole is an answer of that type, whose length is known.
 func whole(status int, kind string, body, fields []byte) Answer {

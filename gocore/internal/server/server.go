@@ -122,7 +122,7 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Conn.CountsAddresses() {
 		err = s.openAddresses(c.Worker)
 	}
-	if err == nil && c.Conn.Answers.Metrics != nil {
+	if err == nil && c.Conn.Answers.Counts() {
 		err = s.count(c)
 	}
 	if err != nil {
