@@ -79,6 +79,10 @@ def configure_log(config):
         from ..serve.identity import assume
 
         assume(config)
+    if config.tracemalloc_path is not None:
+        from ..serve.traced import begin
+
+        begin()
     if config.log_config is None or not is_successor():
         log.configure(config)
         return

@@ -5,7 +5,12 @@ import os
 from .table import BY_NAME, WAYS
 from .values import brief, one_of
 
-OWN_PATHS = ("health_path", "metrics_path", "status_path")  # options whose value is a path that the server answers
+OWN_PATHS = (
+    "health_path",
+    "metrics_path",
+    "status_path",
+    "tracemalloc_path",
+)  # options whose value is a path that the server answers
 
 
 def choose_way(found, problems):

@@ -55,7 +55,8 @@ SHARED = {
     "max_concurrent_connections max_keepalive_requests max_request_body shutdown_timeout ws_keepalive_timeout "
     "listen_backlog startup_request server_header gc_collect_every_n_requests reload reload_dir reload_include "
     "reload_exclude proxy_headers proxy_protocol access_log access_log_path access_log_format access_log_exclude "
-    "status_path ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
+    "status_path tracemalloc_path "
+    "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
     "max_connection_lifetime rate_limit_per_sec rate_limit_burst tcp_keepidle tcp_keepintvl tcp_keepcnt "
     "tcp_user_timeout_ms tcp_fastopen_qlen",
 }
@@ -368,7 +369,7 @@ ROWS = (
     Row("R", "static_path_mount static_path_route", Refusal(STATIC)),
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
     Row("Z", "latency_histogram", Fine("--metrics-path always has a histogram"), FLAG),
-    Row("Z", "tracemalloc_path dispatch_path request_id_header", Refusal(IN_APP)),
+    Row("Z", "dispatch_path request_id_header", Refusal(IN_APP)),
     Row("Z", "dispatch_token", Fine("without --dispatch-path it has no effect")),
     Row("Z", "server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
 )

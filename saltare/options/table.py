@@ -459,6 +459,14 @@ OPTIONS = (
     ),
     Option(
         ANSWERS,
+        "tracemalloc_path",
+        OwnPath(),
+        None,
+        "Answer requests for this path with the 30 lines of Python that hold the most memory. Tracing begins with the "
+        "server, and makes Python slower and larger.",
+    ),
+    Option(
+        ANSWERS,
         "metrics_buckets",
         Bounds(DAY),
         BUCKETS,
@@ -469,8 +477,7 @@ OPTIONS = (
         "admin_bind",
         Address(),
         None,
-        "Listen on this address too, and answer health_path, metrics_path and status_path there alone. No request "
-        "to it reaches the app.",
+        "Listen on this address too, and answer the paths of this group there alone. No request to it reaches the app.",
     ),
     Option(ANSWERS, "favicon_204", Flag(), False, "Answer requests for /favicon.ico with 204, which has no content."),
     Option(

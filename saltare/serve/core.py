@@ -11,7 +11,12 @@ from ..errors import ConfigError
 MOST_CONNECTIONS = 1 << 20  # as in options/table.py
 LEFT_TO_APP = 32  # descriptors, at least
 BY_PATH = {"request_timeout_path": 1000, "max_request_body_path": 1}  # and by what a value is multiplied
-ADMIN_PATHS = ("health_path", "metrics_path", "status_path")  # that are answered on admin_bind alone, if it is set
+ADMIN_PATHS = (
+    "health_path",
+    "metrics_path",
+    "status_path",
+    "tracemalloc_path",
+)  # that are answered on admin_bind alone, if it is set
 PROXY_VERSIONS = {"off": 0, "v1": 1, "v2": 2, "on": 3}  # proxy_protocol -> a bit for each version
 
 
@@ -23,6 +28,10 @@ def prepare(config):
         from .identity import assume
 
         assume(config)
+    if config.tracemalloc_path is not None:
+        from .traced import begin
+
+        begin()
     log.configure(config)
     if config.access_log:
         from ..process.log_file import check
@@ -52,6 +61,16 @@ def new_core(config, options):
         raise ConfigError(str(error)) from None
     core.ignored_most = IGNORED_SENDS[config.asgi_spec_version]
     return core
+
+
+def app_of(server):
+    """The app that gets the requests."""
+    config = server.config
+    if config.tracemalloc_path is None:
+        return config.app
+    from .traced import traced
+
+    return traced(server)
 
 
 def module(config):

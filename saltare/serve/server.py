@@ -16,7 +16,7 @@ from ..process import forks
 from ..process.ending import deadline
 from ..process.signals import STOPPING, in_main_thread
 from ..restart.origin import is_successor, origin
-from .core import attach, core_options, is_guest, module, new_core, prepare, release, set_quiet_work
+from .core import app_of, attach, core_options, is_guest, module, new_core, prepare, release, set_quiet_work
 from .drain import Drained, cancel_all, delayed, executor_ended, is_busy
 from .signals import Signals, log_actions
 from .stop import Stop
@@ -287,7 +287,7 @@ class Server:
             from .guest import Guest
 
             driver = Guest(loop, core)
-        starter = module(self.config).Starter(self.config.app, loop, not guest, failed, incomplete)
+        starter = module(self.config).Starter(app_of(self), loop, not guest, failed, incomplete)
         try:
             await self._until_stopped(core, starter)
         finally:
@@ -307,7 +307,7 @@ class Server:
                 from ..app.first_request import warm_up
 
                 await self._or_stop(warm_up(self.config, lifespan.state))
-            core.listen([(one.fileno(), one.wildcard, one.address) for one in self._listeners])
+            core.listen([(one.fileno(), one.wildcard and not one.admin, one.address) for one in self._listeners])
             self._announce()
             core.release_soon()
             await self._stop.requested

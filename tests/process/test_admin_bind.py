@@ -100,7 +100,8 @@ def test_a_program_with_sockets_of_its_own(serve, tmp_path):
 
 def test_bad_values():
     with pytest.raises(
-        ConfigError, match="admin_bind.*nothing to answer there: set health_path, metrics_path or status_path"
+        ConfigError,
+        match="admin_bind.*nothing to answer there: set health_path, metrics_path, status_path or tracemalloc_path",
     ):
         saltare.Server(app, admin_bind="127.0.0.1:9000")
     with pytest.raises(ConfigError, match="admin_bind.*accepted: .*host:port"):

@@ -16,6 +16,7 @@ type Rules struct {
 	Health    []byte // path; nil: none
 	Metrics   []byte // path; nil: none
 	Status    []byte // path of the page that draws the metrics, and with the query "metrics" of the metrics; nil: none
+	Trace     []byte // path that saltare's Python side answers; nil: none
 	Admin     bool   // the paths above are answered on listeners for admin alone
 	Favicon   bool   // /favicon.ico
 	Preflight bool   // any OPTIONS request with an Origin
@@ -68,6 +69,8 @@ func (r *Rules) ofPath(path []byte, admin bool) Kind {
 		return Metrics
 	case here && string(path) == string(r.Status):
 		return Status
+	case here && len(r.Trace) > 0 && string(path) == string(r.Trace):
+		return ByApp
 	case admin:
 		return NotFound
 	case r.Favicon && string(path) == faviconPath:

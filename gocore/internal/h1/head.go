@@ -233,7 +233,7 @@ func (d *Driver) describe(c *transport.Conn, r *handoff.Request, buf []byte) {
 // origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.
 func (d *Driver) origin(c *transport.Conn, buf []byte) (from proxy.Origin) {
 	from.Client = c.Client
-	if rules := &d.config.Proxies; rules.Apply(&c.Client, d.head.Proxied) {
+	if rules := &d.config.Proxies; rules.Apply(&c.Client, d.head.Proxied) && !d.loop.Accept.Listeners[c.Listener].Admin {
 		rules.Read(&from, buf, d.head.Fields)
 	}
 	return from

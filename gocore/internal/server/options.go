@@ -60,6 +60,7 @@ var Options = [...]Option{
 	{"health_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Health = t }},
 	{"metrics_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Metrics = t }},
 	{"status_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Status = t }},
+	{"tracemalloc_path", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Answers.Trace = t }},
 	{"metrics_buckets", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.Conn.Buckets = parseBuckets(string(t)) }},
 	{"favicon_204", Plain, 1, func(c *Config, v uint64) { c.Conn.Answers.Favicon = v != 0 }, nil},
 	{"cors_preflight_allow_all", Plain, 1, func(c *Config, v uint64) { c.Conn.Answers.Preflight = v != 0 }, nil},
