@@ -166,8 +166,8 @@ class Workers:
             self._attempts.do(f"signal {signal.SIGUSR2} to {worker}", send, worker.pid, signal.SIGUSR2)
 
     def write_figures(self):
-        """SIGUSR1: each writes its own."""
-        for worker in self:
+        """SIGUSR1: each that serves writes its own. Earlier it has the master's handlers, and nothing to say."""
+        for worker in [one for one in self if one.served]:
             self._attempts.do(f"signal {signal.SIGUSR1} to {worker}", send, worker.pid, signal.SIGUSR1)
 
     def remove(self, worker):

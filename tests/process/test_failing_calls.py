@@ -146,6 +146,31 @@ def test_at_sighup(faulty, phase):
     assert server.stop() == 0
 
 
+def test_at_sigusr1(faulty):
+    """The master goes on; a worker that cannot be asked for its figures is named."""
+    server = faulty.start(workers=2)
+
+    def lines():
+        return server.logs().count('"message":"figures"')
+
+    def ask(expected):
+        before = lines()
+        server.popen.send_signal(signal.SIGUSR1)
+        wait_until(lambda: lines() >= before + expected, server.logs)
+
+    faulty.arm(server)
+    ask(2)
+    for call, nth in each(faulty.arm(server)):
+        errors_before = errors(server)
+        faulty.arm(server, call, nth)
+        ask(1)
+        if faulty.fired() and call not in SILENT:
+            wait_until(lambda count=errors_before: errors(server) > count, lambda call=call: call + server.logs())
+        faulty.arm(server)  # no more failures
+        ask(2)
+    assert server.stop() == 0
+
+
 def test_a_signal_mask_that_cannot_be_restored(faulty):
     """Neither by the retry: the workers are forked all the same. Each is replaced, and the master can be stopped."""
     server = faulty.start(workers=2, **NAMED, preload=False)
