@@ -24,7 +24,7 @@ of_go = go test $(1) $(at_once) ./gocore/internal/... && \
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket profile apps fmt lint fuzz build options clean compliance
+.PHONY: help run test test-quick test-all test-versions test-python test-debug test-asan test-adversary bench bench-quick bench-parser bench-websocket profile apps fmt lint fuzz build wheels test-wheels options clean compliance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -104,6 +104,14 @@ fuzz: ## every fuzz target for SECONDS each
 build: ## a wheel into dist/
 	@$(environment)
 	$(bin)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheels: ## the wheels of a release into dist/, for x86_64 and aarch64 and each of VERSIONS that this machine has, against glibc 2.28
+	@tools/system_packages.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@$(environment) wheels
+	$(bin)/python tools/wheels.py dist --machine x86_64 --machine aarch64 $$(tools/interpreters.sh $(VERSIONS))
+
+test-wheels: ## the quick Python tests with each wheel in dist/ that fits this machine, installed in a new environment
+	PYTEST_ADDOPTS="--numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder" $(PYTHON) tools/try_wheels.py dist/*.whl
 
 options: ## write the tables of options and of other servers' names into docs/options.md and docs/migrating.md
 	@$(environment) dev

@@ -223,6 +223,7 @@ def test_wsgi(failed, folder, name, kind):
 
 
 def test_wsgi_of_django(failed, folder):
+    pytest.importorskip("django")
     folder("one_app.py", "from django.core.handlers.wsgi import WSGIHandler\napp = WSGIHandler.__new__(WSGIHandler)\n")
     assert str(failed("one_app:app")).endswith("name the app in asgi.py, or serve it by gunicorn -k gthread")
 
