@@ -112,10 +112,14 @@ def flush_files():
     from itertools import compress
 
     gc.unfreeze()  # so that get_objects() finds all files
-    kinds = {id(kind) for kind in cpython.file_classes()}  # a class of the app may have no hash
+    kinds = set(cpython.file_classes())
     objects = gc.get_objects()
     # There may be millions of objects, so the search runs no Python code for each.
-    files = list(compress(objects, map(kinds.__contains__, map(id, map(type, objects)))))
+    try:
+        files = list(compress(objects, map(kinds.__contains__, map(type, objects))))
+    except Exception:  # a class of the app may have no hash
+        numbers = set(map(id, kinds))
+        files = list(compress(objects, map(numbers.__contains__, map(id, map(type, objects)))))
     del objects
     until, remaining, threads = time.monotonic() + GRACE, iter(files), []
     # A daemon thread of the app may be blocked in a write to one of them: while a flush waits for it, a further thread
