@@ -99,7 +99,11 @@ PROGRAMS = {
             app="--factory prefect.server.api.server:create_app",
             command="{bin}/prefect server start --port {port}",
             asks=(Ask("/"), Ask("/api/health"), Ask("/api/flows/filter", "POST", JSON, b"{}"), Ask("/docs")),
-            env=(("PREFECT_HOME", "{work}"), ("PREFECT_SERVER_ANALYTICS_ENABLED", "false")),
+            page="/",
+            env=(
+                *(("PREFECT_HOME", "{work}"), ("PREFECT_SERVER_ANALYTICS_ENABLED", "false")),
+                ("PREFECT_UI_API_URL", "http://127.0.0.1:{port}/api"),
+            ),
         ),
         Program(
             "mcp-http",
@@ -129,6 +133,7 @@ PROGRAMS = {
                 Ask("/v1/chat/completions", "POST", JSON, CHAT % b', "stream": true'),
                 Ask("/openapi.json"),
             ),
+            page="/ui/",
             env=(("CONFIG_FILE_PATH", f"{HERE}/litellm.yaml"), ("LITELLM_LOCAL_MODEL_COST_MAP", "True")),
         ),
         Program(
@@ -142,6 +147,7 @@ PROGRAMS = {
                 Ask("/version"),
                 Ask("/api/2.0/mlflow/experiments/search", "POST", JSON, b'{"max_results": 5}'),
             ),
+            page="/",
             env=(
                 ("_MLFLOW_SERVER_FILE_STORE", "sqlite:///{work}/mlflow.db"),
                 ("_MLFLOW_SERVER_ARTIFACT_ROOT", "{work}/artifacts"),
@@ -169,6 +175,7 @@ PROGRAMS = {
             command="ray_app.py {port}",
             asks=(Ask("/"), Ask("/docs"), Ask("/openapi.json"), Ask("/nowhere")),
             stream=Ask("/stream"),
+            page="/",
             env=(("RAY_TMPDIR", "{work}"), ("RAY_USAGE_STATS_ENABLED", "0")),
             ready=200,  # until then its proxy knows no app
         ),

@@ -39,6 +39,7 @@ class Line:
         self.program = program
         self.command = None
         self._named = None  # the value of --app
+        self._previous = None  # the option just before, as in options.unknown.too_many
         self._remaining = self._without_program(list(arguments))
         while self._remaining:
             one = self._remaining.pop(0)
@@ -75,10 +76,13 @@ class Line:
 
             self.command = Command(text)
         elif "app" in self.given:
-            hint = f"did you mean --port {text}?" if text.isdigit() else f"accepted: {ACCEPTED}"
-            self.problems.append(f"{text}: one argument too many; {hint}")
+            from ..options.unknown import too_many
+
+            hint = too_many(text, self.given["app"], self._previous, sources.flag_of)
+            self.problems.append(f"{text}: one argument too many; {hint or f'accepted: {ACCEPTED}'}")
         else:
             self.given["app"] = text
+        self._previous = None
 
     def _name(self, name):
         if self._named not in (None, name):
@@ -132,6 +136,9 @@ class Line:
 
     def _own(self, flag, value):
         option, constant = OWN[flag]
+        if value is None and option.name == "access_log" and self._is_file(option.kind):
+            self._foreign("access_logfile", flag, None)  # hypercorn's --access-log FILE
+            return
         if constant is False:
             if value is not None:
                 self.problems.append(f"{flag}: got {brief(value)}; it takes no value")
@@ -190,7 +197,15 @@ class Line:
             return False
         return not (but_no_app and APP.fullmatch(text))
 
+    def _is_file(self, kind):
+        """Whether the next argument, which belongs to no option of this kind, can only be the name of a file."""
+        if "app" not in self.given or not self._is_value(but_no_app=True):
+            return False
+        text = self._remaining[0]
+        return text.lower() not in kind.words and not text.isdigit()
+
     def _store(self, name, flag, value, kind=None, once=True):
+        self._previous = (flag.partition("=")[0], value, kind is not None and kind.many)
         before = self.given.get(name)
         several = kind is not None and kind.many and not isinstance(value, bool)
         if several and isinstance(before, list):

@@ -1,5 +1,6 @@
-"""What to write instead of a name that neither saltare nor another server has."""
+"""What to write instead of a name that neither saltare nor another server has, or of an argument too many."""
 
+import re
 from difflib import get_close_matches
 
 from .foreign import BY_NAME as ROWS
@@ -72,6 +73,34 @@ SUBJECTS = {
     "app": "application module asgi target",
 }
 BY_WORD = {word: name for name, words in SUBJECTS.items() for word in words.split()}
+
+
+APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*|.*\.py")
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"  # word processors put one in the place of two hyphens
+
+
+def too_many(text, app, previous, label):
+    """What to write instead of an argument beside the app; None: there is no guess.
+
+    `previous`: the flag just before the argument, its value or True, and whether it may be repeated; or None.
+    """
+    bare = text.lstrip(DASHES)
+    name, equals, value = bare.partition("=")
+    known = name.replace("-", "_").lower()
+    if text.isdigit() and len(text) > 1:
+        return f"did you mean --port {text}?"
+    if known != "app" and (known in BY_NAME or known in ROWS):
+        return f"did you mean {label(known)}{equals}{value}?"
+    if bare != text:
+        return "an option starts with two hyphens"
+    flag, before, many = previous or (None, None, False)
+    if many:
+        return f"did you mean {flag} {before} {flag} {text}?"
+    if APP.fullmatch(text):
+        return f"one app is served; leave {app!r} or {text!r} out"
+    if flag is None:
+        return None
+    return f"{flag} takes {'no value' if isinstance(before, bool) else 'one value; put quotes around one with spaces'}"
 
 
 def unknown(name, given, label):

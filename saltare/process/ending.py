@@ -109,12 +109,17 @@ def flush_files():
     which took longer than the rest of a stop. It still frees objects outside of cycles.
     """
     import threading
+    from itertools import compress
 
     gc.unfreeze()  # so that get_objects() finds all files
+    kinds = set(cpython.file_classes())
     objects = gc.get_objects()
-    base = cpython.file_base()
-    kinds = {kind for kind in set(map(type, objects)) if base in kind.__mro__}
-    files = [one for one in objects if type(one) in kinds]
+    # There may be millions of objects, so the search runs no Python code for each.
+    try:
+        files = list(compress(objects, map(kinds.__contains__, map(type, objects))))
+    except Exception:  # a class of the app may have no hash
+        numbers = set(map(id, kinds))
+        files = list(compress(objects, map(numbers.__contains__, map(id, map(type, objects)))))
     del objects
     until, remaining, threads = time.monotonic() + GRACE, iter(files), []
     # A daemon thread of the app may be blocked in a write to one of them: while a flush waits for it, a further thread

@@ -202,7 +202,7 @@ def test_this_python_has_each_of_them():
 
     assert cpython.raw_signal.getsignal(2) is cpython.raw_signal.getsignal(cpython.raw_signal.SIGINT)
     assert cpython.source_from_cache("a/__pycache__/b.cpython-311.pyc") == "a/b.py"
-    assert isinstance(sys.stdout.buffer, cpython.file_base()) or sys.stdout.buffer is not sys.__stdout__.buffer
+    assert type(sys.stdout.buffer) in cpython.file_classes() or sys.stdout.buffer is not sys.__stdout__.buffer
     assert callable(cpython.threads_shutdown())
     assert set(cpython.hooks_of_threads()) == {threading.gettrace(), threading.getprofile()}
     assert isinstance(cpython.interpreter_flags(), list)

@@ -144,7 +144,7 @@ def test_our_own_file_comes_before_the_entrypoint(project):
         ("web:app --app x", "--app: got 'x' beside 'web:app'; accepted with a path, as a name"),
         ("web.py --app a:b", "--app: got 'a:b' beside 'web.py'; accepted with a path, as a name"),
         ("web.py --app a --app b", "--app: contradicts an earlier one: got 'a' and 'b'; it is accepted once"),
-        ("web.py web.py", "web.py: one argument too many; accepted: one MODULE:ATTRIBUTE"),
+        ("web.py web.py", "web.py: one argument too many; one app is served; leave 'web.py' or 'web.py' out"),
         ("run web.py -e web:app", "app and --entrypoint contradict each other"),
     ],
 )

@@ -155,6 +155,10 @@ LINES = {
         "access_log_format": "{client} {{%}} {header:x-id}",
     },
     "app:app --access-logfile /x --no-access-log": {"access_log_path": "/x"},
+    "app:app --access-log -": {"access_log": True, "access_log_path": "stdout"},  # hypercorn's, deprecated there
+    "app:app --access-log /x": {"access_log": True, "access_log_path": "/x"},
+    "app:app --access-log off": {},
+    "--access-log app:app": {"access_log": True},
     "app:app --access-log --access-log-fmt '[%(time)s] %(addr)s \"%(method)s %(path)s\" %(status)d %(dt_ms).3f'": {
         "access_log": True,
         "access_log_format": '[{time}] {client} "{method} {path_only}" {status} {duration_ms}',

@@ -219,6 +219,9 @@ func (d *Driver) silent(c *transport.Conn, s *exchange.Stream) {
 		d.loop.Timers.Arm(c)
 		return
 	}
+	if d.loop.Draining() {
+		c.Last = true // its client counts as gone: no further request of it is waited for
+	}
 	d.streams.HalfClosed(s)
 }
 

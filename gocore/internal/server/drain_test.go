@@ -99,6 +99,21 @@ func TestManySilentStreamsAreEndedInOneGo(t *testing.T) {
 	}
 }
 
+// The stop does not wait for a further request on the connection of such a stream.
+func TestAStreamEndedByADrainIsTheLastOfItsConnection(t *testing.T) {
+	d := openFrozen(t, server.Config{Conn: config.Config{EndStreams: true}})
+	d.send(get)
+	e := d.expect(handoff.EventRequest)
+	d.start(e.Stream, 200)
+	d.turn(0)
+	d.server.Drain()
+	d.turn(0)
+	d.skip(limits.DrainGrace + 2*limits.Tick)
+	d.expect(handoff.EventHalfClose)
+	d.body(e.Stream, "end", 0)
+	d.until("the end, at the same time", func() bool { return d.empty })
+}
+
 // A stream that is not silent is not ended, however long it takes.
 func TestDrainWaitsForAStreamThatGoesOn(t *testing.T) {
 	d := open(t, server.Config{Conn: config.Config{EndStreams: true}})
