@@ -225,6 +225,7 @@ func (s *Server) free() {
 	s.closed = true
 	if s.access != nil {
 		s.access.Close()
+		s.storeLost()
 	}
 	s.loop.Close()
 	s.streams.Close()
