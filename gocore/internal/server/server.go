@@ -122,6 +122,9 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Conn.CountsAddresses() {
 		err = s.openAddresses(c.Worker)
 	}
+	if err == nil {
+		err = s.h1.Prepare()
+	}
 	if err == nil && c.Conn.Answers.Metrics != nil {
 		err = s.count(c)
 	}
