@@ -337,8 +337,8 @@ OPTIONS = (
         "request_id_header",
         RequestIdHeader(),
         None,
-        "Give each request an id: the one in this field, if a proxy in forwarded_allow_ips sends it, otherwise a new one. "
-        "It is in the scope, in this field of the response, and in the access log. docs/operations.md has the rules.",
+        "Give each request an id: the one in this field, if a proxy in forwarded_allow_ips sends it, otherwise a new "
+        "one. It is in the scope, in this field of the response, and in the access log. docs/operations.md has the rules.",
     ),
     Option(
         HTTP,
@@ -368,8 +368,8 @@ OPTIONS = (
         "hsts_max_age",
         Integer(0, (1 << 31) - 1),
         0,
-        "Tell browsers to use HTTPS only for the next N seconds, with Strict-Transport-Security in responses to requests "
-        "by HTTPS. 0 = off.",
+        "Tell browsers to use HTTPS only for the next N seconds, with Strict-Transport-Security in responses to "
+        "requests by HTTPS. 0 = off.",
     ),
     Option(HTTP, "hsts_include_subdomains", Flag(), False, "Let hsts_max_age hold for all subdomains too."),
     Option(
