@@ -338,7 +338,8 @@ OPTIONS = (
         RequestIdHeader(),
         None,
         "Give each request an id: the one in this field, if a proxy in forwarded_allow_ips sends it, otherwise a new "
-        "one. It is in the scope, in this field of the response, and in the access log. docs/operations.md has the rules.",
+        "one. It is in the scope, in this field of the response, and in the access log. docs/operations.md has the "
+        "rules.",
     ),
     Option(
         HTTP,
