@@ -73,7 +73,7 @@ struct saltare_option {
 };
 
 /* Upper limit on the number of options. */
-#define SALTARE_OPTIONS_MOST 64
+#define SALTARE_OPTIONS_MOST 96
 
 /* A value for an option; an option without a setting has the value 0 or its default. */
 struct saltare_setting {
@@ -123,6 +123,8 @@ enum saltare_event_flags {
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
     EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
     EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
+    EVENT_ID = 128,     /* of EVENT_REQUEST: behind the fields stands another one, whose value is the request's id */
+    EVENT_TRACE = 256,  /* of EVENT_REQUEST: behind those stand two more, whose values are traceparent, and tracestate or nothing */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2, LOG_WARNING = 3 };

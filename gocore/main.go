@@ -70,9 +70,9 @@
 //	internal/server/: server.go options.go turn.go worker.go log.go measure.go alarm.go quiet.go release.go recover.go
 //	internal/metrics/: metrics.go memory.go
 //	internal/pp/: pp.go
-//	internal/h1/: h1.go head.go limit.go body.go command.go respond.go end.go refuse.go answer.go measure.go
+//	internal/h1/: h1.go head.go limit.go body.go command.go respond.go end.go refuse.go answer.go measure.go names.go offer.go
 //	internal/ws/: ws.go upgrade.go receive.go send.go pack.go close.go
-//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go measure.go
+//	internal/exchange/: stream.go stage.go request.go respond.go refuse.go record.go measure.go names.go
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go address.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
@@ -87,6 +87,7 @@
 //	internal/websocket/: handshake.go offer.go frame.go message.go deflate.go close.go mask.go utf8.go sha1.go
 //	internal/sock/: sock.go
 //	internal/handoff/: handoff.go inbox.go
+//	internal/identity/: id.go traceparent.go
 //	internal/http1/: head.go requestline.go target.go path.go fields.go names.go meaning.go chunked.go extension.go refusal.go
 //	    response.go status.go trailers.go
 //	internal/message/: response.go framing.go trailers.go refusal.go

@@ -59,6 +59,8 @@ var (
 	_ = [1]struct{}{}[C.EVENT_CODINGS-handoff.EventCodings]
 	_ = [1]struct{}{}[C.EVENT_CONTINUE-handoff.EventContinue]
 	_ = [1]struct{}{}[C.EVENT_CANCEL-handoff.EventCancel]
+	_ = [1]struct{}{}[C.EVENT_ID-handoff.EventID]
+	_ = [1]struct{}{}[C.EVENT_TRACE-handoff.EventTrace]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
 	_ = [1]struct{}{}[C.SCHEME_HTTPS-handoff.SchemeHTTPS]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]

@@ -50,6 +50,10 @@
     DO(s_subprotocols, "subprotocols")                   \
     DO(s_scheme, "scheme")                               \
     DO(s_root_path, "root_path")                         \
+    DO(s_x_request_id, "x-request-id")                   \
+    DO(s_traceparent, "traceparent")                     \
+    DO(s_tracestate, "tracestate")                       \
+    DO(s_request_id, "request_id") /* a key of state */  \
     /* schemes */                                        \
     DO(http, "http")                                     \
     DO(https, "https")                                   \

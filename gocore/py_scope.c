@@ -265,6 +265,31 @@ static PyObject *state(scopes *self)
     return copy;
 }
 
+/* Sets the request's id, in the scope and in its state, which it has got before. */
+static int put_id(module_state *st, PyObject *scope, PyObject *id)
+{
+    PyObject *state = Py_XNewRef(PyDict_GetItemWithError(scope, st->s_state));
+    int status = state ? PyDict_SetItem(state, st->s_request_id, id) : -1;
+    Py_XDECREF(state);
+    return status < 0 ? -1 : PyDict_SetItem(scope, st->s_x_request_id, id);
+}
+
+/* Sets what the request is called, which stands behind its fields. */
+static int put_names(module_state *st, PyObject *scope, const struct saltare_event *event)
+{
+    const struct saltare_request *r = event->data;
+    const struct saltare_field *f = r->fields + r->n_fields;
+    if (event->flags & EVENT_ID) {
+        PyObject *id = span_text(r, f++->value);
+        int status = id ? put_id(st, scope, id) : -1;
+        Py_XDECREF(id);
+        if (status < 0) return -1;
+    }
+    if ((event->flags & EVENT_TRACE) == 0) return 0;
+    if (put(scope, st->s_traceparent, span_text(r, f[0].value)) < 0) return -1;
+    return f[1].value.len != 0 ? put(scope, st->s_tracestate, span_text(r, f[1].value)) : 0;
+}
+
 /* The extensions for a request with these flags of its event, borrowed. */
 static PyObject *extensions_for(scopes *self, uint32_t flags)
 {
@@ -287,6 +312,7 @@ PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *e
         put(scope, st->s_extensions, PyDict_Copy(extensions_for(self, event->flags))) < 0 ||
         put(scope, st->s_state, state(self)) < 0 ||
         put_forwarded(self, st, scope, event) < 0 ||
+        (event->flags & (EVENT_ID | EVENT_TRACE) && put_names(st, scope, event) < 0) ||
         (r->minor == 0 && PyDict_SetItem(scope, st->s_http_version, st->http_1_0) < 0)) {
         Py_DECREF(scope);
         return NULL;

@@ -5,6 +5,7 @@ import os
 from .table import BY_NAME, WAYS
 from .values import brief, one_of
 
+YEAR = 31536000  # seconds
 OWN_PATHS = (
     "health_path",
     "metrics_path",
@@ -115,6 +116,7 @@ def complaints(config, found, cwd, app_needed):
         advice = "parking moves memory; leave one of them out, or turn off single techniques by memory_without"
         yield ("memory", "park_memory"), contradiction(found["memory"], found["park_memory"], advice=advice)
     yield from of_answers(config, found)
+    yield from of_fields(config, found)
     yield from of_processes(config, found, cwd)
 
 
@@ -133,6 +135,26 @@ def of_answers(config, found):
         owner = owners.setdefault(path, name)
         if path is not None and owner != name:
             yield (owner, name), contradiction(found[owner], found[name], advice="give each its own path")
+
+
+def of_fields(config, found):
+    """Fields of responses that two options would send, and what HSTS needs."""
+    sent = {field.partition(":")[0].lower() for field in config.header}
+    if config.request_id_header is not None and config.request_id_header.lower() in sent:
+        names = ("request_id_header", "header")
+        yield names, contradiction(*(found[name] for name in names), advice="it has another value for each request")
+    if config.hsts_max_age and "strict-transport-security" in sent:
+        names = ("hsts_max_age", "header")
+        yield names, contradiction(*(found[name] for name in names), advice="leave one of them out")
+    for name in ("hsts_include_subdomains", "hsts_preload"):
+        if getattr(config, name) and not config.hsts_max_age:
+            one = found[name]
+            text = f"{one.label}: got True, but HSTS is off; write {spelled(one, 'hsts_max_age')} as well"
+            yield (name, "hsts_max_age"), text
+    if config.hsts_preload and 0 < config.hsts_max_age < YEAR:
+        one = found["hsts_preload"]
+        text = f"{one.label}: got True with {spelled(one, 'hsts_max_age')} {config.hsts_max_age}"
+        yield ("hsts_preload", "hsts_max_age"), f"{text}; browsers ask for at least {YEAR} (a year)"
 
 
 def of_paths(found, cwd):

@@ -58,7 +58,8 @@ SHARED = {
     "status_path tracemalloc_path "
     "ssl_certfile ssl_keyfile ssl_ca_file ssl_verify_client tls_session_cache_size max_connections_per_ip "
     "max_connection_lifetime rate_limit_per_sec rate_limit_burst tcp_keepidle tcp_keepintvl tcp_keepcnt "
-    "tcp_user_timeout_ms tcp_fastopen_qlen",
+    "tcp_user_timeout_ms tcp_fastopen_qlen "
+    "request_id_header traceparent_propagation server_timing hsts_max_age hsts_include_subdomains hsts_preload",
 }
 
 # ---- why not ----
@@ -267,8 +268,6 @@ ROWS = (
         Refusal("saltare does not compress in this version; let a proxy or a middleware of the app do it"), FLAG),
     Row("Z", "response_gzip_min_bytes response_gzip_level response_brotli_quality response_zstd_level",
         Fine("without compression it has no effect")),
-    Row("Z", "hsts_max_age", Refusal("write --header 'Strict-Transport-Security: max-age=SECONDS'")),
-    Row("Z", "hsts_include_subdomains hsts_preload", Fine("without --hsts-max-age it has no effect"), FLAG),
     Row("Z", "http_pool_max", Fine("what a request needs is made for it")),
     # ---- behind a proxy ----
     Row("G", "proxy_allow_ips proxy_allow_from", Spelling("proxy_protocol_from")),
@@ -369,9 +368,8 @@ ROWS = (
     Row("R", "static_path_mount static_path_route", Refusal(STATIC)),
     Row("R", "static_path_dir_to_file static_path_expires", Fine(NO_STATIC)),
     Row("Z", "latency_histogram", Fine("--metrics-path always has a histogram"), FLAG),
-    Row("Z", "dispatch_path request_id_header", Refusal(IN_APP)),
+    Row("Z", "dispatch_path", Refusal(IN_APP)),
     Row("Z", "dispatch_token", Fine("without --dispatch-path it has no effect")),
-    Row("Z", "server_timing traceparent_propagation", Refusal(IN_APP), FLAG),
 )
 # fmt: on
 

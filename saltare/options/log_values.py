@@ -16,6 +16,7 @@ FIELDS = (
     "path_only",
     "query",
     "request_id",
+    "trace_id",
     "user_agent",
     "referer",
     "time",

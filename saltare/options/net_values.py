@@ -5,6 +5,7 @@ from .values import FLAG_WORDS, Integer, Path, Refused, Text
 # RFC 9110 5.6.2.
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 FRAMING = ("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
+OTHERS = ("content-type", "cookie", "host", "location", "set-cookie", "traceparent", "tracestate")
 OURS = {"date": "date-header", "server": "server-header"}
 
 ANY = "0.0.0.0"
@@ -69,6 +70,23 @@ class Header(Text):
         if not isinstance(name, str) or not isinstance(rest, str):
             raise Refused
         return name, rest
+
+
+class RequestIdHeader(Text):
+    """The name of the field with a request's id."""
+
+    metavar = "NAME"
+    accepts = "the name of a header field, such as X-Request-ID"
+
+    def read(self, value):
+        name = super().read(value)
+        if ":" in name:
+            raise Refused("the name alone, without a colon and a value")
+        if not name or not TOKEN.issuperset(name):
+            raise Refused("the name is not a token (RFC 9110 5.6.2)")
+        if name.lower() in (*OURS, *FRAMING, *OTHERS):
+            raise Refused(f"{name} has a meaning of its own")
+        return name
 
 
 class ServerHeader(Text):

@@ -8,7 +8,7 @@ server that the command line started does not load it.
 from .. import __version__
 from .answer_values import Bounds, OwnPath
 from .log_values import LogFile, LogFormat, RequestPath
-from .net_values import FD, PORT, Address, Header, Host, ServerHeader
+from .net_values import FD, PORT, Address, Header, Host, RequestIdHeader, ServerHeader
 from .path_values import ByPath
 from .process_values import Account, Cpus, Umask
 from .proxy_values import FIELDS, LOCAL_PEERS, FieldNames, Peer, ProxyProtocol, SecureFields
@@ -369,6 +369,55 @@ OPTIONS = (
         Several(Header(), "\n", "newlines"),
         (),
         "Add this field to every response. Repeat the option for more fields.",
+    ),
+    Option(
+        HTTP,
+        "request_id_header",
+        RequestIdHeader(),
+        None,
+        "Give each request an id: the one in this field, if a proxy in forwarded_allow_ips sends it, otherwise a new "
+        "one. It is in the scope, in this field of the response, and in the access log. docs/operations.md has the "
+        "rules.",
+    ),
+    Option(
+        HTTP,
+        "traceparent_propagation",
+        Flag(),
+        False,
+        "Put the traceparent of a request (W3C Trace Context) into its scope and its response. Make one if the client "
+        "sends none.",
+    ),
+    Option(
+        HTTP,
+        "server_timing",
+        Flag(),
+        False,
+        "Tell clients how long each response took, in the field Server-Timing, which browsers show.",
+    ),
+    Option(
+        HTTP,
+        "security_headers",
+        Flag(),
+        False,
+        "Send X-Content-Type-Options: nosniff, X-Frame-Options: SAMEORIGIN and Referrer-Policy: "
+        "strict-origin-when-cross-origin, unless the app sends these fields.",
+    ),
+    Option(
+        HTTP,
+        "hsts_max_age",
+        Integer(0, (1 << 31) - 1),
+        0,
+        "Tell browsers to use HTTPS only for the next N seconds, with Strict-Transport-Security in responses to "
+        "requests by HTTPS. 0 = off.",
+    ),
+    Option(HTTP, "hsts_include_subdomains", Flag(), False, "Let hsts_max_age hold for all subdomains too."),
+    Option(
+        HTTP,
+        "hsts_preload",
+        Flag(),
+        False,
+        "Let browsers put the domain into their lists of sites that use HTTPS only, with all subdomains. Needs a "
+        "hsts_max_age of a year.",
     ),
     Option(
         HTTP,

@@ -10,7 +10,7 @@ import os
 import struct
 import sys
 
-VERSION = 2
+VERSION = 3
 SLOT = 256  # bytes
 FIGURES = 1024  # bytes that a slot has in a second table behind the slots, if metrics are on; only the core uses them
 LAYOUT_AT = 16  # uint32, behind the head: what that table is about; 0: there is none
@@ -19,7 +19,7 @@ HEAD = struct.Struct("=4sII")  # "SALT", version, slots
 OWNED = struct.Struct("=IIi")  # state, pid, bell: what the master writes
 TURN = struct.Struct("=IIiIqQ")  # state, pid, bell, waiting, turn, connections
 UNREADY_AT = 12  # uint32, behind the head: 1 once the master is about to stop all workers
-TOTALS = struct.Struct("=3Q")  # requests, accepted, refused: kept after a worker ends
+TOTALS = struct.Struct("=4Q")  # requests, accepted, refused, lines lost: kept after a worker ends
 TOTALS_AT = 40
 FREE, TAKEN, SERVING = 0, 1, 2
 
@@ -78,7 +78,7 @@ class Counters:
             self._ended.pop()
 
     def totals(self, slot):
-        """(requests, accepted, refused) of a slot's worker; slot 0: of all that have ended."""
+        """(requests, accepted, refused, lines lost) of a slot's worker; slot 0: of all that have ended."""
         return TOTALS.unpack(os.pread(self.fd, TOTALS.size, slot * SLOT + TOTALS_AT))
 
     def turn(self, slot):

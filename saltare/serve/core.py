@@ -115,6 +115,7 @@ def core_options(config, guest, admin_listeners=0):
         debug=int(log.enabled(log.DEBUG)),
         end_streams=int(end_streams),
         proxy_versions=proxy_versions,
+        hsts=hsts(config).encode(),
     )
     if config.admin_bind is not None and not admin_listeners:
         options.update(dict.fromkeys(ADMIN_PATHS, b""))
@@ -127,6 +128,14 @@ def in_units(name, value, unit):
         text = value if isinstance(value, str) else "".join(f"{line}\r\n" for line in value)
         return text.encode("utf-8", "surrogateescape") if name.startswith("access_log") else text.encode("latin-1")
     return round(value * 1000) if unit == "ms" else int(value)
+
+
+def hsts(config):
+    """The value of Strict-Transport-Security; an empty text: the field is not sent."""
+    if not config.hsts_max_age:
+        return ""
+    subdomains = "; includeSubDomains" if config.hsts_include_subdomains or config.hsts_preload else ""
+    return f"max-age={config.hsts_max_age}{subdomains}{'; preload' if config.hsts_preload else ''}"
 
 
 def by_path(limits, factor):

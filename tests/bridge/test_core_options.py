@@ -8,7 +8,7 @@ from bare import SCOPE, new_core
 from saltare._core import live, options
 from saltare.options.answer_values import OwnPath
 from saltare.options.log_values import LogFile, LogFormat
-from saltare.options.net_values import ServerHeader
+from saltare.options.net_values import RequestIdHeader, ServerHeader
 from saltare.options.sources import load
 from saltare.options.table import BY_NAME
 from saltare.options.values import Flag, Integer, Seconds, Several, Size
@@ -27,6 +27,7 @@ OWN = {
     "retire_requests",
     "retire_rss",
     "slot",
+    "hsts",  # made of several options of users
     # Of the full core, from several options of users.
     *("tls_authorities", "tls_certificates", "tls_ciphers", "tls_keys", "tls_min_version", "tls_password"),
     *("tls_required", "tls_ticket_secret"),
@@ -40,7 +41,7 @@ def test_each_option_is_a_row_of_the_table_or_the_servers_own():
             assert name == BY_NAME[name].name
             kinds = {
                 "ms": Seconds,
-                "text": (ServerHeader, Several, LogFile, LogFormat, OwnPath),
+                "text": (ServerHeader, Several, LogFile, LogFormat, OwnPath, RequestIdHeader),
                 "": (Flag, Integer, Size),
             }
             assert isinstance(BY_NAME[name].kind, kinds[unit]), name
@@ -54,6 +55,7 @@ def test_a_core_is_opened_with_the_default_of_each_option():
         "debug",
         "end_streams",
         "proxy_versions",
+        "hsts",
     }
     assert given["header_timeout"] == load("nothing:app", {}).header_timeout * 1000
     new_core(**given).close()

@@ -65,3 +65,20 @@ def test_a_worker_that_is_blocked_is_seen_by_the_others(cli_server, raw):
     assert max(scrape(raw(server))["saltare_worker_in_flight_requests"].values()) == 1
     blocked.read_response()
     assert server.stop() == 0
+
+
+def test_lost_lines_of_the_access_log(cli_server, raw):
+    """Of all workers, also of those that have ended."""
+    server = start(cli_server, "--access-log-path", "/dev/full")
+
+    def lost():
+        return scrape(raw(server))["saltare_access_log_lost_lines_total"]
+
+    ask(raw, server, 20)
+    wait_until(lambda: lost() == 20, lambda: f"{lost()} lines are lost")
+    before = workers(server)
+    server.popen.send_signal(signal.SIGHUP)
+    wait_for_workers(server, 3, without=before)
+    ask(raw, server, 10)
+    wait_until(lambda: lost() == 30, lambda: f"{lost()} lines are lost")
+    assert server.stop() == 0

@@ -73,3 +73,13 @@ def test_the_access_log_over_tls(tls_server, authority, tmp_path):
     wait_until(lambda: path.exists() and path.read_text(), server.logs)
     line = json.loads(path.read_text())
     assert (line["client"], line["path"], line["status"]) == ("192.0.2.9", "/scope", 200)
+
+
+def test_hsts_needs_no_proxy(tls_server, authority):
+    server = tls_server("--hsts-max-age", "300")
+    for fields, sent in (("", 1), ("X-Forwarded-Proto: http\r\n", 0)):
+        with socket.create_connection(("localhost", server.port), 30) as raw:
+            with authority.context().wrap_socket(raw, server_hostname="localhost") as secured:
+                secured.sendall(GET.format(fields).encode())
+                answer = b"".join(iter(lambda: secured.recv(65536), b""))
+        assert answer.count(b"\r\nstrict-transport-security: max-age=300\r\n") == sent

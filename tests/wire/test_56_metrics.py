@@ -147,6 +147,14 @@ def test_memory(serve, raw):
     assert 0 < now["saltare_process_private_memory_bytes"] <= now["saltare_process_resident_memory_bytes"]
 
 
+def test_lost_lines_of_the_access_log(serve_by, raw):
+    client = raw(serve_by(app, **PATH, access_log_path="/dev/full"))
+    assert scrape(client)["saltare_access_log_lost_lines_total"] == 0
+    for _ in range(3):
+        client.get("/").read_response()
+    wait_until(lambda: scrape(client)["saltare_access_log_lost_lines_total"] == 3)
+
+
 def test_limits_are_told_by_reason(serve, raw):
     server = serve(app, **PATH, max_request_body=5, max_request_line=300)
     raw(server).send(post(b"too long")).read_all()

@@ -10,6 +10,7 @@ import (
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/http1"
+	"saltare/gocore/internal/identity"
 	"saltare/gocore/internal/octet"
 	"saltare/gocore/internal/transport"
 )
@@ -38,7 +39,8 @@ var fields = [...]field{
 	{name: "path", text: true, value: func(r *request) []byte { return r.target() }},
 	{name: "path_only", text: true, value: func(r *request) []byte { return r.span(r.RawPath) }},
 	{name: "query", text: true, value: func(r *request) []byte { return r.span(r.Query) }},
-	{name: "request_id", text: true, value: func(r *request) []byte { return r.line("x-request-id", idRequestID) }},
+	{name: "request_id", text: true, value: (*request).id},
+	{name: "trace_id", text: true, value: (*request).traceID},
 	{name: "user_agent", text: true, value: func(r *request) []byte { return r.line("user-agent", idUserAgent) }},
 	{name: "referer", text: true, value: func(r *request) []byte { return r.line("referer", idReferer) }},
 
@@ -153,6 +155,7 @@ func (l *Log) host() []byte {
 // request is a request as the server describes it to the app.
 type request struct {
 	*handoff.Request
+	names   Names
 	scratch []byte // for values that are made of several
 }
 
@@ -184,6 +187,21 @@ func (r *request) line(name string, id uint32) []byte {
 		}
 	}
 	return nil
+}
+
+// id is what the server calls the request, otherwise what the client does.
+func (r *request) id() []byte {
+	if r.names.ID != nil {
+		return r.names.ID
+	}
+	return r.line("x-request-id", idRequestID)
+}
+
+func (r *request) traceID() []byte {
+	if r.names.Trace == nil {
+		return nil
+	}
+	return identity.TraceID(r.names.Trace)
 }
 
 // stamps are times as text, made once a second. All are UTC.

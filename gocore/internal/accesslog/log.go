@@ -104,8 +104,13 @@ func (r *record) text() []byte {
 // unknownMinor is the version of a request whose head is not known.
 const unknownMinor = 0xff
 
+// Names are what a request is called, as far as options ask for that; nil: it is not known.
+type Names struct{ ID, Trace []byte }
+
 // Log is the log of one server, whose lock protects it.
 type Log struct {
+	Names Names // of the request that begins
+
 	format  *format
 	most    int // octets of a value
 	exclude [][]byte
@@ -176,7 +181,8 @@ func (l *Log) Reopen() error {
 // Begin records a request that the server describes. It returns the number of its record + 1; 0: it gets no line.
 func (l *Log) Begin(r *handoff.Request, websocket bool) uint32 {
 	l.request.Request = r
-	defer func() { l.request.Request = nil }()
+	l.request.names, l.Names = l.Names, Names{}
+	defer func() { l.request = request{scratch: l.request.scratch} }()
 	if l.excludes() {
 		return 0
 	}

@@ -41,13 +41,20 @@ type Config struct {
 	ServerHeader []byte // complete line, or nil
 	ExtraHeaders []byte // complete lines, or nil
 	DateHeader   bool
-	TLS          *TLS // nil: none; only the full flavour has it
-	EndStreams   bool // end silent streams while draining
-	WSDeflate    bool
-	WSContext    bool // keep the compression context
-	Debug        bool
-	Fault        func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
-	Forked       *uint32                          // not 0 once the process has forked; may be nil
+
+	RequestIDHeader []byte // name of the field with a request's id; nil: requests have no ids
+	Traceparent     bool   // requests have a place in a trace
+	ServerTiming    bool
+	SecurityHeaders bool
+	HSTS            []byte // value of Strict-Transport-Security; nil: it is not sent
+
+	TLS        *TLS // nil: none; only the full flavour has it
+	EndStreams bool // end silent streams while draining
+	WSDeflate  bool
+	WSContext  bool // keep the compression context
+	Debug      bool
+	Fault      func(during string, port uint16) // for tests: called during the work for the peer with that port; may be nil
+	Forked     *uint32                          // not 0 once the process has forked; may be nil
 }
 
 // CountsAddresses tells whether a limit needs the table of addresses.

@@ -28,7 +28,7 @@ const (
 	Leaving = 3
 )
 
-const version = 2
+const version = 3
 
 var magic = [4]byte([]byte("SALT"))
 

@@ -104,6 +104,7 @@ func TestTheMastersHalfAgrees(t *testing.T) {
 	table.Own().Requests.Store(1 << 40)
 	table.Own().Accepted.Store(7)
 	table.Own().Refused.Store(3)
+	table.Own().LinesLost.Store(5)
 	const program = `
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("counters", sys.argv[1] + "/saltare/prefork/counters.py")
@@ -127,7 +128,7 @@ print(table.totals(0), table.totals(2), table.take())
 	if err := command.Run(); err != nil {
 		t.Fatalf("%v: %s", err, &said)
 	}
-	want := "(1099511627776, 7, 3) 0\n(1099511627776, 7, 3) (0, 0, 0) 2\n"
+	want := "(1099511627776, 7, 3, 5) 0\n(1099511627776, 7, 3, 5) (0, 0, 0, 0) 2\n"
 	if said.String() != want {
 		t.Errorf("got %q, want %q", &said, want)
 	}

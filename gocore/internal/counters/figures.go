@@ -25,6 +25,7 @@ type Figures struct {
 	MessagesOut       uint64
 	Busy              uint64 // nanoseconds that the app has kept the loop
 	Stalls            uint64 // turns of the app longer than limits.Stall
+	LinesLost         uint64 // of the access log
 	Now               Now
 }
 

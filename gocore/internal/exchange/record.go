@@ -15,8 +15,14 @@ const vanished = 1006
 // Record begins the record of a request, as it was described to the app.
 func (x *Streams) Record(s *Stream, r *handoff.Request) {
 	if x.Log != nil {
-		s.record = x.Log.Begin(r, s.WebSocket)
+		s.record = x.beginRecord(s, r)
 	}
+}
+
+func (x *Streams) beginRecord(s *Stream, r *handoff.Request) uint32 {
+	n := x.NamesOf(s)
+	x.Log.Names = accesslog.Names{ID: n.ID, Trace: n.Traceparent}
+	return x.Log.Begin(r, s.WebSocket)
 }
 
 // IsRecorded tells whether the request gets a line once its response is sent.

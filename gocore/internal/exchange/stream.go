@@ -7,6 +7,7 @@
 //	refuse.go   responses that the server sends in place of the app's, and their log lines
 //	record.go   the access log
 //	measure.go  what metrics count about requests
+//	names.go    what requests are called: their ids and traces
 package exchange
 
 import (
@@ -64,6 +65,9 @@ type Streams struct {
 	loop  *transport.Loop
 	inbox *handoff.Inbox
 	all   pool.Slab[Stream]
+
+	named    pool.Slab[names]
+	byStream pool.List[uint32] // by the number of a stream: number + 1 of its names; 0 or missing: it has none
 
 	tasks  int // of the app, that had not ended when the turn began
 	passed int // requests passed to the app in this turn
@@ -164,6 +168,9 @@ func (x *Streams) Drop(s *Stream) {
 	}
 	*s = Stream{}
 	x.all.Free(number)
+	if x.byStream.Len() > 0 {
+		x.forget(number)
+	}
 }
 
 // Keep keeps a request that is over until Drop, for its record.
@@ -186,6 +193,13 @@ func (x *Streams) Passed() { x.passed++ }
 func (x *Streams) InProgress() int { return max(x.all.Live()-x.kept, x.tasks+x.passed+1) }
 
 // Release frees unused records and returns the number of bytes.
-func (x *Streams) Release() int { return x.all.Release() }
+func (x *Streams) Release() int {
+	x.byStream.Release()
+	return x.all.Release() + x.named.Release()
+}
 
-func (x *Streams) Close() { x.all.Close() }
+func (x *Streams) Close() {
+	x.all.Close()
+	x.named.Close()
+	x.byStream.Close()
+}

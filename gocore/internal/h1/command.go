@@ -46,7 +46,7 @@ func (d *Driver) accept(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	if s.Started || !s.WebSocket {
 		return
 	}
-	if err := d.upgrades.Accept(c, s, fields, &d.defaults); err != nil {
+	if err := d.upgrades.Accept(c, s, fields, d.defaultsFor(s, fields)); err != nil {
 		d.loop.AppError(c, err.Error())
 		d.abort(c, s)
 	}

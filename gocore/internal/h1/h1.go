@@ -12,6 +12,8 @@
 //	refuse.go   responses in place of the app's
 //	answer.go   requests that are not for the app
 //	measure.go  what metrics count about the head of a request
+//	names.go    what options want to know of a request: its id, its trace
+//	offer.go    fields that options add to responses
 package h1
 
 import (
@@ -47,6 +49,11 @@ type Driver struct {
 	defaults message.Defaults
 	second   int64 // the second, since 1970, of the Date line
 
+	namer   *namer   // nil: options want to know nothing of requests
+	offerer *offerer // nil: options add no fields that depend on the request or on the app's response
+	behind  int      // octets between the fields and the path of the request in d.head
+	named   uint32   // flags of its event
+
 	State    answer.State // for answers without the app
 	answers  bool         // there are some
 	answered int          // how many of them in this turn
@@ -58,7 +65,16 @@ func (d *Driver) Open(loop *transport.Loop, streams *exchange.Streams, upgrades 
 	d.head.Limits = d.config.MaxHead
 	d.defaults.Server, d.defaults.Extra = d.config.ServerHeader, d.config.ExtraHeaders
 	d.answers = d.config.Answers.Any()
+	d.namer, d.offerer = newNamer(d.config), newOfferer(d.config)
 	return loop.Add(d)
+}
+
+// Prepare gets what names of requests are made of. The error is that of getrandom(2).
+func (d *Driver) Prepare() error {
+	if d.namer == nil {
+		return nil
+	}
+	return d.namer.source.Fill()
 }
 
 // Begin begins a turn, or its next wait, at time now: it sets the Date field of responses.

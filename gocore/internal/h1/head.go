@@ -135,6 +135,10 @@ func (d *Driver) open(c *transport.Conn, buf []byte) (s *exchange.Stream, ok boo
 		d.measure(c, buf)
 	}
 	s.Expecting = head.ExpectContinue && !s.BodyDone
+	if d.namer != nil && !d.name(c, s, buf) {
+		s.Detach()
+		return nil, false
+	}
 	return s, true
 }
 
@@ -181,7 +185,9 @@ func (d *Driver) unwanted(s *exchange.Stream) *message.Refusal {
 
 const fieldBytes = int(unsafe.Sizeof(http1.Field{}))
 
-func fieldsPointer(fields []http1.Field) uintptr { return uintptr(unsafe.Pointer(&fields[0])) }
+func fieldsPointer(fields []http1.Field) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(fields)))
+}
 
 func requestPointer(r *handoff.Request) uintptr { return uintptr(unsafe.Pointer(r)) }
 
@@ -206,9 +212,13 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	d.streams.Passed()
 }
 
-// decodedPath is the path of the request in d.head; buf, the fields and the decoded path take the first size octets of the arena.
+// endOfFields is how many octets of the arena buf and the fields of d.head take.
+func (d *Driver) endOfFields(buf []byte) int { return (len(buf)+7)&^7 + len(d.head.Fields)*fieldBytes }
+
+// decodedPath is the path of the request in d.head; buf, the fields, its names and the decoded path take the first size octets of the
+// arena.
 func (d *Driver) decodedPath(buf []byte) (path []byte, size int) {
-	size = (len(buf)+7)&^7 + len(d.head.Fields)*fieldBytes
+	size = d.endOfFields(buf) + d.behind
 	if path = d.head.Path.In(buf); d.head.PathEscaped {
 		path = http1.DecodePath(d.loop.Inbox.Free()[size:size], path)
 		size += len(path)
@@ -225,9 +235,7 @@ func (d *Driver) describe(c *transport.Conn, r *handoff.Request, buf []byte) {
 	from := d.origin(c, buf)
 	r.Client, r.Local = from.Client, c.Local
 	r.Scheme, r.Port, r.Host, r.Prefix = from.Scheme, from.Port, from.Host, from.Prefix
-	if len(head.Fields) > 0 {
-		r.Fields, r.NFields = fieldsPointer(head.Fields), uint32(len(head.Fields))
-	}
+	r.Fields, r.NFields = fieldsPointer(head.Fields), uint32(len(head.Fields))
 }
 
 // origin is where the request in d.head comes from: what proxies that are believed say, otherwise the connection's peer.
@@ -255,5 +263,5 @@ func (d *Driver) flagsOf(s *exchange.Stream) (flags uint32) {
 	if s.WebSocket {
 		flags |= handoff.EventWebSocket
 	}
-	return flags
+	return flags | d.named
 }

@@ -37,6 +37,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 	d.streams.Responded(r.Status)
 	d.streams.RecordRefusal(c, s, r, http1.RefusalBytes(r.Status))
 	response.Close = !keeps
+	defaults := d.defaultsFor(s, nil)
 	c.Linger = c.Linger || !read // a peer whose request is complete sends no more of it
 	c.Last = c.Last || !keeps
 	d.Gone(c)
@@ -44,7 +45,7 @@ func (d *Driver) refuse(c *transport.Conn, r *message.Refusal) {
 		d.loop.Input.Unpark(c)
 	}
 	d.out.Gather(c)
-	d.out.B = http1.AppendRefusal(d.out.B, r, response, &d.defaults)
+	d.out.B = http1.AppendRefusal(d.out.B, r, response, defaults)
 	d.loop.Enter(c, transport.Flush)
 }
 

@@ -41,7 +41,7 @@ func (d *Driver) response(c *transport.Conn, s *exchange.Stream, status uint16) 
 func (d *Driver) writeHead(c *transport.Conn, s *exchange.Stream, fields []byte) {
 	r := &s.Response
 	d.out.Gather(c)
-	bytes, err := http1.AppendHead(d.out.B, r, fields, &d.defaults)
+	bytes, err := http1.AppendHead(d.out.B, r, fields, d.defaultsFor(s, fields))
 	d.out.B = bytes
 	if err != nil {
 		d.loop.AppError(c, err.Error())

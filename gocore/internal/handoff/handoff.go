@@ -41,6 +41,8 @@ const (
 	EventText      = 16
 	EventCodings   = 32
 	EventCancel    = 64
+	EventID        = 128
+	EventTrace     = 256
 )
 
 const (

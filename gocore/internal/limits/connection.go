@@ -99,8 +99,13 @@ const (
 // Compile-time check that connections are ended as fast as they are accepted.
 const _ = uint(ExpirePerTurn - AcceptBatch)
 
-// View is the room left after every read for the request's view: decoded path, fields, subprotocols and the view itself.
-func View(lineBytes, fields int) int { return lineBytes + fields*20 + MaxSubprotocols*8 + 512 }
+// View is the room left after every read for the request's view: decoded path, fields, subprotocols, and the rest: its names and the
+// view itself.
+func View(lineBytes, fields int) int {
+	return lineBytes + fields*20 + MaxSubprotocols*8 + ViewRestBytes
+}
+
+const ViewRestBytes = 512
 
 // Arena is the size of an arena in which a connection with a head of at most headBytes always makes progress.
 func Arena(headBytes, view int) int { return max(ArenaBytes, headBytes+ReadBytes+2*view) }

@@ -43,6 +43,18 @@ const (
 	MaxProxyHeaderBytes = 16 << 10
 )
 
+// Names of requests.
+const (
+	// RequestIDBytes is the longest request id that is taken from a proxy. A longer one is replaced. UUIDs have 36 octets, and ids that
+	// are made of several parts up to 100. TraceparentBytes is the length of a traceparent. Price: as many octets for each request in
+	// progress, while request_id_header or traceparent_propagation is on.
+	RequestIDBytes   = 128
+	TraceparentBytes = 55
+
+	// RandomBytes is how many random octets one system call gets: those of 64 ids. Price: that memory, with the same options.
+	RandomBytes = 1 << 10
+)
+
 // Request body.
 const (
 	// MaxChunkSizeDigits is the longest chunk size in hex digits, including leading zeros. Longer: 400. 15 digits are less than 2^60

@@ -115,6 +115,7 @@ func (p *Page) totals(stopping bool) {
 	p.seconds("saltare_app_busy_seconds_total", counter, "Time that Python has kept the event loops busy.", f.Busy)
 	p.single("saltare_app_stalls_total", counter, "Turns of an event loop in which Python took longer than 100 ms.", f.Stalls)
 	p.seconds("saltare_app_longest_turn_seconds", gauge, "Longest turn of an event loop in Python, within the last one to two minutes.", all.longest)
+	p.single("saltare_access_log_lost_lines_total", counter, "Lines of the access log that were lost, because its file or pipe did not take them in time.", f.LinesLost)
 	p.single("saltare_process_resident_memory_bytes", gauge, "Resident memory of the workers, each with its share of common pages.", all.resident)
 	p.single("saltare_process_private_memory_bytes", gauge, "Memory of the workers that no other process shares.", all.private)
 }

@@ -109,6 +109,17 @@ func EqualFold(v []byte, want string) bool {
 	return true
 }
 
+// ToLower is the text with its ASCII letters in lower case. (strings.ToLower would add Unicode's tables to the core.)
+func ToLower(text []byte) string {
+	lower := make([]byte, len(text))
+	for i, c := range text {
+		if lower[i] = c; 'A' <= c && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	return string(lower)
+}
+
 // Trim removes optional whitespace (RFC 9110 5.6.3) from both ends.
 func Trim(v []byte) []byte {
 	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {

@@ -48,6 +48,18 @@ func (s *Server) Threads() int {
 	return 1
 }
 
+// storeLost stores the number of lost lines for the other workers, the master and the metrics.
+func (s *Server) storeLost() {
+	if s.table == nil {
+		return
+	}
+	lost, _ := s.access.Lost()
+	s.table.Own().LinesLost.Store(lost)
+	if f := s.loop.Figures; f != nil {
+		f.LinesLost = s.base.LinesLost + lost
+	}
+}
+
 // logLosses logs how many lines the access log has lost, once in limits.LimitLogInterval.
 func (s *Server) logLosses(now time.Time) {
 	lost, errno := s.access.Lost()

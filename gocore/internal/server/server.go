@@ -122,6 +122,9 @@ func Open(c Config) (s *Server, err error) {
 	if err == nil && c.Conn.CountsAddresses() {
 		err = s.openAddresses(c.Worker)
 	}
+	if err == nil {
+		err = s.h1.Prepare()
+	}
 	if err == nil && c.Conn.Answers.Counts() {
 		err = s.count(c)
 	}
@@ -225,6 +228,7 @@ func (s *Server) free() {
 	s.closed = true
 	if s.access != nil {
 		s.access.Close()
+		s.storeLost()
 	}
 	s.loop.Close()
 	s.streams.Close()

@@ -28,6 +28,7 @@ var fixed = []string{
 	// Those of the configuration.
 	"loop.Config.RequestTimeoutPaths", "loop.Config.MaxRequestBodyPaths", "loop.Config.Answers.Health", "loop.Config.Answers.Metrics", "loop.Config.Answers.Status", "loop.Config.Answers.Trace", "loop.Config.Buckets",
 	"loop.Config.Proxies.Fields", "loop.Config.Proxies.Secure",
+	"loop.Config.RequestIDHeader", "loop.Config.HSTS",
 	"loop.Config.ServerHeader", "loop.Config.ExtraHeaders", "loop.Accept.Listeners", "h1.defaults.Server", "h1.defaults.Extra", "h1.defaults.Date",
 	"inbox.side.memory", "inbox.last.memory", "loop.Output.memory", // mappings, whose pages are released
 	"loop.Output.B",                       // in loop.Output.memory

@@ -18,12 +18,20 @@ import (
 )
 
 // TestAWarmRequestAllocatesNothing covers read, parse, hand-over, response and write of one small GET, with every
-// timeout and field on.
+// timeout and field on, without and with names.
 func TestAWarmRequestAllocatesNothing(t *testing.T) {
-	d := open(t, server.Config{Conn: config.Config{
+	c := config.Config{
 		HeaderTimeout: 300, KeepAliveTimeout: 300, BodyTimeout: 300, WriteTimeout: 300, MaxConnections: 10, MaxRequestBody: 1 << 20,
 		ServerHeader: []byte("server: saltare\r\n"), DateHeader: true,
-	}})
+	}
+	t.Run("without names", func(t *testing.T) { warmRequest(t, c) })
+	c.RequestIDHeader, c.Traceparent, c.ServerTiming, c.SecurityHeaders, c.HSTS = []byte("X-Request-ID"), true, true, true, []byte("max-age=5")
+	c.Proxies.TLS = true
+	t.Run("with names", func(t *testing.T) { warmRequest(t, c) })
+}
+
+func warmRequest(t *testing.T, c config.Config) {
+	d := open(t, server.Config{Conn: c})
 	peer := socketOf(t, d.client())
 	request, reply := []byte(get), make([]byte, 4096)
 	head := fields("content-type", "text/plain", "content-length", "5")

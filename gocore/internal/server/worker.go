@@ -103,8 +103,7 @@ func (s *Server) store() {
 	own.Accepted.Store(l.Counts.Accepted)
 	own.Refused.Store(l.Counts.Refused)
 	if s.access != nil {
-		lost, _ := s.access.Lost()
-		own.LinesLost.Store(lost)
+		s.storeLost()
 	}
 	if l.Figures != nil {
 		s.publishFigures()
