@@ -183,7 +183,7 @@ def check_counters(folder, count, body):
 def references(folder, library):
     """References to names keep none of their pages, and names outlive all that is done to their counts (until 3.11)."""
     names = [sys.intern(f"name_{n}") for n in range(50_000)]
-    keys = dict.fromkeys(names, [])  # where the names are found, since the collector tracks it
+    keys = {name: names for name in names}  # where the names are found, since the collector tracks it
     parked(folder)
     before = private()
     kept = list(names)
@@ -196,9 +196,24 @@ def references(folder, library):
         kept = None  # of counts that were reset
         parking.repark()
         kept = list(names)
-    kept = names = keys = None
+    assert list(keys) == names
+    del kept, names, keys
     gc.collect()
     assert [sys.intern(f"name_{n}") for n in range(50_000)] == [f"name_{n}" for n in range(50_000)]
+    print("right")
+
+
+def attributes(folder, library):
+    """The cache of attributes, whose pages nearly every look-up changes, is emptied, so that they go back (since 3.11)."""
+    parked(folder)
+    names = [f"attribute_{n}" for n in range(4000)]
+    one = type("One", (), dict.fromkeys(names, 1))
+    before = sum(map(sys.getrefcount, names))
+    assert sum(getattr(one, name) for name in names) == 4000
+    assert sum(map(sys.getrefcount, names)) > before + 100  # those in the cache
+    parking.repark()
+    assert sum(map(sys.getrefcount, names)) <= before
+    assert sum(getattr(one, name) for name in names) == 4000
     print("right")
 
 

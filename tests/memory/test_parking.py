@@ -66,6 +66,13 @@ def test_counters_of_calls(program, folder, name):
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the cache is kept, or the names in it have no counts")
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
+def test_cache_of_attributes(program, folder):
+    done = program("attributes", folder)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="names have no counts that change")
 @pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
 def test_references_to_names(program, folder):
