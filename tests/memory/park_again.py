@@ -183,7 +183,7 @@ def check_counters(folder, count, body):
 def references(folder, library):
     """References to names keep none of their pages, and names outlive all that is done to their counts (until 3.11)."""
     names = [sys.intern(f"name_{n}") for n in range(50_000)]
-    keys = {name: names for name in names}  # where the names are found, since the collector tracks it
+    keys = dict.fromkeys(names, names)  # where the names are found, since the collector tracks it
     parked(folder)
     before = private()
     kept = list(names)
