@@ -266,6 +266,15 @@ static int repark_all(struct reparking *work, int64_t patience, struct hold_refu
     return error;
 }
 
+/* The cache of attributes looked up on types fills again when it is used. Emptied, its pages equal the file's, since start_fresh() has
+ * emptied it too. Python 3.10 would write to every type. */
+static void empty_attribute_cache(void)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    PyType_ClearCache();
+#endif
+}
+
 /* repark(fd, pool, begin=0, pages=0) -> (bytes, next): returns pages that equal the file of park() to that file, and shares
  * others through the pool: a file in memory of the same size, empty at first, with seals; -1: none.
  * With `pages`, a slice: from the address `begin` on, until that many pages were compared; `next` is the start of the next
@@ -279,6 +288,7 @@ PyObject *memory_repark(PyObject *Py_UNUSED(module), PyObject *args)
     unsigned long long begin = 0, pages = 0;
     bool locked = false;
     if (!PyArg_ParseTuple(args, "ii|KK:repark", &work.file, &work.pool, &begin, &pages)) return NULL;
+    empty_attribute_cache();
     work.begin = (uintptr_t)begin;
     work.most = pages != 0 ? (size_t)pages : MOST_COMPARED;
     if ((work.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) < 0) return PyErr_SetFromErrno(PyExc_OSError);

@@ -15,6 +15,8 @@ from .start_up import finish_start_up
 SLICE = 0.006  # longest expected duration of a step
 LIMIT = 0.010  # longest duration of a step if the estimate was wrong
 
+AFTER_START = 1.0  # pause before what the start has touched last is parked again
+
 # Objects that a collection visits: with fewer, its fixed costs dominate.
 FEW = 4096
 
@@ -95,8 +97,8 @@ class Cleanup:
         if self._moved and self._slices is not None:
             from .park import has_moved, repark
 
-            if has_moved() and repark() == 0:  # a thread was running, as on a busy machine
-                self._slices()
+            if has_moved():
+                self._slices(self._after_start(repark() > 0))
 
     def attach(self, loop, core):
         """Makes the core call it."""
@@ -118,6 +120,17 @@ class Cleanup:
         if self._moved:
             from .park import repark_in_slices
 
+            yield from repark_in_slices()
+
+    def _after_start(self, reparked):
+        """Steps as in a quiet period: parks again what the start touches until its loop first waits."""
+        from .park import repark_in_slices
+
+        if not reparked:  # a thread was running, as on a busy machine
+            if (yield 0):
+                return
+            yield from repark_in_slices()
+        if not (yield AFTER_START):
             yield from repark_in_slices()
 
     def _objects(self):
@@ -184,10 +197,11 @@ class Slices:
         self._due = False  # the next step is due
         self._requests = cell()  # number of requests when the period began
 
-    def __call__(self):
+    def __call__(self, steps=None):
+        """Begins a quiet period, with other steps if given, or runs a step that is due."""
         busy = None
         if self._running is None:
-            self._running, self._due = self._steps(), True
+            self._running, self._due = steps or self._steps(), True
             self._requests[0] = self._core.stats()["requests"]
         elif self._due:
             busy = self._core.stats()["requests"] != self._requests[0]

@@ -85,11 +85,11 @@ def _move(config, park_memory, forks=False):
 
 
 def finish_forking(config):
-    """For the same process, once all workers serve."""
+    """For the same process, once all workers serve and before it waits: what it touches afterwards stays its own."""
+    if config.uses("start-up-pages"):
+        _memory.release_files()
     if config.shares_heap():
         from .park import repark, seal_pool
 
         seal_pool()
         repark()
-    if config.uses("start-up-pages"):
-        _memory.release_files()

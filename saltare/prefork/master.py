@@ -223,6 +223,7 @@ class Master:
             self._attempts.failed = False
             time.sleep(RETRY)  # no busy loop when an action keeps failing
             timeout = 0
+        self._service.finish_forking()
         return {fd for fd, _ in self._poll.poll(timeout)}
 
     def _timeout(self):

@@ -32,6 +32,7 @@ class Service:
         self.graceful = True  # no worker was killed or cut short
         self.outcome = None  # an exception for which the server stops
         self.lost = False  # a worker was lost, and the others have not been woken yet
+        self._finishes_forking = False  # before the next wait
         self.rollout = Rollout(workers, failures)
         self._config, self._workers, self._failures, self._attempts = config, workers, failures, attempts
         self._announce = announce
@@ -48,6 +49,12 @@ class Service:
     def waits_to_fill(self):
         """Whether workers are missing that only a pause delays."""
         return not self.stops and bool(self._workers.missing()) and not self._failures.waits_for_change()
+
+    def finish_forking(self):
+        """To be called before each wait: releases memory once all workers serve."""
+        if self._finishes_forking:
+            self._finishes_forking = False
+            self._attempts.do("releasing memory", finish_forking, self._config)
 
     def is_settled(self):
         """Whether all workers serve and none is to be replaced."""
@@ -122,8 +129,8 @@ class Service:
             log.info(f"{worker} serves")
         self._flavour = flavour
         self._check_started()
-        if not self._workers.starting():  # the master is now idle for a long time
-            self._attempts.do("releasing memory", finish_forking, self._config)
+        if not self._workers.starting():
+            self._finishes_forking = True  # the master is now idle for a long time
 
     def _check_started(self):
         if not self.started and self._workers.all_serve():

@@ -118,27 +118,40 @@ def unmaps_what_was_read(folder, library):
 
 
 def looks_like_a_counter(folder, library):
-    """A changed page of data stays, even where the change looks like a code object's call counter (3.11)."""
+    """A changed page of data stays, even where the change looks like one of a counter."""
     data = bytearray(1 << 20)
     address = ctypes.addressof(ctypes.c_char.from_buffer(data))
     pages = range(-address % 4096, len(data) - 4096, 4096)
     for page in pages:
+        data[page : page + 8] = sys.getrefcount("__init__").to_bytes(8, "little")
         data[page + 8 : page + 16] = id(types.CodeType).to_bytes(8, "little")  # the type, and co_warmup below
         data[page + 52 : page + 54] = b"\x01\x00"
     parked(folder)
-    for page in pages:
+    kept = sys.getrefcount("__init__").to_bytes(8, "little")
+    for page in pages[::2]:
         data[page + 52] = 2
+    for page in pages[1::2]:
+        data[page : page + 8] = kept
     parking.repark()
-    assert all(data[page + 52] == 2 for page in pages)
+    assert all(data[page + 52] == 2 for page in pages[::2])
+    assert all(data[page : page + 8] == kept for page in pages[1::2])
     print("right")
 
 
 def counters(folder, library):
     """Calling functions keeps none of their pages, although Python 3.11 has counted the calls in their code."""
+    check_counters(folder, 2000, "".join(f"    x = x + {n} if x > {n} else x - 1\n" for n in range(40)))
+
+
+def counters_in_arenas(folder, library):
+    """The same of functions whose code is small, so that it lies far from malloc's heap."""
+    check_counters(folder, 20_000, "    x = x + 1\n")
+
+
+def check_counters(folder, count, body):
     namespace = {}
-    body = "".join(f"    x = x + {n} if x > {n} else x - 1\n" for n in range(40))
-    exec("".join(f"def f{n}(x):\n{body}    return x\n" for n in range(2000)), namespace)
-    functions = [namespace.pop(f"f{n}") for n in range(2000)]
+    exec("".join(f"def f{n}(x):\n{body}    return x\n" for n in range(count)), namespace)
+    functions = [namespace.pop(f"f{n}") for n in range(count)]
     parked(folder)
     before = private()
     results = [function(5) for function in functions]
@@ -164,6 +177,43 @@ def counters(folder, library):
     del functions, warm
     gc.collect()
     assert all(one() is not None for one in code)
+    print("right")
+
+
+def references(folder, library):
+    """References to names keep none of their pages, and names outlive all that is done to their counts (until 3.11)."""
+    names = [sys.intern(f"name_{n}") for n in range(50_000)]
+    keys = dict.fromkeys(names, names)  # where the names are found, since the collector tracks it
+    parked(folder)
+    before = private()
+    kept = list(names)
+    assert all(sys.getrefcount(name) > 1 << 59 for name in names)
+    written = private() - before
+    assert written > 2000, written
+    parking.repark()
+    assert private() - before < written / 2, (written, private() - before)
+    for _ in range(3):
+        kept = None  # of counts that were reset
+        parking.repark()
+        kept = list(names)
+    assert list(keys) == names
+    del kept, names, keys
+    gc.collect()
+    assert [sys.intern(f"name_{n}") for n in range(50_000)] == [f"name_{n}" for n in range(50_000)]
+    print("right")
+
+
+def attributes(folder, library):
+    """The cache of attributes, whose pages nearly every look-up changes, is emptied, so that they go back (since 3.11)."""
+    parked(folder)
+    names = [f"attribute_{n}" for n in range(4000)]
+    one = type("One", (), dict.fromkeys(names, 1))
+    before = sum(map(sys.getrefcount, names))
+    assert sum(getattr(one, name) for name in names) == 4000
+    assert sum(map(sys.getrefcount, names)) > before + 100  # those in the cache
+    parking.repark()
+    assert sum(map(sys.getrefcount, names)) <= before
+    assert sum(getattr(one, name) for name in names) == 4000
     print("right")
 
 

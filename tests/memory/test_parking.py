@@ -60,8 +60,23 @@ def test_unmaps_what_was_read(program):
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="no other Python has such counters")
 @pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
-def test_counters_of_calls(program, folder):
-    done = program("counters", folder)
+@pytest.mark.parametrize("name", ["counters", "counters_in_arenas"])
+def test_counters_of_calls(program, folder, name):
+    done = program(name, folder)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the cache is kept, or the names in it have no counts")
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
+def test_cache_of_attributes(program, folder):
+    done = program("attributes", folder)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="names have no counts that change")
+@pytest.mark.parametrize("folder", [None, "memory"], ids=["parked", "shared"])
+def test_references_to_names(program, folder):
+    done = program("references", folder)
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
 
 

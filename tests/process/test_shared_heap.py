@@ -89,6 +89,33 @@ def test_what_was_only_touched_goes_back_in_a_quiet_period(served, raw):
     assert server.stop() == 0
 
 
+LATER = """
+import asyncio, os
+
+tables = app
+
+def touch():
+    total = sum(len(one["tags"]) for one in TABLE)
+    with open(f"touched-{os.getpid()}", "w") as file:
+        file.write(str(total))
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        asyncio.get_running_loop().call_later(0.2, touch)
+    await tables(scope, receive, send)
+"""
+
+
+def test_what_the_start_touches_last_goes_back_without_a_request(served, tmp_path):
+    table = tmp_path / "tables.py"
+    table.write_text(table.read_text() + LATER)
+    server = served("--workers", "1", "--limit-max-requests", "1000000")
+    (worker,) = workers(server)
+    wait_until((tmp_path / f"touched-{worker}").exists)
+    wait_until(lambda: written(worker) < 1536, lambda: f"{written(worker)} KiB")
+    assert server.stop() == 0
+
+
 ALIKE = """
 import os
 
