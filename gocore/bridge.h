@@ -123,14 +123,14 @@ enum saltare_event_flags {
     EVENT_TEXT = 16,    /* of EVENT_WS_DATA: the message is text */
     EVENT_CODINGS = 32, /* of EVENT_REQUEST: the peer accepts a coded (compressed) response (RFC 9110 12.5.3) */
     EVENT_CANCEL = 64,  /* of EVENT_DISCONNECT: the app's time is over, and its task is to be cancelled */
+    EVENT_TLS = 128,    /* of EVENT_REQUEST: the connection speaks TLS; struct saltare_tls follows struct saltare_request */
 };
 
 enum saltare_log_level { LOG_DEBUG = 1, LOG_ERROR = 2, LOG_WARNING = 3 };
 
 /* Owns: the server owns the memory, which is valid until its next turn. */
 struct saltare_event {
-    uint32_t kind;
-    uint32_t flags;
+    uint32_t kind, flags;
     uint64_t stream;
     const void *data;
     uint64_t len;
@@ -151,8 +151,7 @@ enum saltare_scheme { SCHEME_HTTP = 1, SCHEME_HTTPS = 2 };
 
 struct saltare_address {
     uint8_t ip[16]; /* network order; the first 4 bytes for FAMILY_INET */
-    uint16_t port;
-    uint16_t family;
+    uint16_t port, family;
 };
 
 struct saltare_request {
@@ -161,9 +160,7 @@ struct saltare_request {
     const struct saltare_field *fields;
     const uint8_t *body; /* the part of the body received together with the head */
     const struct saltare_span *subprotocols; /* offered by the peer, with EVENT_WEBSOCKET */
-    uint32_t path_len;
-    uint32_t n_fields;
-    uint32_t body_len;
+    uint32_t path_len, n_fields, body_len;
     struct saltare_span method, raw_path, query;
     uint32_t minor;    /* 0: HTTP/1.0, 1: HTTP/1.1 */
     uint32_t listener; /* index into the array given to saltare_listen */
@@ -171,9 +168,20 @@ struct saltare_request {
     struct saltare_address client; /* the peer, or the client that a proxy names who is believed */
     struct saltare_address local; /* of connections to a wildcard listener, or from the PROXY protocol; else FAMILY_UNIX */
     /* What a proxy says who is believed; 0 or empty: nothing. */
-    uint32_t scheme;                  /* SCHEME_* */
-    uint32_t port;                    /* of the server */
+    uint32_t scheme, port;            /* SCHEME_*; the server's port */
     struct saltare_span host, prefix; /* of the server, without brackets; the root path */
+};
+
+#define SALTARE_TLS_KEY 32
+/* What a request's connection has agreed on in its TLS handshake. Certificates are texts in PEM. */
+struct saltare_tls {
+    uint8_t key[SALTARE_TLS_KEY]; /* the same for the same certificates of both sides, and for no others */
+    const uint8_t *server;        /* the certificate of the server */
+    const uint8_t *chain;         /* n_chain certificates of the client, its own first, without gaps */
+    const uint32_t *lengths;      /* of each of them */
+    const uint8_t *name;          /* the client's distinguished name (RFC 4514), UTF-8; empty: it has given no certificate */
+    uint32_t server_len, n_chain, name_len;
+    uint32_t version, suite; /* as in the protocol: 0x0304 is TLS 1.3 */
 };
 
 /* ---- the outbox: what a turn reads -------------------------------------------------------------------------- */
@@ -203,8 +211,7 @@ enum saltare_command_flags {
 
 /* Each command starts at a multiple of 8 bytes; len bytes of payload follow it. */
 struct saltare_command {
-    uint16_t kind;
-    uint16_t flags;
+    uint16_t kind, flags;
     uint32_t arg;
     uint64_t stream;
     uint64_t len;

@@ -41,6 +41,7 @@ const (
 	EventText      = 16
 	EventCodings   = 32
 	EventCancel    = 64
+	EventTLS       = 128
 )
 
 const (
@@ -133,6 +134,15 @@ type Request struct {
 	Client, Local            Address
 	Scheme, Port             uint32
 	Host, Prefix             http1.Span
+}
+
+// TLS is struct saltare_tls. The pointers point into Go's heap, to what Inbox.Hold keeps.
+type TLS struct {
+	Key                        [32]byte
+	Server, Chain              uintptr
+	Lengths, Name              uintptr
+	ServerLen, NChain, NameLen uint32
+	Version, Suite             uint32
 }
 
 // Command is struct saltare_command.

@@ -38,11 +38,17 @@ type Config struct {
 	signer   signer
 
 	mu     sync.Mutex
-	config *tls.Config
+	config *loaded
 	files  []stamp
 	looked time.Time // when the files were last looked at
 	period int64     // of the ticket keys
 	free   *time.Timer
+}
+
+// loaded is what the files contain.
+type loaded struct {
+	*tls.Config
+	identities []*Identity // of clients without a certificate, by the number of ours
 }
 
 // suites12 are the suites of TLS 1.2 with an AEAD, the only ones that tlsrecord knows, and OpenSSL's names for them.
@@ -84,7 +90,7 @@ func Open(settings Settings, log func(line string), now func() time.Time) (*Conf
 }
 
 // load reads the files and makes a configuration of them.
-func (c *Config) load() (*tls.Config, error) {
+func (c *Config) load() (*loaded, error) {
 	s := &c.settings
 	config := &tls.Config{
 		MinVersion:             max(s.MinVersion, tls.VersionTLS12),
@@ -113,11 +119,11 @@ func (c *Config) load() (*tls.Config, error) {
 			config.ClientAuth = tls.RequireAndVerifyClientCert
 		}
 	}
-	return config, nil
+	return &loaded{config, identities(config.Certificates)}, nil
 }
 
 // current is the configuration for a handshake that begins now.
-func (c *Config) current() *tls.Config {
+func (c *Config) current() *loaded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()

@@ -28,6 +28,7 @@ type secured struct {
 	plain   uint32
 	sealed  uint32
 	pending uint32 // number + 1 of its sealed output that the socket has not accepted; 0: none
+	who     uint32 // number of its identity
 	closed  bool   // the peer has sent close_notify
 }
 
@@ -53,6 +54,7 @@ type layer struct {
 	sessions pool.Slab[secured]
 	pendings pool.Slab[pending]
 	keys     tlsrecord.Cache
+	who      identities
 
 	// Memory of a turn, mapped at the first use.
 	opened []byte // room to open records in, where the caller has too little
@@ -82,6 +84,7 @@ type handshakes struct {
 
 func newSecurity(l *Loop, now func() time.Time) (security, error) {
 	t := &layer{loop: l}
+	t.who.known = map[[32]byte]uint32{}
 	t.handshakes.running, t.handshakes.queued = map[uint32]*handshake{}, map[uint32]uint32{}
 	of := l.Config.TLS
 	settings := tlsshake.Settings{Certificates: of.Certificates, Keys: of.Keys, Password: of.Password, Authorities: of.Authorities, Required: of.Required,
@@ -133,6 +136,7 @@ func (t *layer) gone(c *Conn) {
 	t.keys.Forget(&s.Session)
 	t.keep(c, s, nil, nil)
 	t.dropPending(s)
+	t.who.drop(s.who)
 	*s = secured{}
 	t.sessions.Free(c.tls - 1)
 	c.tls = 0

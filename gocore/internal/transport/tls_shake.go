@@ -175,6 +175,7 @@ func (t *layer) secure(c *Conn, r *tlsshake.Result) {
 	}
 	s.Session = r.Session
 	s.Owner = c.serial
+	s.who = t.who.add(r.Identity)
 	c.tls = number + 1
 	if s.sealed = c.held; s.sealed > 0 {
 		s.kept, c.parked, c.held = c.parked, pool.Buffer{}, 0
