@@ -75,7 +75,7 @@
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go address.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
-//	    tls_write.go tls_identity.go; in the plain one tls_not.go
+//	    tls_room.go tls_write.go tls_identity.go; in the plain one tls_not.go
 //	internal/tlsshake/: tlsshake.go shake.go config.go files.go password.go identity.go name.go tickets.go signer.go (in the full flavour)
 //	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
