@@ -1,13 +1,26 @@
 """The options of TLS, as the core takes them."""
 
 import os
+from contextlib import suppress
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
-SECRET = 32  # bytes
 
 
-def new_ticket_secret():
-    return os.urandom(SECRET)
+class Tickets:
+    """A file in memory with the secret of session tickets: all workers have it, and the program after a SIGHUP. The
+    first core fills it, so the secret is never in Python's heap, which may be parked or dumped.
+    """
+
+    def __init__(self, inherited=None):
+        self._fd = os.memfd_create("saltare-tickets", os.MFD_CLOEXEC) if inherited is None else inherited
+        os.set_inheritable(self._fd, False)
+
+    def fileno(self):
+        return self._fd
+
+    def __del__(self):
+        with suppress(AttributeError, OSError):  # it was not opened, or is closed already
+            os.close(self._fd)
 
 
 def tls_options(config):
@@ -26,7 +39,8 @@ def tls_options(config):
     if config.ssl_ciphers:
         options["tls_ciphers"] = config.ssl_ciphers.encode()
     if config.tls_session_cache_size:
-        options["tls_ticket_secret"] = config.ticket_secret or new_ticket_secret()
+        config.tickets = config.tickets or Tickets()
+        options["tls_tickets"] = config.tickets.fileno()
     return options
 
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 )
 
 // Settings are the TLS options of a server.
@@ -25,7 +26,7 @@ type Settings struct {
 	Required           bool     // a client must have a certificate
 	Suites             []string // of TLS 1.2, by their names of IANA or OpenSSL; nil: all that tlsrecord knows
 	MinVersion         uint16   // 0: TLS 1.2
-	TicketSecret       []byte   // shared by the workers; nil: no tickets
+	Tickets            int      // descriptor of the file with the secret of tickets, which openSecret fills; 0: no tickets
 	Protocols          []string // for ALPN
 }
 
@@ -42,6 +43,7 @@ type Config struct {
 	files  []stamp
 	looked time.Time // when the files were last looked at
 	period int64     // of the ticket keys
+	secret []byte    // of the ticket keys, in mapped memory; nil: no tickets, or closed
 	free   *time.Timer
 }
 
@@ -86,6 +88,11 @@ func Open(settings Settings, log func(line string), now func() time.Time) (*Conf
 		return nil, err
 	}
 	c.config = config
+	if settings.Tickets != 0 {
+		if c.secret, err = openSecret(settings.Tickets); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
@@ -95,7 +102,7 @@ func (c *Config) load() (*loaded, error) {
 	config := &tls.Config{
 		MinVersion:             max(s.MinVersion, tls.VersionTLS12),
 		NextProtos:             s.Protocols,
-		SessionTicketsDisabled: s.TicketSecret == nil,
+		SessionTicketsDisabled: s.Tickets == 0,
 	}
 	var err error
 	if config.CipherSuites, err = s.suites(); err != nil {
@@ -131,10 +138,10 @@ func (c *Config) current() *loaded {
 		c.looked = now
 		c.reload()
 	}
-	if c.settings.TicketSecret != nil {
+	if c.secret != nil {
 		if period := periodOf(now); period != c.period {
 			c.period = period
-			c.config.SetSessionTicketKeys(ticketKeys(c.settings.TicketSecret, period))
+			c.config.SetSessionTicketKeys(ticketKeys(c.secret, period))
 		}
 	}
 	return c.config
@@ -176,7 +183,7 @@ func (c *Config) ReleaseSoon() {
 	c.free.Reset(limits.HandshakeRelease)
 }
 
-// Close stops the release of memory.
+// Close stops the release of memory, and drops the secret of tickets.
 func (c *Config) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,4 +191,8 @@ func (c *Config) Close() {
 		c.free.Stop()
 	}
 	c.signer.close()
+	if c.secret != nil {
+		pool.Unmap(c.secret)
+		c.secret = nil
+	}
 }

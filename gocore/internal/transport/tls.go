@@ -88,11 +88,12 @@ type handshakes struct {
 
 func newSecurity(l *Loop, now func() time.Time) (security, error) {
 	t := &layer{loop: l}
+	t.sessions.Secret = true
 	t.who.known = map[[32]byte]uint32{}
 	t.handshakes.running, t.handshakes.queued = map[uint32]*handshake{}, map[uint32]*list.Element{}
 	of := l.Config.TLS
 	settings := tlsshake.Settings{Certificates: of.Certificates, Keys: of.Keys, Password: of.Password, Authorities: of.Authorities, Required: of.Required,
-		Suites: of.Suites, MinVersion: of.MinVersion, TicketSecret: of.TicketSecret, Protocols: []string{"http/1.1"}}
+		Suites: of.Suites, MinVersion: of.MinVersion, Tickets: of.Tickets, Protocols: []string{"http/1.1"}}
 	var err error
 	if t.config, err = tlsshake.Open(settings, t.handshakes.log, now); err != nil {
 		return nil, err
