@@ -321,9 +321,11 @@ def test_tickets_outlive_a_sighup(tls_server, authority, version, args):
         before = children(server.pid)
         server.popen.send_signal(signal.SIGHUP)
         if args:
-            wait_until(lambda: len(children(server.pid) - before) == 2 == len(children(server.pid)), server.logs)
+            wait_until(
+                lambda before=before: len(children(server.pid) - before) == 2 == len(children(server.pid)), server.logs
+            )
         else:
-            wait_until(lambda: server.logs().count("listening on https://") == turn, server.logs)
+            wait_until(lambda turn=turn: server.logs().count("listening on https://") == turn, server.logs)
         resumed, session = reused(server, context, session)
         assert resumed, server.logs()
 
