@@ -122,7 +122,7 @@ struct interruption {
 /* Keeps a KeyboardInterrupt or SystemExit; reports any other exception as unraisable, since it belongs to no request. */
 static void keep(core *self, struct interruption *kept)
 {
-    if (kept->type == NULL && !PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (kept->type == NULL && (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit))) {
         PyErr_Fetch(&kept->type, &kept->value, &kept->traceback);
     } else {
         PyErr_WriteUnraisable((PyObject *)self);

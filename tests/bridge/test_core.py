@@ -1,5 +1,6 @@
 """The core by itself: how it opens, what it calls, how it ends, and what a forked child may do with it."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -152,6 +153,19 @@ def test_a_dispatch_that_raises(bare):
     with unraisable() as errors:
         assert bare.connect().get().read_response().status == 500
     assert errors == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("kind", [GeneratorExit, asyncio.CancelledError, BaseException])
+def test_a_dispatch_that_raises_what_only_a_task_should(bare, kind):
+    """Only KeyboardInterrupt and SystemExit end the loop, as in asyncio."""
+
+    def dispatch(exchange, scope):
+        raise kind
+
+    bare.core.dispatch = dispatch
+    with unraisable() as errors:
+        assert bare.connect().get().read_response().status == 500
+    assert errors == [kind]
 
 
 def test_a_dispatch_that_is_interrupted(bare):

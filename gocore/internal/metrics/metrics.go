@@ -17,6 +17,8 @@ type Page struct {
 	Table  *counters.Table
 	Bounds []int64 // of the histograms, in nanoseconds
 
+	Fresh bool // the last text is of this turn's wait, and is given again
+
 	memory memory
 	sum    counters.Figures
 	shown  []shown
@@ -33,7 +35,10 @@ type shown struct {
 
 // Text is the metrics at a time in milliseconds since 1970, valid until the next call. stopping: the server is about to stop.
 func (p *Page) Text(ms int64, stopping bool) []byte {
-	p.b = p.b[:0]
+	if p.Fresh {
+		return p.b
+	}
+	p.b, p.Fresh = p.b[:0], true
 	p.Table.Sum(&p.sum)
 	p.workers(ms)
 	p.totals(stopping)

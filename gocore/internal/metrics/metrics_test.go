@@ -42,6 +42,18 @@ func TestAHistogramIsCumulative(t *testing.T) {
 	}
 }
 
+func TestOneTextForOneWait(t *testing.T) {
+	p := page(t)
+	first := string(p.Text(1, false))
+	p.Table.Figures().Accepted++
+	if string(p.Text(2, false)) != first {
+		t.Error("it is written again")
+	}
+	if p.Fresh = false; string(p.Text(2, false)) == first {
+		t.Error("it is given again after the next wait")
+	}
+}
+
 func TestHealth(t *testing.T) {
 	p := page(t)
 	if text := string(p.Text(1, true)); !strings.Contains(text, "\nsaltare_health_state 1\n") {

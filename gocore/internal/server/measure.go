@@ -69,7 +69,8 @@ func (s *Server) Stopping() bool {
 	return s.draining || s.unready.Load() != 0 || s.workers != nil && s.workers.Unready().Load() != 0
 }
 
-// Metrics is the text of the metrics. Our slot shows what is open as it was before the last wait, so without this request.
+// Metrics is the text of the metrics; requests that one wait has brought get the same text. Our slot shows what is open as it was before
+// that wait, so without these requests.
 func (s *Server) Metrics() []byte {
 	s.publishFigures()
 	return s.page.Text(s.loop.Clock.Wall(), s.Stopping())

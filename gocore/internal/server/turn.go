@@ -80,7 +80,7 @@ func (s *Server) waitOnce(before time.Time, timeout time.Duration) (now time.Tim
 	now = s.clock()
 	s.setClock(now)
 	if s.page != nil {
-		s.left = now
+		s.left, s.page.Fresh = now, false
 	}
 	if s.workers != nil {
 		s.workers.Turns(now.UnixMilli())
