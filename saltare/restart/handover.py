@@ -136,7 +136,7 @@ def has_program(arguments):
 
 
 def received(config=None):
-    """The state from the previous program, once; None if there was none. What of it belongs to `config` is set there."""
+    """The state from the previous program, once; None if there was none. A `config` gets the secret of tickets."""
     pid, _, fd = os.environ.pop(STATE, "").removesuffix(MASTERS).partition(":")
     if pid != str(os.getpid()):
         return None
