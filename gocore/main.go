@@ -52,6 +52,8 @@
 //
 // # The packages
 //
+// default.pgo is the profile by which Go compiles all of it (make profile).
+//
 // Each package may use only those after it in this list. bridge.h is the border between C and Go. Everything under internal/ is
 // pure Go and is tested without Python.
 //

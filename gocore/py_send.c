@@ -65,6 +65,10 @@ static int check_not_started(exchange *ex, const char *kind)
 {
     if (py_check_open(ex, kind) < 0) return -1;
     if (!ex->started) return 0;
+    if (ex->half_closed) { /* MCP's streams over SSE end so */
+        PyErr_SetNone(py_state_in(ex)->disconnected);
+        return -1;
+    }
     bool twice = strcmp(kind, HTTP_START) == 0;
     PyErr_Format(py_state_in(ex)->order_error, twice ? "%s was sent twice" : "%s was sent after " HTTP_START, kind);
     return -1;

@@ -13,7 +13,7 @@ async def send_in_loop(send, message):
 
 def failed(exchange, scope, error):
     """The app raised. Returns whether its task must raise it too."""
-    gone = exchange.gone
+    gone = exchange.gone or exchange.half_closed
     exchange.fail()
     if isinstance(error, CancelledError):
         log.warning(f"cancelled: {described(scope)}")

@@ -533,8 +533,8 @@ OPTIONS = (
         "drain_streams",
         Choice("disconnect", "wait"),
         "disconnect",
-        "Choose what happens at a stop to a response that declares no length and is silent for half a second: the app "
-        "receives http.disconnect, or the stop waits for it.",
+        "Choose what happens at a stop to an event stream, and to a response that declares no length and is silent for "
+        "half a second: the app receives http.disconnect, or the stop waits for it.",
     ),
     Option(
         LIMITS,

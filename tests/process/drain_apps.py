@@ -74,8 +74,8 @@ async def app(scope, receive, send):
     return await globals()[what](scope, receive, send)
 
 
-async def start(send):
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+async def start(send, kind=b"text/plain"):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
 
 
 async def piece(send, body, more=True):
@@ -109,6 +109,21 @@ async def stream(scope, receive, send):
         await piece(send, b"%d\n" % number)
         await asyncio.sleep(0.01)
     await piece(send, b"", more=False)
+
+
+async def events(scope, receive, send):
+    """An event stream that never ends by itself, and is cancelled by its disconnect as frameworks do."""
+    await start(send, b"text/event-stream")
+
+    async def endless():
+        while True:
+            await piece(send, b"data: x\n\n")
+            await asyncio.sleep(0.01)
+
+    sending = asyncio.ensure_future(endless())
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    sending.cancel()
 
 
 async def background(scope, receive, send):

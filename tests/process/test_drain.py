@@ -110,6 +110,20 @@ def test_half_a_head_may_be_completed(drained, raw):
 
 
 @LOOPS
+@pytest.mark.parametrize("delay", [(), ("--drain-delay", "0.2")], ids=["at once", "after a delay"])
+def test_event_streams_are_told_and_end_complete(drained, raw, loop, delay):
+    server = drained(*delay, loop=loop)
+    clients = [raw(server).send(GET % b"events") for _ in range(100)]
+    for client in clients:
+        client.read_until(b"data: x\n\n")
+    server.popen.send_signal(signal.SIGTERM)
+    for client in clients:
+        assert client.read_all().endswith(b"data: x\n\n\r\n0\r\n\r\n")
+    assert server.wait() == 0
+    assert "ERROR" not in server.logs()
+
+
+@LOOPS
 def test_work_after_the_answer_is_waited_for(drained, raw, loop):
     """Without a busy loop, though no connection is left."""
     server = drained(loop=loop)

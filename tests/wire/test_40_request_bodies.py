@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import HANG
 from wire_apps import (
     QUIET,
     answer,
@@ -61,14 +62,15 @@ def test_forms_of_chunks(serve, raw, body):
 )
 def test_broken_chunks(serve, raw, broken):
     """The waiting app gets the disconnect, and the peer the reason."""
-    seen = []
+    began, seen = threading.Event(), []
 
     async def app(scope, receive, send):
+        began.set()
         seen.append(await body_of(receive))
 
     server = serve(app, **QUIET)
     client = raw(server).send(post_chunked(b"good", end=b""))
-    time.sleep(0.01)
+    assert began.wait(HANG)
     assert client.send(broken).read_all() == refused("400 Bad Request")
     client.close()
     server.stop()

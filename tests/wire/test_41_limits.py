@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness import HANG
 from wire_apps import (
     CONTINUE,
     QUIET,
@@ -57,14 +58,15 @@ def test_chunks_over_the_limit_together_with_the_head(serve, raw):
 
 
 def test_chunks_over_the_limit_later(serve, raw):
-    seen = []
+    began, seen = threading.Event(), []
 
     async def app(scope, receive, send):
+        began.set()
         seen.append(await body_of(receive))
 
     server = serve(app, **LIMIT)
     client = raw(server).send(post_chunked(b"x" * 600, end=b""))
-    time.sleep(0.02)
+    assert began.wait(HANG)
     assert client.send(chunk(b"y" * 401)).read_all() == TOO_LARGE
     client.close()
     server.stop()

@@ -115,6 +115,27 @@ def test_the_app_is_told_once_it_has_been_silent(serve_by, raw):
     assert ends == [False] * 20
 
 
+def test_an_app_that_responds_again_after_its_disconnect(serve_by, raw):
+    """As MCP does at the end of a stream over SSE: that is no mistake, but its end."""
+    raised = []
+
+    async def app(scope, receive, send):
+        await start(send)
+        await until_gone(receive)
+        try:
+            await start(send)
+        except saltare.ClientDisconnected as error:
+            raised.append(type(error))
+            raise
+
+    server = serve_by(app, **QUIET)
+    client = half_close(raw(server).send(get()))
+    client.read_until(b"\r\n\r\n")
+    assert client.read_all() == b""
+    nothing_open()
+    assert raised and "ERROR" not in server.logs()
+
+
 def test_an_app_that_waits_for_it_in_several_tasks(serve_by, raw):
     async def app(scope, receive, send):
         await body_of(receive)

@@ -72,6 +72,9 @@ func (s *Stream) Watch() (first bool) {
 	return first
 }
 
+// Told tells whether the app has got its disconnect.
+func (s *Stream) Told() bool { return s.told }
+
 // HalfClosed gives the app a disconnect, once: the peer has closed its sending side, or the server is draining. Over TCP, a half-close
 // looks the same as a full close, so the app may stop working. If it still responds, the response is sent, and the write shows which
 // of the two it was.

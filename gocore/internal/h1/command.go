@@ -60,13 +60,19 @@ func (d *Driver) decline(c *transport.Conn, s *exchange.Stream, code uint32) {
 	}
 }
 
-// abandon handles the app ending before its response was complete.
+// abandon handles the app ending before its response was complete. An event stream whose app was told to end is complete: its reader
+// drops an event without an end (HTML, 9.2.6).
 func (d *Driver) abandon(c *transport.Conn, s *exchange.Stream) {
-	if s.Started && s.Response.Mode == message.BodyNone { // nothing more was to be sent
+	switch {
+	case !s.Started:
+		d.abort(c, s)
+	case s.Response.Mode == message.BodyNone: // nothing more was to be sent
 		d.complete(c, s)
-		return
+	case s.Response.Events && s.Told() && s.Response.Endless():
+		d.lastPiece(c, s)
+	default:
+		d.abort(c, s)
 	}
-	d.abort(c, s)
 }
 
 // abort ends a request whose app has failed: with a 500 if the response has not begun, else with a visibly incomplete response.

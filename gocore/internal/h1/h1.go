@@ -151,7 +151,11 @@ func (d *Driver) Deadline(c *transport.Conn) uint32 {
 	s := d.streamOf(c)
 	at := d.bodyDeadline(c, s)
 	if s.Watched && s.Stage() != exchange.Discard {
-		if silent := silentSince(c) + d.silence() + 1; at == 0 || silent < at {
+		silent := silentSince(c) + d.silence() + 1
+		if d.endsWhenTold(s) {
+			silent = c.Since + 1
+		}
+		if at == 0 || silent < at {
 			at = silent
 		}
 	}
@@ -209,7 +213,8 @@ func (d *Driver) Expire(c *transport.Conn) {
 // has long accepted nothing; and if the loop did not run when the app's time ended.
 func (d *Driver) silent(c *transport.Conn, s *exchange.Stream) {
 	wrote, unsent := c.Wrote()
-	if unsent && d.loop.Clock.Now-wrote < unsentTicks || d.loop.Timers.IsLate(silentSince(c), d.silence()) {
+	waits := unsent && d.loop.Clock.Now-wrote < unsentTicks || d.loop.Timers.IsLate(silentSince(c), d.silence())
+	if waits && !d.endsWhenTold(s) {
 		c.Since = d.loop.Clock.Now
 		d.loop.Timers.Arm(c)
 		return
@@ -226,6 +231,10 @@ func (d *Driver) Drain(c *transport.Conn) {
 	}
 	d.drainStream(c, s)
 }
+
+// endsWhenTold tells whether the app gets its disconnect at once, silent or not: an event stream of a draining server, which would go on
+// for ever.
+func (d *Driver) endsWhenTold(s *exchange.Stream) bool { return s.Response.Events && d.loop.Draining() }
 
 // drainStream watches a response of a draining server that has begun, and that may never end because it declares no length.
 func (d *Driver) drainStream(c *transport.Conn, s *exchange.Stream) {

@@ -91,7 +91,7 @@ func (d *Driver) piece(c *transport.Conn, s *exchange.Stream, p transport.Piece,
 	switch s.Give(p.Size()) {
 	case exchange.Send:
 		d.frame(c, s.Response.Mode, p)
-		if s.Watched {
+		if s.Watched && !d.endsWhenTold(s) {
 			c.Since = d.loop.Clock.Now
 		}
 	case exchange.Swallow:

@@ -45,7 +45,6 @@ func TestFraming(t *testing.T) {
 	const zero = "content-length: 0\r\n"
 	get11, get10 := message.Response{Minor: 1}, message.Response{}
 	head11, head10 := message.Response{Minor: 1, HEAD: true}, message.Response{HEAD: true}
-	connect := message.Response{Minor: 1, CONNECT: true}
 	for _, c := range []struct {
 		status   uint16
 		a        message.Response
@@ -61,10 +60,6 @@ func TestFraming(t *testing.T) {
 		{200, head11, false, message.BodyNone, ""},
 		{200, head10, true, message.BodyNone, length + keeping},
 		{200, head10, false, message.BodyNone, keeping},
-		{200, connect, true, message.BodyUntilClose, closing},
-		{200, connect, false, message.BodyUntilClose, closing},
-		{404, connect, true, message.BodyLength, length},
-		{404, connect, false, message.BodyChunked, chunked},
 		{500, get11, true, message.BodyLength, length},
 		{204, get11, true, message.BodyNone, ""},
 		{204, get11, false, message.BodyNone, ""},

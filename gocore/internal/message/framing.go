@@ -7,8 +7,8 @@
 //
 // The first matching row of the table decides. Some rows are less obvious than they look:
 //
-//   - Interim responses, 204 and 2xx to CONNECT must not carry content-length at all (RFC 9110 8.6). 304 and responses to HEAD may; it
-//     is then the length of the body that was not sent.
+//   - Interim responses and 204 must not carry content-length at all (RFC 9110 8.6). 304 and responses to HEAD may; it is then the length
+//     of the body that was not sent.
 //   - 205 has no content, but unlike for 204 readers do not know that, so it declares a length of 0 (RFC 9110 15.3.6).
 //   - A response to HEAD without a declared length may name chunked (RFC 9112 6.1) but does not: it gains nothing, and a careless
 //     reader would wait for the chunks.
@@ -40,8 +40,7 @@ const (
 type traits uint8
 
 const (
-	toHEAD traits = 1 << iota
-	toCONNECT
+	toHEAD   traits = 1 << iota
 	to11            // the reader understands HTTP/1.1
 	declared        // the app declared a content-length
 	toAny    traits = 0
@@ -55,23 +54,19 @@ type framing struct {
 }
 
 var framings = [...]framing{
-	{100, 199, toAny, BodyNone, dropLength},           // RFC 9110 15.2
-	{204, 204, toAny, BodyNone, dropLength},           // RFC 9110 15.3.5
-	{205, 205, toAny, BodyNone, zeroLength},           // RFC 9110 15.3.6
-	{200, 299, toCONNECT, BodyUntilClose, dropLength}, // RFC 9110 9.3.6: a tunnel
-	{304, 304, toAny, BodyNone, keepLength},           // RFC 9110 15.4.5
-	{200, 999, toHEAD, BodyNone, keepLength},          // RFC 9110 9.3.2
-	{200, 999, declared, BodyLength, keepLength},      // RFC 9112 6.2
-	{200, 999, to11, BodyChunked, dropLength},         // RFC 9112 7.1
-	{200, 999, toAny, BodyUntilClose, dropLength},     // RFC 9112 6.3
+	{100, 199, toAny, BodyNone, dropLength},       // RFC 9110 15.2
+	{204, 204, toAny, BodyNone, dropLength},       // RFC 9110 15.3.5
+	{205, 205, toAny, BodyNone, zeroLength},       // RFC 9110 15.3.6
+	{304, 304, toAny, BodyNone, keepLength},       // RFC 9110 15.4.5
+	{200, 999, toHEAD, BodyNone, keepLength},      // RFC 9110 9.3.2
+	{200, 999, declared, BodyLength, keepLength},  // RFC 9112 6.2
+	{200, 999, to11, BodyChunked, dropLength},     // RFC 9112 7.1
+	{200, 999, toAny, BodyUntilClose, dropLength}, // RFC 9112 6.3
 }
 
 func (a *Response) traits() (t traits) {
 	if a.HEAD {
 		t |= toHEAD
-	}
-	if a.CONNECT {
-		t |= toCONNECT
 	}
 	if a.Minor > 0 {
 		t |= to11

@@ -12,9 +12,10 @@ import (
 type Response struct {
 	Status        uint16
 	Minor         uint8 // of the request
-	HEAD, CONNECT bool  // method of the request
+	HEAD          bool  // method of the request
 	Close         bool  // in: the server wants to close after this response; out: it closes
 	Whole         bool  // in: the whole body is known, and ContentLength is its size
+	Events        bool  // out: its type is text/event-stream
 	Mode          BodyMode
 	ContentLength int64 // out: as sent; -1: no such field
 }
@@ -105,6 +106,8 @@ func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 		if octet.EqualFold(name, "connection") {
 			return j.connection(value), nil
 		}
+	case len("content-type"):
+		j.Events = j.Events || isEventStream(name, value)
 	case len("content-length"):
 		if octet.EqualFold(name, "content-length") {
 			return false, j.contentLength(value)
@@ -115,6 +118,12 @@ func (j *Judge) judge(name, value []byte) (keep bool, err error) {
 		return !is, nil
 	}
 	return true, nil
+}
+
+const eventStream = "text/event-stream" // HTML, 9.2 (server-sent events)
+
+func isEventStream(name, value []byte) bool {
+	return len(value) >= len(eventStream) && octet.EqualFold(value[:len(eventStream)], eventStream) && octet.EqualFold(name, "content-type")
 }
 
 // namesUpgrade tells whether the upgrade itself writes the field.

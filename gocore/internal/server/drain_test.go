@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +117,42 @@ func TestDrainWaitsForAStreamThatGoesOn(t *testing.T) {
 	d.body(e.Stream, "end", 0)
 	if got := d.receive(peer, -1); !strings.HasSuffix(got, "3\r\nend\r\n0\r\n\r\n") {
 		t.Errorf("got %q", got[max(0, len(got)-50):])
+	}
+}
+
+// An event stream would go on for ever: it is told at once, and complete once its app has ended.
+func TestDrainEndsEventStreams(t *testing.T) {
+	for name, c := range map[string]struct {
+		request, kind, rest string
+	}{
+		"in chunks":         {get, "text/event-stream", "0\r\n\r\n"},
+		"until the close":   {"GET / HTTP/1.0\r\n\r\n", "text/event-stream; charset=utf-8", "data: x\n\n"},
+		"another kind":      {get, "text/plain", "data: x\n\n\r\n"},
+		"another, at close": {"GET / HTTP/1.0\r\n\r\n", "text/plain", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openFrozen(t, server.Config{Conn: config.Config{EndStreams: true}})
+			peer := d.send(c.request)
+			e := d.expect(handoff.EventRequest)
+			d.start(e.Stream, 200, "content-type", c.kind)
+			d.turn(0)
+			d.server.Drain()
+			events := strings.HasPrefix(c.kind, "text/event-stream")
+			for range 3 {
+				d.body(e.Stream, "data: x\n\n", handoff.CommandMore)
+				d.turn(0)
+				d.skip(2 * limits.Tick)
+			}
+			d.turn(0)
+			if told := d.count(handoff.EventHalfClose) == 1; told != events {
+				t.Errorf("told: %v", told)
+			}
+			d.command(handoff.CommandAbort, 0, 0, e.Stream, nil)
+			d.thaw()
+			got := d.receive(peer, -1)
+			if !strings.HasSuffix(got, c.rest) || (d.ended == io.EOF) != (c.rest != "") {
+				t.Errorf("%q, %v", got, d.ended)
+			}
+		})
 	}
 }
