@@ -5,8 +5,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..serve.tls import Tickets
-
 RELOAD_PATIENCE = 2.0  # seconds; ordinary requests take less, and endless streams are cancelled
 AT_ONCE = 0.001  # seconds; the shutdown_timeout that cancels requests at once
 LIFESPAN_PATIENCE = 30.0  # seconds that the app's lifespan shutdown gets then
@@ -25,7 +23,7 @@ class Config:
     warnings: "tuple[str, ...]" = ()
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
     environment: "Mapping[str, str] | None" = None  # variables for the app, unless they are set: of `saltare dev`
-    tickets: "Tickets | None" = None  # from which all workers derive the keys of session tickets
+    tickets: "Any" = None  # a process.tickets.Tickets, from which all workers derive the keys of session tickets
     server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:

@@ -24,7 +24,7 @@ class Resources:
         if self.counters is None:
             self.counters = table(config, inherited, workers)
         if config.ssl_certfile and self.tickets is None:
-            from ..serve.tls import Tickets
+            from ..process.tickets import Tickets
 
             self.tickets = Tickets(inherited.get("tickets"))
         if config.counts_addresses() and self.counters.addresses is None:

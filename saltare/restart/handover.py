@@ -145,7 +145,7 @@ def received(config=None):
     with open(int(fd), "rb") as file:
         state = marshal.load(file)
     if config is not None and "tickets" in state:
-        from ..serve.tls import Tickets
+        from ..process.tickets import Tickets
 
         config.tickets = Tickets(state["tickets"])
     return state
