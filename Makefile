@@ -21,6 +21,8 @@ at_once := -parallel 8
 of_go = go test $(1) $(at_once) ./gocore/internal/... && \
 	go test $(1) $(at_once) -tags full ./gocore/internal/transport ./gocore/internal/tlsshake && \
 	go test $(1) $(at_once) -tags full -run TLS ./gocore/internal/server
+# Tests of the wire once more, whose servers and peers speak TLS.
+over_tls := --over-tls tests/wire/test_30_keep_alive.py tests/wire/test_50_answers.py tests/wire/test_81_messages.py
 quick := -m "not slow" tests/bridge tests/config tests/wire tests/adversary
 
 .DEFAULT_GOAL := help
@@ -41,6 +43,7 @@ test: lint ## everything: formatting, vet, Go tests with the race detector, a sh
 	tools/fuzz.sh 10
 	$(collected)
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
+	$(parallel) $(over_tls) || { echo "make test: what failed runs once more, alone"; $(alone) $(over_tls); }
 
 test-quick: ## in two minutes: Go tests, and the Python tests of the border, the wire and the options that are not slow
 	@$(environment) dev

@@ -44,6 +44,7 @@
 //	internal/transport/secure.go    what TLS adds to a connection
 //	internal/transport/tls_shake.go passes the bytes of the handshake to a goroutine, internal/tlsshake/shake.go, until there is a session
 //	internal/transport/tls_read.go  opens records in place, by internal/tlsrecord/open.go
+//	internal/transport/tls_identity.go keeps the certificates of both sides, for scopes
 //	internal/transport/tls_write.go seals output when it is sent, by internal/tlsrecord/seal.go
 //
 // An idle connection releases its buffer at once, in Input.Unpark (internal/transport/read.go): a connection holds a buffer only
@@ -56,13 +57,13 @@
 // Each package may use only those after it in this list. bridge.h is the border between C and Go. Everything under internal/ is
 // pure Go and is tested without Python.
 //
-//	the border: bridge.h export.go proofs.go servers.go recover.go recover_not.go flavour_full.go main.go
+//	the border: bridge.h bridge_inbox.h export.go proofs.go servers.go recover.go recover_not.go flavour_full.go main.go
 //	C, which knows Python and no HTTP:
 //	    the module: py_module.c py_state.c py_state.h py_names.h py_options.c py_options.h py_memory.c py_memory.h
 //	    the loop: py_core.c py_core.h py_core_type.h py_core_turn.c py_core_events.c py_core_descriptors.c py_core_quiet.c
 //	        py_loop.c py_loop.h py_outbox.c py_outbox.h py_timerslack.c py_timerslack.h py_fork.c py_fork.h
-//	    an exchange: py_exchange.c py_exchange.h py_exchange_type.h py_exchange_table.c py_scope.c py_scope.h py_headers.c
-//	        py_headers.h py_message.c py_message.h py_send.c py_send.h py_send_body.c py_send_file.c py_file.c py_file.h
+//	    an exchange: py_exchange.c py_exchange.h py_exchange_type.h py_exchange_table.c py_scope.c py_scope.h py_tls.c py_tls.h
+//	        py_headers.c py_headers.h py_message.c py_message.h py_send.c py_send.h py_send_body.c py_send_file.c py_file.c py_file.h
 //	    its task: py_starter.c py_starter.h py_run.c py_run.h py_tasklist.c py_tasklist.h py_awaitable.c py_awaitable.h
 //	        py_gathered.c py_gathered.h
 //	    a websocket: py_websocket.c py_websocket.h py_websocket_type.h py_websocket_send.c
@@ -76,8 +77,8 @@
 //	internal/accesslog/: log.go field.go format.go escape.go writer.go file.go
 //	internal/transport/: conn.go loop.go protocol.go phase.go clock.go turn.go accept.go room.go read.go write.go queue.go sendfile.go
 //	    deadline.go close.go peer.go address.go recover.go release.go secure.go; TLS in the full flavour, tls.go tls_shake.go tls_read.go
-//	    tls_write.go; in the plain one tls_not.go
-//	internal/tlsshake/: tlsshake.go shake.go config.go files.go password.go tickets.go signer.go (in the full flavour)
+//	    tls_room.go tls_write.go tls_identity.go; in the plain one tls_not.go
+//	internal/tlsshake/: tlsshake.go shake.go config.go files.go password.go identity.go name.go tickets.go signer.go (in the full flavour)
 //	internal/tlsrecord/: tlsrecord.go session.go keys.go open.go seal.go post.go secrets.go cache.go (in the full flavour)
 //	internal/journal/: journal.go limit.go
 //	internal/config/: config.go path.go

@@ -24,6 +24,7 @@ const _ = uint(C.SALTARE_OPTIONS_MOST - len(server.Options))
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_event{})-unsafe.Sizeof(handoff.Event{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_request{})-unsafe.Sizeof(handoff.Request{})]
+	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_tls{})-unsafe.Sizeof(handoff.TLS{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_command{})-unsafe.Sizeof(handoff.Command{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_body_ref{})-unsafe.Sizeof(handoff.BodyRef{})]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.struct_saltare_file{})-unsafe.Sizeof(handoff.File{})]
@@ -40,6 +41,9 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.local)-unsafe.Offsetof(handoff.Request{}.Local)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.scheme)-unsafe.Offsetof(handoff.Request{}.Scheme)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_request{}.prefix)-unsafe.Offsetof(handoff.Request{}.Prefix)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_tls{}.lengths)-unsafe.Offsetof(handoff.TLS{}.Lengths)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_tls{}.n_chain)-unsafe.Offsetof(handoff.TLS{}.NChain)]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_tls{}.suite)-unsafe.Offsetof(handoff.TLS{}.Suite)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_command{}.stream)-unsafe.Offsetof(handoff.Command{}.Stream)]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.struct_saltare_field{}.id)-unsafe.Offsetof(http1.Field{}.ID)]
 
@@ -61,6 +65,7 @@ var (
 	_ = [1]struct{}{}[C.EVENT_CANCEL-handoff.EventCancel]
 	_ = [1]struct{}{}[C.EVENT_ID-handoff.EventID]
 	_ = [1]struct{}{}[C.EVENT_TRACE-handoff.EventTrace]
+	_ = [1]struct{}{}[C.EVENT_TLS-handoff.EventTLS]
 	_ = [1]struct{}{}[C.EVENT_SILENT-handoff.EventSilent]
 	_ = [1]struct{}{}[C.SCHEME_HTTPS-handoff.SchemeHTTPS]
 	_ = [1]struct{}{}[C.COMMAND_START-handoff.CommandStart]

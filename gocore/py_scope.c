@@ -237,6 +237,7 @@ void py_scopes_free(scopes *self)
 {
     Py_CLEAR(self->root_path);
     Py_CLEAR(self->host_text);
+    py_tls_clear(&self->tls);
 }
 
 /* Sets the items that only a websocket request has, or only any other request. */
@@ -290,10 +291,19 @@ static int put_names(module_state *st, PyObject *scope, const struct saltare_eve
     return f[1].value.len != 0 ? put(scope, st->s_tracestate, span_text(r, f[1].value)) : 0;
 }
 
-/* The extensions for a request with these flags of its event, borrowed. */
+/* The template of the extensions for a request with these flags of its event, borrowed. */
 static PyObject *extensions_for(scopes *self, uint32_t flags)
 {
     return flags & EVENT_WEBSOCKET ? self->ws_extensions : flags & EVENT_CODINGS ? self->coded_extensions : self->extensions;
+}
+
+/* The extensions of a request. */
+static PyObject *extensions(scopes *self, const struct saltare_event *event)
+{
+    PyObject *copy = PyDict_Copy(extensions_for(self, event->flags));
+    const struct saltare_request *r = event->data;
+    if (copy != NULL && (event->flags & EVENT_TLS) && py_tls_put(&self->tls, copy, (const struct saltare_tls *)(r + 1)) < 0) Py_CLEAR(copy);
+    return copy;
 }
 
 PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *event)
@@ -309,7 +319,7 @@ PyObject *py_scope(scopes *self, module_state *st, const struct saltare_event *e
         put(scope, st->s_headers, headers_list(st, r)) < 0 ||
         put(scope, st->s_client, client(self, r)) < 0 ||
         put(scope, st->s_server, server(self, r)) < 0 ||
-        put(scope, st->s_extensions, PyDict_Copy(extensions_for(self, event->flags))) < 0 ||
+        put(scope, st->s_extensions, extensions(self, event)) < 0 ||
         put(scope, st->s_state, state(self)) < 0 ||
         put_forwarded(self, st, scope, event) < 0 ||
         (event->flags & (EVENT_ID | EVENT_TRACE) && put_names(st, scope, event) < 0) ||

@@ -4,7 +4,8 @@
 
 #include "py_state.h"
 
-#include "bridge.h"
+#include "bridge_inbox.h"
+#include "py_tls.h"
 
 /* What the scopes of a core are built from. */
 typedef struct {
@@ -17,6 +18,7 @@ typedef struct {
     PyObject *lifespan;                    /* dict copied into scope["state"] */
     PyObject *host_text;                   /* last client address as text */
     struct saltare_address host;
+    tls_extension tls;
 } scopes;
 
 /* What Python says about scopes. All are dicts, the last two may be NULL. */

@@ -18,7 +18,7 @@ class HTTPScope(TypedDict):
     asgi: Versions
     http_version: Literal["1.0", "1.1"]
     method: str
-    scheme: Literal["http"]
+    scheme: Literal["http", "https"]
     path: str  # percent-decoded
     raw_path: bytes  # as sent, without the query
     query_string: bytes  # as sent, without "?"
@@ -34,7 +34,7 @@ class WebSocketScope(TypedDict):
     type: Literal["websocket"]
     asgi: Versions
     http_version: Literal["1.1"]
-    scheme: Literal["ws"]
+    scheme: Literal["ws", "wss"]
     path: str
     raw_path: bytes
     query_string: bytes

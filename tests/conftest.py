@@ -34,6 +34,7 @@ def pytest_addoption(parser):
         action="store_true",
         help="collect garbage at each allocation, with finalizers that act on the objects of the core (tests/adversary)",
     )
+    parser.addoption("--over-tls", action="store_true", help="servers of `serve` speak TLS, and so do raw sockets")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,10 +73,21 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def encrypted(request, tmp_path_factory):
+    """What --over-tls adds to the options of servers."""
+    if not request.config.getoption("--over-tls"):
+        return {}
+    from certificates import Authority
+
+    authority = Authority(tmp_path_factory.mktemp("over-tls"))
+    return dict(zip(("ssl_certfile", "ssl_keyfile"), authority.issue("127.0.0.1", "localhost"), strict=True))
+
+
 @pytest.fixture
-def serve():
+def serve(encrypted):
     with starter() as start:
-        yield start
+        yield lambda app, **options: start(app, **encrypted, **options)
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ class Config:
     warnings: "tuple[str, ...]" = ()
     request_logger: "str | None" = None  # the logger that gets a record of each request, where one was asked for
     environment: "Mapping[str, str] | None" = None  # variables for the app, unless they are set: of `saltare dev`
-    ticket_secret: "bytes | None" = None  # from which all workers derive the keys of session tickets
     identity: "int | None" = None  # the process that has assumed what has_identity() is about
     opened: "dict[str, list[int]] | None" = None  # sockets that were opened before rights were given up, by their keys
+    tickets: "Any" = None  # a process.tickets.Tickets, from which all workers derive the keys of session tickets
     server_logger: "str | None" = None  # the logger for the server's lines, instead of `saltare` and `saltare.error`
 
     def __init__(self, values: "Mapping[str, Any]", sources: "Mapping[str, str]") -> None:

@@ -126,10 +126,7 @@ class Master:
         resources, config = self._resources, self._preload.workers_config()
         resources.open(self.config, inherited, self._workers)
         self.url = resources.listeners[0].url
-        if config.ssl_certfile:
-            from ..serve.tls import new_ticket_secret
-
-            config.ticket_secret = new_ticket_secret()
+        config.tickets = resources.tickets
         spawner = Spawner(config, resources.listeners, resources.counters, self._signals, resources.spare)
         self._workers.equip(spawner, resources.counters)
         if config.worker_timeout:

@@ -7,11 +7,11 @@ SPARE_SLOTS = 16  # for workers leaving while their successors serve, and for SI
 
 
 class Resources:
-    """The listening sockets, the table of counters and spare descriptors of one master."""
+    """The listening sockets, the table of counters, the secret of tickets and spare descriptors of one master."""
 
     def __init__(self):
         self.listeners = []
-        self.counters = self.spare = None
+        self.counters = self.spare = self.tickets = None
 
     def open(self, config, inherited, workers):
         """Opens what is not open yet, or takes it over from the previous program. May be repeated after an OSError."""
@@ -23,6 +23,10 @@ class Resources:
             self.spare = Spare()
         if self.counters is None:
             self.counters = table(config, inherited, workers)
+        if config.ssl_certfile and self.tickets is None:
+            from ..process.tickets import Tickets
+
+            self.tickets = Tickets(inherited.get("tickets"))
         if config.counts_addresses() and self.counters.addresses is None:
             from .addresses import Addresses
 
@@ -35,7 +39,11 @@ class Resources:
             listeners.setdefault(one.key, []).append(one.fileno())
         fd, bells = self.counters.handed_over()
         descriptors = [one.fileno() for one in self.listeners]
-        return {"listeners": listeners, "counters": (fd, bells)}, [*descriptors, fd, *bells]
+        state, descriptors = {"listeners": listeners, "counters": (fd, bells)}, [*descriptors, fd, *bells]
+        if self.tickets is not None:
+            state["tickets"] = self.tickets.fileno()
+            descriptors.append(self.tickets.fileno())
+        return state, descriptors
 
     def leave_listeners(self, attempts):
         """The workers close their own copies once the backlog is empty; then new connections are refused."""

@@ -135,15 +135,20 @@ def has_program(arguments):
     return False
 
 
-def received():
-    """The state from the previous program, once; None if there was none."""
+def received(config=None):
+    """The state from the previous program, once; None if there was none. A `config` gets the secret of tickets."""
     pid, _, fd = os.environ.pop(STATE, "").removesuffix(MASTERS).partition(":")
     if pid != str(os.getpid()):
         return None
     import marshal
 
     with open(int(fd), "rb") as file:
-        return marshal.load(file)
+        state = marshal.load(file)
+    if config is not None and "tickets" in state:
+        from ..process.tickets import Tickets
+
+        config.tickets = Tickets(state["tickets"])
+    return state
 
 
 def is_trial():

@@ -152,7 +152,11 @@ class Renewal:
         if self._later:
             self._postponed.note(signal.SIGHUP)
         if not self._postponed.stops():
-            self._command.repeat({"listeners": kept}, descriptors, blocked=self._postponed.pass_on)
+            state, tickets = {"listeners": kept}, self._server.config.tickets
+            if tickets is not None:
+                state["tickets"] = tickets.fileno()
+                descriptors = [*descriptors, tickets.fileno()]
+            self._command.repeat(state, descriptors, blocked=self._postponed.pass_on)
 
 
 class Postponed:

@@ -100,7 +100,7 @@ class Server:
     def _take_over(self):
         from ..restart.handover import end_trial, is_trial, received
 
-        self._inherited = received()
+        self._inherited = received(self.config)
         if is_trial():
             self._begin()
             end_trial()

@@ -2,12 +2,9 @@
 
 import os
 
+from ..process.tickets import Tickets
+
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
-SECRET = 32  # bytes
-
-
-def new_ticket_secret():
-    return os.urandom(SECRET)
 
 
 def tls_options(config):
@@ -26,7 +23,8 @@ def tls_options(config):
     if config.ssl_ciphers:
         options["tls_ciphers"] = config.ssl_ciphers.encode()
     if config.tls_session_cache_size:
-        options["tls_ticket_secret"] = config.ticket_secret or new_ticket_secret()
+        config.tickets = config.tickets or Tickets()
+        options["tls_tickets"] = config.tickets.fileno()
     return options
 
 

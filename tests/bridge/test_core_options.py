@@ -30,7 +30,7 @@ OWN = {
     "hsts",  # made of several options of users
     # Of the full core, from several options of users.
     *("tls_authorities", "tls_certificates", "tls_ciphers", "tls_keys", "tls_min_version", "tls_password"),
-    *("tls_required", "tls_ticket_secret"),
+    *("tls_required", "tls_tickets"),
 }
 
 

@@ -296,6 +296,82 @@ def test_every_worker_accepts_the_tickets(tls_server, tmp_path, version, workers
     assert resumed_by_openssl(tls_server("--workers", workers), tmp_path, version) == 8
 
 
+def reused(server, context, session=None):
+    """Whether a connection with that session resumed it, and the session of the next one."""
+    with context.wrap_socket(
+        socket.create_connection(("localhost", server.port), 30), server_hostname="localhost", session=session
+    ) as one:
+        one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert one.recv(65536).startswith(b"HTTP/1.1 200 ")
+        return one.session_reused, one.session
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("args", [(), ("--workers", "2"), ("--workers", "2", "--no-preload")], ids=" ".join)
+def test_tickets_outlive_a_sighup(tls_server, authority, version, args):
+    import signal
+    import ssl
+
+    server = tls_server(*args)
+    context = authority.context()
+    context.maximum_version = ssl.TLSVersion[version]
+    resumed, session = reused(server, context)
+    assert not resumed
+    for turn in range(2, 4):
+        before = children(server.pid)
+        server.popen.send_signal(signal.SIGHUP)
+        if args:
+            wait_until(
+                lambda before=before: len(children(server.pid) - before) == 2 == len(children(server.pid)), server.logs
+            )
+        else:
+            wait_until(lambda turn=turn: server.logs().count("listening on https://") == turn, server.logs)
+        resumed, session = reused(server, context, session)
+        assert resumed, server.logs()
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return set(map(int, file.read().split()))
+
+
+def kept_in_memory(pid, secret):
+    """The mappings that hold the secret, each with its flags (proc(5): smaps)."""
+    found, at = [], None
+    with open(f"/proc/{pid}/smaps") as smaps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in smaps:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                at = line.split()
+            elif line.startswith("VmFlags:") and "r" in at[1]:
+                start, end = (int(part, 16) for part in at[0].split("-"))
+                try:
+                    memory.seek(start)
+                    text = memory.read(end - start)
+                except (OSError, OverflowError):  # [vvar] and [vsyscall]
+                    continue
+                if secret in text:
+                    found.append((" ".join(at), line.split()[1:]))
+    return found
+
+
+@pytest.mark.parametrize("args", [(), ("--workers", "2")], ids=["alone", "workers"])
+def test_the_secret_of_tickets_is_in_no_dump(tls_server, authority, tmp_path, args):
+    """It is neither in memory that is parked in a file, nor in a core dump: only where the flag dd is set."""
+    parked = [] if args else ["--park-memory", str(tmp_path)]
+    server = tls_server(*args, *parked)
+    assert not reused(server, authority.context())[0]
+    pids = [server.pid, *children(server.pid)]
+    fds = f"/proc/{pids[-1]}/fd"
+    secret_file = next(name for name in os.listdir(fds) if "saltare-tickets" in os.readlink(f"{fds}/{name}"))
+    with open(f"{fds}/{secret_file}", "rb") as file:
+        secret = file.read()
+    assert len(secret) == 32
+    for pid in pids:
+        found = kept_in_memory(pid, secret)
+        assert all("dd" in flags for _, flags in found), found
+        assert len(found) == (not args or pid != server.pid), found
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_without_tickets(tls_server, tmp_path, version):
     assert resumed_by_openssl(tls_server("--tls-session-cache-size", "0"), tmp_path, version) == 0

@@ -34,6 +34,8 @@ async def app(scope, receive, send):
         return await send({"type": "http.response.body"})
     if path == "/scope":
         return await answer(send, json.dumps({name: scope[name] for name in ("client", "server", "scheme")}).encode())
+    if path == "/tls":
+        return await answer(send, json.dumps(scope["extensions"].get("tls")).encode())
     await answer(send, scope["scheme"].encode())
 
 
@@ -45,6 +47,15 @@ async def answer(send, body):
 async def echo(scope, receive, send):
     await receive()
     await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": scope["scheme"]})
+    said = json.dumps(scope["extensions"].get("tls")) if scope["path"] == "/tls" else scope["scheme"]
+    await send({"type": "websocket.send", "text": said})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
+async def changes(scope, receive, send):
+    """Says how many items the extension has, and adds one."""
+    if scope["type"] == "http":
+        found = scope["extensions"]["tls"]
+        await answer(send, str(len(found)).encode())
+        found["own"] = found["server_cert"] = True

@@ -68,7 +68,7 @@ type TLS struct {
 	Required           bool     // a client must have a certificate
 	Suites             []string // of TLS 1.2; nil: all
 	MinVersion         uint16   // 0: TLS 1.2
-	TicketSecret       []byte   // shared by the workers; nil: no session tickets
+	Tickets            int      // descriptor of a file with the secret of session tickets, which the first server fills; 0: no tickets
 }
 
 // Ticks converts milliseconds of an option; a positive time never becomes 0, which is off.

@@ -198,6 +198,7 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 	inbox.Keep(size)
 
 	r := inbox.NewRequest()
+	flags := d.flagsOf(s) | d.loop.DescribeTLS(c)
 	d.describe(c, r, buf)
 	r.Path, r.PathLen = handoff.Pointer(path), uint32(len(path))
 	d.streams.Record(s, r)
@@ -208,7 +209,7 @@ func (d *Driver) view(c *transport.Conn, s *exchange.Stream, buf, body []byte) {
 		offered := d.upgrades.Subprotocols()
 		r.Subprotocols, r.NSubprotocols = inbox.KeepSpans(offered), uint32(len(offered))
 	}
-	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: d.flagsOf(s), Stream: s.Handle(), Data: requestPointer(r)})
+	inbox.Add(handoff.Event{Kind: handoff.EventRequest, Flags: flags, Stream: s.Handle(), Data: requestPointer(r)})
 	d.streams.Passed()
 }
 

@@ -43,6 +43,7 @@ const (
 	EventCancel    = 64
 	EventID        = 128
 	EventTrace     = 256
+	EventTLS       = 512
 )
 
 const (
@@ -135,6 +136,15 @@ type Request struct {
 	Client, Local            Address
 	Scheme, Port             uint32
 	Host, Prefix             http1.Span
+}
+
+// TLS is struct saltare_tls. The pointers point into Go's heap, to what Inbox.Hold keeps.
+type TLS struct {
+	Key                        [32]byte
+	Server, Chain              uintptr
+	Lengths, Name              uintptr
+	ServerLen, NChain, NameLen uint32
+	Version, Suite             uint32
 }
 
 // Command is struct saltare_command.

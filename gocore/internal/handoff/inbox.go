@@ -4,6 +4,7 @@ package handoff
 
 import (
 	"os"
+	"slices"
 	"unsafe"
 
 	"saltare/gocore/internal/http1"
@@ -28,6 +29,7 @@ type side struct {
 	n      int      // number of events
 	used   int      // bytes of the arena in use
 	stored [][]byte // mapped for data that the arena has no room for
+	held   []any    // kept from Go's collector
 }
 
 // OpenInbox maps an empty inbox for requests with heads of at most headBytes and views of at most view bytes.
@@ -77,6 +79,10 @@ func (s *side) empty() {
 		pool.Unmap(mapped)
 	}
 	s.stored = s.stored[:0]
+	if len(s.held) > 0 {
+		clear(s.held)
+		s.held = s.held[:0]
+	}
 }
 
 // Events is the address of the events, and their number.
@@ -117,6 +123,9 @@ func Pointer(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
+// Numbers is the address of numbers; nil for none.
+func Numbers(all []uint32) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(all))) }
+
 // Fields views the free part of the arena, after its first n bytes, as room for that many fields.
 func (b *Inbox) Fields(n, fields int) []http1.Field {
 	at := b.Free()[(n+7)&^7:]
@@ -146,6 +155,21 @@ func (b *Inbox) NewRequest() *Request {
 	return r
 }
 
+// NewTLS allocates a zeroed view behind that of the request just allocated.
+func (b *Inbox) NewTLS() *TLS {
+	t := (*TLS)(unsafe.Pointer(&b.Free()[0]))
+	*t = TLS{}
+	b.Keep(int(unsafe.Sizeof(*t)))
+	return t
+}
+
+// Hold keeps memory of Go's heap as long as C may read this turn's results.
+func (b *Inbox) Hold(what any) {
+	if n := len(b.held); n == 0 || b.held[n-1] != what {
+		b.held = append(b.held, what)
+	}
+}
+
 // KeepSpans copies spans into the arena.
 func (b *Inbox) KeepSpans(spans []http1.Span) uintptr {
 	at := b.Free()
@@ -165,6 +189,7 @@ func (s *side) trim() {
 	discardFrom(s.memory[:eventsBytes], s.n*int(unsafe.Sizeof(Event{})))
 	discardFrom(s.memory[eventsBytes:], s.used)
 	s.stored = pool.Fitted(s.stored)
+	s.held = slices.Clip(s.held)
 }
 
 // discardFrom discards the pages of b after its first n bytes.

@@ -8,8 +8,11 @@ import "time"
 const (
 	// MostHandshakes hold a goroutine at a time; others wait with a complete first message. Price: about 25 KiB each, until it is done.
 	MostHandshakes = 256
-	// HandshakeStall: a handshake that has waited this long for its peer is closed when another one has no room.
-	HandshakeStall = time.Second
+	// HandshakeStall: a handshake that has waited this long for its peer is closed when another one has no room. Price: while that is so,
+	// clients farther away than this are refused.
+	HandshakeStall = 500 * time.Millisecond
+	// HandshakeRetry is how often those without room ask for it.
+	HandshakeRetry = HandshakeStall / 4
 	// HandshakeRelease: what handshakes leave in Go's heap is released this long after the last one. Price: about 1 ms of CPU.
 	HandshakeRelease = time.Second
 	// CertificateInterval is the shortest time between two looks at the files of certificates. Only handshakes look. Price: a stat(2) for

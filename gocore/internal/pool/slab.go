@@ -16,6 +16,15 @@ func Map(n int) ([]byte, error) {
 	return mapped(-1, n, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 }
 
+// MapSecret is Map for what must not be in core dumps (core(5)).
+func MapSecret(n int) ([]byte, error) {
+	b, err := Map(n)
+	if err == nil {
+		_ = unix.Madvise(b, unix.MADV_DONTDUMP) // it fails for no mapping of ours
+	}
+	return b, err
+}
+
 // MapShared maps the first n bytes of a file that other processes map too.
 func MapShared(fd, n int) ([]byte, error) { return mapped(fd, n, unix.MAP_SHARED) }
 
@@ -40,6 +49,7 @@ type Slab[T any] struct {
 	live    int
 	dirty   bool // a record was freed since the last Release
 	perBits uint
+	Secret  bool // its records must not be in core dumps
 }
 
 func (s *Slab[T]) init() {
@@ -60,7 +70,7 @@ func (s *Slab[T]) Alloc() (uint32, *T, error) {
 	} else {
 		i = s.next
 		if int(i>>s.perBits) == len(s.chunks) {
-			chunk, err := Map(limits.SlabChunkBytes)
+			chunk, err := s.newChunk()
 			if err != nil {
 				return 0, nil, err
 			}
@@ -72,6 +82,13 @@ func (s *Slab[T]) Alloc() (uint32, *T, error) {
 	t := s.At(i)
 	*t = *new(T)
 	return i, t, nil
+}
+
+func (s *Slab[T]) newChunk() ([]byte, error) {
+	if s.Secret {
+		return MapSecret(limits.SlabChunkBytes)
+	}
+	return Map(limits.SlabChunkBytes)
 }
 
 // At is the record with number i, which must have been allocated at least once.

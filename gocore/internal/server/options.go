@@ -85,7 +85,7 @@ var Options = [...]Option{
 	{"tls_required", Plain, 1, func(c *Config, v uint64) { c.tlsIf(v).Required = v != 0 }, nil},
 	{"tls_ciphers", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().Suites = strings.Split(string(t), ":") }},
 	{"tls_min_version", Plain, math.MaxUint16, func(c *Config, v uint64) { c.tlsIf(v).MinVersion = uint16(v) }, nil},
-	{"tls_ticket_secret", Text, math.MaxInt32, nil, func(c *Config, t []byte) { c.tls().TicketSecret = t }},
+	{"tls_tickets", Plain, math.MaxInt32, func(c *Config, v uint64) { c.tlsIf(v).Tickets = int(v) }, nil},
 	{"admin_listeners", Plain, math.MaxUint16, func(c *Config, v uint64) { c.Admin = int(v) }, nil},
 	{"guest", Plain, 1, func(c *Config, v uint64) { c.Guest = v != 0 }, nil},
 	{"debug", Plain, 1, func(c *Config, v uint64) { c.Conn.Debug = v != 0 }, nil},

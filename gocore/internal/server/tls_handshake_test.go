@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -124,16 +125,22 @@ func (w *onlyWrites) Write(b []byte) (int, error) { return w.to.Write(b) }
 func (w *onlyWrites) Read([]byte) (int, error)    { return 0, io.EOF }
 func (w *onlyWrites) Close() error                { return nil }
 
+// stall begins n handshakes that never go on.
+func (d *driver) stall(n int) (all []*net.TCPConn) {
+	d.Helper()
+	hello := string(clientHello(d.T))
+	for range n {
+		all = append(all, d.client())
+		d.write(all[len(all)-1], hello)
+		d.turn(0)
+	}
+	return all
+}
+
 // TestTLSManyHandshakes: peers that stall do not keep others out for long, and those that wait get their turn.
 func TestTLSManyHandshakes(t *testing.T) {
 	d := openFrozen(t, withTLS(t, server.Config{}))
-	hello := string(clientHello(t))
-	var stalled []*net.TCPConn
-	for range limits.MostHandshakes {
-		stalled = append(stalled, d.client())
-		d.write(stalled[len(stalled)-1], hello)
-	}
-	for _, c := range stalled {
+	for _, c := range d.stall(limits.MostHandshakes) {
 		d.receive(c, 1) // now its handshake waits for the peer
 	}
 	p := d.begin(nil)
@@ -152,4 +159,32 @@ func TestTLSManyHandshakes(t *testing.T) {
 	if n := d.server.Stats().Connections; n > limits.MostHandshakes {
 		t.Fatal(n, "connections: no stalled one was closed")
 	}
+}
+
+// TestTLSFairHandshakes: behind many that stall, a client gets room as soon as there is some, and one that has come before most of them
+// as well.
+func TestTLSFairHandshakes(t *testing.T) {
+	d := openFrozen(t, withTLS(t, server.Config{Conn: config.Config{HeaderTimeout: math.MaxUint32 / 4}}))
+	for _, c := range d.stall(limits.MostHandshakes) {
+		d.receive(c, 1)
+	}
+	accepted := func(n int) func() bool {
+		return func() bool {
+			s := d.server.Stats()
+			return int(s.Accepted) == n && int(s.Buffers) == n-limits.MostHandshakes
+		}
+	}
+	first := d.begin(nil)
+	d.until("the first client", accepted(limits.MostHandshakes+1))
+	d.stall(2 * limits.MostHandshakes)
+	d.until("those that stall", accepted(3*limits.MostHandshakes+1))
+	last := d.begin(nil)
+	d.until("the last client", accepted(3*limits.MostHandshakes+2))
+	if first.done() || last.done() {
+		t.Fatal("there was room for one more")
+	}
+	d.skip(limits.HandshakeStall + 2*limits.HandshakeRetry) // the first room is free now, and no more than that
+	d.until("both handshakes", func() bool { return first.done() && last.done() })
+	d.must(<-first.err)
+	d.must(<-last.err)
 }

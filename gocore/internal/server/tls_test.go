@@ -59,7 +59,13 @@ func certificate(t *testing.T) string {
 
 // withTLS adds TLS to a configuration.
 func withTLS(t *testing.T, c server.Config) server.Config {
-	c.Conn.TLS = &config.TLS{Certificates: []string{certificate(t)}, TicketSecret: []byte("secret")}
+	t.Helper()
+	tickets, err := unix.MemfdCreate("tickets", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(tickets) })
+	c.Conn.TLS = &config.TLS{Certificates: []string{certificate(t)}, Tickets: tickets}
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 )
 
 // Settings are the TLS options of a server.
@@ -25,7 +26,7 @@ type Settings struct {
 	Required           bool     // a client must have a certificate
 	Suites             []string // of TLS 1.2, by their names of IANA or OpenSSL; nil: all that tlsrecord knows
 	MinVersion         uint16   // 0: TLS 1.2
-	TicketSecret       []byte   // shared by the workers; nil: no tickets
+	Tickets            int      // descriptor of the file with the secret of tickets, which openSecret fills; 0: no tickets
 	Protocols          []string // for ALPN
 }
 
@@ -38,11 +39,18 @@ type Config struct {
 	signer   signer
 
 	mu     sync.Mutex
-	config *tls.Config
+	config *loaded
 	files  []stamp
 	looked time.Time // when the files were last looked at
 	period int64     // of the ticket keys
+	secret []byte    // of the ticket keys, in mapped memory; nil: no tickets, or closed
 	free   *time.Timer
+}
+
+// loaded is what the files contain.
+type loaded struct {
+	*tls.Config
+	identities []*Identity // of clients without a certificate, by the number of ours
 }
 
 // suites12 are the suites of TLS 1.2 with an AEAD, the only ones that tlsrecord knows, and OpenSSL's names for them.
@@ -80,16 +88,21 @@ func Open(settings Settings, log func(line string), now func() time.Time) (*Conf
 		return nil, err
 	}
 	c.config = config
+	if settings.Tickets != 0 {
+		if c.secret, err = openSecret(settings.Tickets); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
 // load reads the files and makes a configuration of them.
-func (c *Config) load() (*tls.Config, error) {
+func (c *Config) load() (*loaded, error) {
 	s := &c.settings
 	config := &tls.Config{
 		MinVersion:             max(s.MinVersion, tls.VersionTLS12),
 		NextProtos:             s.Protocols,
-		SessionTicketsDisabled: s.TicketSecret == nil,
+		SessionTicketsDisabled: s.Tickets == 0,
 	}
 	var err error
 	if config.CipherSuites, err = s.suites(); err != nil {
@@ -113,11 +126,11 @@ func (c *Config) load() (*tls.Config, error) {
 			config.ClientAuth = tls.RequireAndVerifyClientCert
 		}
 	}
-	return config, nil
+	return &loaded{config, identities(config.Certificates)}, nil
 }
 
 // current is the configuration for a handshake that begins now.
-func (c *Config) current() *tls.Config {
+func (c *Config) current() *loaded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -125,10 +138,10 @@ func (c *Config) current() *tls.Config {
 		c.looked = now
 		c.reload()
 	}
-	if c.settings.TicketSecret != nil {
+	if c.secret != nil {
 		if period := periodOf(now); period != c.period {
 			c.period = period
-			c.config.SetSessionTicketKeys(ticketKeys(c.settings.TicketSecret, period))
+			c.config.SetSessionTicketKeys(ticketKeys(c.secret, period))
 		}
 	}
 	return c.config
@@ -170,7 +183,7 @@ func (c *Config) ReleaseSoon() {
 	c.free.Reset(limits.HandshakeRelease)
 }
 
-// Close stops the release of memory.
+// Close stops the release of memory, and drops the secret of tickets.
 func (c *Config) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,4 +191,8 @@ func (c *Config) Close() {
 		c.free.Stop()
 	}
 	c.signer.close()
+	if c.secret != nil {
+		pool.Unmap(c.secret)
+		c.secret = nil
+	}
 }

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"saltare/gocore/internal/tlsrecord"
 )
 
@@ -98,7 +100,18 @@ func (a *authority) issue(t *testing.T, name string, key crypto.Signer, at time.
 // settings are those of a server with one certificate for localhost.
 func (a *authority) settings(t *testing.T, key crypto.Signer) Settings {
 	cert, keyFile := a.issue(t, "localhost", key, time.Now())
-	return Settings{Certificates: []string{cert}, Keys: []string{keyFile}, TicketSecret: []byte("secret"), Protocols: []string{"http/1.1"}}
+	return Settings{Certificates: []string{cert}, Keys: []string{keyFile}, Tickets: ticketFile(t), Protocols: []string{"http/1.1"}}
+}
+
+// ticketFile is an empty file in memory for the secret of tickets.
+func ticketFile(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("tickets", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
 }
 
 func (a *authority) client() *tls.Config {

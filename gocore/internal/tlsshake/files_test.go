@@ -5,11 +5,14 @@
 package tlsshake
 
 import (
+	"bytes"
 	"crypto/tls"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestTicketsOfWorkers: workers with the same secret accept each other's tickets, in the period of a ticket and the next one.
@@ -38,12 +41,11 @@ func TestTicketsOfWorkers(t *testing.T) {
 		second  *Config
 		resumed bool
 	}{
-		"another worker":   {worker(0, none), true},
-		"the next period":  {later(12), true},
-		"two periods on":   {later(24), false},
-		"another server":   {worker(0, func(s *Settings) { s.TicketSecret = []byte("other") }), false},
-		"without tickets":  {worker(0, func(s *Settings) { s.TicketSecret = nil }), false},
-		"after new secret": {worker(0, func(s *Settings) { s.TicketSecret = []byte{} }), false},
+		"another worker":  {worker(0, none), true},
+		"the next period": {later(12), true},
+		"two periods on":  {later(24), false},
+		"another server":  {worker(0, func(s *Settings) { s.Tickets = ticketFile(t) }), false},
+		"without tickets": {worker(0, func(s *Settings) { s.Tickets = 0 }), false},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			client := a.client()
@@ -58,6 +60,33 @@ func TestTicketsOfWorkers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSecret: the first one that opens the file fills it, also of several that open it at once, and all get the same.
+func TestSecret(t *testing.T) {
+	fd := ticketFile(t)
+	secrets := make(chan []byte)
+	for range 8 {
+		go func() {
+			secret, err := openSecret(fd)
+			if err != nil {
+				t.Error(err)
+			}
+			secrets <- secret
+		}()
+	}
+	first := <-secrets
+	if len(first) != secretBytes || bytes.Equal(first, make([]byte, secretBytes)) {
+		t.Fatal(first)
+	}
+	for range 7 {
+		if next := <-secrets; !bytes.Equal(first, next) {
+			t.Fatal(first, next)
+		}
+	}
+	if _, err := openSecret(-1); err != unix.EBADF {
+		t.Fatal(err)
 	}
 }
 

@@ -32,6 +32,7 @@ type Shake struct {
 
 	// Of the goroutine.
 	sent  []byte // all of the output
+	ours  int    // number of our certificate
 	hello []byte // the beginning of the client's first message, up to helloBytes
 	of    *Config
 	wake  func(s *Shake)
@@ -46,9 +47,9 @@ const (
 
 // Result is how a handshake has ended. With a failure the session is unusable.
 type Result struct {
-	Failure string // for logs; "": none
-	Session tlsrecord.Session
-	Client  [][]byte // the client's certificates in DER, its own first
+	Failure  string // for logs; "": none
+	Session  tlsrecord.Session
+	Identity *Identity
 }
 
 // Start begins a handshake. wake is called from another goroutine whenever Step has news.
@@ -74,7 +75,8 @@ func (s *Shake) shake() (r Result) {
 			r = Result{Failure: "internal error in the TLS handshake"}
 		}
 	}()
-	conn := tls.Server(s, s.config())
+	config, identities := s.config()
+	conn := tls.Server(s, config)
 	if err := conn.Handshake(); err != nil {
 		return Result{Failure: reason(err)}
 	}
@@ -83,22 +85,23 @@ func (s *Shake) shake() (r Result) {
 	if !ok {
 		return Result{Failure: "the TLS handshake gave no secrets"}
 	}
-	r.Session = session
-	for _, one := range state.PeerCertificates {
-		r.Client = append(r.Client, one.Raw)
-	}
-	return r
+	return Result{Session: session, Identity: identities[s.ours].with(state.PeerCertificates)}
 }
 
 // config is the server's, with the key log of this handshake.
-func (s *Shake) config() *tls.Config {
-	own := s.of.current().Clone()
+func (s *Shake) config() (*tls.Config, []*Identity) {
+	of := s.of.current()
+	own := of.Clone()
 	own.KeyLogWriter = &s.log
 	own.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
 		s.keepMaster(session)
 		return own.EncryptTicket(state, session)
 	}
-	return own
+	own.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		s.ours = chosen(own.Certificates, hello)
+		return nil, nil
+	}
+	return own, of.identities
 }
 
 // keepMaster takes the secret of a resumed session of TLS 1.2, which crypto/tls does not log, from the ticket that it writes for every

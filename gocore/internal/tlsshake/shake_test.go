@@ -223,8 +223,11 @@ func TestClientCertificates(t *testing.T) {
 					if (c.failure == "") != (r.Failure == "") || !strings.Contains(r.Failure, c.failure) {
 						t.Fatalf("%q, want %q", r.Failure, c.failure)
 					}
-					if want := min(len(c.certs), 1); c.failure == "" && len(r.Client) != want {
-						t.Fatal(len(r.Client), "certificates, want", want)
+					if want := min(len(c.certs), 1); c.failure == "" && len(r.Identity.Lengths) != want {
+						t.Fatal(len(r.Identity.Lengths), "certificates, want", want)
+					}
+					if r.Failure == "" && (len(c.certs) > 0) != (string(r.Identity.Name) == "CN=client") {
+						t.Fatalf("the client's name is %q", r.Identity.Name)
 					}
 				}
 			})
@@ -242,11 +245,18 @@ func TestNames(t *testing.T) {
 	}
 	config := open(t, s)
 	for asked, got := range map[string]string{"one.test": "one.test", "two.test": "two.test", "localhost": "localhost", "three.test": "localhost", "": "localhost"} {
-		raw, _ := serve(t, config)
-		c := tls.Client(raw, &tls.Config{ServerName: asked, InsecureSkipVerify: true})
-		exchange(t, c)
-		if name := c.ConnectionState().PeerCertificates[0].Subject.CommonName; name != got {
-			t.Fatalf("%q got %q", asked, name)
+		client := &tls.Config{ServerName: asked, InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		for range 2 { // the second one is resumed, if a name was asked for
+			raw, result := serve(t, config)
+			c := tls.Client(raw, client)
+			exchange(t, c)
+			leaf := c.ConnectionState().PeerCertificates[0]
+			if name := leaf.Subject.CommonName; name != got {
+				t.Fatalf("%q got %q", asked, name)
+			}
+			if r := <-result; !bytes.Equal(r.Identity.Server, inPEM(leaf.Raw)) {
+				t.Fatalf("%q: the app would see another certificate", asked)
+			}
 		}
 	}
 }

@@ -7,12 +7,55 @@ package tlsshake
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
+	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"saltare/gocore/internal/limits"
+	"saltare/gocore/internal/pool"
 )
+
+const secretBytes = 32
+
+var opening sync.Mutex // the file has a lock for processes, and this is the one for threads
+
+// openSecret reads the secret from a file in memory that all workers and their successors have. The first one that comes fills it. The
+// secret lies outside Go's heap, and is not in core dumps. The error is that of a system call.
+func openSecret(fd int) ([]byte, error) {
+	secret, err := pool.MapSecret(secretBytes)
+	if err != nil {
+		return nil, err
+	}
+	opening.Lock()
+	defer opening.Unlock()
+	// The lock is that of a process, unlike flock(2), whose lock the workers would share.
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+	if err = unix.FcntlFlock(uintptr(fd), unix.F_SETLKW, &lock); err == nil {
+		err = fill(fd, secret)
+		lock.Type = unix.F_UNLCK
+		_ = unix.FcntlFlock(uintptr(fd), unix.F_SETLKW, &lock)
+	}
+	if err != nil {
+		pool.Unmap(secret)
+		return nil, err
+	}
+	return secret, nil
+}
+
+// fill reads the secret, or makes and writes it.
+func fill(fd int, secret []byte) error {
+	if n, err := unix.Pread(fd, secret, 0); err != nil || n == secretBytes {
+		return err
+	}
+	_, _ = rand.Read(secret) // it never fails
+	_, err := unix.Pwrite(fd, secret, 0)
+	return err
+}
 
 // periodOf is the number of the period in which one key seals the tickets.
 func periodOf(now time.Time) int64 { return now.Unix() / int64(limits.TicketPeriod/time.Second) }

@@ -2,7 +2,11 @@
 
 package transport
 
-import "time"
+import (
+	"time"
+
+	"saltare/gocore/internal/handoff"
+)
 
 // security is the TLS of a loop. Its connections begin in phase Handshake, and have a session (Conn.tls) after it: then Input.Read opens
 // records, and Output seals them.
@@ -24,6 +28,9 @@ type security interface {
 	writeQueued(c *Conn) (n int, failed bool)
 	// closeNotify says that no more output follows, if all of it has left.
 	closeNotify(c *Conn)
+
+	// describe is DescribeTLS for a connection with a session.
+	describe(c *Conn)
 
 	// gone releases what is held for a connection that is being closed.
 	gone(c *Conn)
@@ -55,6 +62,15 @@ func (l *Loop) BeginTLS(c *Conn) {
 	since := c.Since
 	l.Enter(c, Handshake)
 	c.Since = since
+}
+
+// DescribeTLS adds what the app gets to know of a connection's TLS to the inbox, behind the view of a request; flags are for its event.
+func (l *Loop) DescribeTLS(c *Conn) (flags uint32) {
+	if c.tls == 0 {
+		return 0
+	}
+	l.secure.describe(c)
+	return handoff.EventTLS
 }
 
 // HasTLS tells whether connections speak TLS.

@@ -5,6 +5,7 @@
 package transport
 
 import (
+	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type secured struct {
 	plain   uint32
 	sealed  uint32
 	pending uint32 // number + 1 of its sealed output that the socket has not accepted; 0: none
+	who     uint32 // number of its identity
 	closed  bool   // the peer has sent close_notify
 }
 
@@ -44,6 +46,7 @@ type pending struct {
 var (
 	keysFresh  = limits.Ticks(limits.KeysFresh)
 	stallTicks = limits.Ticks(limits.HandshakeStall)
+	retryTicks = limits.Ticks(limits.HandshakeRetry)
 )
 
 // layer is the TLS of one loop.
@@ -53,6 +56,7 @@ type layer struct {
 	sessions pool.Slab[secured]
 	pendings pool.Slab[pending]
 	keys     tlsrecord.Cache
+	who      identities
 
 	// Memory of a turn, mapped at the first use.
 	opened []byte // room to open records in, where the caller has too little
@@ -65,12 +69,14 @@ type layer struct {
 // handshakes are those in progress.
 type handshakes struct {
 	running map[uint32]*handshake // by the number of the connection
-	queued  map[uint32]uint32     // connections with a first message that wait for their turn: number -> tick at which it last tried
-	order   []uint32              // their numbers, oldest first; some may wait no more
-	out     []byte                // output of one handshake
-	taken   []*handshake          // news that this turn handles
-	logAt   uint32                // tick + 1 of the last line about a failure
-	unseen  int                   // failures since then
+	waiting list.List             // those that wait for their peer, *handshake, longest first
+	queue   list.List             // connections with a first message that have no room, *candidate, longest first
+	queued  map[uint32]*list.Element
+	newest  bool         // the room that is free next is for the last of the queue
+	out     []byte       // output of one handshake
+	taken   []*handshake // news that this turn handles
+	logAt   uint32       // tick + 1 of the last line about a failure
+	unseen  int          // failures since then
 
 	bell  int // an eventfd, written by goroutines
 	mu    sync.Mutex
@@ -82,10 +88,12 @@ type handshakes struct {
 
 func newSecurity(l *Loop, now func() time.Time) (security, error) {
 	t := &layer{loop: l}
-	t.handshakes.running, t.handshakes.queued = map[uint32]*handshake{}, map[uint32]uint32{}
+	t.sessions.Secret = true
+	t.who.known = map[[32]byte]uint32{}
+	t.handshakes.running, t.handshakes.queued = map[uint32]*handshake{}, map[uint32]*list.Element{}
 	of := l.Config.TLS
 	settings := tlsshake.Settings{Certificates: of.Certificates, Keys: of.Keys, Password: of.Password, Authorities: of.Authorities, Required: of.Required,
-		Suites: of.Suites, MinVersion: of.MinVersion, TicketSecret: of.TicketSecret, Protocols: []string{"http/1.1"}}
+		Suites: of.Suites, MinVersion: of.MinVersion, Tickets: of.Tickets, Protocols: []string{"http/1.1"}}
 	var err error
 	if t.config, err = tlsshake.Open(settings, t.handshakes.log, now); err != nil {
 		return nil, err
@@ -133,6 +141,7 @@ func (t *layer) gone(c *Conn) {
 	t.keys.Forget(&s.Session)
 	t.keep(c, s, nil, nil)
 	t.dropPending(s)
+	t.who.drop(s.who)
 	*s = secured{}
 	t.sessions.Free(c.tls - 1)
 	c.tls = 0
@@ -170,7 +179,7 @@ func (t *layer) shrink() {
 		}
 	}
 	h := &t.handshakes
-	h.out, h.order, h.taken = nil, slices.Clip(h.order), slices.Clip(h.taken)
+	h.out, h.taken = nil, slices.Clip(h.taken)
 }
 
 func (t *layer) close() {

@@ -5,6 +5,7 @@
 package transport
 
 import (
+	"container/list"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,8 @@ import (
 type handshake struct {
 	*tlsshake.Shake
 	conn  uint32
-	since uint32 // tick of the last progress
-	waits bool   // for its peer
+	since uint32        // tick at which it began to wait for its peer
+	waits *list.Element // of the list of those that wait; nil: it does not
 }
 
 // shake continues a handshake as far as its input, its goroutine and the socket allow.
@@ -41,7 +42,7 @@ func (t *layer) shake(c *Conn) {
 	case done:
 		t.endHandshake(c, one)
 	case waits:
-		one.waits = true
+		t.handshakes.wait(one, t.loop.Clock.Now)
 		t.feed(c, one)
 	}
 }
@@ -77,47 +78,18 @@ func (t *layer) beginHandshake(c *Conn) {
 }
 
 func (t *layer) startHandshake(c *Conn) {
-	h := &t.handshakes
-	if len(h.running) >= limits.MostHandshakes {
-		t.waitForTurn(c)
+	if len(t.handshakes.running) >= limits.MostHandshakes {
+		t.queueHandshake(c)
 		return
 	}
-	delete(h.queued, c.number)
-	one := &handshake{conn: c.number, since: t.loop.Clock.Now}
+	t.runHandshake(c)
+}
+
+func (t *layer) runHandshake(c *Conn) {
+	h := &t.handshakes
+	one := &handshake{conn: c.number}
 	h.running[c.number] = one
 	one.Shake = tlsshake.Start(t.config, func(*tlsshake.Shake) { h.wake(one) })
-}
-
-// waitForTurn queues a connection, and closes a handshake that has long waited for its peer.
-func (t *layer) waitForTurn(c *Conn) {
-	h, now := &t.handshakes, t.loop.Clock.Now
-	if _, known := h.queued[c.number]; !known {
-		h.order = append(h.order, c.number)
-	}
-	h.queued[c.number] = now
-	t.loop.Timers.Arm(c)
-	for number, one := range h.running {
-		stalled := t.loop.conns.At(number)
-		if one.waits && now-one.since > stallTicks && !stalled.Ends() {
-			t.failed(stalled, "the client was too slow, and others were waiting")
-			t.loop.Mark(stalled, Unshaken)
-			return
-		}
-	}
-}
-
-// nextHandshake lets the connection that has waited longest have the turn of one that has ended.
-func (t *layer) nextHandshake() {
-	h := &t.handshakes
-	for len(h.order) > 0 && len(h.running) < limits.MostHandshakes {
-		number := h.order[0]
-		h.order = h.order[1:]
-		if _, waits := h.queued[number]; waits {
-			delete(h.queued, number)
-			t.loop.PutReady(t.loop.conns.At(number))
-			return
-		}
-	}
 }
 
 // feed passes the next record to the handshake.
@@ -134,7 +106,7 @@ func (t *layer) feed(c *Conn, one *handshake) {
 			t.loop.Mark(c, Responded)
 			return
 		case n > 0:
-			one.since, one.waits = t.loop.Clock.Now, false
+			t.handshakes.resume(one)
 			one.Feed(buf[:n])
 			t.loop.Input.Park(c, buf[n:])
 			return
@@ -151,8 +123,7 @@ func (t *layer) endHandshake(c *Conn, one *handshake) {
 	if c.Ends() || !t.loop.Output.Sent(c) {
 		return
 	}
-	delete(t.handshakes.running, c.number)
-	t.nextHandshake()
+	t.ended(one)
 	r := one.Result()
 	if r.Failure != "" {
 		t.failed(c, r.Failure)
@@ -175,6 +146,7 @@ func (t *layer) secure(c *Conn, r *tlsshake.Result) {
 	}
 	s.Session = r.Session
 	s.Owner = c.serial
+	s.who = t.who.add(r.Identity)
 	c.tls = number + 1
 	if s.sealed = c.held; s.sealed > 0 {
 		s.kept, c.parked, c.held = c.parked, pool.Buffer{}, 0
@@ -185,49 +157,6 @@ func (t *layer) secure(c *Conn, r *tlsshake.Result) {
 	c.Since = since
 	t.loop.Timers.Arm(c)
 	t.stayReadable(c, s)
-}
-
-// dropHandshake cancels the handshake of a connection that is being closed.
-func (t *layer) dropHandshake(c *Conn) {
-	if c.phase == Handshake {
-		delete(t.handshakes.queued, c.number)
-	}
-	if one := t.handshakes.running[c.number]; one != nil {
-		one.Cancel()
-		delete(t.handshakes.running, c.number)
-		t.nextHandshake()
-		if c.ending == PeerClosed || c.ending == PeerReset {
-			t.failed(c, "the client closed the connection")
-		}
-	}
-}
-
-// deadline is that of header_timeout, and for a connection that waits for its turn the next try.
-func (t *layer) deadline(c *Conn) uint32 {
-	at := c.After(t.loop.Config.HeaderTimeout)
-	if t.loop.draining {
-		at = c.After(drainTicks)
-	}
-	if since, waits := t.handshakes.queued[c.number]; waits {
-		if try := since + stallTicks + 1; at == 0 || try < at {
-			return try
-		}
-	}
-	return at
-}
-
-func (t *layer) expire(c *Conn) {
-	if limit := t.loop.Config.HeaderTimeout; limit > 0 && c.After(limit) <= t.loop.Clock.Now {
-		if c.held > 0 || t.handshakes.running[c.number] != nil {
-			t.failed(c, "it was not complete within header_timeout")
-		}
-		t.loop.Mark(c, Unshaken)
-		return
-	}
-	if t.handshakes.running[c.number] == nil {
-		t.startHandshake(c)
-	}
-	t.loop.Timers.Arm(c)
 }
 
 // wake is called by goroutines: the loop is to continue a handshake.
