@@ -37,10 +37,9 @@ run: ## serve examples/hello on http://127.0.0.1:8000
 	@$(environment) example
 	$(bin)/saltare --app-dir examples/hello main:app
 
-test: lint ## everything: formatting, vet, Go tests with the race detector, a short fuzz, all Python tests
+test: lint ## everything: formatting, vet, Go tests with the race detector, all Python tests
 	@tools/system_packages.sh curl redis-server postgresql strace
 	$(call of_go,-race) || { echo "make test: what failed runs once more"; $(call of_go,-race); }
-	tools/fuzz.sh 10
 	$(collected)
 	$(parallel) || { echo "make test: what failed runs once more, alone"; $(alone); }
 	$(parallel) $(over_tls) || { echo "make test: what failed runs once more, alone"; $(alone) $(over_tls); }
@@ -51,7 +50,7 @@ test-quick: ## in two minutes: Go tests, and the Python tests of the border, the
 	$(call of_go,)
 	$(parallel) $(quick)
 
-test-all: test test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has
+test-all: test fuzz test-versions test-debug test-asan test-adversary ## everything, on every Python and with every checker that this machine has
 
 test-versions: ## the quick Python tests on each of VERSIONS that this machine has
 	@set -e; for python in $$(tools/interpreters.sh $(VERSIONS)); do \

@@ -15,7 +15,7 @@ func FuzzOpen(f *testing.F) {
 		server, peer := pair(one.version, one.suite)
 		var stream, want []byte
 		for len(script) > 2 {
-			kind, n := script[0], min(int(script[1]), len(script)-2)
+			kind, n := max(script[0], 1), min(int(script[1]), len(script)-2) // 0 would be padding: what precedes it were the kind
 			data := script[2 : 2+n]
 			script = script[2+n:]
 			stream = append(stream, peer.sealed(kind, data)...)
