@@ -122,12 +122,26 @@ def nothing_left(request, caplog):
 
 
 @pytest.fixture(autouse=True)
-def loggers_stay_enabled():
-    """A configuration of logging disables every logger that it does not name, those of other tests too."""
+def logging_as_before():
+    """A configuration of logging belongs to the process: it disables every logger that it does not name, those of other
+    tests too, and what a server has asked for holds for the next one that asks for nothing.
+    """
+    from saltare import log
+
+    ours = {name: value for name, value in vars(log).items() if name.startswith("_") and not name.startswith("__")}
+    given, before = dict(log._given), {one: (one.level, one.propagate) for one in loggers()}
     yield
-    for one in logging.Logger.manager.loggerDict.values():
-        if isinstance(one, logging.Logger):
-            one.disabled = False
+    vars(log).update(ours)
+    log._given.clear()
+    log._given.update(given)
+    for one in loggers():
+        one.disabled = False
+        one.level, one.propagate = before.get(one, (logging.NOTSET, True))
+    logging.Logger.manager._clear_cache()  # of levels
+
+
+def loggers():
+    return [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
 
 
 @pytest.fixture
