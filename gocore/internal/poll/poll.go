@@ -7,6 +7,7 @@
 package poll
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -126,20 +127,30 @@ func (p *Poll) Wait(ms int) (int, error) {
 	if ms == 0 {
 		return p.now()
 	}
-	n, err := unix.EpollWait(p.fd, p.events[:], ms)
-	p.n = max(n, 0)
-	return p.n, err
+	fd, events, most := p.Call()
+	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(events), most, uintptr(ms), 0, 0)
+	return p.Came(n, errno)
 }
 
-// now polls without waiting, so it skips the calls to Go's scheduler.
-func (p *Poll) now() (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
-	p.n = int(n)
-	if errno != 0 {
+// Call is the first arguments of epoll_pwait(2), for a caller that makes the call itself; Came evaluates its results. What an idle process
+// runs last is what it keeps of its code in memory, in pieces of 64 KiB: so a server sleeps in its own code.
+func (p *Poll) Call() (fd uintptr, events unsafe.Pointer, most uintptr) {
+	return uintptr(p.fd), unsafe.Pointer(&p.events[0]), uintptr(len(p.events))
+}
+
+func (p *Poll) Came(n uintptr, errno syscall.Errno) (int, error) {
+	if p.n = int(n); errno != 0 {
 		p.n = 0
 		return 0, errno
 	}
 	return p.n, nil
+}
+
+// now polls without waiting, so it skips the calls to Go's scheduler.
+func (p *Poll) now() (int, error) {
+	fd, events, most := p.Call()
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(events), most, 0, 0, 0)
+	return p.Came(n, errno)
 }
 
 // Ready is report i of the last Wait.

@@ -3,9 +3,8 @@
 package server
 
 import (
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"saltare/gocore/internal/handoff"
 	"saltare/gocore/internal/limits"
@@ -75,6 +74,6 @@ func later(a, b time.Time) time.Time {
 // drop drops pages of files from memory. The wait brings the pages that it runs back at once, so drop runs right before it.
 func drop(code []handoff.Range) {
 	for _, r := range code {
-		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, r.Start, r.End-r.Start, unix.MADV_DONTNEED)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_MADVISE, r.Start, r.End-r.Start, syscall.MADV_DONTNEED)
 	}
 }

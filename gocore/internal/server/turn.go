@@ -4,6 +4,7 @@ package server
 
 import (
 	"math"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -182,7 +183,9 @@ func (s *Server) wait(now time.Time, timeout time.Duration) (ready int, err erro
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	drop(code)
-	return s.poll.Wait(ms)
+	fd, events, most := s.poll.Call()
+	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(events), most, uintptr(ms), 0, 0)
+	return s.poll.Came(n, errno)
 }
 
 func (s *Server) untilDeadline(now time.Time) (time.Duration, bool) {
