@@ -167,6 +167,7 @@ class polling:
             except RuntimeError as error:
                 assert "second thread" in str(error)
                 return
+            time.sleep(0.001)  # outside of poll(), where the other thread may enter it
         raise AssertionError("the other thread does not poll")
 
     def __exit__(self, *exc):
