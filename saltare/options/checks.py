@@ -270,11 +270,21 @@ def of_cpus(config, found):
         text = f"{one.label}: got {brief(one.value)}, but there are no workers; write {spelled(one, 'workers')} as well"
         yield ("worker_cpus", "workers"), f"{text}, or start the server by taskset"
     elif config.worker_cpus != "auto":
-        missing = [cpu for cpu in config.worker_cpus.split(",") if int(cpu) not in here]
+        missing = {int(cpu) for cpu in config.worker_cpus.split(",")} - here
         if missing:
-            there = f"this process may run on {', '.join(map(str, sorted(here)))}"
-            text = f"{one.label}: got {brief(one.value)}, with CPU {one_of(missing, 'and')}, but {there}"
+            text = f"{one.label}: got {brief(one.value)}, with CPU {ranges(missing)}, but this process may run on {ranges(here)}"
             yield ("worker_cpus",), f"{text}; leave out the others, or write auto"
+
+
+def ranges(numbers):
+    """Numbers as worker_cpus has them: 0-3,8."""
+    spans = []
+    for one in sorted(numbers):
+        if spans and one == spans[-1][1] + 1:
+            spans[-1][1] = one
+        else:
+            spans.append([one, one])
+    return ",".join(f"{low}-{high}" if low < high else f"{low}" for low, high in spans)
 
 
 def needs_name(found):

@@ -95,6 +95,11 @@ def test_bad_values(value):
     assert str(caught.value).startswith(REFUSED[value])
 
 
+def test_many_missing_cpus_are_named_as_ranges():
+    with pytest.raises(saltare.ConfigError, match=r", with CPU 3000-3002,4000, but this process may run on \d"):
+        saltare.run("worker_apps:app", workers=2, worker_cpus="4000,3000-3002", app_dir=os.path.dirname(__file__))
+
+
 def test_one_process_has_no_workers(ended):
     code, log = ended("worker_apps:app", "--worker-cpus", "auto")
     assert code == 2
