@@ -272,8 +272,9 @@ def of_cpus(config, found):
     elif config.worker_cpus != "auto":
         missing = {int(cpu) for cpu in config.worker_cpus.split(",")} - here
         if missing:
-            text = f"{one.label}: got {brief(one.value)}, with CPU {ranges(missing)}, but this process may run on {ranges(here)}"
-            yield ("worker_cpus",), f"{text}; leave out the others, or write auto"
+            text = f"{one.label}: got {brief(one.value)}, with CPU {ranges(missing)}"
+            there = f"this process may run on {ranges(here)}"
+            yield ("worker_cpus",), f"{text}, but {there}; leave out the others, or write auto"
 
 
 def ranges(numbers):
