@@ -17,7 +17,11 @@ def put_first(folder):
 
 
 def unload(*names):
-    """Drops modules of ours. Code that needs one of them later imports it anew."""
+    """Drops modules of ours. Code that needs one of them later imports it anew. With other threads they stay: another
+    server may be importing one.
+    """
+    if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
+        return
     for name in names:
         if sys.modules.pop(f"{__package__}.{name}", None) is not None:
             package, _, last = f"{__package__}.{name}".rpartition(".")

@@ -1,5 +1,6 @@
 """From "module:attribute" to the app: what is found, and the message for each failure."""
 
+import subprocess
 import sys
 
 import pytest
@@ -299,3 +300,14 @@ def test_env_file_cannot_hold_options(load, folder, tmp_path):
     folder(".env", "SALTARE_PORT=9000\n")
     with pytest.raises(ConfigError, match=r"SALTARE_PORT in .*options are read before the file is"):
         load("one_app:app", env_file=str(tmp_path / ".env"))
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_modules_that_have_done_their_work_stay_while_other_threads_may_import_them(thread):
+    program = (
+        "import sys, threading, saltare.app.kind; from saltare.modules import unload; end = threading.Event();"
+        f"other = threading.Thread(target=end.wait); {thread} and other.start(); unload('app.kind');"
+        "print('saltare.app.kind' in sys.modules); end.set()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{thread}\n"
