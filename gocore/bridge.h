@@ -109,7 +109,8 @@ enum saltare_command_kind {
     COMMAND_CONSUMED,  /* arg: bytes that the app received: of a body, plus SALTARE_PIECE_COST per piece, or of messages, plus SALTARE_WS_COST each */
     COMMAND_CONTINUE,  /* the app asks for the body of an EVENT_CONTINUE request */
     COMMAND_NOTIFY,    /* the app waits for EVENT_DRAINED */
-    COMMAND_ABORT,     /* the app ended without a complete response: 500 if nothing was sent, else close; a websocket with code 1011 */
+    COMMAND_ABORT,     /* the app ended without a complete response: 500 if nothing was sent, else close, unless it is an event stream that
+                          was told to end; a websocket with code 1011 */
     COMMAND_WS_ACCEPT, /* the request becomes a websocket; payload: fields as in COMMAND_START */
     COMMAND_WS_SEND,   /* payload: a message; flags: COMMAND_TEXT */
     COMMAND_WS_SEND_REF, /* payload: struct saltare_body_ref; flags: COMMAND_TEXT */

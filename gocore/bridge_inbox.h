@@ -18,8 +18,8 @@ enum saltare_event_kind {
     EVENT_WS_CLOSE,    /* the websocket has closed; flags: close code; data, len: the reason, UTF-8. The stream has ended */
     EVENT_HALF_CLOSE,  /* the peer has sent its whole request and half-closed, and the app has sent nothing for a second. The peer
                           may have gone, or may be waiting for the response: the stream stays open, commands are carried out. The
-                          same for a stream without a declared length that is silent while the server drains. Once; never for
-                          a websocket */
+                          same while the server drains, for an event stream at once, and for another stream without a declared
+                          length when it is silent. Once; never for a websocket */
 };
 
 enum saltare_event_flags {
